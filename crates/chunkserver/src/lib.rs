@@ -1,0 +1,1 @@
+//! The chunkserver role: serves the disks of one host.

@@ -1,0 +1,1 @@
+//! Generated prost types of log records, session, data and control messages, and their checked conversion to `types`.

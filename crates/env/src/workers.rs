@@ -1,0 +1,32 @@
+//! Threads for blocking work, behind one call; a simulation runs the work in line.
+
+use std::sync::Arc;
+
+/// A queue of blocking work with threads of its own, such as one disk: when it hangs, only its own
+/// callers wait.
+pub trait Queue: Send + Sync {
+    /// Runs `job` on one of the queue's threads, in any order with others. Never blocks the caller.
+    fn run(&self, job: Box<dyn FnOnce() + Send>);
+    /// Jobs waiting or running.
+    fn depth(&self) -> usize;
+}
+
+/// Makes queues.
+pub trait Workers: Send + Sync {
+    /// A queue with its own threads (named `name`), alive until dropped.
+    fn queue(&self, name: &str, threads: usize) -> Arc<dyn Queue>;
+}
+
+impl dyn Queue {
+    /// Runs `job` and gives its result to a task. If the job panics or the queue is gone, an error.
+    pub async fn call<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> std::io::Result<T> {
+        let (send, receive) = tokio::sync::oneshot::channel();
+        self.run(Box::new(move || {
+            let _ = send.send(job());
+        }));
+        receive.await.map_err(|_| std::io::Error::other("the worker stopped before it answered"))
+    }
+}

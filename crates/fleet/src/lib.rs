@@ -1,0 +1,1 @@
+//! The soft half of the chunk table: replicas, the grant machine, garbage.

@@ -1,0 +1,1 @@
+//! Numbered checksummed records and checkpoints on disk.

@@ -1,0 +1,1 @@
+//! The master role: owns the namespace and decides where replicas live.

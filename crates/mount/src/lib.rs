@@ -1,0 +1,1 @@
+//! fuser callbacks to the client; errno and mount(8) conventions.

@@ -1,0 +1,1 @@
+//! Label expressions and which disks should hold a chunk.

@@ -1,0 +1,1 @@
+//! Chunk files on disks: checksums, index, versions, free space.

@@ -1,0 +1,110 @@
+//! Where replicas are and who may write them: grants, capabilities, failed hops.
+
+use crate::{
+    ChunkId, ChunkIndex, DiskId, InodeRef, LeaseEpoch, ServerId, SessionId, Status, Term, Version,
+};
+
+/// One replica and how to reach it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplicaAddress {
+    /// The chunkserver.
+    pub server: ServerId,
+    /// The disk that holds the replica.
+    pub disk: DiskId,
+    /// `host:port` of the chunkserver's one port.
+    pub address: String,
+}
+
+/// Where a chunk may be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChunkLocation {
+    /// Which part of the file.
+    pub index: ChunkIndex,
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// The version a replica must have to be read.
+    pub version: Version,
+    /// Current replicas; empty when none is registered now.
+    pub replicas: Vec<ReplicaAddress>,
+}
+
+/// What a data-plane request may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rights {
+    /// Read only.
+    Read,
+    /// Read and write.
+    Write,
+}
+
+/// The right to touch a chunk, carried in every data-plane frame.
+///
+/// The MAC is empty until authentication exists; its place in the frame is there from the first version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capability {
+    /// The session it was given to.
+    pub session: SessionId,
+    /// The term of the master that gave it.
+    pub term: Term,
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// The version.
+    pub version: Version,
+    /// What is allowed.
+    pub rights: Rights,
+    /// Renewed per session.
+    pub lease_epoch: LeaseEpoch,
+    /// Keyed BLAKE3 over the fields above.
+    pub mac: Vec<u8>,
+}
+
+/// The right to write one chunk through one chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteGrant {
+    /// The file.
+    pub inode: InodeRef,
+    /// Which part of it.
+    pub index: ChunkIndex,
+    /// Members in order; the first is the head.
+    pub chain: Vec<ReplicaAddress>,
+    /// The right itself; names chunk and version.
+    pub capability: Capability,
+    /// The chunk is not in the file's map yet: its first write brings it into being on the disks, and
+    /// a commit puts it into the map.
+    pub fresh: bool,
+}
+
+/// An edge of a chain that failed, as the client reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedHop {
+    /// Chunk and version that were being written.
+    pub chunk: ChunkId,
+    /// See `chunk`.
+    pub version: Version,
+    /// Who could not reach `to`; `None` is the client itself.
+    pub from: Option<DiskId>,
+    /// Who could not be reached or refused.
+    pub to: DiskId,
+    /// How.
+    pub status: Status,
+}
+
+/// Which boot of which disk answered: unsynced writes survive as long as it stays the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Verifier {
+    /// The disk.
+    pub disk: DiskId,
+    /// Boot id of the kernel mixed with the mount id of the disk; a restart of the process keeps it.
+    pub boot: u64,
+}
+
+/// A chunk that an fsync or a close names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DirtyChunk {
+    /// Which part of the file.
+    pub index: ChunkIndex,
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// The version under which it was written.
+    pub version: Version,
+}

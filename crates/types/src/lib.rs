@@ -1,0 +1,32 @@
+//! Identities, units, geometry, attributes, requests, replies, records and status words.
+//!
+//! The vocabulary that every other crate speaks. Plain data: no I/O, no clock, no encoding.
+//!
+//! # Invariants
+//! 1. An identity is a type of its own; two bare integers never stand side by side.
+//! 2. A constructor that can be given bad input (a name, a term) checks it and says what is wrong.
+//!
+//! # Elsewhere
+//! How these values look as bytes: `codec` and `docs/protocol/`, `docs/format/`.
+
+mod attributes;
+mod chain;
+mod geometry;
+mod ids;
+mod name;
+mod record;
+mod reply;
+mod request;
+mod status;
+mod time;
+
+pub use attributes::*;
+pub use chain::*;
+pub use geometry::*;
+pub use ids::*;
+pub use name::*;
+pub use record::*;
+pub use reply::*;
+pub use request::*;
+pub use status::*;
+pub use time::*;

@@ -1,0 +1,108 @@
+//! The changelog's records: what was decided, never a choice to be made again.
+
+use crate::{
+    AttributeChanges, Caller, ChunkId, ChunkIndex, ClusterId, DirtyChunk, DiskId, InodeRef,
+    LogIndex, Name, NodeSpec, Origin, RenameMode, ServerId, SessionId, Term, Timestamp,
+    TruncateGeneration, Version, XattrMode,
+};
+
+/// One entry of the changelog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The reign that wrote it.
+    pub term: Term,
+    /// Its place; without gaps.
+    pub index: LogIndex,
+    /// The master's wall clock when it was made; never below the record before.
+    pub at: Timestamp,
+    /// Whose request it carries out, if a client's.
+    pub origin: Option<Origin>,
+    /// What happens.
+    pub op: Op,
+}
+
+/// A chunk whose content an edit cuts, with the version its replicas were raised to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RaisedChunk {
+    /// Which part of the file.
+    pub index: ChunkIndex,
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// The version its replicas now have.
+    pub version: Version,
+}
+
+/// An operation of the state machine. Names and numbers are only ever added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields carry the names of the vocabulary")]
+pub enum Op {
+    /// The first record: makes the root directory.
+    NewCluster { cluster: ClusterId },
+    /// A master begins its reign; critical.
+    NewTerm { term: Term },
+    /// A client arrives; critical.
+    OpenSession { session: SessionId, name: String },
+    /// A client left or was evicted; its answers are forgotten. Critical.
+    CloseSession { session: SessionId },
+    /// A node with a name. `inode` is the identity given to it. Not `exclusive` and the name exists as
+    /// a file: the outcome is that file and nothing changes (and nothing is logged).
+    Create { parent: InodeRef, name: Name, inode: InodeRef, node: NodeSpec, exclusive: bool },
+    Link { inode: InodeRef, parent: InodeRef, name: Name },
+    /// `keep`: somebody has it open, so the last name going makes it an orphan.
+    Unlink { parent: InodeRef, name: Name, keep: bool },
+    RemoveDirectory { parent: InodeRef, name: Name },
+    /// `keep`: as for `Unlink`, for a replaced target.
+    Rename { from: InodeRef, from_name: Name, to: InodeRef, to_name: Name, mode: RenameMode, keep: bool },
+    SetAttributes { inode: InodeRef, changes: AttributeChanges, caller: Caller },
+    /// Chunks wholly beyond the length leave the map; `boundary` is the chunk that was cut.
+    SetLength { inode: InodeRef, length: u64, clear_privileges: bool, boundary: Option<RaisedChunk> },
+    /// Chunks wholly inside leave the map; `boundaries` were cut.
+    Punch { inode: InodeRef, offset: u64, length: u64, boundaries: Vec<RaisedChunk> },
+    SetXattr { inode: InodeRef, name: Vec<u8>, value: Vec<u8>, mode: XattrMode },
+    RemoveXattr { inode: InodeRef, name: Vec<u8> },
+    /// Length (grows only), times and map after writing. `at` of the record is used if `modified` is not given.
+    /// A chunk the map lacks is attached; one that differs from the map is refused with `Io`.
+    /// An older truncate generation: length and chunks are ignored, and the attributes answered.
+    Commit {
+        inode: InodeRef,
+        truncate_generation: TruncateGeneration,
+        length: u64,
+        modified: Option<Timestamp>,
+        accessed: Option<Timestamp>,
+        chunks: Vec<DirtyChunk>,
+        clear_privileges: bool,
+        durable: bool,
+    },
+    /// The set of replicas that may be written changes; critical.
+    Raise { chunk: ChunkId, version: Version, members: Vec<DiskId> },
+    /// Orphans that nobody has open any longer are freed.
+    Reap { inodes: Vec<InodeRef> },
+    /// A disk registered; `registrations` is the counter in its stamp from now on. Critical.
+    RegisterDisk { server: ServerId, disk: DiskId, registrations: u64 },
+}
+
+impl Op {
+    /// Critical records wait for stable storage before they are answered (`protocols.md` §11).
+    pub fn is_critical(&self) -> bool {
+        match self {
+            Self::NewCluster { .. }
+            | Self::NewTerm { .. }
+            | Self::OpenSession { .. }
+            | Self::CloseSession { .. }
+            | Self::Raise { .. }
+            | Self::RegisterDisk { .. } => true,
+            Self::SetLength { boundary, .. } => boundary.is_some(),
+            Self::Punch { boundaries, .. } => !boundaries.is_empty(),
+            Self::Commit { durable, .. } => *durable,
+            Self::Create { .. }
+            | Self::Link { .. }
+            | Self::Unlink { .. }
+            | Self::RemoveDirectory { .. }
+            | Self::Rename { .. }
+            | Self::SetAttributes { .. }
+            | Self::SetXattr { .. }
+            | Self::RemoveXattr { .. }
+            | Self::Reap { .. } => false,
+        }
+    }
+}

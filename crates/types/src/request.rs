@@ -1,0 +1,143 @@
+//! What a client asks of the master over its session.
+
+use crate::{
+    AttributeChanges, Caller, ChunkIndex, DirCursor, DirtyChunk, FailedHop, FileKind, InodeId,
+    InodeRef, Name, Owner, Timestamp, TruncateGeneration,
+};
+
+/// What rename(2) does with an existing target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RenameMode {
+    /// Replace it.
+    Replace,
+    /// Refuse.
+    NoReplace,
+    /// Swap both.
+    Exchange,
+}
+
+/// What setxattr(2) does with an existing attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum XattrMode {
+    /// Create or replace.
+    Set,
+    /// Refuse if it exists.
+    Create,
+    /// Refuse if it does not exist.
+    Replace,
+}
+
+/// A node to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeSpec {
+    /// Kind.
+    pub kind: FileKind,
+    /// Permission bits, umask already applied.
+    pub mode: u16,
+    /// Owner; the group is replaced by the parent's if the parent is setgid.
+    pub owner: Owner,
+    /// Device number of a device node, else 0.
+    pub device: u32,
+    /// Target of a symlink, else empty.
+    pub target: Vec<u8>,
+}
+
+/// A client's request. Reads are not logged; mutations become a [`crate::Record`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields carry the names of the vocabulary")]
+pub enum Request {
+    /// Finds a name. Answer: `Entry`, with the first chunk's location for a file.
+    Lookup { parent: InodeRef, name: Name },
+    /// The parent of a directory (`..`). Answer: `Entry`.
+    LookupParent { dir: InodeRef },
+    /// Answer: `Attributes`.
+    GetAttributes { inode: InodeRef },
+    /// Answer: `Target`.
+    ReadLink { inode: InodeRef },
+    /// Entries after a cursor, with attributes. Answer: `Directory`.
+    ReadDirectory { dir: InodeRef, after: DirCursor, bytes_max: u32 },
+    /// Answer: `Xattr`.
+    GetXattr { inode: InodeRef, name: Vec<u8> },
+    /// Answer: `XattrNames`.
+    ListXattrs { inode: InodeRef },
+    /// Answer: `FsStat`.
+    StatFs,
+    /// Where chunks are. Answer: `Locations`; holes are left out.
+    Locate { inode: InodeRef, first: ChunkIndex, count: u32 },
+    /// The right to write one chunk; `failed` reports why the last one is of no use. Answer: `Grant`.
+    Grant { inode: InodeRef, index: ChunkIndex, failed: Option<FailedHop> },
+    /// Makes any node. Answer: `Entry`; for a file with `grant`, the first chunk's write grant with it.
+    /// Not `exclusive`: an existing file is answered as by `Lookup`.
+    Create { parent: InodeRef, name: Name, node: NodeSpec, exclusive: bool, grant: bool },
+    /// A further name. Answer: `Entry`.
+    Link { inode: InodeRef, parent: InodeRef, name: Name },
+    /// Removes a name of anything but a directory. `in_use`: this client still has it open.
+    Unlink { parent: InodeRef, name: Name, in_use: bool },
+    /// Removes an empty directory.
+    RemoveDirectory { parent: InodeRef, name: Name },
+    /// Atomic rename. `in_use`: this client still has a replaced target open.
+    Rename {
+        from: InodeRef,
+        from_name: Name,
+        to: InodeRef,
+        to_name: Name,
+        mode: RenameMode,
+        in_use: bool,
+    },
+    /// chmod, chown, utimens. Answer: `Attributes`.
+    SetAttributes { inode: InodeRef, changes: AttributeChanges, caller: Caller },
+    /// truncate. Answer: `Attributes`.
+    SetLength { inode: InodeRef, length: u64, clear_privileges: bool },
+    /// Makes a range read as zeroes without changing the length. Answer: `Attributes`.
+    Punch { inode: InodeRef, offset: u64, length: u64 },
+    /// Answer: `Done`.
+    SetXattr { inode: InodeRef, name: Vec<u8>, value: Vec<u8>, mode: XattrMode },
+    /// Answer: `Done`.
+    RemoveXattr { inode: InodeRef, name: Vec<u8> },
+    /// Tells length, times and map after data has reached the chain. `durable`: fsync, wait for stable
+    /// storage. The length only grows by it. Answer: `Attributes`.
+    Commit {
+        inode: InodeRef,
+        truncate_generation: TruncateGeneration,
+        length: u64,
+        modified: Option<Timestamp>,
+        accessed: Option<Timestamp>,
+        chunks: Vec<DirtyChunk>,
+        clear_privileges: bool,
+        durable: bool,
+    },
+    /// The client's kernel no longer knows these; an unlinked one may be freed. No answer is awaited.
+    Forget { inodes: Vec<InodeRef> },
+    /// After a new connection: inodes this client holds open. Answer: `Known` with those that are gone.
+    Reclaim { inodes: Vec<InodeRef> },
+    /// Everything answered to this session so far is on stable storage (fsync of a directory, syncfs).
+    Barrier,
+    /// Keeps the session's lease. Answer: `Done`.
+    KeepAlive,
+    /// Chunks, versions and replicas of a file or of a path from the root. Answer: `FileInfo`.
+    FileInfo { inode: InodeRef },
+    /// Ends the session; what it reserved is released.
+    Goodbye,
+    /// Where a given inode is now, for a handle that outlived a restart. Answer: `Attributes`.
+    Reopen { inode: InodeId },
+}
+
+impl Request {
+    /// Whether the request changes logged state.
+    pub fn is_mutation(&self) -> bool {
+        matches!(
+            self,
+            Self::Create { .. }
+                | Self::Link { .. }
+                | Self::Unlink { .. }
+                | Self::RemoveDirectory { .. }
+                | Self::Rename { .. }
+                | Self::SetAttributes { .. }
+                | Self::SetLength { .. }
+                | Self::Punch { .. }
+                | Self::SetXattr { .. }
+                | Self::RemoveXattr { .. }
+                | Self::Commit { .. }
+        )
+    }
+}

@@ -1,0 +1,1 @@
+//! Data-plane frames and the sans-I/O machine of a write chain.
