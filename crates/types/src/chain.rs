@@ -1,8 +1,6 @@
 //! Where replicas are and who may write them: grants, capabilities, failed hops.
 
-use crate::{
-    ChunkId, ChunkIndex, DiskId, InodeRef, LeaseEpoch, ServerId, SessionId, Status, Term, Version,
-};
+use crate::{ChunkId, ChunkIndex, DiskId, InodeRef, LeaseEpoch, ServerId, SessionId, Status, Term, Version};
 
 /// One replica and how to reach it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

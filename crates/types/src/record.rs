@@ -1,9 +1,9 @@
 //! The changelog's records: what was decided, never a choice to be made again.
 
 use crate::{
-    AttributeChanges, Caller, ChunkId, ChunkIndex, ClusterId, DirtyChunk, DiskId, InodeRef,
-    LogIndex, Name, NodeSpec, Origin, RenameMode, ServerId, SessionId, Term, Timestamp,
-    TruncateGeneration, Version, XattrMode,
+    AttributeChanges, Caller, ChunkId, ChunkIndex, ClusterId, DirtyChunk, DiskId, InodeRef, LogIndex, Name,
+    NodeSpec, Origin, RenameMode, ServerId, SessionId, Term, Timestamp, TruncateGeneration, Version,
+    XattrMode,
 };
 
 /// One entry of the changelog.
@@ -37,29 +37,84 @@ pub struct RaisedChunk {
 #[allow(missing_docs, reason = "fields carry the names of the vocabulary")]
 pub enum Op {
     /// The first record: makes the root directory.
-    NewCluster { cluster: ClusterId },
+    NewCluster {
+        cluster: ClusterId,
+    },
     /// A master begins its reign; critical.
-    NewTerm { term: Term },
+    NewTerm {
+        term: Term,
+    },
     /// A client arrives; critical.
-    OpenSession { session: SessionId, name: String },
+    OpenSession {
+        session: SessionId,
+        name: String,
+    },
     /// A client left or was evicted; its answers are forgotten. Critical.
-    CloseSession { session: SessionId },
+    CloseSession {
+        session: SessionId,
+    },
     /// A node with a name. `inode` is the identity given to it. Not `exclusive` and the name exists as
     /// a file: the outcome is that file and nothing changes (and nothing is logged).
-    Create { parent: InodeRef, name: Name, inode: InodeRef, node: NodeSpec, exclusive: bool },
-    Link { inode: InodeRef, parent: InodeRef, name: Name },
+    Create {
+        parent: InodeRef,
+        name: Name,
+        inode: InodeRef,
+        node: NodeSpec,
+        exclusive: bool,
+    },
+    Link {
+        inode: InodeRef,
+        parent: InodeRef,
+        name: Name,
+    },
     /// `keep`: somebody has it open, so the last name going makes it an orphan.
-    Unlink { parent: InodeRef, name: Name, keep: bool },
-    RemoveDirectory { parent: InodeRef, name: Name },
+    Unlink {
+        parent: InodeRef,
+        name: Name,
+        keep: bool,
+    },
+    RemoveDirectory {
+        parent: InodeRef,
+        name: Name,
+    },
     /// `keep`: as for `Unlink`, for a replaced target.
-    Rename { from: InodeRef, from_name: Name, to: InodeRef, to_name: Name, mode: RenameMode, keep: bool },
-    SetAttributes { inode: InodeRef, changes: AttributeChanges, caller: Caller },
+    Rename {
+        from: InodeRef,
+        from_name: Name,
+        to: InodeRef,
+        to_name: Name,
+        mode: RenameMode,
+        keep: bool,
+    },
+    SetAttributes {
+        inode: InodeRef,
+        changes: AttributeChanges,
+        caller: Caller,
+    },
     /// Chunks wholly beyond the length leave the map; `boundary` is the chunk that was cut.
-    SetLength { inode: InodeRef, length: u64, clear_privileges: bool, boundary: Option<RaisedChunk> },
+    SetLength {
+        inode: InodeRef,
+        length: u64,
+        clear_privileges: bool,
+        boundary: Option<RaisedChunk>,
+    },
     /// Chunks wholly inside leave the map; `boundaries` were cut.
-    Punch { inode: InodeRef, offset: u64, length: u64, boundaries: Vec<RaisedChunk> },
-    SetXattr { inode: InodeRef, name: Vec<u8>, value: Vec<u8>, mode: XattrMode },
-    RemoveXattr { inode: InodeRef, name: Vec<u8> },
+    Punch {
+        inode: InodeRef,
+        offset: u64,
+        length: u64,
+        boundaries: Vec<RaisedChunk>,
+    },
+    SetXattr {
+        inode: InodeRef,
+        name: Vec<u8>,
+        value: Vec<u8>,
+        mode: XattrMode,
+    },
+    RemoveXattr {
+        inode: InodeRef,
+        name: Vec<u8>,
+    },
     /// Length (grows only), times and map after writing. `at` of the record is used if `modified` is not given.
     /// A chunk the map lacks is attached; one that differs from the map is refused with `Io`.
     /// An older truncate generation: length and chunks are ignored, and the attributes answered.
@@ -74,11 +129,21 @@ pub enum Op {
         durable: bool,
     },
     /// The set of replicas that may be written changes; critical.
-    Raise { chunk: ChunkId, version: Version, members: Vec<DiskId> },
+    Raise {
+        chunk: ChunkId,
+        version: Version,
+        members: Vec<DiskId>,
+    },
     /// Orphans that nobody has open any longer are freed.
-    Reap { inodes: Vec<InodeRef> },
+    Reap {
+        inodes: Vec<InodeRef>,
+    },
     /// A disk registered; `registrations` is the counter in its stamp from now on. Critical.
-    RegisterDisk { server: ServerId, disk: DiskId, registrations: u64 },
+    RegisterDisk {
+        server: ServerId,
+        disk: DiskId,
+        registrations: u64,
+    },
 }
 
 impl Op {

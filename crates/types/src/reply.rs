@@ -1,8 +1,6 @@
 //! What the master answers.
 
-use crate::{
-    Attributes, ChunkLocation, DirCursor, FsStat, InodeRef, LogIndex, Name, WriteGrant,
-};
+use crate::{Attributes, ChunkLocation, DirCursor, FsStat, InodeRef, LogIndex, Name, WriteGrant};
 
 /// A name found or made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +35,10 @@ pub enum Reply {
     Attributes(Attributes),
     Target(Vec<u8>),
     /// `end`: nothing follows the last entry.
-    Directory { entries: Vec<DirectoryEntry>, end: bool },
+    Directory {
+        entries: Vec<DirectoryEntry>,
+        end: bool,
+    },
     Xattr(Vec<u8>),
     XattrNames(Vec<Vec<u8>>),
     FsStat(FsStat),

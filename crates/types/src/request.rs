@@ -1,8 +1,8 @@
 //! What a client asks of the master over its session.
 
 use crate::{
-    AttributeChanges, Caller, ChunkIndex, DirCursor, DirtyChunk, FailedHop, FileKind, InodeId,
-    InodeRef, Name, Owner, Timestamp, TruncateGeneration,
+    AttributeChanges, Caller, ChunkIndex, DirCursor, DirtyChunk, FailedHop, FileKind, InodeId, InodeRef,
+    Name, Owner, Timestamp, TruncateGeneration,
 };
 
 /// What rename(2) does with an existing target.
@@ -76,14 +76,7 @@ pub enum Request {
     /// Removes an empty directory.
     RemoveDirectory { parent: InodeRef, name: Name },
     /// Atomic rename. `in_use`: this client still has a replaced target open.
-    Rename {
-        from: InodeRef,
-        from_name: Name,
-        to: InodeRef,
-        to_name: Name,
-        mode: RenameMode,
-        in_use: bool,
-    },
+    Rename { from: InodeRef, from_name: Name, to: InodeRef, to_name: Name, mode: RenameMode, in_use: bool },
     /// chmod, chown, utimens. Answer: `Attributes`.
     SetAttributes { inode: InodeRef, changes: AttributeChanges, caller: Caller },
     /// truncate. Answer: `Attributes`.

@@ -54,6 +54,8 @@ mod tests {
             assert_eq!(Timestamp::from_bits(t.to_bits()), t);
         }
         assert_eq!(Timestamp::new(i64::MAX, 5).seconds(), SECONDS_MAX);
-        assert!(Timestamp::new(-5, 1) < Timestamp::new(-5, 2) && Timestamp::new(-5, 2) < Timestamp::new(4, 0));
+        assert!(
+            Timestamp::new(-5, 1) < Timestamp::new(-5, 2) && Timestamp::new(-5, 2) < Timestamp::new(4, 0)
+        );
     }
 }
