@@ -1,0 +1,67 @@
+//! What a master is told at its start, and the named maxima of its queues.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Most sessions at one time; each keeps up to [`types::REQUESTS_OPEN_MAX`] answers.
+pub const SESSIONS_MAX: usize = 4_096;
+/// Messages waiting for the core; senders wait when it is full.
+pub(crate) const INBOX_MESSAGES_MAX: usize = 8_192;
+/// Messages handled between two writes of the log: bounds the latency that a batch adds.
+pub(crate) const BATCH_MESSAGES_MAX: usize = 256;
+/// A sync of the log begins at most this long after a write, also when nobody waits for it.
+pub(crate) const SYNC_DELAY_MAX: Duration = Duration::from_millis(20);
+/// A chunkserver silent for so long is gone.
+pub(crate) const SERVER_SILENCE_MAX: Duration = Duration::from_secs(10);
+/// How often time-driven work (leases, silent servers, the fleet's own deadlines) is looked at.
+pub(crate) const TICK: Duration = Duration::from_millis(100);
+
+/// When ordinary mutations are answered; critical ones always wait for stable storage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ack {
+    /// When they are written to the log: they survive `kill -9`, and a loss of power at most 20 ms later.
+    #[default]
+    Local,
+    /// When the log is on stable storage.
+    Stable,
+}
+
+/// How a master is to run.
+#[derive(Clone)]
+pub struct Config {
+    /// `host:port` to listen on; port 0 takes a free one.
+    pub listen: String,
+    /// `host:port` that others are told; `None`: the one listened on.
+    pub advertise: Option<String>,
+    /// The master's name in logs and status.
+    pub name: String,
+    /// The data directory: lock, term, `log/`, `checkpoints/`.
+    pub data: Arc<dyn env::Dir>,
+    /// When ordinary mutations are answered.
+    pub ack: Ack,
+    /// A checkpoint is built after so many records.
+    pub checkpoint_every_records: u64,
+    /// A checkpoint is built after so many bytes of log.
+    pub checkpoint_every_bytes: u64,
+    /// A session that sends nothing for so long is closed.
+    pub session_lease: Duration,
+    /// The operator accepted that nothing is authenticated; shown in status.
+    pub insecure: bool,
+}
+
+impl Config {
+    /// The defaults, for a data directory and an address.
+    pub fn new(listen: impl Into<String>, data: Arc<dyn env::Dir>) -> Self {
+        Self {
+            listen: listen.into(),
+            advertise: None,
+            name: "master".into(),
+            data,
+            ack: Ack::Local,
+            checkpoint_every_records: 1_000_000,
+            checkpoint_every_bytes: 256 << 20,
+            session_lease: Duration::from_secs(60),
+            insecure: false,
+        }
+    }
+}
