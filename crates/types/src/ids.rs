@@ -183,6 +183,11 @@ pub struct InodeRef {
     pub generation: Generation,
 }
 
+impl InodeRef {
+    /// The root directory: the same in every cluster and for ever.
+    pub const ROOT: Self = Self { id: InodeId::ROOT, generation: Generation(1) };
+}
+
 /// Who made a logged request, so that a repeat is answered and not done again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
