@@ -1,6 +1,7 @@
 //! A directory on one device, and the files in it.
 //!
-//! Paths are relative, `/`-separated, built from numbers and constant words only. Calls block: roles
+//! Paths are relative, `/`-separated, built from numbers and constant words only; the empty path is the
+//! directory itself. Calls block: roles
 //! run them through [`crate::Workers`], never on a data runtime (but for `read_resident_at`).
 
 use std::io;

@@ -13,12 +13,15 @@
 mod clock;
 mod disk;
 mod net;
+mod path;
+mod real;
 mod seed;
 mod workers;
 
 pub use clock::{Clock, Instant};
 pub use disk::{Dir, DirEntry, EntryKind, File, Identity, OpenMode, Space};
-pub use net::{Listener, Net, Stream};
+pub use net::{BoxFuture, Listener, Net, SimulatedStream, Stream};
+pub use real::RealDir;
 pub use seed::Seed;
 pub use workers::{Queue, Workers};
 

@@ -8,6 +8,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 /// A future in a box: the traits here are used as objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// How long a connect waits for an answer.
+pub(crate) const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(3);
+
 /// A connected byte stream. An enum and not an object, so that the real one costs nothing per byte.
 pub enum Stream {
     /// A real socket with `TCP_NODELAY` set.

@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
+/// Jobs that may wait in one queue. Callers bound their own requests far below; this only keeps a hung
+/// disk from taking all memory.
+pub(crate) const QUEUE_JOBS_MAX: usize = 16 << 10;
+
 /// A queue of blocking work with threads of its own, such as one disk: when it hangs, only its own
 /// callers wait.
 pub trait Queue: Send + Sync {
-    /// Runs `job` on one of the queue's threads, in any order with others. Never blocks the caller.
+    /// Runs `job` on one of the queue's threads, in any order with others (in the order given if the
+    /// queue has one thread). Never blocks the caller; a job that no longer fits is dropped.
     fn run(&self, job: Box<dyn FnOnce() + Send>);
     /// Jobs waiting or running.
     fn depth(&self) -> usize;
@@ -27,6 +32,8 @@ impl dyn Queue {
         self.run(Box::new(move || {
             let _ = send.send(job());
         }));
-        receive.await.map_err(|_| std::io::Error::other("the worker stopped before it answered"))
+        receive
+            .await
+            .map_err(|_| std::io::Error::other("the worker stopped before it answered"))
     }
 }

@@ -1,0 +1,81 @@
+//! Filesystem type and boot identity of a directory, from /proc.
+//!
+//! The boot number must be the same after a mere restart of the process, also of a newer release, so
+//! its hash is written out here (FNV-1a) and not taken from a library that may change it.
+
+use crate::Identity;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// Reads the identity of the filesystem that holds `directory`.
+pub(super) fn identity(directory: BorrowedFd<'_>) -> io::Result<Identity> {
+    let fdinfo = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", directory.as_raw_fd()))?;
+    let mount =
+        mount_id(&fdinfo).ok_or_else(|| io::Error::other("/proc/self/fdinfo has no mnt_id"))?;
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
+    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    let device = rustix::fs::fstat(directory)?.st_dev;
+    let mut hash = Fnv::default();
+    hash.write(boot_id.trim().as_bytes());
+    hash.write(&mount.to_le_bytes());
+    hash.write(&device.to_le_bytes());
+    Ok(Identity {
+        filesystem: filesystem_type(&mounts, mount)
+            .unwrap_or("unknown")
+            .to_owned(),
+        boot: hash.0,
+    })
+}
+
+/// The mount id in a file of /proc/self/fdinfo.
+fn mount_id(fdinfo: &str) -> Option<u64> {
+    fdinfo
+        .lines()
+        .find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok())
+}
+
+/// The filesystem type of a mount in /proc/self/mountinfo: `id parent dev root point options... - type ...`.
+fn filesystem_type(mounts: &str, mount: u64) -> Option<&str> {
+    let line = mounts
+        .lines()
+        .find(|line| line.split(' ').next().and_then(|id| id.parse().ok()) == Some(mount))?;
+    line.split_once(" - ")?.1.split(' ').next()
+}
+
+/// FNV-1a, 64 bits.
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_type_is_read_from_the_line_of_the_mount() {
+        let mounts = "22 27 0:21 / /proc rw,relatime - proc proc rw\n\
+                      31 27 8:1 /data /mnt/disk\\0401 rw shared:1 - ext4 /dev/sda1 rw\n";
+        assert_eq!(filesystem_type(mounts, 31), Some("ext4"));
+        assert_eq!(filesystem_type(mounts, 2), None);
+        assert_eq!(mount_id("pos:\t0\nflags:\t02\nmnt_id:\t31\n"), Some(31));
+    }
+
+    #[test]
+    fn the_hash_is_the_published_one() {
+        let mut hash = Fnv::default();
+        hash.write(b"foobar");
+        assert_eq!(hash.0, 0x8594_4171_f739_67e8);
+    }
+}
