@@ -1,0 +1,1 @@
+//! Bodies of data-plane frames: HELLO, PING, WRITE, READ, FLUSH.
