@@ -1,0 +1,205 @@
+//! What the fleet is told and what it wants done: its whole surface besides the queries.
+//!
+//! The master feeds [`Event`]s in the order in which they happen and carries out [`Command`]s in the
+//! order in which they appear. Nothing here waits: a question comes in as an event with a ticket, and
+//! its answer leaves as a command with the same ticket, at once or after orders and records.
+
+use types::{
+    ChunkId, ChunkIndex, ChunkSlot, ClassId, DiskId, FailedHop, InodeRef, LogIndex, ReplicaAddress, ServerId,
+    SessionId, Status, Term, Version,
+};
+
+/// The caller's number for a question; the answer carries it. Never used twice at the same time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// The fleet's number for a raise it wants in the changelog.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RaiseTicket(pub u64);
+
+/// The fleet's number for an order to a chunkserver; unique within the term.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OrderId(pub u64);
+
+/// A byte range of a chunk, `from..to`, that must read as zeroes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cut {
+    /// First byte.
+    pub from: u32,
+    /// The byte after the last.
+    pub to: u32,
+}
+
+/// What a disk says about itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DiskState {
+    /// Serves reads and writes.
+    #[default]
+    Good,
+    /// Serves reads; takes no new chunks.
+    ReadOnly,
+    /// Serves nothing; its replicas count as absent.
+    Failed,
+}
+
+/// A disk as it registers or as a heartbeat describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DiskInfo {
+    /// Which disk.
+    pub disk: DiskId,
+    /// Where it is mounted, for people.
+    pub path: String,
+    /// Labels of the disk alone.
+    pub labels: Vec<String>,
+    /// Bytes of the disk.
+    pub total_bytes: u64,
+    /// Bytes free.
+    pub free_bytes: u64,
+    /// Its state.
+    pub state: DiskState,
+}
+
+/// A chunkserver as it registers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerInfo {
+    /// Which server.
+    pub server: ServerId,
+    /// Its name, for people.
+    pub name: String,
+    /// `host:port` where clients and peers reach it.
+    pub address: String,
+    /// Labels inherited by its disks.
+    pub labels: Vec<String>,
+    /// Its disks.
+    pub disks: Vec<DiskInfo>,
+}
+
+/// A replica named in a disk's report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReportedReplica {
+    /// The chunk's slot, if the metadata knows the chunk.
+    pub slot: Option<ChunkSlot>,
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// The version the replica has.
+    pub version: Version,
+    /// Not filling, not lagging, not damaged.
+    pub complete: bool,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields carry the names of the vocabulary")]
+pub enum Event {
+    /// At start, once: the disks that the metadata knows. While they have not all reported the fleet settles.
+    KnownDisks(Vec<(ServerId, DiskId)>),
+    /// A chunkserver registered, its disks' counters are recorded. Its reports follow. Before it, the
+    /// disks' former replicas count as absent, also if the fleet was not told that the server had gone.
+    ServerRegistered(ServerInfo),
+    /// A chunkserver's control stream ended.
+    ServerGone { server: ServerId },
+    /// A heartbeat: space and state of the disks named.
+    Heartbeat { server: ServerId, disks: Vec<DiskInfo> },
+    /// Replicas a disk holds; `last` ends its report, and what it did not name it does not have.
+    Reported { disk: DiskId, replicas: Vec<ReportedReplica>, last: bool },
+    /// A chunkserver created a replica by a first write (its message `Born`).
+    ReplicaBorn { disk: DiskId, slot: Option<ChunkSlot>, chunk: ChunkId, version: Version },
+    /// A chunkserver found a replica damaged: it is no longer read nor written.
+    Damaged { disk: DiskId, slot: Option<ChunkSlot>, chunk: ChunkId },
+    /// `meta`: a chunk entered a map; also once for each chunk after a checkpoint is loaded.
+    ChunkBorn { slot: ChunkSlot, chunk: ChunkId, version: Version, class: ClassId },
+    /// `meta`: a chunk left all maps by the record `index`. Delivered when the record is *applied* (the
+    /// slot may be used again at once); nothing is deleted before [`Event::Stable`] reaches `index`.
+    ChunkGone { slot: ChunkSlot, chunk: ChunkId, version: Version, index: LogIndex },
+    /// `meta`: a record gave the chunk this version (a raise or an edit was applied).
+    ChunkVersion { slot: ChunkSlot, chunk: ChunkId, version: Version },
+    /// The log is stable (here and wherever `ack` asks for) up to and including this index.
+    Stable { index: LogIndex },
+    /// The inode no longer exists: what was reserved for it is released.
+    InodeGone { inode: InodeRef },
+    /// A truncate or a punch was applied: reservations for these parts of the file are void, so that
+    /// bytes written before it cannot come back. `first..=last`.
+    RangeCut { inode: InodeRef, first: ChunkIndex, last: ChunkIndex },
+    /// A session wants to write. `existing`: what the file's map says now. Answer: [`Command::Granted`].
+    GrantWanted {
+        /// Answered with the same ticket.
+        ticket: Ticket,
+        /// The file.
+        inode: InodeRef,
+        /// Which part.
+        index: ChunkIndex,
+        /// The chunk in the map, if there is one.
+        existing: Option<(ChunkSlot, ChunkId)>,
+        /// Of the file; for a chunk yet to be made.
+        class: ClassId,
+        /// Who asks.
+        session: SessionId,
+        /// Why the grant it has is of no use.
+        failed: Option<FailedHop>,
+    },
+    /// A truncate or punch cuts ranges out of a chunk of the map. Answer: [`Command::EditReady`], after
+    /// which the chunk is held until [`Event::EditLogged`] or [`Event::EditDropped`]. The caller runs
+    /// one edit per inode at a time (two edits with two chunks each could otherwise wait for each other).
+    EditWanted { ticket: Ticket, slot: ChunkSlot, chunk: ChunkId, cuts: Vec<Cut> },
+    /// The record that names the edit's version is stable (its `ChunkVersion` came before).
+    EditLogged { ticket: Ticket },
+    /// The edit's record was not made after all; the fleet records the raise itself.
+    EditDropped { ticket: Ticket },
+    /// An order was carried out or refused. Arriving twice or late does no harm.
+    OrderDone { order: OrderId, status: Result<(), Status> },
+    /// The record asked for by [`Command::LogRaise`] is stable (`Ok`) or was refused.
+    Logged { raise: RaiseTicket, result: Result<(), Status> },
+    /// A session ended; what it reserved is released.
+    SessionGone { session: SessionId },
+    /// Time passes; at least every 200 ms.
+    Tick,
+}
+
+/// An order to a chunkserver. Each carries the term; a lower one is refused there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields carry the names of the vocabulary")]
+pub enum Order {
+    /// Bring the replica from any version in `from..to` to `to`, durably, with `cuts` reading as zeroes.
+    /// A replica already at `to` answers `Ok` (an order may arrive twice).
+    Raise { disk: DiskId, chunk: ChunkId, from: Version, to: Version, cuts: Vec<Cut> },
+    /// Set aside the replica if its version is at most `version`; absent answers `NoChunk`.
+    Delete { disk: DiskId, chunk: ChunkId, version: Version },
+}
+
+/// A grant, less the capability that the master adds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantParts {
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// Its version.
+    pub version: Version,
+    /// Members in order.
+    pub chain: Vec<ReplicaAddress>,
+    /// The map lacks the chunk: its first write makes it, a commit puts it into the map.
+    pub fresh: bool,
+}
+
+/// What the master is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields carry the names of the vocabulary")]
+pub enum Command {
+    /// Send an order; a server that is not connected just loses it (the fleet learns by `ServerGone`).
+    Order { server: ServerId, order: OrderId, term: Term, what: Order },
+    /// Log `Op::Raise`; answer with `ChunkVersion` when applied and `Logged` when stable.
+    LogRaise {
+        /// Names the raise in the answer.
+        raise: RaiseTicket,
+        /// The chunk.
+        chunk: ChunkId,
+        /// Its new version.
+        version: Version,
+        /// The disks that have it.
+        members: Vec<DiskId>,
+    },
+    /// The answer to `GrantWanted`.
+    Granted { ticket: Ticket, grant: Result<GrantParts, Status> },
+    /// The answer to `EditWanted`: all members have this version and the cuts.
+    EditReady { ticket: Ticket, version: Result<Version, Status> },
+    /// A replica carries a term above ours: there is a newer master, this one must stop.
+    StepDown { seen: Term },
+}
