@@ -18,10 +18,7 @@ pub(crate) fn components(path: &str) -> io::Result<Vec<&str>> {
     let parts: Vec<&str> = path.split('/').collect();
     for part in &parts {
         if part.is_empty() || *part == "." || *part == ".." || part.contains('\0') {
-            return Err(refused(
-                path,
-                "it must be relative, without empty parts, `.` or `..`",
-            ));
+            return Err(refused(path, "it must be relative, without empty parts, `.` or `..`"));
         }
     }
     Ok(parts)
@@ -37,10 +34,7 @@ pub(crate) fn parent_and_name(path: &str) -> io::Result<(Vec<&str>, &str)> {
 }
 
 fn refused(path: &str, why: &str) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidInput,
-        format!("the path {path:?} is refused: {why}"),
-    )
+    io::Error::new(io::ErrorKind::InvalidInput, format!("the path {path:?} is refused: {why}"))
 }
 
 #[cfg(test)]

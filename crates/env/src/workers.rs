@@ -32,8 +32,6 @@ impl dyn Queue {
         self.run(Box::new(move || {
             let _ = send.send(job());
         }));
-        receive
-            .await
-            .map_err(|_| std::io::Error::other("the worker stopped before it answered"))
+        receive.await.map_err(|_| std::io::Error::other("the worker stopped before it answered"))
     }
 }

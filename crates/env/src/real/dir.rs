@@ -40,12 +40,7 @@ impl RealDir {
     fn directory(&self, path: &str) -> io::Result<OwnedFd> {
         components(path)?;
         let path = if path.is_empty() { "." } else { path };
-        Ok(rustix::fs::openat(
-            &self.root,
-            path,
-            directory_flags(),
-            Mode::empty(),
-        )?)
+        Ok(rustix::fs::openat(&self.root, path, directory_flags(), Mode::empty())?)
     }
 }
 
@@ -58,12 +53,8 @@ impl Dir for RealDir {
             OpenMode::CreateNew => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
             OpenMode::Create => OFlags::RDWR | OFlags::CREATE,
         };
-        let file = rustix::fs::openat(
-            &self.root,
-            path,
-            flags | OFlags::CLOEXEC | OFlags::NOFOLLOW,
-            FILE_MODE,
-        )?;
+        let file =
+            rustix::fs::openat(&self.root, path, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, FILE_MODE)?;
         Ok(Arc::new(RealFile { file: file.into() }))
     }
 
@@ -176,13 +167,11 @@ fn list(directory: OwnedFd) -> io::Result<Vec<DirEntry>> {
         }
         let kind = match entry.file_type() {
             // Some filesystems do not tell the kind in a listing.
-            FileType::Unknown => {
-                match rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-                    Ok(stat) => FileType::from_raw_mode(stat.st_mode),
-                    Err(Errno::NOENT) => continue,
-                    Err(error) => return Err(error.into()),
-                }
-            }
+            FileType::Unknown => match rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => FileType::from_raw_mode(stat.st_mode),
+                Err(Errno::NOENT) => continue,
+                Err(error) => return Err(error.into()),
+            },
             kind => kind,
         };
         entries.push(DirEntry {
@@ -200,9 +189,7 @@ fn list(directory: OwnedFd) -> io::Result<Vec<DirEntry>> {
 
 /// Removes everything in a directory, never following a link.
 fn remove_below(directory: &OwnedFd, depth: usize) -> io::Result<()> {
-    let depth = depth
-        .checked_sub(1)
-        .ok_or_else(|| io::Error::other("the tree is too deep"))?;
+    let depth = depth.checked_sub(1).ok_or_else(|| io::Error::other("the tree is too deep"))?;
     for entry in rustix::fs::Dir::read_from(directory)? {
         let entry = entry?;
         let name = entry.file_name();
@@ -212,12 +199,8 @@ fn remove_below(directory: &OwnedFd, depth: usize) -> io::Result<()> {
         match rustix::fs::unlinkat(directory, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(Errno::ISDIR | Errno::PERM) => {
-                let below = rustix::fs::openat(
-                    directory,
-                    name,
-                    directory_flags() | OFlags::NOFOLLOW,
-                    Mode::empty(),
-                )?;
+                let below =
+                    rustix::fs::openat(directory, name, directory_flags() | OFlags::NOFOLLOW, Mode::empty())?;
                 remove_below(&below, depth)?;
                 rustix::fs::unlinkat(directory, name, AtFlags::REMOVEDIR)?;
             }

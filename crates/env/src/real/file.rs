@@ -65,9 +65,7 @@ impl File for RealFile {
     }
 
     fn allocate(&self, offset: u64, length: u64) -> io::Result<()> {
-        let end = offset
-            .checked_add(length)
-            .ok_or(io::ErrorKind::InvalidInput)?;
+        let end = offset.checked_add(length).ok_or(io::ErrorKind::InvalidInput)?;
         if length == 0 {
             return Ok(());
         }

@@ -10,8 +10,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 /// Reads the identity of the filesystem that holds `directory`.
 pub(super) fn identity(directory: BorrowedFd<'_>) -> io::Result<Identity> {
     let fdinfo = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", directory.as_raw_fd()))?;
-    let mount =
-        mount_id(&fdinfo).ok_or_else(|| io::Error::other("/proc/self/fdinfo has no mnt_id"))?;
+    let mount = mount_id(&fdinfo).ok_or_else(|| io::Error::other("/proc/self/fdinfo has no mnt_id"))?;
     let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
     let device = rustix::fs::fstat(directory)?.st_dev;
@@ -19,26 +18,18 @@ pub(super) fn identity(directory: BorrowedFd<'_>) -> io::Result<Identity> {
     hash.write(boot_id.trim().as_bytes());
     hash.write(&mount.to_le_bytes());
     hash.write(&device.to_le_bytes());
-    Ok(Identity {
-        filesystem: filesystem_type(&mounts, mount)
-            .unwrap_or("unknown")
-            .to_owned(),
-        boot: hash.0,
-    })
+    Ok(Identity { filesystem: filesystem_type(&mounts, mount).unwrap_or("unknown").to_owned(), boot: hash.0 })
 }
 
 /// The mount id in a file of /proc/self/fdinfo.
 fn mount_id(fdinfo: &str) -> Option<u64> {
-    fdinfo
-        .lines()
-        .find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok())
+    fdinfo.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok())
 }
 
 /// The filesystem type of a mount in /proc/self/mountinfo: `id parent dev root point options... - type ...`.
 fn filesystem_type(mounts: &str, mount: u64) -> Option<&str> {
-    let line = mounts
-        .lines()
-        .find(|line| line.split(' ').next().and_then(|id| id.parse().ok()) == Some(mount))?;
+    let line =
+        mounts.lines().find(|line| line.split(' ').next().and_then(|id| id.parse().ok()) == Some(mount))?;
     line.split_once(" - ")?.1.split(' ').next()
 }
 

@@ -15,17 +15,14 @@ pub(super) struct RealNet;
 impl Net for RealNet {
     fn connect<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Stream>> {
         Box::pin(async move {
-            let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address))
-                .await
-                .map_err(|_| {
+            let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await.map_err(
+                |_| {
                     io::Error::new(
                         io::ErrorKind::TimedOut,
-                        format!(
-                            "{address} did not answer within {} s",
-                            CONNECT_TIMEOUT.as_secs()
-                        ),
+                        format!("{address} did not answer within {} s", CONNECT_TIMEOUT.as_secs()),
                     )
-                })??;
+                },
+            )??;
             stream.set_nodelay(true)?;
             Ok(Stream::Tcp(stream))
         })

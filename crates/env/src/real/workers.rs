@@ -26,9 +26,7 @@ impl Workers for RealWorkers {
             std::thread::Builder::new()
                 .name(name.to_owned())
                 .spawn(move || shared.work())
-                .expect(
-                    "a role starts its few threads before it serves; without them it cannot run",
-                );
+                .expect("a role starts its few threads before it serves; without them it cannot run");
         }
         Arc::new(RealQueue { shared })
     }
@@ -70,10 +68,7 @@ impl Shared {
             } else if state.closed {
                 return;
             } else {
-                state = self
-                    .wake
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
         }
     }
