@@ -23,11 +23,7 @@ pub mod session;
 pub use message::{Malformed, Message};
 
 /// What prost generates from `proto/*.proto`.
-#[allow(
-    missing_docs,
-    clippy::large_enum_variant,
-    reason = "generated; described in the .proto files"
-)]
+#[allow(missing_docs, clippy::large_enum_variant, reason = "generated; described in the .proto files")]
 pub mod proto {
     include!(concat!(env!("OUT_DIR"), "/muskox.v1.rs"));
 }

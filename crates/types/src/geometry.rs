@@ -38,3 +38,39 @@ pub const ZERO_PAGE_CRC: u32 = 0x98F9_4189;
 const _: () = assert!(CHUNK_BYTES.is_multiple_of(BLOCK_BYTES as u64));
 const _: () = assert!(BLOCK_BYTES.is_multiple_of(PAGE_BYTES));
 const _: () = assert!(PAYLOAD_BYTES_MAX.is_multiple_of(BLOCK_BYTES));
+
+/// How many pages the range touches.
+pub fn pages_touched(offset: u64, length: u64) -> u64 {
+    if length == 0 {
+        return 0;
+    }
+    let page = u64::from(PAGE_BYTES);
+    (offset.saturating_add(length - 1)) / page - offset / page + 1
+}
+
+/// How many whole blocks the range covers, and the first of them.
+pub fn whole_blocks(offset: u64, length: u64) -> (u64, u64) {
+    let block = u64::from(BLOCK_BYTES);
+    let first = offset.div_ceil(block);
+    (first, (offset.saturating_add(length) / block).saturating_sub(first))
+}
+
+/// Whether the range is not empty and lies in a chunk.
+pub fn in_chunk(offset: u64, length: u64) -> bool {
+    length > 0 && offset.checked_add(length).is_some_and(|end| end <= CHUNK_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_whole_only_between_their_edges() {
+        let block = u64::from(BLOCK_BYTES);
+        assert_eq!(whole_blocks(0, block), (0, 1));
+        assert_eq!(whole_blocks(1, block), (1, 0));
+        assert_eq!(whole_blocks(1, 2 * block), (1, 1));
+        assert_eq!(whole_blocks(3 * block, 16 * block), (3, 16));
+        assert!(in_chunk(CHUNK_BYTES - 1, 1) && !in_chunk(CHUNK_BYTES, 1) && !in_chunk(u64::MAX, 2));
+    }
+}

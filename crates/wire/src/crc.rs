@@ -3,32 +3,11 @@
 //! A payload need not begin or end at a page's edge. Its checksums are those of its *pieces*: the bytes that
 //! fall into each page it touches, in order. A piece that fills its page has the checksum that is stored.
 
-use types::{CHUNK_BYTES, PAGE_BYTES};
+use types::{PAGE_BYTES, pages_touched};
 
 /// CRC32C (Castagnoli).
 pub fn crc32c(bytes: &[u8]) -> u32 {
     crc_fast::crc32_iscsi(bytes)
-}
-
-/// How many pages the range touches.
-pub fn pages_touched(offset: u64, length: u64) -> u64 {
-    if length == 0 {
-        return 0;
-    }
-    let page = u64::from(PAGE_BYTES);
-    (offset.saturating_add(length - 1)) / page - offset / page + 1
-}
-
-/// How many whole blocks the range covers, and the first of them.
-pub fn whole_blocks(offset: u64, length: u64) -> (u64, u64) {
-    let block = u64::from(types::BLOCK_BYTES);
-    let first = offset.div_ceil(block);
-    (first, (offset.saturating_add(length) / block).saturating_sub(first))
-}
-
-/// Whether the range is not empty and lies in a chunk.
-pub fn in_chunk(offset: u64, length: u64) -> bool {
-    length > 0 && offset.checked_add(length).is_some_and(|end| end <= CHUNK_BYTES)
 }
 
 /// The pieces of a payload that lies at `offset` of its chunk.
@@ -71,15 +50,5 @@ mod tests {
         }
         assert_eq!(page_crcs(5, b""), Vec::<u32>::new());
         assert_eq!(page_crcs(4090, b"abc"), vec![crc32c(b"abc")]);
-    }
-
-    #[test]
-    fn blocks_are_whole_only_between_their_edges() {
-        let block = u64::from(types::BLOCK_BYTES);
-        assert_eq!(whole_blocks(0, block), (0, 1));
-        assert_eq!(whole_blocks(1, block), (1, 0));
-        assert_eq!(whole_blocks(1, 2 * block), (1, 1));
-        assert_eq!(whole_blocks(3 * block, 16 * block), (3, 16));
-        assert!(in_chunk(CHUNK_BYTES - 1, 1) && !in_chunk(CHUNK_BYTES, 1) && !in_chunk(u64::MAX, 2));
     }
 }
