@@ -1,16 +1,273 @@
-//! Records of the changelog as bytes.
+//! Records of the changelog as bytes (`docs/format/record.md`).
+//!
+//! # Invariants
+//! 1. A record that was encoded is decoded to an equal record by this and every later release.
+//! 2. A record of an unknown operation is refused: a state machine that skipped it would go astray.
 
-use crate::Malformed;
-use types::Record;
+use crate::common::{
+    disk, list, maybe, name, need, part, rename_mode, rename_mode_code, server, term, text, version, within,
+    xattr_mode, xattr_mode_code, xattr_name, xattr_value,
+};
+use crate::limits::{
+    BOUNDARIES_MAX, DIRTY_CHUNKS_MAX, INODES_MAX, LABEL_BYTES_MAX, MEMBERS_MAX, RECORD_BYTES_MAX,
+};
+use crate::{Malformed, proto};
+use prost::Message as _;
+use proto::record::Op as P;
+use types::{
+    ChunkId, ChunkIndex, ClusterId, LogIndex, Op, Origin, RaisedChunk, Record, Sequence, SessionId,
+    Timestamp, TruncateGeneration,
+};
 
 /// Appends the bytes of a record.
 pub fn encode(record: &Record, out: &mut Vec<u8>) {
-    let _ = (record, out);
-    unimplemented!()
+    let encoded = proto::Record {
+        term: record.term.0,
+        index: record.index.0,
+        at: record.at.to_bits(),
+        origin: record.origin.as_ref().map(Into::into),
+        op: Some((&record.op).into()),
+    };
+    out.reserve(encoded.encoded_len());
+    encoded.encode(out).expect("a vector grows as needed");
 }
 
 /// Reads and checks a record.
 pub fn decode(bytes: &[u8]) -> Result<Record, Malformed> {
-    let _ = bytes;
-    unimplemented!()
+    within(bytes.len(), RECORD_BYTES_MAX, "length of a record")?;
+    let p = proto::Record::decode(bytes)?;
+    Ok(Record {
+        term: term(p.term)?,
+        index: LogIndex(p.index),
+        at: Timestamp::from_bits(p.at),
+        origin: maybe(p.origin)?,
+        op: part(p.op, "operation")?,
+    })
+}
+
+impl From<&Origin> for proto::Origin {
+    fn from(v: &Origin) -> Self {
+        Self { session: v.session.0, sequence: v.sequence.0, answered_below: v.answered_below.0 }
+    }
+}
+
+impl TryFrom<proto::Origin> for Origin {
+    type Error = Malformed;
+    fn try_from(p: proto::Origin) -> Result<Self, Malformed> {
+        Ok(Self {
+            session: SessionId(p.session),
+            sequence: Sequence(p.sequence),
+            answered_below: Sequence(p.answered_below),
+        })
+    }
+}
+
+impl From<&RaisedChunk> for proto::RaisedChunk {
+    fn from(v: &RaisedChunk) -> Self {
+        Self { index: v.index.0, chunk: v.chunk.0, version: v.version.to_u64() }
+    }
+}
+
+impl TryFrom<proto::RaisedChunk> for RaisedChunk {
+    type Error = Malformed;
+    fn try_from(p: proto::RaisedChunk) -> Result<Self, Malformed> {
+        Ok(Self { index: ChunkIndex(p.index), chunk: ChunkId(p.chunk), version: version(p.version)? })
+    }
+}
+
+impl From<&Op> for P {
+    fn from(op: &Op) -> Self {
+        match op {
+            Op::NewCluster { cluster } => {
+                Self::NewCluster(proto::OpNewCluster { cluster: cluster.0.to_vec() })
+            }
+            Op::NewTerm { term } => Self::NewTerm(proto::OpNewTerm { term: term.0 }),
+            Op::OpenSession { session, name } => {
+                Self::OpenSession(proto::OpOpenSession { session: session.0, name: name.clone() })
+            }
+            Op::CloseSession { session } => Self::CloseSession(proto::OpCloseSession { session: session.0 }),
+            Op::Create { parent, name, inode, node, exclusive } => Self::Create(proto::OpCreate {
+                parent: Some(parent.into()),
+                name: name.as_bytes().to_vec(),
+                inode: Some(inode.into()),
+                node: Some(node.into()),
+                exclusive: *exclusive,
+            }),
+            Op::Link { inode, parent, name } => Self::Link(proto::OpLink {
+                inode: Some(inode.into()),
+                parent: Some(parent.into()),
+                name: name.as_bytes().to_vec(),
+            }),
+            Op::Unlink { parent, name, keep } => Self::Unlink(proto::OpUnlink {
+                parent: Some(parent.into()),
+                name: name.as_bytes().to_vec(),
+                keep: *keep,
+            }),
+            Op::RemoveDirectory { parent, name } => Self::RemoveDirectory(proto::OpRemoveDirectory {
+                parent: Some(parent.into()),
+                name: name.as_bytes().to_vec(),
+            }),
+            Op::Rename { from, from_name, to, to_name, mode, keep } => Self::Rename(proto::OpRename {
+                from: Some(from.into()),
+                from_name: from_name.as_bytes().to_vec(),
+                to: Some(to.into()),
+                to_name: to_name.as_bytes().to_vec(),
+                mode: rename_mode_code(*mode),
+                keep: *keep,
+            }),
+            Op::SetAttributes { inode, changes, caller } => Self::SetAttributes(proto::OpSetAttributes {
+                inode: Some(inode.into()),
+                changes: Some(changes.into()),
+                caller: Some(caller.into()),
+            }),
+            Op::SetLength { inode, length, clear_privileges, boundary } => {
+                Self::SetLength(proto::OpSetLength {
+                    inode: Some(inode.into()),
+                    length: *length,
+                    clear_privileges: *clear_privileges,
+                    boundary: boundary.as_ref().map(Into::into),
+                })
+            }
+            Op::Punch { inode, offset, length, boundaries } => Self::Punch(proto::OpPunch {
+                inode: Some(inode.into()),
+                offset: *offset,
+                length: *length,
+                boundaries: boundaries.iter().map(Into::into).collect(),
+            }),
+            Op::SetXattr { inode, name, value, mode } => Self::SetXattr(proto::OpSetXattr {
+                inode: Some(inode.into()),
+                name: name.clone(),
+                value: value.clone(),
+                mode: xattr_mode_code(*mode),
+            }),
+            Op::RemoveXattr { inode, name } => {
+                Self::RemoveXattr(proto::OpRemoveXattr { inode: Some(inode.into()), name: name.clone() })
+            }
+            Op::Commit {
+                inode,
+                truncate_generation,
+                length,
+                modified,
+                accessed,
+                chunks,
+                clear_privileges,
+                durable,
+            } => Self::Commit(proto::OpCommit {
+                inode: Some(inode.into()),
+                truncate_generation: truncate_generation.0,
+                length: *length,
+                modified: modified.map(Timestamp::to_bits),
+                accessed: accessed.map(Timestamp::to_bits),
+                chunks: chunks.iter().map(Into::into).collect(),
+                clear_privileges: *clear_privileges,
+                durable: *durable,
+            }),
+            Op::Raise { chunk, version, members } => Self::Raise(proto::OpRaise {
+                chunk: chunk.0,
+                version: version.to_u64(),
+                members: members.iter().map(|d| d.0.to_vec()).collect(),
+            }),
+            Op::Reap { inodes } => {
+                Self::Reap(proto::OpReap { inodes: inodes.iter().map(Into::into).collect() })
+            }
+            Op::RegisterDisk { server, disk, registrations } => Self::RegisterDisk(proto::OpRegisterDisk {
+                server: server.0.to_vec(),
+                disk: disk.0.to_vec(),
+                registrations: *registrations,
+            }),
+        }
+    }
+}
+
+impl TryFrom<P> for Op {
+    type Error = Malformed;
+    fn try_from(p: P) -> Result<Self, Malformed> {
+        Ok(match p {
+            P::NewCluster(p) => {
+                Self::NewCluster { cluster: need(ClusterId::from_slice(&p.cluster), "cluster id")? }
+            }
+            P::NewTerm(p) => Self::NewTerm { term: term(p.term)? },
+            P::OpenSession(p) => Self::OpenSession {
+                session: SessionId(p.session),
+                name: text(p.name, LABEL_BYTES_MAX, "name of a session")?,
+            },
+            P::CloseSession(p) => Self::CloseSession { session: SessionId(p.session) },
+            P::Create(p) => Self::Create {
+                parent: part(p.parent, "parent")?,
+                name: name(p.name)?,
+                inode: part(p.inode, "inode")?,
+                node: part(p.node, "node")?,
+                exclusive: p.exclusive,
+            },
+            P::Link(p) => Self::Link {
+                inode: part(p.inode, "inode")?,
+                parent: part(p.parent, "parent")?,
+                name: name(p.name)?,
+            },
+            P::Unlink(p) => {
+                Self::Unlink { parent: part(p.parent, "parent")?, name: name(p.name)?, keep: p.keep }
+            }
+            P::RemoveDirectory(p) => {
+                Self::RemoveDirectory { parent: part(p.parent, "parent")?, name: name(p.name)? }
+            }
+            P::Rename(p) => Self::Rename {
+                from: part(p.from, "source directory")?,
+                from_name: name(p.from_name)?,
+                to: part(p.to, "target directory")?,
+                to_name: name(p.to_name)?,
+                mode: rename_mode(p.mode)?,
+                keep: p.keep,
+            },
+            P::SetAttributes(p) => Self::SetAttributes {
+                inode: part(p.inode, "inode")?,
+                changes: part(p.changes, "changes of attributes")?,
+                caller: part(p.caller, "caller")?,
+            },
+            P::SetLength(p) => Self::SetLength {
+                inode: part(p.inode, "inode")?,
+                length: p.length,
+                clear_privileges: p.clear_privileges,
+                boundary: maybe(p.boundary)?,
+            },
+            P::Punch(p) => Self::Punch {
+                inode: part(p.inode, "inode")?,
+                offset: p.offset,
+                length: p.length,
+                boundaries: list(p.boundaries, BOUNDARIES_MAX, "chunks cut by a punch")?,
+            },
+            P::SetXattr(p) => Self::SetXattr {
+                inode: part(p.inode, "inode")?,
+                name: xattr_name(p.name)?,
+                value: xattr_value(p.value)?,
+                mode: xattr_mode(p.mode)?,
+            },
+            P::RemoveXattr(p) => {
+                Self::RemoveXattr { inode: part(p.inode, "inode")?, name: xattr_name(p.name)? }
+            }
+            P::Commit(p) => Self::Commit {
+                inode: part(p.inode, "inode")?,
+                truncate_generation: TruncateGeneration(p.truncate_generation),
+                length: p.length,
+                modified: p.modified.map(Timestamp::from_bits),
+                accessed: p.accessed.map(Timestamp::from_bits),
+                chunks: list(p.chunks, DIRTY_CHUNKS_MAX, "chunks of a commit")?,
+                clear_privileges: p.clear_privileges,
+                durable: p.durable,
+            },
+            P::Raise(p) => {
+                within(p.members.len(), MEMBERS_MAX, "members of a raise")?;
+                Self::Raise {
+                    chunk: ChunkId(p.chunk),
+                    version: version(p.version)?,
+                    members: p.members.iter().map(|m| disk(m)).collect::<Result<_, _>>()?,
+                }
+            }
+            P::Reap(p) => Self::Reap { inodes: list(p.inodes, INODES_MAX, "inodes to reap")? },
+            P::RegisterDisk(p) => Self::RegisterDisk {
+                server: server(&p.server)?,
+                disk: disk(&p.disk)?,
+                registrations: p.registrations,
+            },
+        })
+    }
 }

@@ -1,7 +1,19 @@
-//! Bodies of the session's frames: SESSION_OPEN and REQUEST, and their answers.
+//! Bodies of the session's frames: SESSION_OPEN and REQUEST, and their answers (`docs/protocol/session.md`).
+//!
+//! # Invariants
+//! 1. An answer carries either a refusal or exactly one reply.
+//! 2. Session number 0 is nobody's: in SESSION_OPEN it asks for a new session.
 
-use crate::{Malformed, Message};
-use types::{ClusterId, LogIndex, LogPosition, Reply, Request, Sequence, SessionId, Status, Term};
+mod reply;
+mod request;
+
+use crate::common::{maybe, need, part, refusal, term, text, within};
+use crate::limits::LABEL_BYTES_MAX;
+use crate::{Malformed, Message, proto};
+use prost::Message as _;
+use types::{
+    BODY_BYTES_MAX, ClusterId, LogIndex, LogPosition, Reply, Request, Sequence, SessionId, Status, Term,
+};
 
 /// Body of SESSION_OPEN.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,16 +67,108 @@ pub struct AnswerMessage {
     pub outcome: Result<Reply, Status>,
 }
 
-macro_rules! later { ($($name:ident)*) => {$(
-    impl Message for $name {
-        fn encode(&self, out: &mut Vec<u8>) {
-            let _ = out;
-            unimplemented!()
-        }
-        fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-            let _ = bytes;
-            unimplemented!()
-        }
+/// Refuses a body longer than a frame may carry, before anything is allocated.
+fn body(bytes: &[u8]) -> Result<&[u8], Malformed> {
+    within(bytes.len(), BODY_BYTES_MAX as usize, "length of a body")?;
+    Ok(bytes)
+}
+
+fn append(message: &impl prost::Message, out: &mut Vec<u8>) {
+    out.reserve(message.encoded_len());
+    message.encode(out).expect("a vector grows as needed");
+}
+
+impl Message for SessionOpen {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let message = proto::SessionOpen {
+            session: self.session.map_or(0, |s| s.0),
+            name: self.name.clone(),
+            highest_answered: self.highest_answered.0,
+        };
+        append(&message, out);
     }
-)*}}
-later!(SessionOpen SessionOpenAnswer RequestMessage AnswerMessage);
+
+    fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let p = proto::SessionOpen::decode(body(bytes)?)?;
+        Ok(Self {
+            session: (p.session != 0).then_some(SessionId(p.session)),
+            name: text(p.name, LABEL_BYTES_MAX, "name of a session")?,
+            highest_answered: LogIndex(p.highest_answered),
+        })
+    }
+}
+
+impl Message for SessionOpenAnswer {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let message = match &self.0 {
+            Ok(opened) => proto::SessionOpened {
+                status: 0,
+                session: opened.session.0,
+                term: opened.term.0,
+                cluster: opened.cluster.0.to_vec(),
+                lease_ms: opened.lease_ms,
+                position: Some((&opened.position).into()),
+                lost_tail: opened.lost_tail,
+            },
+            Err(status) => proto::SessionOpened { status: status.code().into(), ..Default::default() },
+        };
+        append(&message, out);
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let p = proto::SessionOpened::decode(body(bytes)?)?;
+        if let Some(status) = refusal(p.status)? {
+            return Ok(Self(Err(status)));
+        }
+        if p.session == 0 {
+            return Err(Malformed::new("session"));
+        }
+        Ok(Self(Ok(SessionOpened {
+            session: SessionId(p.session),
+            term: term(p.term)?,
+            cluster: need(ClusterId::from_slice(&p.cluster), "cluster id")?,
+            lease_ms: p.lease_ms,
+            position: part(p.position, "position of the log")?,
+            lost_tail: p.lost_tail,
+        })))
+    }
+}
+
+impl Message for RequestMessage {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let message = proto::Request {
+            sequence: self.sequence.0,
+            answered_below: self.answered_below.0,
+            request: Some((&self.request).into()),
+        };
+        append(&message, out);
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let p = proto::Request::decode(body(bytes)?)?;
+        Ok(Self {
+            sequence: Sequence(p.sequence),
+            answered_below: Sequence(p.answered_below),
+            request: part(p.request, "request")?,
+        })
+    }
+}
+
+impl Message for AnswerMessage {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let (status, reply) = match &self.outcome {
+            Ok(reply) => (0, Some(reply.into())),
+            Err(status) => (status.code().into(), None),
+        };
+        append(&proto::Answer { status, position: Some((&self.position).into()), reply }, out);
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let p = proto::Answer::decode(body(bytes)?)?;
+        let outcome = match refusal(p.status)? {
+            Some(status) => Err(status),
+            None => Ok(part(p.reply, "reply")?),
+        };
+        Ok(Self { position: maybe(p.position)?.unwrap_or_default(), outcome })
+    }
+}
