@@ -24,6 +24,9 @@ pub struct SessionOpen {
     pub name: String,
     /// The highest applied position that any answer carried; the master may have lost what is above.
     pub highest_answered: LogIndex,
+    /// The term under which that answer came. Indexes above a lost tail are used again in a later term,
+    /// so the index alone proves nothing.
+    pub answered_term: Term,
 }
 
 /// Body of the answer to SESSION_OPEN when the session is open.
@@ -84,6 +87,7 @@ impl Message for SessionOpen {
             session: self.session.map_or(0, |s| s.0),
             name: self.name.clone(),
             highest_answered: self.highest_answered.0,
+            answered_term: self.answered_term.0,
         };
         append(&message, out);
     }
@@ -94,6 +98,7 @@ impl Message for SessionOpen {
             session: (p.session != 0).then_some(SessionId(p.session)),
             name: text(p.name, LABEL_BYTES_MAX, "name of a session")?,
             highest_answered: LogIndex(p.highest_answered),
+            answered_term: term(p.answered_term)?,
         })
     }
 }

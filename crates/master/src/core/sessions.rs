@@ -1,0 +1,246 @@
+//! The soft side of sessions: leases, which inodes each one knows, and requests that wait.
+//!
+//! # Invariants
+//! 1. A session is here exactly while it is in `meta`.
+//! 2. An inode named by an answer to a session is in its set until the session forgets it, so that an
+//!    unlinked file lives as long as somebody may have it open.
+//! 3. After a start a session may know anything until it has reclaimed what it holds.
+//!
+//! # Elsewhere
+//! The durable half (existence, name, answers given): `meta`.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashSet;
+use std::collections::BTreeMap;
+use types::{InodeId, LogPosition, REQUESTS_OPEN_MAX, Reply, Sequence, SessionId, Status};
+
+/// After its last `Reclaim` a session has so long for a further one (a long list comes in pieces).
+const RECLAIM_GRACE_MS: u64 = 2_000;
+
+/// Sends the answer to one request.
+pub(crate) type Answerer = Box<dyn FnOnce(LogPosition, Result<Reply, Status>) + Send>;
+
+/// Whether a session has told what it holds since the master started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reclaimed {
+    No,
+    At(u64),
+    Settled,
+}
+
+/// One session.
+pub(crate) struct Session {
+    pub(crate) name: String,
+    heard_ms: u64,
+    reclaimed: Reclaimed,
+    known: HashSet<InodeId, FixedState>,
+    answered_below: Sequence,
+    /// Requests that wait for the fleet or for an edit of the same inode.
+    waiting: BTreeMap<Sequence, Answerer>,
+}
+
+/// All sessions.
+#[derive(Default)]
+pub(crate) struct Sessions {
+    all: BTreeMap<SessionId, Session>,
+}
+
+/// What to do with a request that came in.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// Handle it.
+    New,
+    /// The same request waits already; it will be answered where it was asked last.
+    Waiting,
+    /// Refuse it.
+    Refused(Status),
+}
+
+impl Sessions {
+    /// A session of an earlier reign, found in `meta` at the start.
+    pub(crate) fn found(&mut self, id: SessionId, name: String, now_ms: u64) {
+        self.insert(id, name, now_ms, Reclaimed::No);
+    }
+
+    /// A session opened now.
+    pub(crate) fn opened(&mut self, id: SessionId, name: String, now_ms: u64) {
+        self.insert(id, name, now_ms, Reclaimed::Settled);
+    }
+
+    fn insert(&mut self, id: SessionId, name: String, now_ms: u64, reclaimed: Reclaimed) {
+        let session = Session {
+            name,
+            heard_ms: now_ms,
+            reclaimed,
+            known: HashSet::default(),
+            answered_below: Sequence(0),
+            waiting: BTreeMap::new(),
+        };
+        self.all.insert(id, session);
+    }
+
+    /// Removes a session and gives back what still waited.
+    pub(crate) fn remove(&mut self, id: SessionId) -> Vec<Answerer> {
+        self.all.remove(&id).map(|s| s.waiting.into_values().collect()).unwrap_or_default()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (SessionId, &Session)> {
+        self.all.iter().map(|(id, session)| (*id, session))
+    }
+
+    /// Renews the lease; false if there is no such session.
+    pub(crate) fn touch(&mut self, id: SessionId, now_ms: u64) -> bool {
+        let session = self.all.get_mut(&id);
+        if let Some(session) = session {
+            session.heard_ms = now_ms;
+            return true;
+        }
+        false
+    }
+
+    /// Sessions that were silent for longer than the lease.
+    pub(crate) fn expired(&self, now_ms: u64, lease_ms: u64) -> Vec<SessionId> {
+        let late = |s: &Session| now_ms.saturating_sub(s.heard_ms) >= lease_ms;
+        self.all.iter().filter(|(_, s)| late(s)).map(|(id, _)| *id).collect()
+    }
+
+    /// Checks a request against the session's window. A repeat of one that waits takes over its answer.
+    pub(crate) fn admit(
+        &mut self,
+        id: SessionId,
+        sequence: Sequence,
+        answered_below: Sequence,
+        answerer: Answerer,
+    ) -> (Admission, Option<Answerer>) {
+        let Some(session) = self.all.get_mut(&id) else {
+            return (Admission::Refused(Status::NoSession), Some(answerer));
+        };
+        session.answered_below = session.answered_below.max(answered_below);
+        if let Some(waiting) = session.waiting.get_mut(&sequence) {
+            *waiting = answerer;
+            return (Admission::Waiting, None);
+        }
+        if sequence < session.answered_below {
+            // The client has this answer: a frame that was long on its way must not take effect again.
+            return (Admission::Refused(Status::BadMessage), Some(answerer));
+        }
+        let open = sequence.0 - session.answered_below.0;
+        if open >= REQUESTS_OPEN_MAX as u64 || session.waiting.len() >= REQUESTS_OPEN_MAX {
+            return (Admission::Refused(Status::TryAgain), Some(answerer));
+        }
+        (Admission::New, Some(answerer))
+    }
+
+    /// Keeps the way to answer a request that cannot be answered yet.
+    pub(crate) fn wait(&mut self, id: SessionId, sequence: Sequence, answerer: Answerer) {
+        if let Some(session) = self.all.get_mut(&id) {
+            session.waiting.insert(sequence, answerer);
+        }
+    }
+
+    /// Takes the way to answer a request that waited; `None` if the session has gone.
+    pub(crate) fn take_waiting(&mut self, id: SessionId, sequence: Sequence) -> Option<Answerer> {
+        self.all.get_mut(&id)?.waiting.remove(&sequence)
+    }
+
+    /// An answer to the session names the inode.
+    pub(crate) fn learn(&mut self, id: SessionId, inode: InodeId) {
+        if let Some(session) = self.all.get_mut(&id) {
+            session.known.insert(inode);
+        }
+    }
+
+    /// The session no longer knows the inode.
+    pub(crate) fn forget(&mut self, id: SessionId, inode: InodeId) {
+        if let Some(session) = self.all.get_mut(&id) {
+            session.known.remove(&inode);
+        }
+    }
+
+    /// The session told what it holds.
+    pub(crate) fn reclaimed(&mut self, id: SessionId, now_ms: u64) {
+        if let Some(session) = self.all.get_mut(&id)
+            && session.reclaimed != Reclaimed::Settled
+        {
+            session.reclaimed = Reclaimed::At(now_ms);
+        }
+    }
+
+    /// Whether every session has told what it holds. Call it as time passes.
+    pub(crate) fn all_reclaimed(&mut self, now_ms: u64) -> bool {
+        let mut all = true;
+        for session in self.all.values_mut() {
+            if let Reclaimed::At(at) = session.reclaimed
+                && now_ms.saturating_sub(at) >= RECLAIM_GRACE_MS
+            {
+                session.reclaimed = Reclaimed::Settled;
+            }
+            all &= session.reclaimed == Reclaimed::Settled;
+        }
+        all
+    }
+
+    /// Whether a session other than `but` may have the inode open.
+    pub(crate) fn known_to_others(&self, inode: InodeId, but: Option<SessionId>) -> bool {
+        self.all.iter().any(|(id, session)| {
+            Some(*id) != but && (session.reclaimed != Reclaimed::Settled || session.known.contains(&inode))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nobody() -> Answerer {
+        Box::new(|_, _| {})
+    }
+
+    #[test]
+    fn until_it_has_reclaimed_a_found_session_may_hold_anything() {
+        let mut sessions = Sessions::default();
+        sessions.found(SessionId(1), "a".into(), 0);
+        assert!(sessions.known_to_others(InodeId(9), None));
+        assert!(!sessions.known_to_others(InodeId(9), Some(SessionId(1))));
+        sessions.reclaimed(SessionId(1), 10);
+        assert!(!sessions.all_reclaimed(11), "a second list may follow");
+        assert!(sessions.all_reclaimed(10 + RECLAIM_GRACE_MS));
+        assert!(!sessions.known_to_others(InodeId(9), None));
+        sessions.learn(SessionId(1), InodeId(9));
+        assert!(sessions.known_to_others(InodeId(9), None));
+        sessions.forget(SessionId(1), InodeId(9));
+        assert!(!sessions.known_to_others(InodeId(9), None));
+    }
+
+    #[test]
+    fn a_request_is_admitted_once_and_within_the_window() {
+        let mut sessions = Sessions::default();
+        let id = SessionId(1);
+        let admit = |sessions: &mut Sessions, sequence, below| {
+            sessions.admit(id, Sequence(sequence), Sequence(below), nobody()).0
+        };
+        assert_eq!(admit(&mut sessions, 1, 1), Admission::Refused(Status::NoSession));
+        sessions.opened(id, "a".into(), 0);
+        assert_eq!(admit(&mut sessions, 1, 1), Admission::New);
+        sessions.wait(id, Sequence(1), nobody());
+        assert_eq!(admit(&mut sessions, 1, 1), Admission::Waiting);
+        assert_eq!(admit(&mut sessions, 1024, 1), Admission::New);
+        assert_eq!(admit(&mut sessions, 1025, 1), Admission::Refused(Status::TryAgain));
+        assert_eq!(admit(&mut sessions, 4, 5), Admission::Refused(Status::BadMessage));
+        assert!(sessions.take_waiting(id, Sequence(1)).is_some());
+        assert!(sessions.take_waiting(id, Sequence(1)).is_none());
+    }
+
+    #[test]
+    fn a_silent_session_expires_and_a_heard_one_does_not() {
+        let mut sessions = Sessions::default();
+        sessions.opened(SessionId(1), "a".into(), 0);
+        sessions.opened(SessionId(2), "b".into(), 0);
+        assert!(sessions.touch(SessionId(2), 50));
+        assert_eq!(sessions.expired(60, 60), [SessionId(1)]);
+    }
+}
