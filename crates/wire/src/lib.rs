@@ -12,6 +12,7 @@
 //! # Elsewhere
 //! Sockets: `link`. Chunk files: `store`. Generated protobuf types: `codec`.
 
+pub mod chain;
 pub mod crc;
 pub mod frame;
 pub mod message;
