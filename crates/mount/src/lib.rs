@@ -1,1 +1,22 @@
-//! fuser callbacks to the client; errno and mount(8) conventions.
+//! fuser callbacks to the client; the one place with `errno` and the conventions of mount(8).
+//!
+//! # Invariants
+//! 1. A session thread answers hits itself and never waits for the network.
+//! 2. Every request is answered in bounded time; one that waits long gives way to a signal (`dispatch`).
+//! 3. Only a mount that is ours is ever detached (`mountpoint`).
+//!
+//! # Elsewhere
+//! Caches, handles and the write path: `client`. What is promised to applications: `docs/semantics.md`.
+
+mod adapter;
+mod attributes;
+mod caller;
+mod dispatch;
+mod errno;
+mod mountpoint;
+mod options;
+mod session;
+
+pub use mountpoint::{FILESYSTEM, Mounted, MountpointError, detach_dead, is_ours, mounted};
+pub use options::{BadOption, MountOptions};
+pub use session::{Mount, MountError, check_mountpoint};

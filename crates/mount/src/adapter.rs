@@ -1,0 +1,678 @@
+//! The kernel's requests, each turned into one call of the client.
+//!
+//! Permission checks are the kernel's (`default_permissions`); what it leaves to the filesystem (setgid
+//! directories, setuid and setgid dropped by writes and chown) the master does from what is sent here.
+
+use crate::attributes::{kind_of_mode, kind_to_kernel, set_time, to_kernel};
+use crate::caller::with_groups;
+use crate::dispatch::Dispatch;
+use crate::errno::errno;
+use client::{AllocateMode, Client, FileHandle as Handle, Known, OpenFlags as Flags, SeekWhat};
+use fuser::{
+    BsdFileFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig,
+    LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
+    ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow,
+    WriteFlags,
+};
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+use tokio::runtime::Handle as Runtime;
+use types::{
+    AttributeChanges, Caller, DirCursor, FileKind, InodeId, NodeSpec, Owner, PAYLOAD_BYTES_MAX, RenameMode,
+    Status, XattrMode,
+};
+
+/// What statfs(2) counts in.
+const STATFS_BLOCK_BYTES: u32 = 4096;
+/// Cursor of `.`; that of `..` is one more, and those of entries follow.
+const DOT: u64 = 1;
+const DOT_DOT: u64 = 2;
+/// Bytes of one page of a directory, asked of the master for one buffer of the kernel's.
+const DIRECTORY_BYTES: u32 = 64 << 10;
+/// Requests that the kernel may have waiting here without being asked for by a sleeping process.
+const BACKGROUND_MAX: u16 = 64;
+
+/// The filesystem as fuser wants it.
+pub(crate) struct Adapter {
+    client: Arc<Client>,
+    dispatch: Dispatch,
+}
+
+impl Adapter {
+    pub(crate) fn new(client: Arc<Client>, runtime: Runtime) -> Self {
+        Self { client, dispatch: Dispatch::new(runtime) }
+    }
+
+    fn entry<F>(&self, request: &Request, reply: ReplyEntry, operation: F)
+    where
+        F: Future<Output = Result<Known, Status>> + Send + 'static,
+    {
+        self.dispatch.run(request.pid(), operation, move |outcome| match outcome {
+            Ok(known) => {
+                let attributes = &known.attributes;
+                let generation = Generation(u64::from(attributes.inode.generation.0));
+                reply.entry(&known.valid_for, &to_kernel(attributes), generation);
+            }
+            Err(status) => reply.error(errno(status)),
+        });
+    }
+
+    fn attr<F>(&self, request: &Request, reply: ReplyAttr, operation: F)
+    where
+        F: Future<Output = Result<Known, Status>> + Send + 'static,
+    {
+        self.dispatch.run(request.pid(), operation, move |outcome| match outcome {
+            Ok(known) => reply.attr(&known.valid_for, &to_kernel(&known.attributes)),
+            Err(status) => reply.error(errno(status)),
+        });
+    }
+
+    fn empty<F>(&self, request: &Request, reply: ReplyEmpty, operation: F)
+    where
+        F: Future<Output = Result<(), Status>> + Send + 'static,
+    {
+        self.dispatch.run(request.pid(), operation, move |outcome| match outcome {
+            Ok(()) => reply.ok(),
+            Err(status) => reply.error(errno(status)),
+        });
+    }
+}
+
+fn inode(number: INodeNo) -> InodeId {
+    InodeId(number.0)
+}
+
+fn open_flags(flags: i32) -> Flags {
+    let mode = flags & libc::O_ACCMODE;
+    Flags {
+        read: mode != libc::O_WRONLY,
+        write: mode != libc::O_RDONLY,
+        append: flags & libc::O_APPEND != 0,
+        truncate: flags & libc::O_TRUNC != 0,
+    }
+}
+
+/// O_SYNC and O_DSYNC: every write is followed by an fsync before it is answered.
+fn wants_sync(flags: i32) -> bool {
+    flags & libc::O_DSYNC != 0
+}
+
+fn fopen_flags(flags: i32, keep_cache: bool) -> FopenFlags {
+    let mut answer = FopenFlags::empty();
+    if keep_cache {
+        answer |= FopenFlags::FOPEN_KEEP_CACHE;
+    }
+    if flags & libc::O_DIRECT != 0 {
+        answer |= FopenFlags::FOPEN_DIRECT_IO;
+    }
+    answer
+}
+
+fn permission_bits(mode: u32, umask: u32) -> u16 {
+    (mode & !umask & 0o7777) as u16
+}
+
+fn node(request: &Request, kind: FileKind, mode: u16) -> NodeSpec {
+    let owner = Owner { uid: request.uid(), gid: request.gid() };
+    NodeSpec { kind, mode, owner, device: 0, target: Vec::new() }
+}
+
+impl Filesystem for Adapter {
+    fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        let _ = config.set_max_write(PAYLOAD_BYTES_MAX);
+        let _ = config.set_max_background(BACKGROUND_MAX);
+        // Only what fuser 0.18 parses. A flag that the kernel does not know is left out.
+        for wanted in [
+            InitFlags::FUSE_ASYNC_READ,
+            InitFlags::FUSE_BIG_WRITES,
+            InitFlags::FUSE_DONT_MASK,
+            InitFlags::FUSE_AUTO_INVAL_DATA,
+            InitFlags::FUSE_DO_READDIRPLUS,
+            InitFlags::FUSE_READDIRPLUS_AUTO,
+            InitFlags::FUSE_ASYNC_DIO,
+            InitFlags::FUSE_PARALLEL_DIROPS,
+            InitFlags::FUSE_HANDLE_KILLPRIV,
+            InitFlags::FUSE_MAX_PAGES,
+            InitFlags::FUSE_CACHE_SYMLINKS,
+            InitFlags::FUSE_ATOMIC_O_TRUNC,
+        ] {
+            let _ = config.add_capabilities(wanted);
+        }
+        Ok(())
+    }
+
+    fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let (client, name) = (self.client.clone(), name.as_bytes().to_vec());
+        self.entry(request, reply, async move {
+            match name.as_slice() {
+                b"." => {
+                    client.attributes(inode(parent)).await.map(|known| client.remember(&known.attributes))
+                }
+                b".." => {
+                    client.lookup_parent(inode(parent)).await.map(|known| client.remember(&known.attributes))
+                }
+                name => client.lookup(inode(parent), name).await,
+            }
+        });
+    }
+
+    fn forget(&self, _request: &Request, number: INodeNo, lookups: u64) {
+        self.client.forget(inode(number), lookups);
+    }
+
+    fn getattr(&self, request: &Request, number: INodeNo, _handle: Option<FileHandle>, reply: ReplyAttr) {
+        match self.client.try_attributes(inode(number)) {
+            Some(known) => reply.attr(&known.valid_for, &to_kernel(&known.attributes)),
+            None => {
+                let client = self.client.clone();
+                self.attr(request, reply, async move { client.attributes(inode(number)).await });
+            }
+        }
+    }
+
+    fn setattr(
+        &self,
+        request: &Request,
+        number: INodeNo,
+        mode: Option<u32>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        size: Option<u64>,
+        accessed: Option<TimeOrNow>,
+        modified: Option<TimeOrNow>,
+        _ctime: Option<SystemTime>,
+        _handle: Option<FileHandle>,
+        _crtime: Option<SystemTime>,
+        _chgtime: Option<SystemTime>,
+        _bkuptime: Option<SystemTime>,
+        _flags: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        let (client, id) = (self.client.clone(), inode(number));
+        let changes = AttributeChanges {
+            mode: mode.map(|mode| (mode & 0o7777) as u16),
+            uid,
+            gid,
+            accessed: accessed.map(set_time),
+            modified: modified.map(set_time),
+            clear_privileges: false,
+        };
+        // Only chmod has a rule that needs the caller's groups.
+        let caller = match mode {
+            Some(_) => with_groups(request.uid(), request.gid(), request.pid()),
+            None => Caller { uid: request.uid(), gid: request.gid(), groups: Vec::new() },
+        };
+        let privileged = request.uid() == 0;
+        self.attr(request, reply, async move {
+            let mut known = None;
+            if let Some(length) = size {
+                known = Some(client.set_length(id, length, !privileged).await?);
+            }
+            match known {
+                Some(known) if changes == AttributeChanges::default() => Ok(known),
+                _ => client.set_attributes(id, changes, caller).await,
+            }
+        });
+    }
+
+    fn readlink(&self, request: &Request, number: INodeNo, reply: ReplyData) {
+        let client = self.client.clone();
+        let operation = async move { client.read_link(inode(number)).await };
+        self.dispatch.run(request.pid(), operation, move |outcome| match outcome {
+            Ok(target) => reply.data(&target),
+            Err(status) => reply.error(errno(status)),
+        });
+    }
+
+    fn mknod(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        umask: u32,
+        device: u32,
+        reply: ReplyEntry,
+    ) {
+        let Some(kind) = kind_of_mode(mode) else { return reply.error(Errno::EINVAL) };
+        let is_device = matches!(kind, FileKind::CharDevice | FileKind::BlockDevice);
+        let mut spec = node(request, kind, permission_bits(mode, umask));
+        spec.device = if is_device { device } else { 0 };
+        let (client, name) = (self.client.clone(), name.as_bytes().to_vec());
+        self.entry(request, reply, async move { client.make(inode(parent), &name, spec).await });
+    }
+
+    fn mkdir(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        umask: u32,
+        reply: ReplyEntry,
+    ) {
+        let spec = node(request, FileKind::Directory, permission_bits(mode, umask));
+        let (client, name) = (self.client.clone(), name.as_bytes().to_vec());
+        self.entry(request, reply, async move { client.make(inode(parent), &name, spec).await });
+    }
+
+    fn symlink(&self, request: &Request, parent: INodeNo, name: &OsStr, target: &Path, reply: ReplyEntry) {
+        let mut spec = node(request, FileKind::Symlink, 0o777);
+        spec.target = target.as_os_str().as_bytes().to_vec();
+        let (client, name) = (self.client.clone(), name.as_bytes().to_vec());
+        self.entry(request, reply, async move { client.make(inode(parent), &name, spec).await });
+    }
+
+    fn unlink(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let (client, name) = (self.client.clone(), name.as_bytes().to_vec());
+        self.empty(request, reply, async move { client.unlink(inode(parent), &name).await });
+    }
+
+    fn rmdir(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let (client, name) = (self.client.clone(), name.as_bytes().to_vec());
+        self.empty(request, reply, async move { client.remove_directory(inode(parent), &name).await });
+    }
+
+    fn rename(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        new_parent: INodeNo,
+        new_name: &OsStr,
+        flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        let mode = match flags {
+            f if f.is_empty() => RenameMode::Replace,
+            RenameFlags::RENAME_NOREPLACE => RenameMode::NoReplace,
+            RenameFlags::RENAME_EXCHANGE => RenameMode::Exchange,
+            _ => return reply.error(Errno::EINVAL),
+        };
+        let client = self.client.clone();
+        let (from, to) = (name.as_bytes().to_vec(), new_name.as_bytes().to_vec());
+        self.empty(request, reply, async move {
+            client.rename(inode(parent), &from, inode(new_parent), &to, mode).await
+        });
+    }
+
+    fn link(&self, request: &Request, number: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let (client, name) = (self.client.clone(), name.as_bytes().to_vec());
+        self.entry(request, reply, async move { client.link(inode(number), inode(parent), &name).await });
+    }
+
+    fn open(&self, request: &Request, number: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let client = self.client.clone();
+        let operation = async move { client.open(inode(number), open_flags(flags.0)).await };
+        self.dispatch.run(request.pid(), operation, move |outcome| match outcome {
+            Ok(opened) => reply.opened(FileHandle(opened.handle.0), fopen_flags(flags.0, opened.keep_cache)),
+            Err(status) => reply.error(errno(status)),
+        });
+    }
+
+    fn create(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        umask: u32,
+        flags: i32,
+        reply: ReplyCreate,
+    ) {
+        let spec = node(request, FileKind::File, permission_bits(mode, umask));
+        let (client, name) = (self.client.clone(), name.as_bytes().to_vec());
+        let exclusive = flags & libc::O_EXCL != 0;
+        let operation =
+            async move { client.create(inode(parent), &name, spec, exclusive, open_flags(flags)).await };
+        self.dispatch.run(request.pid(), operation, move |outcome| match outcome {
+            Ok(created) => {
+                let attributes = &created.known.attributes;
+                reply.created(
+                    &created.known.valid_for,
+                    &to_kernel(attributes),
+                    Generation(u64::from(attributes.inode.generation.0)),
+                    FileHandle(created.opened.handle.0),
+                    fopen_flags(flags, created.opened.keep_cache),
+                );
+            }
+            Err(status) => reply.error(errno(status)),
+        });
+    }
+
+    fn read(
+        &self,
+        request: &Request,
+        _number: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        size: u32,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        let answer = move |outcome: Result<bytes::Bytes, Status>| match outcome {
+            Ok(data) => reply.data(&data),
+            Err(status) => reply.error(errno(status)),
+        };
+        match self.client.try_read(Handle(handle.0), offset, size) {
+            Some(outcome) => answer(outcome),
+            None => {
+                let client = self.client.clone();
+                let operation = async move { client.read(Handle(handle.0), offset, size).await };
+                self.dispatch.run(request.pid(), operation, answer);
+            }
+        }
+    }
+
+    fn write(
+        &self,
+        request: &Request,
+        _number: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        data: &[u8],
+        _write_flags: WriteFlags,
+        flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        let written = data.len() as u32;
+        let answer = move |outcome: Result<(), Status>| match outcome {
+            Ok(()) => reply.written(written),
+            Err(status) => reply.error(errno(status)),
+        };
+        let sync = wants_sync(flags.0);
+        let tried = self.client.try_write(Handle(handle.0), offset, data);
+        if let Some(outcome) = tried
+            && (!sync || outcome.is_err())
+        {
+            return answer(outcome);
+        }
+        let (client, handle) = (self.client.clone(), Handle(handle.0));
+        let rest = if tried.is_none() { Some(data.to_vec()) } else { None };
+        let operation = async move {
+            if let Some(data) = rest {
+                client.write(handle, offset, &data).await?;
+            }
+            if sync { client.fsync(handle).await } else { Ok(()) }
+        };
+        self.dispatch.run(request.pid(), operation, answer);
+    }
+
+    fn flush(
+        &self,
+        request: &Request,
+        _number: INodeNo,
+        handle: FileHandle,
+        _owner: LockOwner,
+        reply: ReplyEmpty,
+    ) {
+        let client = self.client.clone();
+        self.empty(request, reply, async move { client.flush(Handle(handle.0)).await });
+    }
+
+    fn release(
+        &self,
+        _request: &Request,
+        _number: INodeNo,
+        handle: FileHandle,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        _flush: bool,
+        reply: ReplyEmpty,
+    ) {
+        self.client.release(Handle(handle.0));
+        reply.ok();
+    }
+
+    fn fsync(
+        &self,
+        request: &Request,
+        _number: INodeNo,
+        handle: FileHandle,
+        _datasync: bool,
+        reply: ReplyEmpty,
+    ) {
+        let client = self.client.clone();
+        self.empty(request, reply, async move { client.fsync(Handle(handle.0)).await });
+    }
+
+    fn readdir(
+        &self,
+        request: &Request,
+        number: INodeNo,
+        _handle: FileHandle,
+        offset: u64,
+        reply: ReplyDirectory,
+    ) {
+        let operation = read_page(self.client.clone(), inode(number), offset);
+        let mut reply = reply;
+        self.dispatch.run(request.pid(), operation, move |outcome| match outcome {
+            Ok(page) => {
+                for entry in page {
+                    let kind = kind_to_kernel(entry.known.attributes.kind);
+                    let number = INodeNo(entry.known.attributes.inode.id.0);
+                    if reply.add(number, entry.offset, kind, OsStr::from_bytes(&entry.name)) {
+                        break;
+                    }
+                }
+                reply.ok();
+            }
+            Err(status) => reply.error(errno(status)),
+        });
+    }
+
+    fn readdirplus(
+        &self,
+        request: &Request,
+        number: INodeNo,
+        _handle: FileHandle,
+        offset: u64,
+        reply: ReplyDirectoryPlus,
+    ) {
+        let client = self.client.clone();
+        let operation = read_page(self.client.clone(), inode(number), offset);
+        let mut reply = reply;
+        self.dispatch.run(request.pid(), operation, move |outcome| match outcome {
+            Ok(page) => {
+                for entry in page {
+                    // The kernel counts a lookup for each entry but `.` and `..`.
+                    let is_dot = entry.offset <= DOT_DOT;
+                    let known = if is_dot { entry.known } else { client.remember(&entry.known.attributes) };
+                    let attributes = &known.attributes;
+                    let generation = Generation(u64::from(attributes.inode.generation.0));
+                    let number = INodeNo(attributes.inode.id.0);
+                    let name = OsStr::from_bytes(&entry.name);
+                    if reply.add(
+                        number,
+                        entry.offset,
+                        name,
+                        &known.valid_for,
+                        &to_kernel(attributes),
+                        generation,
+                    ) {
+                        if !is_dot {
+                            client.forget(attributes.inode.id, 1);
+                        }
+                        break;
+                    }
+                }
+                reply.ok();
+            }
+            Err(status) => reply.error(errno(status)),
+        });
+    }
+
+    fn fsyncdir(
+        &self,
+        request: &Request,
+        number: INodeNo,
+        _handle: FileHandle,
+        _datasync: bool,
+        reply: ReplyEmpty,
+    ) {
+        let client = self.client.clone();
+        self.empty(request, reply, async move { client.fsync_directory(inode(number)).await });
+    }
+
+    fn statfs(&self, request: &Request, _number: INodeNo, reply: ReplyStatfs) {
+        let client = self.client.clone();
+        let operation = async move { client.stat_fs().await };
+        self.dispatch.run(request.pid(), operation, move |outcome| match outcome {
+            Ok(stat) => {
+                let block = u64::from(STATFS_BLOCK_BYTES);
+                let free = stat.free_bytes / block;
+                // Inodes are limited by the master's memory only: there are always as many free again.
+                let inodes_free = u64::from(u32::MAX);
+                reply.statfs(
+                    stat.total_bytes / block,
+                    free,
+                    free,
+                    stat.inodes + inodes_free,
+                    inodes_free,
+                    STATFS_BLOCK_BYTES,
+                    types::NAME_BYTES_MAX as u32,
+                    STATFS_BLOCK_BYTES,
+                );
+            }
+            Err(status) => reply.error(errno(status)),
+        });
+    }
+
+    fn setxattr(
+        &self,
+        request: &Request,
+        number: INodeNo,
+        name: &OsStr,
+        value: &[u8],
+        flags: i32,
+        _position: u32,
+        reply: ReplyEmpty,
+    ) {
+        let mode = match flags {
+            0 => XattrMode::Set,
+            libc::XATTR_CREATE => XattrMode::Create,
+            libc::XATTR_REPLACE => XattrMode::Replace,
+            _ => return reply.error(Errno::EINVAL),
+        };
+        let (client, name, value) = (self.client.clone(), name.as_bytes().to_vec(), value.to_vec());
+        self.empty(request, reply, async move { client.set_xattr(inode(number), &name, &value, mode).await });
+    }
+
+    fn getxattr(&self, request: &Request, number: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        if name == "security.capability" {
+            // Asked before each write. Killing privileges is the master's work, and file capabilities are not kept.
+            return reply.error(errno(Status::NoAttribute));
+        }
+        let (client, name) = (self.client.clone(), name.as_bytes().to_vec());
+        let operation = async move { client.get_xattr(inode(number), &name).await };
+        self.dispatch.run(request.pid(), operation, move |outcome| answer_sized(outcome, size, reply));
+    }
+
+    fn listxattr(&self, request: &Request, number: INodeNo, size: u32, reply: ReplyXattr) {
+        let client = self.client.clone();
+        let operation = async move {
+            let names = client.list_xattrs(inode(number)).await?;
+            Ok(names.iter().flat_map(|name| name.iter().copied().chain([0])).collect::<Vec<u8>>())
+        };
+        self.dispatch.run(request.pid(), operation, move |outcome| answer_sized(outcome, size, reply));
+    }
+
+    fn removexattr(&self, request: &Request, number: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let (client, name) = (self.client.clone(), name.as_bytes().to_vec());
+        self.empty(request, reply, async move { client.remove_xattr(inode(number), &name).await });
+    }
+
+    fn fallocate(
+        &self,
+        request: &Request,
+        _number: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        length: u64,
+        mode: i32,
+        reply: ReplyEmpty,
+    ) {
+        const KEEP: i32 = libc::FALLOC_FL_KEEP_SIZE;
+        let mode = match mode {
+            0 => AllocateMode::Extend,
+            KEEP => AllocateMode::KeepSize,
+            m if m == KEEP | libc::FALLOC_FL_PUNCH_HOLE => AllocateMode::PunchHole,
+            libc::FALLOC_FL_ZERO_RANGE => AllocateMode::ZeroRange { keep_size: false },
+            m if m == KEEP | libc::FALLOC_FL_ZERO_RANGE => AllocateMode::ZeroRange { keep_size: true },
+            _ => return reply.error(errno(Status::Unsupported)),
+        };
+        let client = self.client.clone();
+        self.empty(
+            request,
+            reply,
+            async move { client.allocate(Handle(handle.0), mode, offset, length).await },
+        );
+    }
+
+    fn lseek(
+        &self,
+        request: &Request,
+        _number: INodeNo,
+        handle: FileHandle,
+        offset: i64,
+        whence: i32,
+        reply: ReplyLseek,
+    ) {
+        let what = match whence {
+            libc::SEEK_DATA => SeekWhat::Data,
+            libc::SEEK_HOLE => SeekWhat::Hole,
+            _ => return reply.error(Errno::EINVAL),
+        };
+        let Ok(offset) = u64::try_from(offset) else { return reply.error(Errno::from_i32(libc::ENXIO)) };
+        let client = self.client.clone();
+        let operation = async move { client.seek(Handle(handle.0), offset, what).await };
+        self.dispatch.run(request.pid(), operation, move |outcome| match outcome {
+            Ok(Some(place)) => reply.offset(place.cast_signed()),
+            Ok(None) => reply.error(Errno::from_i32(libc::ENXIO)),
+            Err(status) => reply.error(errno(status)),
+        });
+    }
+}
+
+fn answer_sized(outcome: Result<Vec<u8>, Status>, size: u32, reply: ReplyXattr) {
+    match outcome {
+        Ok(value) if size == 0 => reply.size(value.len() as u32),
+        Ok(value) if value.len() > size as usize => reply.error(Errno::from_i32(libc::ERANGE)),
+        Ok(value) => reply.data(&value),
+        Err(status) => reply.error(errno(status)),
+    }
+}
+
+/// One entry as the kernel is told it.
+struct Listed {
+    offset: u64,
+    name: Vec<u8>,
+    known: Known,
+}
+
+/// The entries after `offset`, `.` and `..` first.
+async fn read_page(client: Arc<Client>, dir: InodeId, offset: u64) -> Result<Vec<Listed>, Status> {
+    let mut page = Vec::new();
+    if offset < DOT {
+        page.push(Listed { offset: DOT, name: b".".to_vec(), known: client.attributes(dir).await? });
+    }
+    if offset < DOT_DOT {
+        page.push(Listed { offset: DOT_DOT, name: b"..".to_vec(), known: client.lookup_parent(dir).await? });
+    }
+    let after = DirCursor(offset.saturating_sub(DOT_DOT));
+    let valid_for = std::time::Duration::ZERO;
+    for entry in client.read_directory(dir, after, DIRECTORY_BYTES).await?.entries {
+        page.push(Listed {
+            offset: entry.cursor.0 + DOT_DOT,
+            name: entry.name.as_bytes().to_vec(),
+            known: Known { attributes: entry.attributes, valid_for },
+        });
+    }
+    Ok(page)
+}

@@ -1,0 +1,229 @@
+//! mount(2), umount(2) and what is mounted where.
+//!
+//! # Invariants
+//! 1. A mount is only ever detached after looking that it is one of ours.
+//! 2. Detaching is lazy: it never waits for those who still use it.
+
+use rustix::mount::{MountFlags, UnmountFlags};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// The type of our mounts in `/proc/self/mountinfo`.
+pub const FILESYSTEM: &str = "fuse.muskox";
+
+/// A line of `/proc/self/mountinfo`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mounted {
+    /// Where.
+    pub mountpoint: PathBuf,
+    /// Its type.
+    pub filesystem: String,
+    /// What was mounted.
+    pub source: String,
+    /// `major:minor` of the device.
+    pub device: String,
+}
+
+/// Everything that is mounted, in the order of mounting.
+pub fn mounted() -> io::Result<Vec<Mounted>> {
+    Ok(parse(&std::fs::read_to_string("/proc/self/mountinfo")?))
+}
+
+fn parse(text: &str) -> Vec<Mounted> {
+    text.lines()
+        .filter_map(|line| {
+            let (left, right) = line.split_once(" - ")?;
+            let mut left = left.split(' ');
+            let device = left.nth(2)?.to_owned();
+            let mountpoint = PathBuf::from(unescape(left.nth(1)?));
+            let mut right = right.split(' ');
+            let filesystem = right.next()?.to_owned();
+            let source = unescape(right.next()?).to_string_lossy().into_owned();
+            Some(Mounted { mountpoint, filesystem, source, device })
+        })
+        .collect()
+}
+
+/// Undoes the octal escapes of mountinfo.
+fn unescape(text: &str) -> std::ffi::OsString {
+    use std::os::unix::ffi::OsStringExt;
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let octal = (bytes[at] == b'\\')
+            .then(|| text.get(at + 1..at + 4).and_then(|digits| u8::from_str_radix(digits, 8).ok()))
+            .flatten();
+        match octal {
+            Some(byte) => {
+                out.push(byte);
+                at += 4;
+            }
+            None => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    std::ffi::OsString::from_vec(out)
+}
+
+/// Whether a muskox mount is the topmost at this very path.
+pub fn is_ours(mountpoint: &Path) -> io::Result<bool> {
+    let last = mounted()?.into_iter().rev().find(|m| m.mountpoint == mountpoint);
+    Ok(last.is_some_and(|m| m.filesystem == FILESYSTEM))
+}
+
+/// Detaches a muskox mount at `mountpoint` whose process is dead. A living one, or another filesystem, is left alone.
+pub fn detach_dead(mountpoint: &Path) -> io::Result<()> {
+    // A dead FUSE mount answers ENOTCONN to anything; the kernel may still answer stat from its cache,
+    // so a directory is opened.
+    let dead =
+        || std::fs::read_dir(mountpoint).err().is_some_and(|e| e.raw_os_error() == Some(libc::ENOTCONN));
+    // Several may lie on top of one another.
+    while dead() && is_ours(mountpoint)? {
+        detach(mountpoint)?;
+    }
+    Ok(())
+}
+
+/// Lazily detaches what is mounted at `mountpoint`, as root or by `fusermount3`.
+pub(crate) fn detach(mountpoint: &Path) -> io::Result<()> {
+    match rustix::mount::unmount(mountpoint, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::PERM) => {
+            let status =
+                std::process::Command::new("fusermount3").arg("-uz").arg("--").arg(mountpoint).status()?;
+            if status.success() { Ok(()) } else { Err(io::Error::other("fusermount3 -uz failed")) }
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Why a mountpoint cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum MountpointError {
+    /// It does not exist.
+    #[error("the mountpoint {path} does not exist")]
+    Missing {
+        /// The path as given.
+        path: String,
+    },
+    /// It is not a directory.
+    #[error("the mountpoint {path} is not a directory")]
+    NotDirectory {
+        /// The path.
+        path: String,
+    },
+    /// Something is mounted there.
+    #[error("{filesystem} ({origin}) is mounted at {path} already")]
+    Busy {
+        /// The path.
+        path: String,
+        /// Type of what is there.
+        filesystem: String,
+        /// Its source.
+        origin: String,
+    },
+    /// mount(2) or fusermount3 failed.
+    #[error("cannot mount at {path}: {source}")]
+    Failed {
+        /// The path.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl MountpointError {
+    /// The next step.
+    pub fn next(&self) -> String {
+        match self {
+            Self::Missing { path } => format!("mkdir -p {path}"),
+            Self::NotDirectory { .. } => "name an empty directory".to_owned(),
+            Self::Busy { path, .. } => format!("umount {path}   or name another directory"),
+            Self::Failed { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "modprobe fuse   and see that /dev/fuse exists; as a user other than root: apt install fuse3"
+                    .to_owned()
+            }
+            Self::Failed { .. } => "run as root, or install fusermount3: apt install fuse3".to_owned(),
+        }
+    }
+}
+
+/// Checks the mountpoint, after a dead mount of ours was detached from it; returns its real path.
+pub(crate) fn prepare(path: &Path) -> Result<PathBuf, MountpointError> {
+    let shown = path.display().to_string();
+    let failed = |source| MountpointError::Failed { path: shown.clone(), source };
+    let absolute = std::path::absolute(path).map_err(failed)?;
+    detach_dead(&absolute).map_err(failed)?;
+    let real = match absolute.canonicalize() {
+        Ok(real) => real,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(MountpointError::Missing { path: shown });
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    if !real.is_dir() {
+        return Err(MountpointError::NotDirectory { path: shown });
+    }
+    let there = mounted().map_err(failed)?.into_iter().rev().find(|m| m.mountpoint == real);
+    match there {
+        Some(m) if m.filesystem.starts_with("fuse") => {
+            Err(MountpointError::Busy { path: shown, filesystem: m.filesystem, origin: m.source })
+        }
+        _ => Ok(real),
+    }
+}
+
+/// As root: opens `/dev/fuse` and mounts it; the session is served on the returned descriptor.
+pub(crate) fn mount_as_root(
+    path: &Path,
+    source: &str,
+    flags: MountFlags,
+    private: bool,
+) -> io::Result<OwnedFd> {
+    let device = File::options().read(true).write(true).open("/dev/fuse")?;
+    let uid = rustix::process::getuid().as_raw();
+    let gid = rustix::process::getgid().as_raw();
+    let other = if private { "" } else { ",allow_other" };
+    let data = format!(
+        "fd={},rootmode=40000,user_id={uid},group_id={gid},default_permissions{other}",
+        device.as_raw_fd()
+    );
+    let data = std::ffi::CString::new(data).expect("numbers and words hold no NUL");
+    let target = std::ffi::CString::new(path.as_os_str().as_bytes())?;
+    rustix::mount::mount(source, &target, FILESYSTEM, flags, Some(data.as_c_str()))?;
+    Ok(device.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mountinfo_is_read_with_escapes() {
+        let text = "36 35 0:52 / /mnt/a\\040b rw,relatime shared:1 - fuse.muskox muskox:127.0.0.1:9421 rw,user_id=0\n\
+                    1 0 8:1 / / rw - ext4 /dev/vda rw\nrubbish\n";
+        let found = parse(text);
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].mountpoint, PathBuf::from("/mnt/a b"));
+        assert_eq!(found[0].filesystem, FILESYSTEM);
+        assert_eq!(found[0].source, "muskox:127.0.0.1:9421");
+        assert_eq!(unescape("a\\0"), "a\\0");
+    }
+
+    #[test]
+    fn a_living_directory_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        detach_dead(dir.path()).unwrap();
+        assert!(!is_ours(dir.path()).unwrap());
+        assert!(matches!(prepare(&dir.path().join("absent")), Err(MountpointError::Missing { .. })));
+        std::fs::write(dir.path().join("file"), b"x").unwrap();
+        assert!(matches!(prepare(&dir.path().join("file")), Err(MountpointError::NotDirectory { .. })));
+        assert!(prepare(dir.path()).is_ok());
+    }
+}

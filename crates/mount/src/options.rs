@@ -1,0 +1,171 @@
+//! `-o` options: ours, those that become mount flags, and those that mount(8) and fstab put there for themselves.
+
+use rustix::mount::MountFlags;
+use std::time::Duration;
+
+/// How to mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountOptions {
+    /// How long an operation waits for an absent cluster; `None` waits for ever.
+    pub timeout: Option<Duration>,
+    /// Bytes of writes held before the writer waits.
+    pub write_buffer_bytes: u64,
+    /// Bytes of read-ahead.
+    pub read_cache_bytes: u64,
+    /// Only root and the mounting user may enter.
+    pub private: bool,
+    /// Flags of mount(2).
+    pub(crate) flags: Flags,
+}
+
+/// The flags of mount(2) that a user may set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Flags {
+    pub(crate) read_only: bool,
+    pub(crate) no_suid: bool,
+    pub(crate) no_dev: bool,
+    pub(crate) no_exec: bool,
+    pub(crate) no_atime: bool,
+    pub(crate) dir_sync: bool,
+    pub(crate) sync: bool,
+}
+
+impl Default for MountOptions {
+    fn default() -> Self {
+        Self {
+            timeout: Some(Duration::from_secs(60)),
+            write_buffer_bytes: 128 << 20,
+            read_cache_bytes: 64 << 20,
+            private: false,
+            flags: Flags::default(),
+        }
+    }
+}
+
+/// A word after `-o` that means nothing here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("mount option `{option}` {what}")]
+pub struct BadOption {
+    /// The word.
+    pub option: String,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// Words with which fstab, mount(8) and systemd speak to themselves.
+const FOR_OTHERS: &[&str] = &[
+    "rw",
+    "auto",
+    "noauto",
+    "user",
+    "nouser",
+    "users",
+    "owner",
+    "group",
+    "_netdev",
+    "nofail",
+    "defaults",
+    "suid",
+    "dev",
+    "exec",
+    "atime",
+    "relatime",
+    "norelatime",
+    "strictatime",
+    "nostrictatime",
+    "lazytime",
+    "nolazytime",
+    "async",
+    "diratime",
+    "nodiratime",
+    "allow_other",
+    "default_permissions",
+];
+const OURS: &[&str] =
+    &["timeout=", "write-buffer=", "read-cache=", "private", "ro", "nosuid", "nodev", "noexec", "noatime"];
+
+impl MountOptions {
+    /// Takes words from `-o`.
+    pub fn apply<'a>(&mut self, words: impl IntoIterator<Item = &'a str>) -> Result<(), BadOption> {
+        for word in words {
+            let word = word.trim();
+            let (key, value) = word.split_once('=').map_or((word, None), |(k, v)| (k, Some(v)));
+            match (key, value) {
+                ("", None) => {}
+                ("timeout", Some(value)) => {
+                    let seconds = number(word, value)?;
+                    self.timeout = (seconds > 0).then(|| Duration::from_secs(seconds));
+                }
+                ("write-buffer", Some(value)) => self.write_buffer_bytes = mebibytes(word, value)?,
+                ("read-cache", Some(value)) => self.read_cache_bytes = mebibytes(word, value)?,
+                ("private", None) => self.private = true,
+                ("ro", None) => self.flags.read_only = true,
+                ("nosuid", None) => self.flags.no_suid = true,
+                ("nodev", None) => self.flags.no_dev = true,
+                ("noexec", None) => self.flags.no_exec = true,
+                ("noatime", None) => self.flags.no_atime = true,
+                ("sync", None) => self.flags.sync = true,
+                ("dirsync", None) => self.flags.dir_sync = true,
+                (key, _)
+                    if FOR_OTHERS.contains(&key) || key.starts_with("x-") || key.starts_with("comment") => {}
+                _ => {
+                    let what = format!("is unknown; known are {} and those of mount(8)", OURS.join(", "));
+                    return Err(BadOption { option: word.to_owned(), what });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Flags {
+    /// For mount(2).
+    pub(crate) fn bits(self) -> MountFlags {
+        let mut flags = MountFlags::empty();
+        for (set, flag) in [
+            (self.read_only, MountFlags::RDONLY),
+            (self.no_suid, MountFlags::NOSUID),
+            (self.no_dev, MountFlags::NODEV),
+            (self.no_exec, MountFlags::NOEXEC),
+            (self.no_atime, MountFlags::NOATIME),
+            (self.dir_sync, MountFlags::DIRSYNC),
+            (self.sync, MountFlags::SYNCHRONOUS),
+        ] {
+            flags.set(flag, set);
+        }
+        flags
+    }
+}
+
+fn number(option: &str, value: &str) -> Result<u64, BadOption> {
+    value
+        .parse()
+        .map_err(|_| BadOption { option: option.to_owned(), what: "needs a whole number".to_owned() })
+}
+
+fn mebibytes(option: &str, value: &str) -> Result<u64, BadOption> {
+    match number(option, value)? {
+        mib @ 4..=65_536 => Ok(mib << 20),
+        _ => Err(BadOption { option: option.to_owned(), what: "must be from 4 to 65536 MiB".to_owned() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_understood_or_refused_by_name() {
+        let mut options = MountOptions::default();
+        options.apply("rw,_netdev,nofail,x-systemd.automount,timeout=0,ro,noatime".split(',')).unwrap();
+        assert_eq!(options.timeout, None);
+        assert!(options.flags.read_only && options.flags.no_atime);
+        options.apply(["timeout=7", "write-buffer=16"]).unwrap();
+        assert_eq!(options.timeout, Some(Duration::from_secs(7)));
+        assert_eq!(options.write_buffer_bytes, 16 << 20);
+        let bad = options.apply(["tiemout=7"]).unwrap_err();
+        assert!(bad.to_string().contains("`tiemout=7`") && bad.to_string().contains("timeout="), "{bad}");
+        assert!(options.apply(["timeout=soon"]).is_err());
+        assert!(options.apply(["read-cache=1"]).is_err());
+    }
+}
