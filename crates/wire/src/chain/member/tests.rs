@@ -257,12 +257,16 @@ struct Frame {
     up_op: Op,
 }
 
+type Outcome = Result<Vec<Verifier>, Refusal>;
+
 /// Three members, two sessions, and connections that delay and break.
 struct World {
     members: Vec<Member>,
     alive: [bool; 3],
     down: [VecDeque<Frame>; 2],
-    up: [VecDeque<(Op, Result<Vec<Verifier>, Refusal>)>; 2],
+    up: [VecDeque<(Op, Outcome)>; 2],
+    /// Frames that vanished: their answers never come, until the sender's patience ends.
+    vanished: [VecDeque<Op>; 2],
     /// Connection broken, and whether the upstream member knows.
     broken: [Option<bool>; 2],
     strands: [VecDeque<(Op, Job)>; 3],
@@ -283,6 +287,7 @@ impl World {
             alive: [true; 3],
             down: Default::default(),
             up: Default::default(),
+            vanished: Default::default(),
             broken: [None; 2],
             strands: Default::default(),
             stopped: [false; 3],
@@ -304,7 +309,7 @@ impl World {
         request.2 = Some(ok);
     }
 
-    fn tell(&mut self, n: usize, waiter: u64, result: Result<Vec<Verifier>, Refusal>) {
+    fn tell(&mut self, n: usize, waiter: u64, result: Outcome) {
         if n == 0 {
             self.answer_client(waiter, result.is_ok());
         } else if self.broken[n - 1].is_none() {
@@ -449,6 +454,30 @@ impl World {
         true
     }
 
+    /// A new connection takes the place of a broken one; it knows nothing of the old one's frames.
+    fn reconnect(&mut self, edge: usize) {
+        if edge < 2 && self.broken[edge] == Some(true) && self.alive[edge] && self.alive[edge + 1] {
+            self.broken[edge] = None;
+        }
+    }
+
+    fn vanish(&mut self, edge: usize) {
+        if let Some(frame) = self.down[edge].pop_front() {
+            self.vanished[edge].push_back(frame.up_op);
+        }
+    }
+
+    fn time_out(&mut self, edge: usize) -> bool {
+        let Some(op) = self.vanished[edge].pop_front() else { return false };
+        if self.alive[edge] {
+            let mut out = Vec::new();
+            let refusal = Refusal { status: Status::TimedOut, failed: None };
+            self.members[edge].answered(op, Err(refusal), &mut out);
+            self.answers(edge, out);
+        }
+        true
+    }
+
     fn kill(&mut self, n: usize) {
         self.alive[n] = false;
         if n > 0 {
@@ -465,7 +494,7 @@ impl World {
             for n in 0..3 {
                 moved |= self.run_job(n, false);
                 if n < 2 {
-                    moved |= self.deliver_down(n) | self.deliver_up(n, 0) | self.notice(n);
+                    moved |= self.deliver_down(n) | self.deliver_up(n, 0) | self.notice(n) | self.time_out(n);
                 }
             }
             if !moved {
@@ -499,7 +528,8 @@ impl World {
                 self.run_job(value % 3, false);
             }
             22 => {
-                self.notice(value % 2);
+                let noticed = self.notice(value % 2);
+                self.reconnect(value % 2 + 2 * usize::from(noticed));
             }
             // Rare: one fault in most runs.
             23 if value < 40 => {
@@ -507,6 +537,7 @@ impl World {
             }
             23 if value < 80 => self.break_edge(value % 2),
             23 if value < 120 => self.kill(value % 3),
+            23 if value < 160 => self.vanish(value % 2),
             _ => {}
         }
     }
