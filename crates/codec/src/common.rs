@@ -5,10 +5,11 @@
 use crate::limits::*;
 use crate::{Malformed, proto};
 use types::{
-    AttributeChanges, Attributes, Caller, Capability, ChunkId, ChunkIndex, ChunkLocation, DirtyChunk, DiskId,
-    FailedHop, FileKind, Generation, InodeId, InodeRef, LeaseEpoch, LogIndex, LogPosition, Name, NodeSpec,
-    Owner, RenameMode, ReplicaAddress, Rights, SYMLINK_BYTES_MAX, ServerId, SessionId, SetTime, Status,
-    TERM_MAX, Term, Timestamp, TruncateGeneration, Verifier, Version, WriteGrant, XATTR_BYTES_MAX, XattrMode,
+    AttributeChanges, Attributes, Caller, Capability, ChunkId, ChunkIndex, ChunkLocation, ClusterId,
+    DirtyChunk, DiskId, FailedHop, FileKind, Generation, InodeId, InodeRef, LeaseEpoch, LogIndex,
+    LogPosition, Name, NodeSpec, Owner, RenameMode, ReplicaAddress, Rights, SYMLINK_BYTES_MAX, ServerId,
+    SessionId, SetTime, Status, TERM_MAX, Term, Timestamp, TruncateGeneration, Verifier, Version, WriteGrant,
+    XATTR_BYTES_MAX, XattrMode,
 };
 
 /// Permission bits, setuid, setgid, sticky.
@@ -94,6 +95,22 @@ pub(crate) fn disk(bytes: &[u8]) -> Result<DiskId, Malformed> {
 /// A server's id.
 pub(crate) fn server(bytes: &[u8]) -> Result<ServerId, Malformed> {
     ServerId::from_slice(bytes).ok_or(Malformed::new("server id"))
+}
+
+/// A cluster's id.
+pub(crate) fn cluster(bytes: &[u8]) -> Result<ClusterId, Malformed> {
+    ClusterId::from_slice(bytes).ok_or(Malformed::new("cluster id"))
+}
+
+/// A cluster's id that may be unknown: no bytes.
+pub(crate) fn optional_cluster(bytes: &[u8]) -> Result<Option<ClusterId>, Malformed> {
+    if bytes.is_empty() { Ok(None) } else { cluster(bytes).map(Some) }
+}
+
+/// Labels: at most `max`, each short.
+pub(crate) fn labels(labels: Vec<String>, max: usize) -> Result<Vec<String>, Malformed> {
+    within(labels.len(), max, "labels")?;
+    labels.into_iter().map(|l| text(l, LABEL_BYTES_MAX, "label")).collect()
 }
 
 /// The status of a refusal. A number of a later release counts as an I/O error, since it is one to

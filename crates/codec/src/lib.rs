@@ -12,8 +12,10 @@
 //! # Elsewhere
 //! The frame around a message: `wire`. Byte and field tables: `docs/protocol/`, `docs/format/`.
 
+pub mod admin;
 pub mod checkpoint;
 mod common;
+pub mod control;
 pub mod data;
 pub mod limits;
 mod message;

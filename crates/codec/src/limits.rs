@@ -28,3 +28,5 @@ pub const MAC_BYTES_MAX: usize = 64;
 pub const TEXT_BYTES_MAX: usize = 4_096;
 /// Largest encoded record: a frame body and what the master adds to it.
 pub const RECORD_BYTES_MAX: usize = (1 << 20) + 4_096;
+/// A path.
+pub const PATH_BYTES_MAX: usize = 4_096;

@@ -5,8 +5,8 @@
 //! 2. A record of an unknown operation is refused: a state machine that skipped it would go astray.
 
 use crate::common::{
-    disk, list, maybe, name, need, part, rename_mode, rename_mode_code, server, term, text, version, within,
-    xattr_mode, xattr_mode_code, xattr_name, xattr_value,
+    cluster, disk, list, maybe, name, part, rename_mode, rename_mode_code, server, term, text, version,
+    within, xattr_mode, xattr_mode_code, xattr_name, xattr_value,
 };
 use crate::limits::{
     BOUNDARIES_MAX, DIRTY_CHUNKS_MAX, INODES_MAX, LABEL_BYTES_MAX, MEMBERS_MAX, RECORD_BYTES_MAX,
@@ -15,8 +15,8 @@ use crate::{Malformed, proto};
 use prost::Message as _;
 use proto::record::Op as P;
 use types::{
-    ChunkId, ChunkIndex, ClusterId, LogIndex, Op, Origin, RaisedChunk, Record, Sequence, SessionId,
-    Timestamp, TruncateGeneration,
+    ChunkId, ChunkIndex, LogIndex, Op, Origin, RaisedChunk, Record, Sequence, SessionId, Timestamp,
+    TruncateGeneration,
 };
 
 /// Appends the bytes of a record.
@@ -183,9 +183,7 @@ impl TryFrom<P> for Op {
     type Error = Malformed;
     fn try_from(p: P) -> Result<Self, Malformed> {
         Ok(match p {
-            P::NewCluster(p) => {
-                Self::NewCluster { cluster: need(ClusterId::from_slice(&p.cluster), "cluster id")? }
-            }
+            P::NewCluster(p) => Self::NewCluster { cluster: cluster(&p.cluster)? },
             P::NewTerm(p) => Self::NewTerm { term: term(p.term)? },
             P::OpenSession(p) => Self::OpenSession {
                 session: SessionId(p.session),

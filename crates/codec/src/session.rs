@@ -7,7 +7,7 @@
 mod reply;
 mod request;
 
-use crate::common::{maybe, need, part, refusal, term, text, within};
+use crate::common::{cluster, maybe, part, refusal, term, text, within};
 use crate::limits::LABEL_BYTES_MAX;
 use crate::{Malformed, Message, proto};
 use prost::Message as _;
@@ -131,7 +131,7 @@ impl Message for SessionOpenAnswer {
         Ok(Self(Ok(SessionOpened {
             session: SessionId(p.session),
             term: term(p.term)?,
-            cluster: need(ClusterId::from_slice(&p.cluster), "cluster id")?,
+            cluster: cluster(&p.cluster)?,
             lease_ms: p.lease_ms,
             position: part(p.position, "position of the log")?,
             lost_tail: p.lost_tail,

@@ -1,0 +1,251 @@
+//! What an operator asks a master and is told, as plain values.
+
+mod convert;
+
+use crate::control::DiskState;
+use types::{
+    Attributes, ChunkId, ChunkIndex, ClusterId, DiskId, InodeId, LogPosition, ServerId, SessionId, Term,
+    Version,
+};
+
+/// Servers in one status.
+pub const SERVERS_MAX: usize = 4_096;
+/// Disks in one status.
+pub const STATUS_DISKS_MAX: usize = 65_536;
+/// Clients in one status; what is beyond is counted by the master's metrics only.
+pub const CLIENTS_MAX: usize = 8_192;
+/// Warnings, and pieces of work, in one status.
+pub const NOTES_MAX: usize = 1_024;
+
+/// The state of a cluster at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClusterStatus {
+    /// Identity.
+    pub cluster: ClusterId,
+    /// What people call it.
+    pub name: String,
+    /// The master's release.
+    pub version: String,
+    /// The reign.
+    pub term: Term,
+    /// Since the master started.
+    pub uptime_ms: u64,
+    /// The master's name.
+    pub master_name: String,
+    /// Where the master is reached.
+    pub master_address: String,
+    /// Where the log stands.
+    pub position: LogPosition,
+    /// Inodes that are not directories.
+    pub files: u64,
+    /// Directories.
+    pub directories: u64,
+    /// Chunks in the maps of files.
+    pub mapped_chunks: u64,
+    /// Since the last checkpoint was complete; `None`: there is none yet.
+    pub checkpoint_age_ms: Option<u64>,
+    /// All servers.
+    pub servers: Vec<ServerStatus>,
+    /// All disks.
+    pub disks: Vec<DiskStatus>,
+    /// Chunks by health.
+    pub chunks: ChunkCounts,
+    /// All sessions.
+    pub clients: Vec<ClientStatus>,
+    /// Background work under way.
+    pub work: Vec<WorkStatus>,
+    /// The operator accepted that nothing is authenticated.
+    pub insecure: bool,
+    /// What deserves a look.
+    pub warnings: Vec<Warning>,
+    /// Bytes that fit in all at the default number of replicas.
+    pub usable_total_bytes: u64,
+    /// Bytes that still fit at the default number of replicas.
+    pub usable_free_bytes: u64,
+    /// The default number of replicas.
+    pub goal: u32,
+}
+
+/// Whether a server is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum ServerState {
+    /// Registered.
+    Up = 1,
+    /// Not heard of.
+    #[default]
+    Down = 2,
+}
+
+/// A chunkserver.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerStatus {
+    /// Identity.
+    pub server: ServerId,
+    /// Name.
+    pub name: String,
+    /// `host:port`.
+    pub address: String,
+    /// State.
+    pub state: ServerState,
+    /// Since its last message.
+    pub heard_ms_ago: u64,
+    /// Labels.
+    pub labels: Vec<String>,
+    /// Its release.
+    pub version: String,
+}
+
+/// A disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DiskStatus {
+    /// Identity.
+    pub disk: DiskId,
+    /// Whose it is.
+    pub server: ServerId,
+    /// Where it is mounted there.
+    pub path: String,
+    /// Labels of the disk alone.
+    pub labels: Vec<String>,
+    /// `None`: its server is not connected.
+    pub state: Option<DiskState>,
+    /// Bytes.
+    pub total_bytes: u64,
+    /// Bytes free.
+    pub free_bytes: u64,
+    /// Replicas of known chunks.
+    pub chunks: u64,
+    /// Failed operations.
+    pub errors: u64,
+    /// Whether its report is complete.
+    pub reported: bool,
+}
+
+/// Chunks by health.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChunkCounts {
+    /// As many replicas as wanted.
+    pub ok: u64,
+    /// At least two, fewer than wanted.
+    pub undergoal: u64,
+    /// One, although more are wanted.
+    pub endangered: u64,
+    /// None.
+    pub missing: u64,
+    /// More than wanted.
+    pub overgoal: u64,
+    /// None so far, while disks have yet to report.
+    pub unknown: u64,
+    /// Replicas of chunks that the metadata does not know.
+    pub quarantined: u64,
+    /// Replicas of removed chunks not yet deleted.
+    pub deleting: u64,
+    /// Disks have yet to report after the master's start.
+    pub settling: bool,
+}
+
+/// A session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientStatus {
+    /// Name.
+    pub name: String,
+    /// Session.
+    pub session: SessionId,
+    /// Where it connects from; empty while it is not connected.
+    pub address: String,
+    /// Since the session was opened.
+    pub since_ms_ago: u64,
+    /// Whether it is connected now.
+    pub connected: bool,
+}
+
+/// Background work.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorkStatus {
+    /// In a few words.
+    pub what: String,
+    /// How much is done.
+    pub done: u64,
+    /// Of how much; 0: not known.
+    pub total: u64,
+}
+
+/// How bad a warning is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u32)]
+pub enum Severity {
+    /// Good to know; the cluster is healthy.
+    #[default]
+    Note = 1,
+    /// The cluster is degraded.
+    Warning = 2,
+    /// Data cannot be read, or soon cannot.
+    Critical = 3,
+}
+
+/// What deserves a look.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Warning {
+    /// Stable word, such as `CHUNK_ENDANGERED`.
+    pub code: String,
+    /// How bad.
+    pub severity: Severity,
+    /// What, to what, why.
+    pub message: String,
+    /// One runnable command, or what to do.
+    pub next: String,
+}
+
+/// Which file an operator asks about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileTarget {
+    /// By path from the cluster's root, `/`-separated.
+    Path(Vec<u8>),
+    /// By number.
+    Inode(InodeId),
+}
+
+/// A file and where its chunks are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileInfoReply {
+    /// Its path; empty if it was asked for by number and no name is known.
+    pub path: Vec<u8>,
+    /// Attributes.
+    pub attributes: Attributes,
+    /// Name of its storage class.
+    pub class: String,
+    /// Replicas the class asks for.
+    pub goal: u32,
+    /// Chunks in order; holes are left out. At most [`crate::limits::FILE_INFO_CHUNKS_MAX`].
+    pub chunks: Vec<FileChunk>,
+}
+
+/// One chunk of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileChunk {
+    /// Which part of the file.
+    pub index: ChunkIndex,
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// Its version.
+    pub version: Version,
+    /// Current replicas that can be reached.
+    pub replicas: Vec<FileReplica>,
+}
+
+/// One replica and where it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileReplica {
+    /// The server.
+    pub server: ServerId,
+    /// Its name.
+    pub server_name: String,
+    /// The disk.
+    pub disk: DiskId,
+    /// Where it is mounted there.
+    pub disk_path: String,
+    /// Where the server is reached.
+    pub address: String,
+    /// Labels of server and disk.
+    pub labels: Vec<String>,
+}

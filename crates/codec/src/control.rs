@@ -1,0 +1,292 @@
+//! Messages between a chunkserver and a master, as plain values (`docs/protocol/control.md`).
+//!
+//! # Invariants
+//! 1. Every order carries the term of the master that gave it.
+//! 2. A report is cut into pieces of at most [`REPORT_ENTRIES_MAX`] replicas; the last says so.
+
+mod convert;
+
+pub(crate) use convert::disk_state;
+
+use types::{ChainSequence, ChunkId, ClusterId, DiskId, ServerId, Status, Term, Version};
+
+/// Replicas in one [`ChunkReport`], and in one [`ToMaster::Born`].
+pub const REPORT_ENTRIES_MAX: usize = 10_000;
+/// Disks of one server.
+pub const DISKS_MAX: usize = 256;
+/// Labels of one server or disk.
+pub const LABELS_MAX: usize = 64;
+/// Ranges that one raise cuts.
+pub const CUTS_MAX: usize = 64;
+/// Ranges of touched blocks in one answer: every second block of a chunk.
+pub const TOUCHED_MAX: usize = 512;
+
+/// From a chunkserver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToMaster {
+    /// The first message: who is here.
+    Register(Register),
+    /// After [`Registered`]: what one disk holds.
+    Report(ChunkReport),
+    /// Every 2 s: space and state of all disks.
+    Heartbeat {
+        /// All disks.
+        disks: Vec<DiskReport>,
+    },
+    /// First writes have created these replicas.
+    Born(Vec<BornReplica>),
+    /// An order was carried out or refused.
+    OrderDone(OrderDone),
+    /// A replica turned out damaged: it is no longer served.
+    Damaged {
+        /// The disk.
+        disk: DiskId,
+        /// The chunk.
+        chunk: ChunkId,
+        /// The version of the damaged replica.
+        version: Version,
+    },
+}
+
+/// To a chunkserver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToServer {
+    /// The server is in; its disks' counters are recorded. Reports follow.
+    Registered(Registered),
+    /// The server may not register. The stream ends after it.
+    Refused(Refused),
+    /// Something to do; answered by [`OrderDone`].
+    Order(Order),
+    /// Answers a heartbeat.
+    HeartbeatAck {
+        /// The master's term.
+        term: Term,
+    },
+}
+
+/// A chunkserver introduces itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Register {
+    /// Identity.
+    pub server: ServerId,
+    /// What people call it.
+    pub name: String,
+    /// `host:port` where clients and peers reach it.
+    pub address: String,
+    /// The cluster its disks belong to; `None` when all are blank.
+    pub cluster: Option<ClusterId>,
+    /// Labels that its disks inherit.
+    pub labels: Vec<String>,
+    /// The highest term it has seen.
+    pub highest_term: Term,
+    /// Its disks.
+    pub disks: Vec<DiskReport>,
+    /// The release it runs, for people.
+    pub version: String,
+}
+
+/// What a disk says about itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u32)]
+pub enum DiskState {
+    /// Serves reads and writes.
+    #[default]
+    Good = 1,
+    /// Serves reads; takes no new chunks.
+    ReadOnly = 2,
+    /// Serves nothing.
+    Failed = 3,
+}
+
+/// A disk at registration or in a heartbeat.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DiskReport {
+    /// Identity.
+    pub disk: DiskId,
+    /// Where it is mounted, for people.
+    pub path: String,
+    /// Labels of the disk alone.
+    pub labels: Vec<String>,
+    /// Bytes of the device.
+    pub total_bytes: u64,
+    /// Bytes free to us.
+    pub free_bytes: u64,
+    /// The counter in its stamp.
+    pub registrations: u64,
+    /// See [`types::Verifier`].
+    pub boot: u64,
+    /// State.
+    pub state: DiskState,
+    /// Failed reads, writes and syncs since the process started.
+    pub errors: u64,
+}
+
+/// What is to be known about a replica besides chunk and version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplicaFlags(u32);
+
+impl ReplicaFlags {
+    /// Holds all of the chunk: the only kind that counts.
+    pub const COMPLETE: Self = Self(1);
+    /// Is being filled.
+    pub const FILLING: Self = Self(1 << 1);
+    /// Holds an earlier sync point.
+    pub const LAGGING: Self = Self(1 << 2);
+    /// Failed a check.
+    pub const DAMAGED: Self = Self(1 << 3);
+    /// The activity log has marks on it: compare before reading from several replicas.
+    pub const MARKED: Self = Self(1 << 4);
+    /// Had pages torn by a loss of power.
+    pub const TORN: Self = Self(1 << 5);
+
+    /// The bits of a message. Bits of later releases are kept.
+    pub fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+    /// The bits for a message.
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+    /// Both.
+    pub fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+    /// Whether all of `other` are set.
+    pub fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+    /// Complete, and neither filling, lagging nor damaged.
+    pub fn counts(self) -> bool {
+        let spoilers = Self::FILLING.with(Self::LAGGING).with(Self::DAMAGED);
+        self.contains(Self::COMPLETE) && self.0 & spoilers.0 == 0
+    }
+}
+
+/// One replica of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReportedChunk {
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// The replica's version.
+    pub version: Version,
+    /// Its condition.
+    pub flags: ReplicaFlags,
+}
+
+/// What a disk holds, or a piece of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChunkReport {
+    /// The disk.
+    pub disk: DiskId,
+    /// At most [`REPORT_ENTRIES_MAX`].
+    pub entries: Vec<ReportedChunk>,
+    /// What no piece named, the disk does not have.
+    pub last: bool,
+}
+
+/// A replica that a first write created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BornReplica {
+    /// The disk.
+    pub disk: DiskId,
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// The version.
+    pub version: Version,
+}
+
+/// Blocks `first .. first + count` of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockRange {
+    /// First block.
+    pub first: u32,
+    /// Number of blocks.
+    pub count: u32,
+}
+
+/// The answer to an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderDone {
+    /// The order's number.
+    pub order: u64,
+    /// How it went.
+    pub result: Result<(), Status>,
+    /// After `WrongVersion`: the version found.
+    pub found: Option<Version>,
+    /// After a raise: the last sequence applied under the old version.
+    pub applied: ChainSequence,
+    /// After a raise: blocks written above the last sequence that the tail acknowledged. At most [`TOUCHED_MAX`].
+    pub touched: Vec<BlockRange>,
+}
+
+/// The server is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// The master's term.
+    pub term: Term,
+    /// The cluster; blank disks are stamped with it.
+    pub cluster: ClusterId,
+    /// The counters for the stamps, written before the server serves anything.
+    pub disks: Vec<(DiskId, u64)>,
+    /// Without an answer for this long the server takes no writes.
+    pub lease_ms: u32,
+}
+
+/// Why the server may not register.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// For the program.
+    pub status: Status,
+    /// For the person.
+    pub reason: String,
+    /// The master's term.
+    pub term: Term,
+}
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Unique within the term.
+    pub order: u64,
+    /// The master's term; a lower one than the highest seen is refused.
+    pub term: Term,
+    /// What.
+    pub what: OrderKind,
+}
+
+/// A byte range of a chunk, `from..to`, that must read as zeroes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cut {
+    /// First byte.
+    pub from: u32,
+    /// The byte after the last.
+    pub to: u32,
+}
+
+/// What an order asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OrderKind {
+    /// Bring a replica from any version in `from..to` to `to`, durably, with `cuts` reading as zeroes. A
+    /// replica already at `to` answers success.
+    Raise {
+        /// The disk.
+        disk: DiskId,
+        /// The chunk.
+        chunk: ChunkId,
+        /// The lowest version it may have.
+        from: Version,
+        /// The version it gets.
+        to: Version,
+        /// What must read as zeroes afterwards.
+        cuts: Vec<Cut>,
+    },
+    /// Set a replica aside if its version is at most `version`.
+    Delete {
+        /// The disk.
+        disk: DiskId,
+        /// The chunk.
+        chunk: ChunkId,
+        /// The highest version it may have.
+        version: Version,
+    },
+}

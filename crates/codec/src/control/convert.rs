@@ -1,0 +1,348 @@
+//! Control messages to and from protobuf.
+
+use super::{
+    BlockRange, BornReplica, CUTS_MAX, ChunkReport, Cut, DISKS_MAX, DiskReport, DiskState, LABELS_MAX, Order,
+    OrderDone, OrderKind, REPORT_ENTRIES_MAX, Refused, Register, Registered, ReplicaFlags, ReportedChunk,
+    TOUCHED_MAX, ToMaster, ToServer,
+};
+use crate::common::{
+    cluster, disk, labels, list, need, optional_cluster, refusal, server, term, text, version, within,
+};
+use crate::limits::{ADDRESS_BYTES_MAX, LABEL_BYTES_MAX, PATH_BYTES_MAX, TEXT_BYTES_MAX};
+use crate::{Malformed, Message, proto};
+use prost::Message as _;
+use types::{BLOCKS_PER_CHUNK, CHUNK_BYTES, ChainSequence, ChunkId, DiskId};
+
+/// Largest control message: a full report needs 200 KiB.
+const CONTROL_BYTES_MAX: usize = 4 << 20;
+
+macro_rules! message {
+    ($($plain:ident)*) => {$(
+        impl Message for $plain {
+            fn encode(&self, out: &mut Vec<u8>) {
+                let message = proto::$plain::from(self);
+                out.reserve(message.encoded_len());
+                message.encode(out).expect("a vector grows as needed");
+            }
+            fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+                within(bytes.len(), CONTROL_BYTES_MAX, "length of a control message")?;
+                proto::$plain::decode(bytes)?.try_into()
+            }
+        }
+    )*};
+}
+message!(ToMaster ToServer);
+
+impl From<&ToMaster> for proto::ToMaster {
+    fn from(v: &ToMaster) -> Self {
+        use proto::to_master::Message as P;
+        let message = match v {
+            ToMaster::Register(v) => P::Register(v.into()),
+            ToMaster::Report(v) => P::Report(v.into()),
+            ToMaster::Heartbeat { disks } => {
+                P::Heartbeat(proto::Heartbeat { disks: disks.iter().map(Into::into).collect() })
+            }
+            ToMaster::Born(replicas) => {
+                P::Born(proto::BornReplicas { replicas: replicas.iter().map(Into::into).collect() })
+            }
+            ToMaster::OrderDone(v) => P::OrderDone(v.into()),
+            ToMaster::Damaged { disk, chunk, version } => P::Damaged(proto::DamagedReplica {
+                disk: disk.0.to_vec(),
+                chunk: chunk.0,
+                version: version.to_u64(),
+            }),
+        };
+        Self { message: Some(message) }
+    }
+}
+
+impl TryFrom<proto::ToMaster> for ToMaster {
+    type Error = Malformed;
+    fn try_from(p: proto::ToMaster) -> Result<Self, Malformed> {
+        use proto::to_master::Message as P;
+        Ok(match need(p.message, "kind of a control message")? {
+            P::Register(p) => Self::Register(p.try_into()?),
+            P::Report(p) => Self::Report(p.try_into()?),
+            P::Heartbeat(p) => Self::Heartbeat { disks: list(p.disks, DISKS_MAX, "disks")? },
+            P::Born(p) => Self::Born(list(p.replicas, REPORT_ENTRIES_MAX, "new replicas")?),
+            P::OrderDone(p) => Self::OrderDone(p.try_into()?),
+            P::Damaged(p) => {
+                Self::Damaged { disk: disk(&p.disk)?, chunk: ChunkId(p.chunk), version: version(p.version)? }
+            }
+        })
+    }
+}
+
+impl From<&ToServer> for proto::ToServer {
+    fn from(v: &ToServer) -> Self {
+        use proto::to_server::Message as P;
+        let message = match v {
+            ToServer::Registered(v) => P::Registered(v.into()),
+            ToServer::Refused(v) => P::Refused(proto::RegisterRefused {
+                status: v.status.code().into(),
+                reason: v.reason.clone(),
+                term: v.term.0,
+            }),
+            ToServer::Order(v) => P::Order(v.into()),
+            ToServer::HeartbeatAck { term } => P::HeartbeatAck(proto::HeartbeatAck { term: term.0 }),
+        };
+        Self { message: Some(message) }
+    }
+}
+
+impl TryFrom<proto::ToServer> for ToServer {
+    type Error = Malformed;
+    fn try_from(p: proto::ToServer) -> Result<Self, Malformed> {
+        use proto::to_server::Message as P;
+        Ok(match need(p.message, "kind of a control message")? {
+            P::Registered(p) => Self::Registered(p.try_into()?),
+            P::Refused(p) => Self::Refused(Refused {
+                status: need(refusal(p.status)?, "status of a refusal")?,
+                reason: text(p.reason, TEXT_BYTES_MAX, "reason of a refusal")?,
+                term: term(p.term)?,
+            }),
+            P::Order(p) => Self::Order(p.try_into()?),
+            P::HeartbeatAck(p) => Self::HeartbeatAck { term: term(p.term)? },
+        })
+    }
+}
+
+impl From<&Register> for proto::Register {
+    fn from(v: &Register) -> Self {
+        Self {
+            server: v.server.0.to_vec(),
+            name: v.name.clone(),
+            address: v.address.clone(),
+            cluster: v.cluster.map(|c| c.0.to_vec()).unwrap_or_default(),
+            labels: v.labels.clone(),
+            highest_term: v.highest_term.0,
+            disks: v.disks.iter().map(Into::into).collect(),
+            version: v.version.clone(),
+        }
+    }
+}
+
+impl TryFrom<proto::Register> for Register {
+    type Error = Malformed;
+    fn try_from(p: proto::Register) -> Result<Self, Malformed> {
+        Ok(Self {
+            server: server(&p.server)?,
+            name: text(p.name, LABEL_BYTES_MAX, "name of a server")?,
+            address: text(p.address, ADDRESS_BYTES_MAX, "address")?,
+            cluster: optional_cluster(&p.cluster)?,
+            labels: labels(p.labels, LABELS_MAX)?,
+            highest_term: term(p.highest_term)?,
+            disks: list(p.disks, DISKS_MAX, "disks")?,
+            version: text(p.version, LABEL_BYTES_MAX, "release")?,
+        })
+    }
+}
+
+/// The state of a disk by its number.
+pub(crate) fn disk_state(code: u32) -> Result<DiskState, Malformed> {
+    match code {
+        1 => Ok(DiskState::Good),
+        2 => Ok(DiskState::ReadOnly),
+        3 => Ok(DiskState::Failed),
+        _ => Err(Malformed::new("state of a disk")),
+    }
+}
+
+impl From<&DiskReport> for proto::DiskReport {
+    fn from(v: &DiskReport) -> Self {
+        Self {
+            disk: v.disk.0.to_vec(),
+            path: v.path.clone(),
+            labels: v.labels.clone(),
+            total_bytes: v.total_bytes,
+            free_bytes: v.free_bytes,
+            registrations: v.registrations,
+            boot: v.boot,
+            state: v.state as u32,
+            errors: v.errors,
+        }
+    }
+}
+
+impl TryFrom<proto::DiskReport> for DiskReport {
+    type Error = Malformed;
+    fn try_from(p: proto::DiskReport) -> Result<Self, Malformed> {
+        Ok(Self {
+            disk: disk(&p.disk)?,
+            path: text(p.path, PATH_BYTES_MAX, "path of a disk")?,
+            labels: labels(p.labels, LABELS_MAX)?,
+            total_bytes: p.total_bytes,
+            free_bytes: p.free_bytes,
+            registrations: p.registrations,
+            boot: p.boot,
+            state: disk_state(p.state)?,
+            errors: p.errors,
+        })
+    }
+}
+
+impl From<&ChunkReport> for proto::ChunkReport {
+    fn from(v: &ChunkReport) -> Self {
+        Self {
+            disk: v.disk.0.to_vec(),
+            chunks: v.entries.iter().map(|e| e.chunk.0).collect(),
+            versions: v.entries.iter().map(|e| e.version.to_u64()).collect(),
+            flags: v.entries.iter().map(|e| e.flags.bits()).collect(),
+            last: v.last,
+        }
+    }
+}
+
+impl TryFrom<proto::ChunkReport> for ChunkReport {
+    type Error = Malformed;
+    fn try_from(p: proto::ChunkReport) -> Result<Self, Malformed> {
+        within(p.chunks.len(), REPORT_ENTRIES_MAX, "replicas of a report")?;
+        if p.versions.len() != p.chunks.len() || p.flags.len() != p.chunks.len() {
+            return Err(Malformed::new("lists of a report"));
+        }
+        let entries = p.chunks.iter().zip(&p.versions).zip(&p.flags).map(|((chunk, packed), flags)| {
+            Ok(ReportedChunk {
+                chunk: ChunkId(*chunk),
+                version: version(*packed)?,
+                flags: ReplicaFlags::from_bits(*flags),
+            })
+        });
+        Ok(Self { disk: disk(&p.disk)?, entries: entries.collect::<Result<_, Malformed>>()?, last: p.last })
+    }
+}
+
+impl From<&BornReplica> for proto::BornReplica {
+    fn from(v: &BornReplica) -> Self {
+        Self { disk: v.disk.0.to_vec(), chunk: v.chunk.0, version: v.version.to_u64() }
+    }
+}
+
+impl TryFrom<proto::BornReplica> for BornReplica {
+    type Error = Malformed;
+    fn try_from(p: proto::BornReplica) -> Result<Self, Malformed> {
+        Ok(Self { disk: disk(&p.disk)?, chunk: ChunkId(p.chunk), version: version(p.version)? })
+    }
+}
+
+impl From<&OrderDone> for proto::OrderDone {
+    fn from(v: &OrderDone) -> Self {
+        Self {
+            order: v.order,
+            status: v.result.err().map_or(0, |s| s.code().into()),
+            found: v.found.map(|f| f.to_u64()),
+            applied: v.applied.0,
+            touched: v.touched.iter().map(|r| proto::BlockRange { first: r.first, count: r.count }).collect(),
+        }
+    }
+}
+
+impl TryFrom<proto::OrderDone> for OrderDone {
+    type Error = Malformed;
+    fn try_from(p: proto::OrderDone) -> Result<Self, Malformed> {
+        Ok(Self {
+            order: p.order,
+            result: refusal(p.status)?.map_or(Ok(()), Err),
+            found: p.found.map(version).transpose()?,
+            applied: ChainSequence(p.applied),
+            touched: list(p.touched, TOUCHED_MAX, "touched blocks")?,
+        })
+    }
+}
+
+impl TryFrom<proto::BlockRange> for BlockRange {
+    type Error = Malformed;
+    fn try_from(p: proto::BlockRange) -> Result<Self, Malformed> {
+        match p.first.checked_add(p.count) {
+            Some(end) if p.count > 0 && end <= BLOCKS_PER_CHUNK => {
+                Ok(Self { first: p.first, count: p.count })
+            }
+            _ => Err(Malformed::new("range of blocks")),
+        }
+    }
+}
+
+impl From<&Registered> for proto::Registered {
+    fn from(v: &Registered) -> Self {
+        Self {
+            term: v.term.0,
+            cluster: v.cluster.0.to_vec(),
+            disks: v
+                .disks
+                .iter()
+                .map(|(disk, registrations)| proto::DiskRegistration {
+                    disk: disk.0.to_vec(),
+                    registrations: *registrations,
+                })
+                .collect(),
+            lease_ms: v.lease_ms,
+        }
+    }
+}
+
+impl TryFrom<proto::Registered> for Registered {
+    type Error = Malformed;
+    fn try_from(p: proto::Registered) -> Result<Self, Malformed> {
+        within(p.disks.len(), DISKS_MAX, "disks")?;
+        let disks = p.disks.iter().map(|d| Ok((disk(&d.disk)?, d.registrations)));
+        Ok(Self {
+            term: term(p.term)?,
+            cluster: cluster(&p.cluster)?,
+            disks: disks.collect::<Result<Vec<(DiskId, u64)>, Malformed>>()?,
+            lease_ms: p.lease_ms,
+        })
+    }
+}
+
+impl From<&Order> for proto::Order {
+    fn from(v: &Order) -> Self {
+        use proto::order::What;
+        let what = match &v.what {
+            OrderKind::Raise { disk, chunk, from, to, cuts } => What::Raise(proto::OrderRaise {
+                disk: disk.0.to_vec(),
+                chunk: chunk.0,
+                from: from.to_u64(),
+                to: to.to_u64(),
+                cuts: cuts.iter().map(|c| proto::Cut { from: c.from, to: c.to }).collect(),
+            }),
+            OrderKind::Delete { disk, chunk, version } => What::Delete(proto::OrderDelete {
+                disk: disk.0.to_vec(),
+                chunk: chunk.0,
+                version: version.to_u64(),
+            }),
+        };
+        Self { order: v.order, term: v.term.0, what: Some(what) }
+    }
+}
+
+impl TryFrom<proto::Order> for Order {
+    type Error = Malformed;
+    fn try_from(p: proto::Order) -> Result<Self, Malformed> {
+        use proto::order::What;
+        let what = match need(p.what, "kind of an order")? {
+            What::Raise(p) => OrderKind::Raise {
+                disk: disk(&p.disk)?,
+                chunk: ChunkId(p.chunk),
+                from: version(p.from)?,
+                to: version(p.to)?,
+                cuts: list(p.cuts, CUTS_MAX, "cuts")?,
+            },
+            What::Delete(p) => OrderKind::Delete {
+                disk: disk(&p.disk)?,
+                chunk: ChunkId(p.chunk),
+                version: version(p.version)?,
+            },
+        };
+        Ok(Self { order: p.order, term: term(p.term)?, what })
+    }
+}
+
+impl TryFrom<proto::Cut> for Cut {
+    type Error = Malformed;
+    fn try_from(p: proto::Cut) -> Result<Self, Malformed> {
+        if p.from < p.to && u64::from(p.to) <= CHUNK_BYTES {
+            Ok(Self { from: p.from, to: p.to })
+        } else {
+            Err(Malformed::new("range to cut"))
+        }
+    }
+}
