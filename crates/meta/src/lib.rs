@@ -20,5 +20,22 @@
 //! mode bits, ACLs and the sticky bit: the client's kernel.
 
 mod api;
+mod apply;
+mod chunks;
+mod cursors;
+mod digest;
+mod directories;
+mod disks;
+mod index;
+mod inodes;
+mod maps;
+mod names;
+mod read;
+mod sessions;
+mod slab;
+mod state;
+mod targets;
+mod xattrs;
 
 pub use api::*;
+pub use state::Meta;

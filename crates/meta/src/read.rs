@@ -1,0 +1,220 @@
+//! What can be asked without changing anything.
+
+use crate::api::{Boundary, ChunkOwner, ChunkView, Counts, Cut, DiskRegistration};
+use crate::digest::Sum;
+use crate::slab::NONE;
+use crate::state::Meta;
+use types::{
+    Attributes, BODY_BYTES_MAX, ChunkId, ChunkIndex, ChunkSlot, ClassId, ClusterId, DirCursor,
+    DirectoryEntry, DiskId, FileKind, InodeId, InodeRef, LogIndex, Name, Reply, Sequence, SessionId, Status,
+    Term, Timestamp,
+};
+
+/// More than the attributes and the cursor of an entry take in a frame.
+const ENTRY_BYTES: usize = 224;
+/// What a page of a directory may take, so that the answer around it still fits into a frame.
+const PAGE_BYTES_MAX: u32 = BODY_BYTES_MAX - 4096;
+
+impl Meta {
+    /// Before the first record: no cluster, no root.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Finds a name.
+    pub fn lookup(&self, parent: InodeRef, name: &Name) -> Result<Attributes, Status> {
+        let (_, child) = self.find_name(self.directory(parent)?, name).ok_or(Status::NotFound)?;
+        Ok(self.attributes_at(child))
+    }
+
+    /// The parent of a directory; the root is its own.
+    pub fn parent_of(&self, dir: InodeRef) -> Result<Attributes, Status> {
+        let slot = self.directory(dir)?;
+        let parent = self.inodes.get(slot).place.side;
+        Ok(self.attributes_at(if parent == NONE { slot } else { parent }))
+    }
+
+    /// What stat(2) shows.
+    pub fn attributes(&self, inode: InodeRef) -> Result<Attributes, Status> {
+        Ok(self.attributes_at(self.inodes.find(inode)?))
+    }
+
+    /// An inode by its bare number, for a handle that outlived a restart.
+    pub fn reopen(&self, inode: InodeId) -> Result<Attributes, Status> {
+        Ok(self.attributes_at(self.inodes.find_id(inode).ok_or(Status::Stale)?))
+    }
+
+    /// The storage class of an inode.
+    pub fn class_of(&self, inode: InodeRef) -> Result<ClassId, Status> {
+        Ok(ClassId(self.inodes.get(self.inodes.find(inode)?).class))
+    }
+
+    /// Whether the inode exists under this generation.
+    pub fn exists(&self, inode: InodeRef) -> bool {
+        self.inodes.find(inode).is_ok()
+    }
+
+    /// Target of a symlink.
+    pub fn read_link(&self, inode: InodeRef) -> Result<Vec<u8>, Status> {
+        let inode = self.inodes.get(self.inodes.find(inode)?);
+        match inode.kind() {
+            FileKind::Symlink => Ok(self.targets.get(inode.place.main).to_vec()),
+            _ => Err(Status::Invalid),
+        }
+    }
+
+    /// Entries after a cursor, as many as surely fit into `bytes_max` encoded bytes (one at least, if there
+    /// is one), and whether nothing follows.
+    pub fn read_directory(
+        &self,
+        dir: InodeRef,
+        after: DirCursor,
+        bytes_max: u32,
+    ) -> Result<(Vec<DirectoryEntry>, bool), Status> {
+        let table = self.table_of(self.directory(dir)?);
+        let mut room = bytes_max.min(PAGE_BYTES_MAX) as usize;
+        let mut entries = Vec::new();
+        for entry in self.directories.after(table, after) {
+            let bytes = ENTRY_BYTES + entry.name.len();
+            if bytes > room && !entries.is_empty() {
+                return Ok((entries, false));
+            }
+            room = room.saturating_sub(bytes);
+            entries.push(DirectoryEntry {
+                cursor: entry.cursor,
+                name: Name::new(entry.name).expect("only checked names are stored"),
+                attributes: self.attributes_at(entry.child),
+            });
+        }
+        Ok((entries, true))
+    }
+
+    /// Value of an extended attribute.
+    pub fn xattr(&self, inode: InodeRef, name: &[u8]) -> Result<Vec<u8>, Status> {
+        self.inodes.find(inode)?;
+        crate::xattrs::check_name(name)?;
+        self.xattrs.get(inode.id, name).map(<[u8]>::to_vec).ok_or(Status::NoAttribute)
+    }
+
+    /// Names of all extended attributes.
+    pub fn xattrs(&self, inode: InodeRef) -> Result<Vec<Vec<u8>>, Status> {
+        self.inodes.find(inode)?;
+        Ok(self.xattrs.of(inode.id).into_iter().flatten().map(|(name, _)| name.to_vec()).collect())
+    }
+
+    /// The chunk at one place of a file; `None` is a hole.
+    pub fn chunk_at(&self, inode: InodeRef, index: ChunkIndex) -> Result<Option<ChunkView>, Status> {
+        let place = self.inodes.get(self.file(inode)?).place;
+        Ok(self.maps.get(place, index).map(|slot| self.view(slot)))
+    }
+
+    /// Chunks whose index is in `first .. first + count`, in order; holes are left out.
+    pub fn chunks(&self, inode: InodeRef, first: ChunkIndex, count: u32) -> Result<Vec<ChunkView>, Status> {
+        let place = self.inodes.get(self.file(inode)?).place;
+        let Some(more) = count.checked_sub(1) else { return Ok(Vec::new()) };
+        let range = first.0..=first.0.saturating_add(more);
+        Ok(self.maps.range(place, range).map(|(_, slot)| self.view(slot)).collect())
+    }
+
+    /// A chunk by its id.
+    pub fn find_chunk(&self, chunk: ChunkId) -> Option<(ChunkView, ChunkOwner)> {
+        self.chunks.find(chunk).map(|slot| self.view_and_owner(slot))
+    }
+
+    /// Whose the chunk in a slot is.
+    pub fn owner_of(&self, slot: ChunkSlot) -> Option<(ChunkView, ChunkOwner)> {
+        self.chunks.get(slot).map(|_| self.view_and_owner(slot))
+    }
+
+    /// Every chunk, in order of slots: what `fleet` learns after a start.
+    pub fn all_chunks(&self) -> impl Iterator<Item = (ChunkView, ChunkOwner)> + '_ {
+        self.chunks.iter().map(|(slot, _)| self.view_and_owner(slot))
+    }
+
+    /// Which chunks an edit must cut on disk, with a raised version, before it can be logged.
+    pub fn cut_boundaries(&self, inode: InodeRef, cut: Cut) -> Result<Vec<Boundary>, Status> {
+        Ok(self.plan_cut(self.file(inode)?, cut)?.boundaries)
+    }
+
+    /// The answer given to a request of a session, if it was a mutation that succeeded and the client has
+    /// not confirmed the answer.
+    pub fn answered(&self, session: SessionId, sequence: Sequence) -> Option<Reply> {
+        self.sessions.answer(session, sequence).map(crate::sessions::Answer::to_reply)
+    }
+
+    /// Whether the session exists.
+    pub fn has_session(&self, session: SessionId) -> bool {
+        self.sessions.contains(session)
+    }
+
+    /// All sessions and their names, in order.
+    pub fn sessions(&self) -> Vec<(SessionId, String)> {
+        self.sessions.iter().map(|(id, session)| (id, session.name.clone())).collect()
+    }
+
+    /// Inodes without a name, in order: after a start they go once nobody reclaims them.
+    pub fn orphans(&self) -> Vec<InodeRef> {
+        let slot_of = |id: &InodeId| self.inodes.find_id(*id).expect("an orphan exists until it is reaped");
+        self.orphans.iter().map(|id| self.inodes.get(slot_of(id)).reference()).collect()
+    }
+
+    /// The registry's entry of a disk.
+    pub fn disk_registrations(&self, disk: DiskId) -> Option<DiskRegistration> {
+        self.disks.get(disk)
+    }
+
+    /// All disks that ever registered, in order.
+    pub fn disks(&self) -> Vec<(DiskId, DiskRegistration)> {
+        self.disks.iter().collect()
+    }
+
+    /// The cluster, once it was made.
+    pub fn cluster(&self) -> Option<ClusterId> {
+        self.position.cluster
+    }
+
+    /// The reign named by the last `NewTerm`.
+    pub fn term(&self) -> Term {
+        self.position.term
+    }
+
+    /// Term and index of the last record applied.
+    pub fn applied(&self) -> (Term, LogIndex) {
+        (self.position.applied_term, self.position.applied)
+    }
+
+    /// The time in the last record applied; the next record's may not be below.
+    pub fn time(&self) -> Timestamp {
+        self.position.at
+    }
+
+    /// The highest inode number ever given; the next new inode takes the one above.
+    pub fn inode_highest(&self) -> InodeId {
+        self.inodes.highest()
+    }
+
+    /// 128 bits over the whole state, kept current.
+    pub fn digest(&self) -> [u8; 16] {
+        let mut sum = Sum::default();
+        sum.add(self.position_hash());
+        sum.merge(self.inodes.sum());
+        sum.merge(self.directories.sum());
+        sum.merge(self.chunks.sum());
+        sum.merge(self.targets.sum());
+        sum.merge(self.xattrs.sum());
+        sum.merge(self.sessions.sum());
+        sum.merge(self.disks.sum());
+        sum.to_bytes()
+    }
+
+    /// How much there is.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            inodes: self.inodes.len() as u64,
+            entries: self.directories.len() as u64,
+            chunks: self.chunks.len() as u64,
+            sessions: self.sessions.len() as u64,
+            orphans: self.orphans.len() as u64,
+        }
+    }
+}
