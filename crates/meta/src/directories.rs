@@ -204,10 +204,6 @@ impl Directories {
             cursor_last: table.cursor_last,
         })
     }
-    /// The highest cursor a table ever gave.
-    pub(crate) fn cursor_last(&self, table: u32) -> u64 {
-        self.tables[table].cursor_last
-    }
     /// Entries of all tables.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()

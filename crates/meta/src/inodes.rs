@@ -210,9 +210,6 @@ impl Inodes {
     pub(crate) fn len(&self) -> usize {
         self.slab.len()
     }
-    pub(crate) fn bound(&self) -> u32 {
-        self.slab.bound()
-    }
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Inode)> {
         self.slab.iter()
     }

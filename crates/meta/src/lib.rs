@@ -21,6 +21,7 @@
 
 mod api;
 mod apply;
+mod checkpoint;
 mod chunks;
 mod cursors;
 mod digest;
@@ -38,4 +39,5 @@ mod targets;
 mod xattrs;
 
 pub use api::*;
+pub use checkpoint::Loader;
 pub use state::Meta;

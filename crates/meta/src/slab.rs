@@ -66,11 +66,6 @@ impl<T: Default> Slab<T> {
         self.len as usize
     }
 
-    /// Slots below this number may be taken.
-    pub(crate) fn bound(&self) -> u32 {
-        self.fresh
-    }
-
     /// All taken slots, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         (0..self.fresh).filter(|slot| self.is_taken(*slot)).map(|slot| (slot, &self[slot]))

@@ -8,8 +8,8 @@ use std::fmt;
 pub struct Name(Box<[u8]>);
 
 impl Name {
-    /// Checks the bytes of a name of a directory entry.
-    pub fn new(bytes: &[u8]) -> Result<Self, Status> {
+    /// Checks the bytes of a name of a directory entry, without keeping them.
+    pub fn check(bytes: &[u8]) -> Result<(), Status> {
         if bytes.len() > NAME_BYTES_MAX {
             return Err(Status::NameTooLong);
         }
@@ -17,7 +17,12 @@ impl Name {
             || bytes == b"."
             || bytes == b".."
             || bytes.iter().any(|b| *b == b'/' || *b == 0);
-        if bad { Err(Status::Invalid) } else { Ok(Self(bytes.into())) }
+        if bad { Err(Status::Invalid) } else { Ok(()) }
+    }
+
+    /// Checks and keeps the bytes of a name of a directory entry.
+    pub fn new(bytes: &[u8]) -> Result<Self, Status> {
+        Self::check(bytes).map(|()| Self(bytes.into()))
     }
 
     /// The bytes.

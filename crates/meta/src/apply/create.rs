@@ -7,6 +7,8 @@ use crate::state::Meta;
 use types::{FileKind, InodeRef, LINKS_MAX, Name, NodeSpec, SYMLINK_BYTES_MAX, Status};
 
 const SETGID: u16 = 0o2000;
+/// Numbers are given in order from 1, so none comes near this.
+const INODE_ID_MAX: u64 = 1 << 62;
 
 fn check_node(node: &NodeSpec) -> Result<(), Status> {
     let target_fits = match node.kind {
@@ -39,7 +41,7 @@ impl Meta {
             };
         }
         check_node(node)?;
-        if inode.id.0 == 0 || self.inodes.find_id(inode.id).is_some() {
+        if inode.id.0 == 0 || inode.id.0 > INODE_ID_MAX || self.inodes.find_id(inode.id).is_some() {
             return Err(Status::Invalid);
         }
         let is_directory = node.kind == FileKind::Directory;
