@@ -25,9 +25,9 @@ pub struct OrderId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cut {
     /// First byte.
-    pub from: u32,
+    pub from: u64,
     /// The byte after the last.
-    pub to: u32,
+    pub to: u64,
 }
 
 /// What a disk says about itself.
@@ -115,11 +115,11 @@ pub enum Event {
     ChunkVersion { slot: ChunkSlot, chunk: ChunkId, version: Version },
     /// The log is stable (here and wherever `ack` asks for) up to and including this index.
     Stable { index: LogIndex },
-    /// The inode no longer exists: what was reserved for it is released.
-    InodeGone { inode: InodeRef },
-    /// A truncate or a punch was applied: reservations for these parts of the file are void, so that
+    /// The inode no longer exists, by the record `index`: what was reserved for it is released.
+    InodeGone { inode: InodeRef, index: LogIndex },
+    /// A truncate or a punch was applied (record `index`): reservations for these parts of the file are void, so that
     /// bytes written before it cannot come back. `first..=last`.
-    RangeCut { inode: InodeRef, first: ChunkIndex, last: ChunkIndex },
+    RangeCut { inode: InodeRef, first: ChunkIndex, last: ChunkIndex, index: LogIndex },
     /// A session wants to write. `existing`: what the file's map says now. Answer: [`Command::Granted`].
     GrantWanted {
         /// Answered with the same ticket.

@@ -1,13 +1,46 @@
-//! The soft half of the chunk table: replicas, the grant machine, garbage.
-#![allow(clippy::missing_panics_doc)]
-mod event;
-pub use event::*;
+//! The soft half of the chunk table: which disks hold what, who may write it through which chain, and
+//! what is garbage.
+//!
+//! Everything here can be had again from the metadata and the disks' reports; nothing is stored. Plain
+//! synchronous code: [`Fleet::handle`] takes an event and the time and appends [`Command`]s, which the
+//! master carries out. The order of steps is in `docs/protocol/grants.md`.
+//!
+//! # Invariants
+//! 1. No version is minted twice for a chunk, and no two chains are handed out under one version.
+//! 2. No grant while a member has another version, nor before the record that names the version is stable.
+//! 3. What `locations` names has the chunk's version and is complete.
+//! 4. The last current replica is never left out of a chain by a report, and never deleted while a map
+//!    has the chunk.
+//! 5. Nothing is deleted before the record that removed it is stable, and nothing while settling.
+//! 6. A change costs in proportion to what it changes: losing a disk touches the chunks on it.
+//!
+//! # Elsewhere
+//! Which disks suit a new chunk: `placement`. What the file's map says: `meta`. Sockets and the log: `master`.
 
-use types::{ChunkId, ChunkIndex, ChunkSlot, DiskId, InodeRef, ReplicaAddress, ServerId, Term, Version};
+mod event;
+mod fleet;
+mod garbage;
+mod grant;
+mod hosts;
+mod raise;
+mod report;
+mod reserve;
+mod slot_set;
+mod table;
+mod views;
+
+pub use event::*;
+pub use fleet::Fleet;
+
+use types::{DiskId, ServerId};
 
 /// Times and limits.
 #[derive(Clone, Copy, Debug)]
 pub struct FleetOptions {
+    /// Replicas wanted of each chunk.
+    pub goal: usize,
+    /// How long after the start a grant waits for disks rather than go ahead with fewer replicas than wanted.
+    pub grace_ms: u64,
     /// How long after the start the fleet waits for known disks before it calls chunks missing and deletes.
     pub settle_ms: u64,
     /// How long a member of a chain may take to answer a raise before it is dropped.
@@ -20,7 +53,14 @@ pub struct FleetOptions {
 
 impl Default for FleetOptions {
     fn default() -> Self {
-        Self { settle_ms: 30_000, raise_timeout_ms: 3_000, delete_timeout_ms: 30_000, blame_ms: 60_000 }
+        Self {
+            goal: 2,
+            grace_ms: 3_000,
+            settle_ms: 30_000,
+            raise_timeout_ms: 3_000,
+            delete_timeout_ms: 30_000,
+            blame_ms: 60_000,
+        }
     }
 }
 
@@ -104,63 +144,4 @@ pub struct Space {
     pub total_bytes: u64,
     /// Free.
     pub free_bytes: u64,
-}
-
-/// See the module.
-pub struct Fleet {
-    term: Term,
-}
-
-impl Fleet {
-    /// A fleet for one reign.
-    pub fn new(term: Term, _options: FleetOptions, _now_ms: u64) -> Self {
-        Self { term }
-    }
-    /// Takes in one event; what is to be done is appended to `out`. Never fails.
-    pub fn handle(&mut self, _event: Event, _now_ms: u64, _out: &mut Vec<Command>) {
-        unimplemented!()
-    }
-    /// The reign it serves.
-    pub fn term(&self) -> Term {
-        self.term
-    }
-    /// Current replicas that can be reached now, best first.
-    pub fn locations(&self, _slot: ChunkSlot) -> Vec<ReplicaAddress> {
-        unimplemented!()
-    }
-    /// Version of a chunk as the metadata has it.
-    pub fn version(&self, _slot: ChunkSlot) -> Option<Version> {
-        unimplemented!()
-    }
-    /// Whether a commit may put this fresh chunk into the map: it is reserved for this place (also by a
-    /// reservation that was replaced since), or it was granted by an earlier term.
-    pub fn may_attach(
-        &self,
-        _inode: InodeRef,
-        _index: ChunkIndex,
-        _chunk: ChunkId,
-        _version: Version,
-    ) -> bool {
-        unimplemented!()
-    }
-    /// Counts, kept current.
-    pub fn summary(&self) -> Summary {
-        unimplemented!()
-    }
-    /// All servers seen in this reign.
-    pub fn servers(&self) -> impl Iterator<Item = ServerView<'_>> {
-        std::iter::empty()
-    }
-    /// All disks seen in this reign or known to the metadata.
-    pub fn disks(&self) -> impl Iterator<Item = DiskView<'_>> {
-        std::iter::empty()
-    }
-    /// Usable bytes at this many replicas, each on another server.
-    pub fn space(&self, _goal: usize) -> Space {
-        unimplemented!()
-    }
-    /// When `Tick` next has something to do, if nothing else happens.
-    pub fn next_deadline_ms(&self) -> Option<u64> {
-        unimplemented!()
-    }
 }

@@ -1,0 +1,207 @@
+//! The state and the door: every event comes in through [`Fleet::handle`].
+
+use crate::garbage::Garbage;
+use crate::grant::Blames;
+use crate::hosts::Hosts;
+use crate::raise::Raises;
+use crate::reserve::{FreshWanted, Reservations};
+use crate::table::{ChunkTable, ReplicaSet};
+use crate::{Command, Event, FleetOptions, Order, OrderId};
+use std::collections::BTreeMap;
+use types::{ChunkId, ChunkIndex, ChunkSlot, Term};
+
+/// What an order is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The raise of the chunk in this slot.
+    Raise(ChunkSlot),
+    /// Deleting a replica of a removed chunk.
+    Delete(ChunkId, types::Version),
+}
+
+/// An order that has not been answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OpenOrder {
+    pub(crate) disk: u16,
+    pub(crate) purpose: Purpose,
+    pub(crate) sent_ms: u64,
+}
+
+impl OpenOrder {
+    pub(crate) fn is_delete(&self) -> bool {
+        matches!(self.purpose, Purpose::Delete(..))
+    }
+}
+
+/// The soft half of the chunk table. See the crate's description.
+pub struct Fleet {
+    pub(crate) term: Term,
+    pub(crate) options: FleetOptions,
+    pub(crate) started_ms: u64,
+    /// Waiting for known disks after the start is over; never goes back.
+    settled: bool,
+    /// How many disks the metadata knew at the start, once told.
+    disks_known: Option<usize>,
+    pub(crate) hosts: Hosts,
+    pub(crate) table: ChunkTable,
+    pub(crate) reservations: Reservations,
+    pub(crate) raises: Raises,
+    pub(crate) orders: BTreeMap<OrderId, OpenOrder>,
+    pub(crate) garbage: Garbage,
+    pub(crate) blames: Blames,
+    pub(crate) tie: u64,
+    pub(crate) failed_hops: u64,
+    last_order: u64,
+}
+
+impl Fleet {
+    /// A fleet for one reign; it knows nothing yet.
+    pub fn new(term: Term, options: FleetOptions, now_ms: u64) -> Self {
+        Self {
+            term,
+            options,
+            started_ms: now_ms,
+            settled: false,
+            disks_known: None,
+            hosts: Hosts::default(),
+            table: ChunkTable::new(options.goal),
+            reservations: Reservations::default(),
+            raises: Raises::default(),
+            orders: BTreeMap::new(),
+            garbage: Garbage::default(),
+            blames: Blames::default(),
+            tie: 0,
+            failed_hops: 0,
+            last_order: 0,
+        }
+    }
+
+    /// The reign it serves.
+    pub fn term(&self) -> Term {
+        self.term
+    }
+
+    /// Takes in one event; what is to be done is appended to `out`. `now_ms` never goes back.
+    pub fn handle(&mut self, event: Event, now_ms: u64, out: &mut Vec<Command>) {
+        match event {
+            Event::KnownDisks(disks) => {
+                self.disks_known = Some(disks.len());
+                for (server, disk) in disks {
+                    let Some(server) = self.hosts.add_server(server) else { continue };
+                    let Some(disk) = self.hosts.add_disk(disk, server) else { continue };
+                    let disk = self.hosts.disk_mut(disk);
+                    disk.awaited = !disk.reported;
+                }
+                self.settle(now_ms, out);
+            }
+            Event::ServerRegistered(info) => self.server_registered(&info, now_ms, out),
+            Event::ServerGone { server } => self.server_gone(server, now_ms, out),
+            Event::Heartbeat { server, disks } => self.heartbeat(server, &disks, now_ms, out),
+            Event::Reported { disk, replicas, last } => self.reported(disk, &replicas, last, now_ms, out),
+            Event::ReplicaBorn { disk, slot, chunk, version } => {
+                self.replica_born(disk, slot, chunk, version, now_ms, out);
+            }
+            Event::Damaged { disk, slot, chunk } => self.damaged(disk, slot, chunk),
+            Event::ChunkBorn { slot, chunk, version, class: _ } => {
+                self.chunk_born(slot, chunk, version, now_ms, out);
+            }
+            Event::ChunkGone { slot, chunk, version, index } => {
+                self.chunk_left(slot, chunk, version, index, now_ms, out);
+            }
+            Event::ChunkVersion { slot, chunk, version } => self.version_applied(slot, chunk, version),
+            Event::Stable { index } => self.stable(index, now_ms, out),
+            Event::InodeGone { inode, index } => {
+                let all = (ChunkIndex(0), ChunkIndex(u32::MAX));
+                self.void_places(inode, all, index, now_ms, out);
+            }
+            Event::RangeCut { inode, first, last, index } => {
+                self.void_places(inode, (first, last), index, now_ms, out);
+            }
+            Event::GrantWanted { ticket, inode, index, existing, class: _, session, failed } => {
+                match existing {
+                    None => {
+                        self.grant_fresh(&FreshWanted { ticket, inode, index, session, failed }, now_ms, out);
+                    }
+                    Some((slot, chunk)) => {
+                        self.forget_place(inode, index);
+                        self.grant_existing(ticket, slot, chunk, session, failed.as_ref(), now_ms, out);
+                    }
+                }
+            }
+            Event::EditWanted { ticket, slot, chunk, cuts } => {
+                self.edit_wanted(ticket, slot, chunk, cuts, now_ms, out);
+            }
+            Event::EditLogged { ticket } => self.edit_logged(ticket, now_ms, out),
+            Event::EditDropped { ticket } => self.edit_dropped(ticket, out),
+            Event::OrderDone { order, status } => self.order_done(order, status, now_ms, out),
+            Event::Logged { raise, result } => self.raise_logged(raise, result, now_ms, out),
+            Event::SessionGone { session } => {
+                self.blames.forget(session);
+                self.session_gone(session, now_ms, out);
+            }
+            Event::Tick => {
+                self.settle(now_ms, out);
+                self.raise_deadlines(now_ms, out);
+                self.resend_deletes(now_ms, out);
+            }
+        }
+    }
+
+    /// Sends an order to a disk's server.
+    pub(crate) fn order(
+        &mut self,
+        disk: u16,
+        purpose: Purpose,
+        what: Order,
+        now_ms: u64,
+        out: &mut Vec<Command>,
+    ) -> OrderId {
+        self.last_order += 1;
+        let order = OrderId(self.last_order);
+        self.orders.insert(order, OpenOrder { disk, purpose, sent_ms: now_ms });
+        out.push(Command::Order { server: self.hosts.server_of(disk).id, order, term: self.term, what });
+        order
+    }
+
+    /// Replaces a chunk's replicas; keeps health counts and the sets of the disks.
+    pub(crate) fn put_replicas(&mut self, slot: ChunkSlot, new: &ReplicaSet) {
+        let old = self.table.replicas(slot);
+        for replica in old.iter().filter(|replica| new.state(replica.disk).is_none()) {
+            self.hosts.disk_mut(replica.disk).chunks.remove(slot);
+        }
+        for replica in new.iter().filter(|replica| old.state(replica.disk).is_none()) {
+            self.hosts.disk_mut(replica.disk).chunks.insert(slot);
+        }
+        self.table.put(slot, new);
+    }
+
+    /// Whether known disks are still awaited after the start.
+    pub(crate) fn is_settling(&self, now_ms: u64) -> bool {
+        !self.settled && now_ms < self.started_ms + self.options.settle_ms
+    }
+
+    /// Whether it is so early after the start that a missing server is probably about to register: a
+    /// grant with fewer replicas than wanted waits.
+    pub(crate) fn in_grace(&self, now_ms: u64) -> bool {
+        let all_known_are_here = self.settled && self.disks_known.is_some_and(|disks| disks > 0);
+        now_ms < self.started_ms + self.options.grace_ms && !all_known_are_here
+    }
+
+    pub(crate) fn settled(&self) -> bool {
+        self.settled
+    }
+
+    /// Ends the settling when all known disks have reported or the time is over.
+    pub(crate) fn settle(&mut self, now_ms: u64, out: &mut Vec<Command>) {
+        if self.settled {
+            return;
+        }
+        let all = self.disks_known.is_some() && self.hosts.disks.iter().all(|disk| !disk.awaited);
+        if all || now_ms >= self.started_ms + self.options.settle_ms {
+            self.settled = true;
+            for disk in 0..self.hosts.disks.len() as u16 {
+                self.pump_deletes(disk, now_ms, out);
+            }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Chunkservers and disks, under dense numbers.
+//!
+//! # Invariants
+//! 1. A number, once given to a disk or a server, stays with it for the reign.
+//! 2. `free` (of `placement`) holds exactly the disks that may take a new chunk.
+//! 3. A disk belongs to one server that is registered; a second one that shows it is not believed.
+
+use crate::event::{DiskInfo, DiskState, ServerInfo};
+use crate::slot_set::SlotSet;
+use placement::{Candidate, Candidates};
+use std::collections::BTreeMap;
+use types::{CHUNK_BYTES, ChunkId, DiskId, ReplicaAddress, ServerId, Version};
+
+/// Most disks of a reign; numbers above are not given.
+const DISKS_MAX: usize = u16::MAX as usize - 1;
+/// Most replicas of unknown chunks of one disk that are remembered by name; the rest is only counted.
+const QUARANTINE_MAX: usize = 1 << 20;
+
+/// A chunkserver.
+#[derive(Debug, Default)]
+pub(crate) struct Server {
+    pub(crate) id: ServerId,
+    pub(crate) name: String,
+    pub(crate) address: String,
+    pub(crate) labels: Vec<String>,
+    /// Registered now.
+    pub(crate) up: bool,
+    pub(crate) disks: Vec<u16>,
+}
+
+/// A disk.
+#[derive(Debug, Default)]
+pub(crate) struct Disk {
+    pub(crate) id: DiskId,
+    pub(crate) server: u16,
+    pub(crate) path: String,
+    pub(crate) labels: Vec<String>,
+    pub(crate) total_bytes: u64,
+    pub(crate) free_bytes: u64,
+    pub(crate) state: DiskState,
+    /// Its server is registered with it and it has not failed.
+    pub(crate) up: bool,
+    /// It has told all its replicas since it came up.
+    pub(crate) reported: bool,
+    /// Known to the metadata at the start and not yet reported.
+    pub(crate) awaited: bool,
+    /// Reservations of fresh chunks on it.
+    pub(crate) writes: u32,
+    /// Replicas in the chunk table.
+    pub(crate) chunks: SlotSet,
+    /// Replicas of chunks that nobody knows.
+    pub(crate) quarantine: BTreeMap<ChunkId, Version>,
+    /// Unknown replicas beyond [`QUARANTINE_MAX`].
+    pub(crate) quarantine_unnamed: u64,
+    /// Replicas of removed chunks whose deletion may be ordered.
+    pub(crate) deletes: BTreeMap<ChunkId, Version>,
+    /// Delete orders under way.
+    pub(crate) deleting: usize,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(crate) struct Hosts {
+    pub(crate) servers: Vec<Server>,
+    pub(crate) disks: Vec<Disk>,
+    server_numbers: BTreeMap<ServerId, u16>,
+    disk_numbers: BTreeMap<DiskId, u16>,
+    pub(crate) free: Candidates,
+    /// Entries of all disks' `quarantine`.
+    quarantine_named: usize,
+}
+
+impl Hosts {
+    pub(crate) fn server_number(&self, server: ServerId) -> Option<u16> {
+        self.server_numbers.get(&server).copied()
+    }
+
+    pub(crate) fn disk_number(&self, disk: DiskId) -> Option<u16> {
+        self.disk_numbers.get(&disk).copied()
+    }
+
+    pub(crate) fn disk(&self, disk: u16) -> &Disk {
+        &self.disks[usize::from(disk)]
+    }
+
+    pub(crate) fn disk_mut(&mut self, disk: u16) -> &mut Disk {
+        &mut self.disks[usize::from(disk)]
+    }
+
+    pub(crate) fn is_up(&self, disk: u16) -> bool {
+        self.disk(disk).up
+    }
+
+    pub(crate) fn server_of(&self, disk: u16) -> &Server {
+        &self.servers[usize::from(self.disk(disk).server)]
+    }
+
+    pub(crate) fn address(&self, disk: u16) -> ReplicaAddress {
+        let server = self.server_of(disk);
+        ReplicaAddress { server: server.id, disk: self.disk(disk).id, address: server.address.clone() }
+    }
+
+    /// The number of a server, given now if need be. `None`: no numbers are left.
+    pub(crate) fn add_server(&mut self, id: ServerId) -> Option<u16> {
+        if let Some(number) = self.server_number(id) {
+            return Some(number);
+        }
+        let number = u16::try_from(self.servers.len()).ok()?;
+        self.servers.push(Server { id, ..Server::default() });
+        self.server_numbers.insert(id, number);
+        Some(number)
+    }
+
+    /// The number of a disk, given now if need be, belonging to this server from now on. `None`: no
+    /// numbers are left, or another registered server serves a disk of this identity.
+    pub(crate) fn add_disk(&mut self, id: DiskId, server: u16) -> Option<u16> {
+        if let Some(number) = self.disk_number(id) {
+            let owner = self.disk(number).server;
+            if owner != server {
+                if self.disk(number).up {
+                    return None;
+                }
+                self.servers[usize::from(owner)].disks.retain(|disk| *disk != number);
+                self.servers[usize::from(server)].disks.push(number);
+                self.disk_mut(number).server = server;
+            }
+            return Some(number);
+        }
+        if self.disks.len() >= DISKS_MAX {
+            return None;
+        }
+        let number = self.disks.len() as u16;
+        self.disks.push(Disk { id, server, ..Disk::default() });
+        self.disk_numbers.insert(id, number);
+        self.servers[usize::from(server)].disks.push(number);
+        Some(number)
+    }
+
+    /// Notes what a server says about itself.
+    pub(crate) fn describe_server(&mut self, number: u16, info: &ServerInfo) {
+        let server = &mut self.servers[usize::from(number)];
+        server.name.clone_from(&info.name);
+        server.address.clone_from(&info.address);
+        server.labels.clone_from(&info.labels);
+        server.up = true;
+    }
+
+    /// Notes what a disk says about itself.
+    pub(crate) fn describe_disk(&mut self, number: u16, info: &DiskInfo) {
+        let disk = self.disk_mut(number);
+        disk.path.clone_from(&info.path);
+        disk.labels.clone_from(&info.labels);
+        disk.total_bytes = info.total_bytes;
+        disk.free_bytes = info.free_bytes;
+        disk.state = info.state;
+        self.consider(number);
+    }
+
+    /// Keeps invariant 2 after any change of a disk. A disk must have room for one whole chunk.
+    pub(crate) fn consider(&mut self, number: u16) {
+        let disk = &self.disks[usize::from(number)];
+        if disk.up && disk.state == DiskState::Good && disk.free_bytes >= CHUNK_BYTES {
+            self.free.set(Candidate {
+                disk: number,
+                domain: u32::from(disk.server),
+                total_bytes: disk.total_bytes,
+                free_bytes: disk.free_bytes,
+                writes: disk.writes,
+            });
+        } else {
+            self.free.remove(number);
+        }
+    }
+
+    /// One more or one less fresh chunk being written on a disk.
+    pub(crate) fn count_write(&mut self, number: u16, more: bool) {
+        let disk = self.disk_mut(number);
+        disk.writes = if more { disk.writes + 1 } else { disk.writes.saturating_sub(1) };
+        self.consider(number);
+    }
+
+    /// A disk holds a replica of a chunk that nobody knows.
+    pub(crate) fn quarantine(&mut self, number: u16, chunk: ChunkId, version: Version) {
+        let disk = &mut self.disks[usize::from(number)];
+        if disk.quarantine.len() < QUARANTINE_MAX {
+            let new = disk.quarantine.insert(chunk, version).is_none();
+            self.quarantine_named += usize::from(new);
+        } else if !disk.quarantine.contains_key(&chunk) {
+            disk.quarantine_unnamed += 1;
+        }
+    }
+
+    /// The chunk is known now: gives back where it was found.
+    pub(crate) fn unquarantine(&mut self, chunk: ChunkId) -> Vec<(u16, Version)> {
+        if self.quarantine_named == 0 {
+            return Vec::new();
+        }
+        let found: Vec<(u16, Version)> = (0u16..)
+            .zip(&mut self.disks)
+            .filter_map(|(number, disk)| Some((number, disk.quarantine.remove(&chunk)?)))
+            .collect();
+        self.quarantine_named -= found.len();
+        found
+    }
+
+    /// The disk is gone or tells everything anew.
+    pub(crate) fn clear_quarantine(&mut self, number: u16) {
+        let disk = &mut self.disks[usize::from(number)];
+        self.quarantine_named -= disk.quarantine.len();
+        disk.quarantine.clear();
+        disk.quarantine_unnamed = 0;
+    }
+
+    /// Replicas of unknown chunks on all disks.
+    pub(crate) fn quarantined(&self) -> u64 {
+        self.disks.iter().map(|disk| disk.quarantine.len() as u64 + disk.quarantine_unnamed).sum()
+    }
+}

@@ -1,0 +1,347 @@
+//! The raise: how a chunk gets a new version, and with it a new set of replicas that may be written.
+//!
+//! The order of steps (`docs/protocol/grants.md`): mint a version never used; order every member to take
+//! it; when all have answered, log it; when the record is stable, hand out the chain. A cut (truncate,
+//! punch) is a raise whose orders also cut, and whose record is the edit's own.
+//!
+//! # Invariants
+//! 1. A version is minted once per chunk: above the metadata's and above all minted before for it.
+//! 2. A raise is logged only if every member has answered `Ok` for exactly its version.
+//! 3. A member that failed is left behind at a lower version than the one logged: the others are raised
+//!    once more after any failure.
+//! 4. A raise ends with at least one member, or changes nothing in the metadata.
+//! 5. Cuts that may have reached some replica but no record are repeated by the next raise of the chunk
+//!    (before any grant), so that members never differ by them.
+//! 6. One raise per chunk at a time; what is asked meanwhile joins or waits.
+
+use crate::fleet::{Fleet, Purpose};
+use crate::{Command, Cut, Order, OrderId, RaiseTicket, ReportedReplica, Ticket};
+use std::collections::{BTreeMap, VecDeque};
+use types::{ChunkId, ChunkSlot, Status, Version};
+
+mod end;
+
+/// Most questions that wait for one raise; the next is told to try again.
+const WAITERS_MAX: usize = 4096;
+/// Most edits that wait for one chunk.
+const EDITS_MAX: usize = 1024;
+/// Most cuts of one edit. When as many are left over from raises that failed, a plain raise repeats them
+/// before the next edit adds its own, so an order has at most twice as many.
+const CUTS_MAX: usize = 64;
+
+/// A replica that takes part.
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    disk: u16,
+    /// The lowest version it may have.
+    from: Version,
+    order: OrderId,
+    done: bool,
+    /// Its disk went down since: it has what it answered, but must be heard again to be current.
+    away: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Members have orders.
+    Ordering { deadline_ms: u64 },
+    /// Our record is being made stable.
+    Logging(RaiseTicket),
+    /// All members are ready; the edit's record is awaited.
+    Held,
+}
+
+/// One raise under way.
+#[derive(Debug)]
+struct Raise {
+    chunk: ChunkId,
+    target: Version,
+    cuts: Vec<Cut>,
+    /// Whose record names the version.
+    edit: Option<Ticket>,
+    members: Vec<Member>,
+    /// A member was left behind since the last orders.
+    lost: bool,
+    phase: Phase,
+    /// Grants that wait for the end.
+    waiters: Vec<Ticket>,
+    /// Edits that come next.
+    edits: VecDeque<(Ticket, Vec<Cut>)>,
+    /// Reports that came meanwhile; judged at the end.
+    later: Vec<(u16, ReportedReplica)>,
+}
+
+/// What a failed raise leaves behind.
+#[derive(Debug, Default)]
+struct Remains {
+    /// The highest version minted for it.
+    minted: Version,
+    /// Cuts that may have been made on some replicas.
+    cuts: Vec<Cut>,
+}
+
+/// All raises.
+#[derive(Debug, Default)]
+pub(crate) struct Raises {
+    running: BTreeMap<ChunkSlot, Raise>,
+    remains: BTreeMap<ChunkSlot, Remains>,
+    tickets: BTreeMap<RaiseTicket, ChunkSlot>,
+    edits: BTreeMap<Ticket, ChunkSlot>,
+    last_ticket: u64,
+}
+
+impl Raises {
+    pub(crate) fn len(&self) -> usize {
+        self.running.len()
+    }
+
+    pub(crate) fn is_running(&self, slot: ChunkSlot) -> bool {
+        self.running.contains_key(&slot)
+    }
+
+    /// Keeps what a disk says of a chunk until its raise is over. False: none is under way.
+    pub(crate) fn keep_for_later(&mut self, slot: ChunkSlot, disk: u16, seen: ReportedReplica) -> bool {
+        let Some(raise) = self.running.get_mut(&slot) else { return false };
+        raise.later.retain(|(other, _)| *other != disk);
+        raise.later.push((disk, seen));
+        true
+    }
+
+    /// Whether something a disk said of a chunk is kept.
+    pub(crate) fn keeps_for_later(&self, slot: ChunkSlot, disk: u16) -> bool {
+        self.running.get(&slot).is_some_and(|raise| raise.later.iter().any(|(other, _)| *other == disk))
+    }
+
+    /// A grant waits for the end of the raise of this chunk. False: there is no room.
+    pub(crate) fn join(&mut self, slot: ChunkSlot, ticket: Ticket) -> bool {
+        match self.running.get_mut(&slot) {
+            Some(raise) if raise.waiters.len() < WAITERS_MAX => {
+                raise.waiters.push(ticket);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A disk went down: members on it must be heard again.
+    pub(crate) fn disk_away(&mut self, disk: u16) {
+        for raise in self.running.values_mut() {
+            raise.later.retain(|(other, _)| *other != disk);
+            for member in raise.members.iter_mut().filter(|member| member.disk == disk) {
+                member.away = true;
+            }
+        }
+    }
+
+    pub(crate) fn next_deadline_ms(&self) -> Option<u64> {
+        let deadlines = self.running.values().filter_map(|raise| match raise.phase {
+            Phase::Ordering { deadline_ms } => Some(deadline_ms),
+            Phase::Logging(_) | Phase::Held => None,
+        });
+        deadlines.min()
+    }
+
+    /// The highest version a replica of the chunk may have, given the metadata's.
+    fn highest(&self, slot: ChunkSlot, recorded: Version) -> Version {
+        let running = self.running.get(&slot).map_or(recorded, |raise| raise.target);
+        let remains = self.remains.get(&slot).map_or(recorded, |remains| remains.minted);
+        recorded.max(running).max(remains)
+    }
+}
+
+/// What a raise is for.
+#[derive(Default)]
+pub(crate) struct Purposes {
+    pub(crate) waiters: Vec<Ticket>,
+    pub(crate) edit: Option<(Ticket, Vec<Cut>)>,
+    pub(crate) edits: VecDeque<(Ticket, Vec<Cut>)>,
+}
+
+impl Fleet {
+    /// A version for the chunk that was never given to it.
+    fn mint(&self, slot: ChunkSlot) -> Option<Version> {
+        let recorded = self.table.version(slot)?;
+        let highest = self.raises.highest(slot, recorded);
+        let counter = if highest.term == self.term { highest.counter.checked_add(1)? } else { 1 };
+        Some(Version { term: self.term, counter })
+    }
+
+    /// Starts a raise of the chunk with these disks as members, in the order of the chain. No raise of
+    /// it may be running.
+    pub(crate) fn start_raise(
+        &mut self,
+        slot: ChunkSlot,
+        disks: &[u16],
+        purposes: Purposes,
+        now_ms: u64,
+        out: &mut Vec<Command>,
+    ) {
+        let (Some(chunk), Some(recorded)) = (self.table.chunk(slot), self.table.version(slot)) else {
+            return self.refuse(purposes, Status::TryAgain, out);
+        };
+        let (edit, mut cuts) = match purposes.edit {
+            Some((ticket, cuts)) => (Some(ticket), cuts),
+            None => (None, Vec::new()),
+        };
+        if let Some(remains) = self.raises.remains.get(&slot) {
+            cuts = end::join_cuts(&remains.cuts, &cuts);
+        }
+        if let Some(ticket) = edit {
+            self.raises.edits.insert(ticket, slot);
+        }
+        self.table.set_open(slot, false);
+        let member =
+            |disk: &u16| Member { disk: *disk, from: recorded, order: OrderId(0), done: false, away: false };
+        let raise = Raise {
+            chunk,
+            target: recorded,
+            cuts,
+            edit,
+            members: disks.iter().map(member).collect(),
+            lost: false,
+            phase: Phase::Ordering { deadline_ms: now_ms },
+            waiters: purposes.waiters,
+            edits: purposes.edits,
+            later: Vec::new(),
+        };
+        self.raises.running.insert(slot, raise);
+        self.order_members(slot, now_ms, out);
+    }
+
+    /// Steps 1 and 2: a fresh version, and orders to all members.
+    fn order_members(&mut self, slot: ChunkSlot, now_ms: u64, out: &mut Vec<Command>) {
+        let Some(target) = self.mint(slot) else {
+            return self.fail_raise(slot, Status::TryAgain, now_ms, out);
+        };
+        let Some(mut raise) = self.raises.running.remove(&slot) else { return };
+        raise.target = target;
+        raise.lost = false;
+        raise.members.retain(|member| !member.away && self.hosts.is_up(member.disk));
+        raise.phase = Phase::Ordering { deadline_ms: now_ms + self.options.raise_timeout_ms };
+        for member in &mut raise.members {
+            member.done = false;
+            let what = Order::Raise {
+                disk: self.hosts.disk(member.disk).id,
+                chunk: raise.chunk,
+                from: member.from,
+                to: target,
+                cuts: raise.cuts.clone(),
+            };
+            member.order = self.order(member.disk, Purpose::Raise(slot), what, now_ms, out);
+        }
+        let empty = raise.members.is_empty();
+        self.raises.running.insert(slot, raise);
+        if empty {
+            self.fail_raise(slot, Status::TryAgain, now_ms, out);
+        }
+    }
+
+    /// A member has taken the version.
+    pub(crate) fn member_done(
+        &mut self,
+        slot: ChunkSlot,
+        order: OrderId,
+        now_ms: u64,
+        out: &mut Vec<Command>,
+    ) {
+        let Some(raise) = self.raises.running.get_mut(&slot) else { return };
+        let target = raise.target;
+        let Some(member) = raise.members.iter_mut().find(|member| member.order == order) else { return };
+        member.done = true;
+        member.from = target;
+        self.check_members(slot, now_ms, out);
+    }
+
+    /// A member is left behind: it refused, did not answer in time or went away. `absent`: it says that
+    /// it does not have the chunk.
+    pub(crate) fn member_failed(
+        &mut self,
+        slot: ChunkSlot,
+        order: OrderId,
+        absent: bool,
+        now_ms: u64,
+        out: &mut Vec<Command>,
+    ) {
+        let Some(raise) = self.raises.running.get_mut(&slot) else { return };
+        let Some(at) = raise.members.iter().position(|member| member.order == order) else { return };
+        let member = raise.members.remove(at);
+        raise.lost = true;
+        if absent {
+            let mut set = self.table.replicas(slot);
+            set.remove(member.disk);
+            self.put_replicas(slot, &set);
+        }
+        self.check_members(slot, now_ms, out);
+    }
+
+    /// When all have answered: again if somebody was left behind (it may have taken the version without
+    /// saying so), else on to the record.
+    fn check_members(&mut self, slot: ChunkSlot, now_ms: u64, out: &mut Vec<Command>) {
+        let Some(raise) = self.raises.running.get_mut(&slot) else { return };
+        if raise.members.is_empty() {
+            return self.fail_raise(slot, Status::TryAgain, now_ms, out);
+        }
+        if raise.members.iter().any(|member| !member.done) {
+            return;
+        }
+        if raise.lost {
+            return self.order_members(slot, now_ms, out);
+        }
+        match raise.edit {
+            Some(ticket) => {
+                raise.phase = Phase::Held;
+                out.push(Command::EditReady { ticket, version: Ok(raise.target) });
+            }
+            None => self.log_raise(slot, out),
+        }
+    }
+
+    /// Step 3.
+    fn log_raise(&mut self, slot: ChunkSlot, out: &mut Vec<Command>) {
+        let Some(raise) = self.raises.running.get_mut(&slot) else { return };
+        self.raises.last_ticket += 1;
+        let ticket = RaiseTicket(self.raises.last_ticket);
+        raise.phase = Phase::Logging(ticket);
+        self.raises.tickets.insert(ticket, slot);
+        out.push(Command::LogRaise {
+            raise: ticket,
+            chunk: raise.chunk,
+            version: raise.target,
+            members: raise.members.iter().map(|member| self.hosts.disk(member.disk).id).collect(),
+        });
+    }
+
+    /// A replica has a version above the metadata's: an unfinished raise is finished. One of our own
+    /// reign is repeated with all who are current; of an earlier reign (what it cut is not known) the
+    /// replica alone is recorded, and the others are stale.
+    pub(crate) fn adopt(
+        &mut self,
+        slot: ChunkSlot,
+        disk: u16,
+        version: Version,
+        now_ms: u64,
+        out: &mut Vec<Command>,
+    ) {
+        let Some(chunk) = self.table.chunk(slot) else { return };
+        let current: Vec<u16> = self.table.replicas(slot).current().filter(|one| *one != disk).collect();
+        if version.term == self.term && !current.is_empty() {
+            let disks: Vec<u16> = current.into_iter().chain([disk]).collect();
+            return self.start_raise(slot, &disks, Purposes::default(), now_ms, out);
+        }
+        self.table.set_open(slot, false);
+        let raise = Raise {
+            chunk,
+            target: version,
+            cuts: Vec::new(),
+            edit: None,
+            members: vec![Member { disk, from: version, order: OrderId(0), done: true, away: false }],
+            lost: false,
+            phase: Phase::Held,
+            waiters: Vec::new(),
+            edits: VecDeque::new(),
+            later: Vec::new(),
+        };
+        self.raises.running.insert(slot, raise);
+        self.log_raise(slot, out);
+    }
+}

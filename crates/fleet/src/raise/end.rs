@@ -1,0 +1,305 @@
+//! How a raise ends: recorded, refused, overtaken by the chunk's removal, or out of time.
+
+use super::{CUTS_MAX, EDITS_MAX, Phase, Purposes, Raise};
+use crate::fleet::{Fleet, Purpose};
+use crate::table::{ReplicaSet, ReplicaState};
+use crate::{Command, Cut, GrantParts, OrderId, RaiseTicket, Ticket};
+use types::{CHUNK_BYTES, ChunkId, ChunkSlot, Status, Version};
+
+impl Fleet {
+    /// `meta` gave the chunk a version. Of a raise under way: its members are the current replicas now,
+    /// those that went away meanwhile as soon as they are heard again. All others are stale.
+    pub(crate) fn version_applied(&mut self, slot: ChunkSlot, chunk: ChunkId, version: Version) {
+        if self.table.chunk(slot) != Some(chunk) || self.table.version(slot) == Some(version) {
+            return;
+        }
+        let old = self.table.replicas(slot);
+        let mut set = ReplicaSet::default();
+        if let Some(raise) = self.raises.running.get(&slot).filter(|raise| raise.target == version) {
+            for member in &raise.members {
+                let here = !member.away && self.hosts.is_up(member.disk);
+                set.set(member.disk, if here { ReplicaState::Current } else { ReplicaState::Absent });
+            }
+        }
+        for replica in old.iter() {
+            if set.state(replica.disk).is_some() {
+                continue;
+            }
+            let state = match replica.state {
+                ReplicaState::Current | ReplicaState::Stale => ReplicaState::Stale,
+                ReplicaState::Absent | ReplicaState::StaleAbsent => ReplicaState::StaleAbsent,
+            };
+            set.set(replica.disk, state);
+        }
+        self.table.set_version(slot, version);
+        self.table.set_open(slot, false);
+        self.put_replicas(slot, &set);
+    }
+
+    /// Our record is stable, or `meta` refused it.
+    pub(crate) fn raise_logged(
+        &mut self,
+        ticket: RaiseTicket,
+        result: Result<(), Status>,
+        now_ms: u64,
+        out: &mut Vec<Command>,
+    ) {
+        let Some(slot) = self.raises.tickets.remove(&ticket) else { return };
+        let awaited = |raise: &Raise| raise.phase == Phase::Logging(ticket);
+        if !self.raises.running.get(&slot).is_some_and(awaited) {
+            return;
+        }
+        match result {
+            Ok(()) => self.finish_raise(slot, now_ms, out),
+            Err(status) => self.fail_raise(slot, status, now_ms, out),
+        }
+    }
+
+    /// Step 4: the record is stable, the chain is open.
+    fn finish_raise(&mut self, slot: ChunkSlot, now_ms: u64, out: &mut Vec<Command>) {
+        let Some(raise) = self.raises.running.get(&slot) else { return };
+        let (chunk, target) = (raise.chunk, raise.target);
+        self.version_applied(slot, chunk, target);
+        let Some(mut raise) = self.raises.running.remove(&slot) else { return };
+        if self.raises.remains.get(&slot).is_some_and(|remains| remains.minted <= target) {
+            self.raises.remains.remove(&slot);
+        }
+        let set = self.table.replicas(slot);
+        let whole = target.term == self.term
+            && set.current().count() == raise.members.len()
+            && raise.members.iter().all(|member| set.state(member.disk) == Some(ReplicaState::Current));
+        self.table.set_open(slot, whole);
+        for (disk, seen) in std::mem::take(&mut raise.later) {
+            if !self.raises.keep_for_later(slot, disk, seen) {
+                self.judge(slot, disk, &seen, now_ms, out);
+            }
+        }
+        if let Some(grant) = self.open_chain(slot) {
+            for ticket in raise.waiters.drain(..) {
+                out.push(Command::Granted { ticket, grant: Ok(grant.clone()) });
+            }
+        }
+        let edit = raise.edits.pop_front();
+        let purposes = Purposes { waiters: raise.waiters, edit, edits: raise.edits };
+        if purposes.waiters.is_empty() && purposes.edit.is_none() {
+            return;
+        }
+        self.raise_current(slot, purposes, now_ms, out);
+    }
+
+    /// The chain as it may be handed out: open, and every replica of it can be reached.
+    pub(crate) fn open_chain(&self, slot: ChunkSlot) -> Option<GrantParts> {
+        if !self.table.is_open(slot) || self.raises.is_running(slot) {
+            return None;
+        }
+        let chain = self.table.replicas(slot).current().map(|disk| self.hosts.address(disk)).collect();
+        Some(GrantParts {
+            chunk: self.table.chunk(slot)?,
+            version: self.table.version(slot)?,
+            chain,
+            fresh: false,
+        })
+    }
+
+    /// Starts a raise with all current replicas, or hands its purposes to the one that runs already.
+    pub(crate) fn raise_current(
+        &mut self,
+        slot: ChunkSlot,
+        purposes: Purposes,
+        now_ms: u64,
+        out: &mut Vec<Command>,
+    ) {
+        if let Some(raise) = self.raises.running.get_mut(&slot) {
+            raise.waiters.extend(purposes.waiters);
+            raise.edits.extend(purposes.edit);
+            raise.edits.extend(purposes.edits);
+            return;
+        }
+        let disks: Vec<u16> = self.table.replicas(slot).current().collect();
+        if disks.is_empty() {
+            return self.refuse(purposes, self.why_none(slot, now_ms), out);
+        }
+        self.start_raise(slot, &disks, purposes, now_ms, out);
+    }
+
+    /// What to say of a chunk without a current replica: wait if one may come back.
+    pub(crate) fn why_none(&self, slot: ChunkSlot, now_ms: u64) -> Status {
+        let may_return = self.is_settling(now_ms)
+            || self.hosts.disks.iter().any(|disk| !disk.reported)
+            || !self.table.replicas(slot).is_empty();
+        if may_return { Status::TryAgain } else { Status::Io }
+    }
+
+    /// Answers everybody with a refusal.
+    pub(crate) fn refuse(&mut self, purposes: Purposes, status: Status, out: &mut Vec<Command>) {
+        for ticket in purposes.waiters {
+            out.push(Command::Granted { ticket, grant: Err(status) });
+        }
+        for (ticket, _) in purposes.edit.into_iter().chain(purposes.edits) {
+            self.raises.edits.remove(&ticket);
+            out.push(Command::EditReady { ticket, version: Err(status) });
+        }
+    }
+
+    /// The raise cannot be completed. The metadata stays as it is; what may have happened on disks is
+    /// remembered until the next raise of the chunk.
+    pub(super) fn fail_raise(
+        &mut self,
+        slot: ChunkSlot,
+        status: Status,
+        now_ms: u64,
+        out: &mut Vec<Command>,
+    ) {
+        let Some(raise) = self.raises.running.get(&slot) else { return };
+        let minted = raise.target;
+        let Some(mut raise) = self.raises.running.remove(&slot) else { return };
+        self.forget_orders(&raise);
+        let remains = self.raises.remains.entry(slot).or_default();
+        remains.minted = remains.minted.max(minted);
+        remains.cuts = std::mem::take(&mut raise.cuts);
+        let later = std::mem::take(&mut raise.later);
+        self.refuse(unanswered(raise), status, out);
+        for (disk, seen) in later {
+            if !self.raises.keep_for_later(slot, disk, seen) {
+                self.judge(slot, disk, &seen, now_ms, out);
+            }
+        }
+    }
+
+    fn forget_orders(&mut self, raise: &Raise) {
+        for member in &raise.members {
+            self.orders.remove(&member.order);
+        }
+    }
+
+    /// The chunk has left the metadata: its raise is moot. Gives back disks that were heard meanwhile and
+    /// the highest version a replica may have.
+    pub(crate) fn abandon_raise(
+        &mut self,
+        slot: ChunkSlot,
+        recorded: Version,
+        out: &mut Vec<Command>,
+    ) -> (Vec<u16>, Version) {
+        let highest = self.raises.highest(slot, recorded);
+        self.raises.remains.remove(&slot);
+        let Some(raise) = self.raises.running.remove(&slot) else { return (Vec::new(), highest) };
+        self.forget_orders(&raise);
+        if let Phase::Logging(ticket) = raise.phase {
+            self.raises.tickets.remove(&ticket);
+        }
+        if let Some(ticket) = raise.edit {
+            self.raises.edits.remove(&ticket);
+        }
+        let later = raise.later.iter().map(|(disk, _)| *disk).collect();
+        self.refuse(unanswered(raise), Status::TryAgain, out);
+        (later, highest)
+    }
+
+    /// An edit wants ranges of a chunk cut: a raise with cuts, now or after the one under way.
+    pub(crate) fn edit_wanted(
+        &mut self,
+        ticket: Ticket,
+        slot: ChunkSlot,
+        chunk: ChunkId,
+        cuts: Vec<Cut>,
+        now_ms: u64,
+        out: &mut Vec<Command>,
+    ) {
+        let full = self.raises.running.get(&slot).is_some_and(|raise| raise.edits.len() >= EDITS_MAX);
+        if cuts.len() > CUTS_MAX {
+            return out.push(Command::EditReady { ticket, version: Err(Status::Invalid) });
+        }
+        let crowded = self.raises.remains.get(&slot).is_some_and(|remains| remains.cuts.len() >= CUTS_MAX);
+        let purposes = if crowded {
+            Purposes { edits: [(ticket, cuts)].into(), ..Purposes::default() }
+        } else {
+            Purposes { edit: Some((ticket, cuts)), ..Purposes::default() }
+        };
+        if self.table.chunk(slot) != Some(chunk) || full || self.waits_for_more(slot, now_ms) {
+            return self.refuse(purposes, Status::TryAgain, out);
+        }
+        self.raise_current(slot, purposes, now_ms, out);
+    }
+
+    /// The edit's record is stable.
+    pub(crate) fn edit_logged(&mut self, ticket: Ticket, now_ms: u64, out: &mut Vec<Command>) {
+        let Some(slot) = self.raises.edits.remove(&ticket) else { return };
+        let held = |raise: &Raise| raise.phase == Phase::Held && raise.edit == Some(ticket);
+        if self.raises.running.get(&slot).is_some_and(held) {
+            self.finish_raise(slot, now_ms, out);
+        }
+    }
+
+    /// The edit's record was not made: replicas have the new version, so it is recorded as a plain raise.
+    pub(crate) fn edit_dropped(&mut self, ticket: Ticket, out: &mut Vec<Command>) {
+        let Some(slot) = self.raises.edits.remove(&ticket) else { return };
+        let Some(raise) = self.raises.running.get_mut(&slot) else { return };
+        if raise.phase == Phase::Held && raise.edit == Some(ticket) {
+            raise.edit = None;
+            self.log_raise(slot, out);
+        }
+    }
+
+    /// An order was answered.
+    pub(crate) fn order_done(
+        &mut self,
+        order: OrderId,
+        status: Result<(), Status>,
+        now_ms: u64,
+        out: &mut Vec<Command>,
+    ) {
+        let Some(open) = self.orders.get(&order).copied() else { return };
+        match open.purpose {
+            Purpose::Raise(slot) => {
+                self.orders.remove(&order);
+                match status {
+                    Ok(()) => self.member_done(slot, order, now_ms, out),
+                    Err(status) => {
+                        self.member_failed(slot, order, status == Status::NoChunk, now_ms, out);
+                    }
+                }
+            }
+            Purpose::Delete(..) => self.delete_done(order, status, now_ms, out),
+        }
+    }
+
+    /// Leaves behind members that have not answered in time.
+    pub(crate) fn raise_deadlines(&mut self, now_ms: u64, out: &mut Vec<Command>) {
+        let late: Vec<(ChunkSlot, OrderId)> = self
+            .raises
+            .running
+            .iter()
+            .filter(
+                |(_, raise)| matches!(raise.phase, Phase::Ordering { deadline_ms } if deadline_ms <= now_ms),
+            )
+            .flat_map(|(slot, raise)| {
+                raise.members.iter().filter(|member| !member.done).map(|member| (*slot, member.order))
+            })
+            .collect();
+        for (slot, order) in late {
+            self.orders.remove(&order);
+            self.member_failed(slot, order, false, now_ms, out);
+        }
+    }
+}
+
+/// Everybody who has not been answered yet.
+fn unanswered(raise: Raise) -> Purposes {
+    let answered = matches!(raise.phase, Phase::Held | Phase::Logging(_));
+    let edit = raise.edit.filter(|_| !answered).map(|ticket| (ticket, Vec::new()));
+    Purposes { waiters: raise.waiters, edit, edits: raise.edits }
+}
+
+/// The union of both lists of cuts.
+pub(super) fn join_cuts(first: &[Cut], second: &[Cut]) -> Vec<Cut> {
+    let mut cuts: Vec<Cut> = first.iter().chain(second).copied().collect();
+    cuts.sort_unstable();
+    let mut joined: Vec<Cut> = Vec::new();
+    for cut in cuts.into_iter().filter(|cut| cut.from < cut.to && cut.from < CHUNK_BYTES) {
+        match joined.last_mut() {
+            Some(last) if cut.from <= last.to => last.to = last.to.max(cut.to),
+            _ => joined.push(cut),
+        }
+    }
+    joined
+}

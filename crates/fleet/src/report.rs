@@ -1,0 +1,252 @@
+//! Servers that come and go, and what their disks say they hold.
+//!
+//! # Invariants
+//! 1. A replica is current only if its disk said so, with the chunk's version, since it last came up (or
+//!    took part in the raise that gave the chunk its version).
+//! 2. What a complete report does not name is not on the disk.
+//! 3. A version above the metadata's was never granted (grants follow the stable record): whoever has it
+//!    went through an unfinished raise and is complete. It is recorded before anything else happens.
+
+use crate::fleet::{Fleet, Purpose};
+use crate::table::ReplicaState;
+use crate::{Command, DiskInfo, DiskState, ReportedReplica, ServerInfo};
+use types::{ChunkId, ChunkSlot, DiskId, ServerId, Version};
+
+impl Fleet {
+    pub(crate) fn server_registered(&mut self, info: &ServerInfo, now_ms: u64, out: &mut Vec<Command>) {
+        self.server_gone(info.server, now_ms, out);
+        let Some(server) = self.hosts.add_server(info.server) else { return };
+        self.hosts.describe_server(server, info);
+        for disk_info in &info.disks {
+            let Some(disk) = self.hosts.add_disk(disk_info.disk, server) else { continue };
+            self.hosts.disk_mut(disk).up = disk_info.state != DiskState::Failed;
+            self.hosts.describe_disk(disk, disk_info);
+        }
+    }
+
+    pub(crate) fn server_gone(&mut self, server: ServerId, now_ms: u64, out: &mut Vec<Command>) {
+        let Some(number) = self.hosts.server_number(server) else { return };
+        let server = &mut self.hosts.servers[usize::from(number)];
+        server.up = false;
+        for disk in server.disks.clone() {
+            self.disk_down(disk, now_ms, out);
+        }
+    }
+
+    pub(crate) fn heartbeat(
+        &mut self,
+        server: ServerId,
+        disks: &[DiskInfo],
+        now_ms: u64,
+        out: &mut Vec<Command>,
+    ) {
+        let Some(number) = self.hosts.server_number(server) else { return };
+        if !self.hosts.servers[usize::from(number)].up {
+            return;
+        }
+        for info in disks {
+            let known = self.hosts.disk_number(info.disk);
+            let Some(disk) = known.filter(|disk| self.hosts.disk(*disk).server == number) else { continue };
+            if info.state == DiskState::Failed {
+                self.disk_down(disk, now_ms, out);
+            } else {
+                // A disk that failed and is well again is believed by its next complete report only.
+                self.hosts.disk_mut(disk).up = true;
+            }
+            self.hosts.describe_disk(disk, info);
+        }
+    }
+
+    /// The disk cannot be reached: its replicas become absent, raises go on without it.
+    fn disk_down(&mut self, disk: u16, now_ms: u64, out: &mut Vec<Command>) {
+        if !self.hosts.is_up(disk) {
+            return;
+        }
+        let entry = self.hosts.disk_mut(disk);
+        entry.up = false;
+        entry.reported = false;
+        self.hosts.clear_quarantine(disk);
+        self.hosts.consider(disk);
+        self.lose_fresh(disk);
+        self.raises.disk_away(disk);
+        let slots: Vec<ChunkSlot> = self.hosts.disk(disk).chunks.iter().collect();
+        for slot in slots {
+            let mut set = self.table.replicas(slot);
+            let state = match set.state(disk) {
+                Some(ReplicaState::Current) => {
+                    self.table.set_open(slot, false);
+                    ReplicaState::Absent
+                }
+                Some(ReplicaState::Stale) => ReplicaState::StaleAbsent,
+                _ => continue,
+            };
+            set.set(disk, state);
+            self.put_replicas(slot, &set);
+        }
+        let lost: Vec<_> = self
+            .orders
+            .iter()
+            .filter(|(_, order)| order.disk == disk)
+            .map(|(id, order)| (*id, *order))
+            .collect();
+        for (id, order) in lost {
+            self.orders.remove(&id);
+            match order.purpose {
+                Purpose::Raise(slot) => self.member_failed(slot, id, false, now_ms, out),
+                Purpose::Delete(chunk, version) => self.requeue_delete(disk, chunk, version),
+            }
+        }
+        self.hosts.disk_mut(disk).deleting = 0;
+    }
+
+    pub(crate) fn reported(
+        &mut self,
+        disk: DiskId,
+        replicas: &[ReportedReplica],
+        last: bool,
+        now_ms: u64,
+        out: &mut Vec<Command>,
+    ) {
+        let Some(disk) = self.hosts.disk_number(disk).filter(|disk| self.hosts.is_up(*disk)) else { return };
+        for replica in replicas {
+            self.replica_seen(disk, replica, now_ms, out);
+        }
+        if !last {
+            return;
+        }
+        let slots: Vec<ChunkSlot> = self.hosts.disk(disk).chunks.iter().collect();
+        for slot in slots {
+            let mut set = self.table.replicas(slot);
+            let untold = matches!(set.state(disk), Some(ReplicaState::Absent | ReplicaState::StaleAbsent));
+            if untold && !self.raises.keeps_for_later(slot, disk) {
+                set.remove(disk);
+                self.put_replicas(slot, &set);
+            }
+        }
+        let entry = self.hosts.disk_mut(disk);
+        entry.reported = true;
+        entry.awaited = false;
+        self.settle(now_ms, out);
+        self.pump_deletes(disk, now_ms, out);
+    }
+
+    /// One replica on a disk that is up: of a known chunk, of a fresh one, of a removed one, or unknown.
+    fn replica_seen(&mut self, disk: u16, seen: &ReportedReplica, now_ms: u64, out: &mut Vec<Command>) {
+        if seen.version.term > self.term || seen.chunk.term() > self.term {
+            let term = seen.version.term.max(seen.chunk.term());
+            out.push(Command::StepDown { seen: term });
+            return;
+        }
+        if let Some(slot) = seen.slot.filter(|slot| self.table.chunk(*slot) == Some(seen.chunk)) {
+            if !self.raises.keep_for_later(slot, disk, *seen) {
+                self.judge(slot, disk, seen, now_ms, out);
+            }
+            return;
+        }
+        if let Some(reservation) = self.reservations.get_mut(seen.chunk) {
+            if let Some(member) = reservation.members.iter_mut().find(|member| member.disk == disk) {
+                member.lost = false;
+            }
+            return;
+        }
+        if self.garbage_seen(disk, seen.chunk) {
+            self.pump_deletes(disk, now_ms, out);
+            return;
+        }
+        self.hosts.quarantine(disk, seen.chunk, seen.version);
+    }
+
+    /// Compares a replica of a known chunk, of which no raise is under way, with the metadata.
+    pub(crate) fn judge(
+        &mut self,
+        slot: ChunkSlot,
+        disk: u16,
+        seen: &ReportedReplica,
+        now_ms: u64,
+        out: &mut Vec<Command>,
+    ) {
+        let Some(version) = self.table.version(slot) else { return };
+        if seen.complete && seen.version > version {
+            self.adopt(slot, disk, seen.version, now_ms, out);
+            return;
+        }
+        let mut set = self.table.replicas(slot);
+        let state = if seen.complete && seen.version == version {
+            ReplicaState::Current
+        } else {
+            ReplicaState::Stale
+        };
+        if set.state(disk) != Some(state) {
+            // The set of replicas that may be written changes: the next grant raises first.
+            self.table.set_open(slot, false);
+        }
+        set.set(disk, state);
+        self.put_replicas(slot, &set);
+    }
+
+    pub(crate) fn replica_born(
+        &mut self,
+        disk: DiskId,
+        slot: Option<ChunkSlot>,
+        chunk: ChunkId,
+        version: Version,
+        now_ms: u64,
+        out: &mut Vec<Command>,
+    ) {
+        let Some(disk) = self.hosts.disk_number(disk).filter(|disk| self.hosts.is_up(*disk)) else { return };
+        let known = slot.filter(|slot| self.table.chunk(*slot) == Some(chunk));
+        if known.is_some_and(|slot| self.table.replicas(slot).state(disk) == Some(ReplicaState::Current)) {
+            return; // Its birth is old news; by now it may have been raised.
+        }
+        let seen = ReportedReplica { slot, chunk, version, complete: true };
+        self.replica_seen(disk, &seen, now_ms, out);
+    }
+
+    /// A damaged replica is no longer current, unless it is the last one: what of it verifies can still be read.
+    pub(crate) fn damaged(&mut self, disk: DiskId, slot: Option<ChunkSlot>, chunk: ChunkId) {
+        let Some(disk) = self.hosts.disk_number(disk) else { return };
+        let Some(slot) = slot.filter(|slot| self.table.chunk(*slot) == Some(chunk)) else { return };
+        let mut set = self.table.replicas(slot);
+        if set.state(disk) == Some(ReplicaState::Current) && set.current().count() > 1 {
+            set.set(disk, ReplicaState::Stale);
+            self.table.set_open(slot, false);
+            self.put_replicas(slot, &set);
+        }
+    }
+
+    /// A chunk entered a map: by the commit of a fresh one, or because it was loaded.
+    pub(crate) fn chunk_born(
+        &mut self,
+        slot: ChunkSlot,
+        chunk: ChunkId,
+        version: Version,
+        now_ms: u64,
+        out: &mut Vec<Command>,
+    ) {
+        self.clear_slot(slot, out);
+        self.table.insert(slot, chunk, version);
+        let members = self.take_reservation(chunk).unwrap_or_default();
+        let mut set = self.table.replicas(slot);
+        let mut open = !members.is_empty() && version == self.first_version();
+        for member in members {
+            let present = self.hosts.is_up(member.disk) && !member.lost;
+            open &= present;
+            let state = match (present, version == self.first_version()) {
+                (true, true) => ReplicaState::Current,
+                (false, true) => ReplicaState::Absent,
+                (true, false) => ReplicaState::Stale,
+                (false, false) => ReplicaState::StaleAbsent,
+            };
+            set.set(member.disk, state);
+        }
+        self.put_replicas(slot, &set);
+        self.table.set_open(slot, open);
+        // Replicas told before the chunk was known: it was granted by an earlier term and is attached now.
+        for (disk, seen) in self.hosts.unquarantine(chunk) {
+            let seen = ReportedReplica { slot: Some(slot), chunk, version: seen, complete: true };
+            if !self.raises.keep_for_later(slot, disk, seen) {
+                self.judge(slot, disk, &seen, now_ms, out);
+            }
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Fresh chunks: grants for parts of a file whose map has no chunk yet.
+//!
+//! Nothing is logged for them. The fleet mints an id, chooses disks and remembers the reservation; the
+//! first write creates the replicas, and the commit that tells the file's length puts the chunk into the
+//! map (`docs/decisions/0004-fresh-chunks.md`).
+//!
+//! # Invariants
+//! 1. A place (inode, index) has at most one live reservation; all sessions that ask share it.
+//! 2. A chunk id is minted once: the counter only grows and the term is part of the id.
+//! 3. A reservation goes when its chunk is born, when all its sessions are gone, or when its range is cut
+//!    or its inode freed; what was written for it is deleted then, unless the chunk was born.
+//! 4. A reservation that failed and was replaced may still be committed by another session that shares it.
+
+use crate::fleet::Fleet;
+use crate::{Command, GrantParts, Ticket};
+use placement::AnyDisk;
+use std::collections::{BTreeMap, BTreeSet};
+use types::{ChunkId, ChunkIndex, FailedHop, InodeRef, LogIndex, SessionId, Status, Version};
+
+/// Most reservations at one time.
+const RESERVATIONS_MAX: usize = 1 << 20;
+/// Most reservations of one session: far above what its write buffers can fill.
+const SESSION_RESERVATIONS_MAX: usize = 1 << 16;
+
+/// A member of a fresh chain.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FreshMember {
+    pub(crate) disk: u16,
+    /// The disk went away since and has not shown the replica again.
+    pub(crate) lost: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    inode: InodeRef,
+    index: ChunkIndex,
+    pub(crate) members: Vec<FreshMember>,
+    sessions: Vec<SessionId>,
+    /// How many reservations of this place failed before this one.
+    failures: u32,
+    /// Disks that failed for this place.
+    avoid: Vec<u16>,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(crate) struct Reservations {
+    by_chunk: BTreeMap<ChunkId, Reservation>,
+    /// The one that is handed out, by place.
+    live: BTreeMap<(InodeRef, ChunkIndex), ChunkId>,
+    /// All, replaced ones included, by place.
+    places: BTreeSet<(InodeRef, ChunkIndex, ChunkId)>,
+    by_session: BTreeMap<SessionId, BTreeSet<ChunkId>>,
+    minted: u64,
+}
+
+impl Reservations {
+    pub(crate) fn len(&self) -> usize {
+        self.by_chunk.len()
+    }
+    pub(crate) fn get(&self, chunk: ChunkId) -> Option<&Reservation> {
+        self.by_chunk.get(&chunk)
+    }
+    pub(crate) fn get_mut(&mut self, chunk: ChunkId) -> Option<&mut Reservation> {
+        self.by_chunk.get_mut(&chunk)
+    }
+    pub(crate) fn all_mut(&mut self) -> impl Iterator<Item = &mut Reservation> {
+        self.by_chunk.values_mut()
+    }
+    /// Whether a session's commit may put this chunk at this place.
+    pub(crate) fn allows(&self, inode: InodeRef, index: ChunkIndex, chunk: ChunkId) -> bool {
+        self.get(chunk).is_some_and(|one| one.inode == inode && one.index == index)
+    }
+
+    fn share(&mut self, chunk: ChunkId, session: SessionId) {
+        if let Some(reservation) = self.by_chunk.get_mut(&chunk) {
+            if !reservation.sessions.contains(&session) {
+                reservation.sessions.push(session);
+            }
+            self.by_session.entry(session).or_default().insert(chunk);
+        }
+    }
+
+    /// A session has no more use for a chunk. True: nobody has.
+    fn unshare(&mut self, chunk: ChunkId, session: SessionId) -> bool {
+        if let Some(chunks) = self.by_session.get_mut(&session) {
+            chunks.remove(&chunk);
+            if chunks.is_empty() {
+                self.by_session.remove(&session);
+            }
+        }
+        self.by_chunk.get_mut(&chunk).is_some_and(|reservation| {
+            reservation.sessions.retain(|one| *one != session);
+            reservation.sessions.is_empty()
+        })
+    }
+
+    fn remove(&mut self, chunk: ChunkId) -> Option<Reservation> {
+        let reservation = self.by_chunk.remove(&chunk)?;
+        for session in &reservation.sessions {
+            if let Some(chunks) = self.by_session.get_mut(session) {
+                chunks.remove(&chunk);
+                if chunks.is_empty() {
+                    self.by_session.remove(session);
+                }
+            }
+        }
+        self.places.remove(&(reservation.inode, reservation.index, chunk));
+        let place = (reservation.inode, reservation.index);
+        if self.live.get(&place) == Some(&chunk) {
+            self.live.remove(&place);
+        }
+        Some(reservation)
+    }
+}
+
+/// A question for a fresh chunk.
+pub(crate) struct FreshWanted {
+    pub(crate) ticket: Ticket,
+    pub(crate) inode: InodeRef,
+    pub(crate) index: ChunkIndex,
+    pub(crate) session: SessionId,
+    pub(crate) failed: Option<FailedHop>,
+}
+
+impl Fleet {
+    /// The version of a chunk's first replicas.
+    pub(crate) fn first_version(&self) -> Version {
+        Version { term: self.term, counter: 1 }
+    }
+
+    /// Answers with the place's reservation, or a new one if there is none or it failed.
+    pub(crate) fn grant_fresh(&mut self, wanted: &FreshWanted, now_ms: u64, out: &mut Vec<Command>) {
+        let grant = self.reserve(wanted, now_ms, out);
+        out.push(Command::Granted { ticket: wanted.ticket, grant });
+    }
+
+    fn reserve(
+        &mut self,
+        wanted: &FreshWanted,
+        now_ms: u64,
+        out: &mut Vec<Command>,
+    ) -> Result<GrantParts, Status> {
+        let place = (wanted.inode, wanted.index);
+        let live = self.reservations.live.get(&place).copied();
+        let failed = wanted.failed.as_ref().filter(|failed| Some(failed.chunk) == live);
+        let (mut failures, mut avoid) = (0, Vec::new());
+        if let Some(chunk) = live {
+            let Some(failed) = failed else {
+                self.reservations.share(chunk, wanted.session);
+                return self.fresh_parts(chunk).ok_or(Status::TryAgain);
+            };
+            self.failed_hops += 1;
+            if let Some(old) = self.reservations.get(chunk) {
+                failures = old.failures + 1;
+                avoid.clone_from(&old.avoid);
+            }
+            if let Some(disk) = self.hosts.disk_number(failed.to) {
+                avoid.retain(|one| *one != disk);
+                avoid.push(disk);
+            }
+        }
+        let of_session = self.reservations.by_session.get(&wanted.session).map_or(0, BTreeSet::len);
+        if self.reservations.len() >= RESERVATIONS_MAX || of_session >= SESSION_RESERVATIONS_MAX {
+            return Err(Status::TryAgain);
+        }
+        let disks = self.place_fresh(failures, &avoid, now_ms)?;
+        self.reservations.minted += 1;
+        let chunk = ChunkId::new(self.term, self.reservations.minted).ok_or(Status::NoSpace)?;
+        if let Some(old) = live {
+            // The reporter has given the old one up; others who share it may still commit it.
+            self.reservations.live.remove(&place);
+            if self.reservations.unshare(old, wanted.session) {
+                self.release(old, LogIndex(0), now_ms, out);
+            }
+        }
+        for disk in &disks {
+            self.hosts.count_write(*disk, true);
+        }
+        let members = disks.into_iter().map(|disk| FreshMember { disk, lost: false }).collect();
+        self.reservations.by_chunk.insert(
+            chunk,
+            Reservation {
+                inode: wanted.inode,
+                index: wanted.index,
+                members,
+                sessions: Vec::new(),
+                failures,
+                avoid,
+            },
+        );
+        self.reservations.live.insert(place, chunk);
+        self.reservations.places.insert((place.0, place.1, chunk));
+        self.reservations.share(chunk, wanted.session);
+        self.fresh_parts(chunk).ok_or(Status::TryAgain)
+    }
+
+    /// Disks for a fresh chunk. After a failure, disks other than those that failed. If that leaves too
+    /// few, the first time all are tried again with the accused one as head (the accuser alone does not
+    /// reduce a chain to itself), and after that what is left.
+    fn place_fresh(&mut self, failures: u32, avoid: &[u16], now_ms: u64) -> Result<Vec<u16>, Status> {
+        self.tie += 1;
+        let wanted = AnyDisk(self.options.goal);
+        let choose = |avoid: &[u16]| -> Vec<u16> {
+            self.hosts.free.choose(&wanted, self.tie, |one| avoid.contains(&one.disk)).found().collect()
+        };
+        let mut disks = choose(avoid);
+        if disks.len() < self.options.goal && !avoid.is_empty() {
+            let mut all = choose(&[]);
+            if all.len() > disks.len() && (failures <= 1 || disks.is_empty()) {
+                if let Some(at) = all.iter().position(|disk| avoid.last() == Some(disk)) {
+                    all[..=at].rotate_right(1);
+                }
+                disks = all;
+            }
+        }
+        if disks.len() < self.options.goal && self.in_grace(now_ms) {
+            return Err(Status::TryAgain);
+        }
+        if !disks.is_empty() {
+            return Ok(disks);
+        }
+        let some_disk_is_up = self.hosts.disks.iter().any(|disk| disk.up);
+        Err(if some_disk_is_up && !self.is_settling(now_ms) { Status::NoSpace } else { Status::TryAgain })
+    }
+
+    fn fresh_parts(&self, chunk: ChunkId) -> Option<GrantParts> {
+        let reservation = self.reservations.get(chunk)?;
+        let chain = reservation.members.iter().map(|member| self.hosts.address(member.disk)).collect();
+        Some(GrantParts { chunk, version: self.first_version(), chain, fresh: true })
+    }
+
+    /// Ends a reservation whose chunk never entered a map; its replicas go once `index` is stable.
+    pub(crate) fn release(&mut self, chunk: ChunkId, index: LogIndex, now_ms: u64, out: &mut Vec<Command>) {
+        let Some(reservation) = self.reservations.remove(chunk) else { return };
+        let holders: Vec<u16> = reservation.members.iter().map(|member| member.disk).collect();
+        for disk in &holders {
+            self.hosts.count_write(*disk, false);
+        }
+        let version = self.first_version();
+        self.chunk_gone(chunk, version, holders, index, now_ms, out);
+    }
+
+    /// A commit put the chunk into a map: its members become replicas.
+    pub(crate) fn take_reservation(&mut self, chunk: ChunkId) -> Option<Vec<FreshMember>> {
+        let reservation = self.reservations.remove(chunk)?;
+        for member in &reservation.members {
+            self.hosts.count_write(member.disk, false);
+        }
+        Some(reservation.members)
+    }
+
+    /// The map has another chunk at this place: a reservation for it has lost.
+    pub(crate) fn forget_place(&mut self, inode: InodeRef, index: ChunkIndex) {
+        self.reservations.live.remove(&(inode, index));
+    }
+
+    /// The session ended.
+    pub(crate) fn session_gone(&mut self, session: SessionId, now_ms: u64, out: &mut Vec<Command>) {
+        let chunks = self.reservations.by_session.remove(&session).unwrap_or_default();
+        for chunk in chunks {
+            if self.reservations.unshare(chunk, session) {
+                self.release(chunk, LogIndex(0), now_ms, out);
+            }
+        }
+    }
+
+    /// Parts `first..=last` of a file were cut: what is reserved there must not enter the map.
+    pub(crate) fn void_places(
+        &mut self,
+        inode: InodeRef,
+        range: (ChunkIndex, ChunkIndex),
+        index: LogIndex,
+        now_ms: u64,
+        out: &mut Vec<Command>,
+    ) {
+        if range.0 > range.1 {
+            return;
+        }
+        let places = (inode, range.0, ChunkId(0))..=(inode, range.1, ChunkId(u64::MAX));
+        let chunks: Vec<ChunkId> = self.reservations.places.range(places).map(|place| place.2).collect();
+        for chunk in chunks {
+            self.release(chunk, index, now_ms, out);
+        }
+    }
+
+    /// A disk went away: it may come back without what was written to it.
+    pub(crate) fn lose_fresh(&mut self, disk: u16) {
+        if self.hosts.disk(disk).writes == 0 {
+            return;
+        }
+        for reservation in self.reservations.all_mut() {
+            for member in reservation.members.iter_mut().filter(|member| member.disk == disk) {
+                member.lost = true;
+            }
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! The chunk table: what is known of each chunk's replicas, 22 bytes per chunk with up to two of them.
+//!
+//! # Layout of an entry
+//! ```text
+//! bytes  field
+//! 8      chunk id; 0 = the slot is vacant
+//! 7      version: counter (4), term (3)
+//! 4      two disk numbers (0xFFFF = none), or, spilled, the number of a longer set
+//! 3      bits: state of the first (3) and second (3) replica, spilled (1), open (1), health (3), 13 free
+//! ```
+//! Entries live in pages of fixed size, so that growth copies nothing and wastes at most one page.
+//!
+//! # Invariants
+//! 1. `counts` equals a recount of the health of all entries.
+//! 2. A set of up to two replicas is never spilled; a spilled one has an own place in `spill`.
+//! 3. The order of a set is kept: of an open chunk it is the order of the chain.
+
+use types::{ChunkId, ChunkSlot, Term, Version};
+
+/// Most replicas of one chunk that are remembered, stale ones included. What exceeds it stays on its
+/// disk and is told again with the disk's next report.
+pub(crate) const REPLICAS_KNOWN_MAX: usize = 16;
+/// Entries of a page.
+const PAGE: usize = 4096;
+const NONE: u16 = u16::MAX;
+
+/// What a replica is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum ReplicaState {
+    /// Complete, at the chunk's version, on a disk that serves and has said so since it registered.
+    Current = 0,
+    /// Was current when last heard of.
+    Absent = 1,
+    /// Of a lower version, incomplete or damaged: never read, never a member, kept.
+    Stale = 2,
+    /// Was stale when last heard of.
+    StaleAbsent = 3,
+}
+
+impl ReplicaState {
+    fn from_bits(bits: u32) -> Self {
+        match bits & 7 {
+            0 => Self::Current,
+            1 => Self::Absent,
+            2 => Self::Stale,
+            _ => Self::StaleAbsent,
+        }
+    }
+}
+
+/// One replica in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Replica {
+    /// Dense number of the disk.
+    pub(crate) disk: u16,
+    /// Its worth.
+    pub(crate) state: ReplicaState,
+}
+
+/// A chunk's replicas, by value.
+#[derive(Clone, Copy)]
+pub(crate) struct ReplicaSet {
+    items: [Replica; REPLICAS_KNOWN_MAX],
+    len: u8,
+}
+
+impl Default for ReplicaSet {
+    fn default() -> Self {
+        Self { items: [Replica { disk: NONE, state: ReplicaState::Stale }; REPLICAS_KNOWN_MAX], len: 0 }
+    }
+}
+
+impl std::ops::Deref for ReplicaSet {
+    type Target = [Replica];
+    fn deref(&self) -> &[Replica] {
+        &self.items[..usize::from(self.len)]
+    }
+}
+
+impl std::ops::DerefMut for ReplicaSet {
+    fn deref_mut(&mut self) -> &mut [Replica] {
+        &mut self.items[..usize::from(self.len)]
+    }
+}
+
+impl ReplicaSet {
+    /// Sets the state of a disk's replica; adds it at the end if there is room.
+    pub(crate) fn set(&mut self, disk: u16, state: ReplicaState) {
+        if let Some(replica) = self.iter_mut().find(|replica| replica.disk == disk) {
+            replica.state = state;
+        } else if usize::from(self.len) < REPLICAS_KNOWN_MAX {
+            self.items[usize::from(self.len)] = Replica { disk, state };
+            self.len += 1;
+        } else if state == ReplicaState::Current {
+            // A good replica takes the place of a bad one: a full set must not hide it.
+            if let Some(bad) = self.iter_mut().rev().find(|replica| replica.state != ReplicaState::Current) {
+                *bad = Replica { disk, state };
+            }
+        }
+    }
+
+    /// Forgets a disk's replica.
+    pub(crate) fn remove(&mut self, disk: u16) {
+        if let Some(at) = self.iter().position(|replica| replica.disk == disk) {
+            let len = usize::from(self.len);
+            self.items.copy_within(at + 1..len, at);
+            self.len -= 1;
+        }
+    }
+
+    /// The state of a disk's replica.
+    pub(crate) fn state(&self, disk: u16) -> Option<ReplicaState> {
+        self.iter().find(|replica| replica.disk == disk).map(|replica| replica.state)
+    }
+
+    /// Disks with current replicas, in order.
+    pub(crate) fn current(&self) -> impl Iterator<Item = u16> + '_ {
+        self.iter().filter(|replica| replica.state == ReplicaState::Current).map(|replica| replica.disk)
+    }
+}
+
+/// How a chunk stands against its goal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Health {
+    Ok = 0,
+    Undergoal = 1,
+    Endangered = 2,
+    Missing = 3,
+    Overgoal = 4,
+}
+
+impl Health {
+    /// Of so many current replicas where `goal` are wanted.
+    pub(crate) fn of(current: usize, goal: usize) -> Self {
+        match current {
+            0 => Self::Missing,
+            n if n > goal => Self::Overgoal,
+            n if n == goal => Self::Ok,
+            1 => Self::Endangered,
+            _ => Self::Undergoal,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    chunk: [u8; 8],
+    version: [u8; 7],
+    set: [u8; 4],
+    bits: [u8; 3],
+}
+
+const _: () = assert!(size_of::<Entry>() == 22);
+
+const VACANT: Entry = Entry { chunk: [0; 8], version: [0; 7], set: [0xFF; 4], bits: [0; 3] };
+const SPILLED: u32 = 1 << 6;
+const OPEN: u32 = 1 << 7;
+const HEALTH_SHIFT: u32 = 8;
+
+impl Entry {
+    fn chunk(&self) -> ChunkId {
+        ChunkId(u64::from_le_bytes(self.chunk))
+    }
+    fn bits(&self) -> u32 {
+        u32::from_le_bytes([self.bits[0], self.bits[1], self.bits[2], 0])
+    }
+    fn set_bits(&mut self, mask: u32, value: u32) {
+        let [a, b, c, _] = ((self.bits() & !mask) | (value & mask)).to_le_bytes();
+        self.bits = [a, b, c];
+    }
+    fn version(&self) -> Version {
+        let [a, b, c, d, e, f, g] = self.version;
+        Version { counter: u32::from_le_bytes([a, b, c, d]), term: Term(u32::from_le_bytes([e, f, g, 0])) }
+    }
+    fn set_version(&mut self, version: Version) {
+        let [a, b, c, d] = version.counter.to_le_bytes();
+        let [e, f, g, _] = version.term.0.to_le_bytes();
+        self.version = [a, b, c, d, e, f, g];
+    }
+    fn health(&self) -> usize {
+        ((self.bits() >> HEALTH_SHIFT) & 7) as usize
+    }
+}
+
+/// See the module.
+pub(crate) struct ChunkTable {
+    pages: Vec<Box<[Entry; PAGE]>>,
+    spill: Vec<Box<[Replica]>>,
+    spill_free: Vec<u32>,
+    counts: [u64; 5],
+    goal: usize,
+}
+
+impl ChunkTable {
+    /// An empty table; each chunk wants `goal` replicas.
+    pub(crate) fn new(goal: usize) -> Self {
+        Self { pages: Vec::new(), spill: Vec::new(), spill_free: Vec::new(), counts: [0; 5], goal }
+    }
+
+    fn entry(&self, slot: ChunkSlot) -> Option<&Entry> {
+        let index = slot.0 as usize;
+        let entry = &self.pages.get(index / PAGE)?[index % PAGE];
+        (entry.chunk().0 != 0).then_some(entry)
+    }
+
+    fn entry_mut(&mut self, slot: ChunkSlot) -> Option<&mut Entry> {
+        let index = slot.0 as usize;
+        let entry = &mut self.pages.get_mut(index / PAGE)?[index % PAGE];
+        (entry.chunk().0 != 0).then_some(entry)
+    }
+
+    /// Puts a chunk without replicas into a slot; what was there is forgotten.
+    pub(crate) fn insert(&mut self, slot: ChunkSlot, chunk: ChunkId, version: Version) {
+        self.remove(slot);
+        let index = slot.0 as usize;
+        while self.pages.len() <= index / PAGE {
+            self.pages.push(Box::new([VACANT; PAGE]));
+        }
+        let entry = &mut self.pages[index / PAGE][index % PAGE];
+        *entry = VACANT;
+        entry.chunk = chunk.0.to_le_bytes();
+        entry.set_version(version);
+        let health = Health::of(0, self.goal) as u32;
+        entry.set_bits(u32::MAX, health << HEALTH_SHIFT);
+        self.counts[health as usize] += 1;
+    }
+
+    /// Makes a slot vacant.
+    pub(crate) fn remove(&mut self, slot: ChunkSlot) {
+        if self.entry(slot).is_none() {
+            return;
+        }
+        self.put(slot, &ReplicaSet::default());
+        if let Some(entry) = self.entry_mut(slot) {
+            let health = entry.health();
+            *entry = VACANT;
+            self.counts[health] -= 1;
+        }
+    }
+
+    /// The chunk in a slot.
+    pub(crate) fn chunk(&self, slot: ChunkSlot) -> Option<ChunkId> {
+        self.entry(slot).map(Entry::chunk)
+    }
+
+    /// Its version by the metadata.
+    pub(crate) fn version(&self, slot: ChunkSlot) -> Option<Version> {
+        self.entry(slot).map(Entry::version)
+    }
+
+    /// Sets the version.
+    pub(crate) fn set_version(&mut self, slot: ChunkSlot, version: Version) {
+        if let Some(entry) = self.entry_mut(slot) {
+            entry.set_version(version);
+        }
+    }
+
+    /// Whether the current replicas are a chain that may be handed out as it is.
+    pub(crate) fn is_open(&self, slot: ChunkSlot) -> bool {
+        self.entry(slot).is_some_and(|entry| entry.bits() & OPEN != 0)
+    }
+
+    /// Opens or closes the chain.
+    pub(crate) fn set_open(&mut self, slot: ChunkSlot, open: bool) {
+        if let Some(entry) = self.entry_mut(slot) {
+            entry.set_bits(OPEN, if open { OPEN } else { 0 });
+        }
+    }
+
+    /// The replicas, in order.
+    pub(crate) fn replicas(&self, slot: ChunkSlot) -> ReplicaSet {
+        let mut set = ReplicaSet::default();
+        let Some(entry) = self.entry(slot) else { return set };
+        let bits = entry.bits();
+        if bits & SPILLED != 0 {
+            let long = &self.spill[u32::from_le_bytes(entry.set) as usize];
+            set.items[..long.len()].copy_from_slice(long);
+            set.len = long.len() as u8;
+            return set;
+        }
+        let [a, b, c, d] = entry.set;
+        for (disk, shift) in [(u16::from_le_bytes([a, b]), 0), (u16::from_le_bytes([c, d]), 3)] {
+            if disk != NONE {
+                set.set(disk, ReplicaState::from_bits(bits >> shift));
+            }
+        }
+        set
+    }
+
+    /// Replaces the replicas and keeps the health counts.
+    pub(crate) fn put(&mut self, slot: ChunkSlot, set: &ReplicaSet) {
+        let goal = self.goal;
+        let Some(entry) = self.entry(slot) else { return };
+        let old_spill = (entry.bits() & SPILLED != 0).then(|| u32::from_le_bytes(entry.set));
+        let old_health = entry.health();
+        if let Some(index) = old_spill {
+            self.spill[index as usize] = Box::default();
+            self.spill_free.push(index);
+        }
+        let (words, bits) = if set.len() <= 2 {
+            let pick = |at: usize| set.get(at).map_or((NONE, 0), |one| (one.disk, one.state as u32));
+            let ((first, first_state), (second, second_state)) = (pick(0), pick(1));
+            let [a, b] = first.to_le_bytes();
+            let [c, d] = second.to_le_bytes();
+            ([a, b, c, d], first_state | second_state << 3)
+        } else {
+            let index = self.spill_free.pop().unwrap_or_else(|| {
+                self.spill.push(Box::default());
+                (self.spill.len() - 1) as u32
+            });
+            self.spill[index as usize] = Box::from(&set[..]);
+            (index.to_le_bytes(), SPILLED)
+        };
+        let health = Health::of(set.current().count(), goal);
+        if let Some(entry) = self.entry_mut(slot) {
+            entry.set = words;
+            entry.set_bits(0x7F | 7 << HEALTH_SHIFT, bits | (health as u32) << HEALTH_SHIFT);
+        }
+        self.counts[old_health] -= 1;
+        self.counts[health as usize] += 1;
+    }
+
+    /// Chunks of this health.
+    pub(crate) fn count(&self, health: Health) -> u64 {
+        self.counts[health as usize]
+    }
+
+    /// Health recounted from every entry, for tests of invariant 1.
+    #[cfg(test)]
+    pub(crate) fn recount(&self) -> [u64; 5] {
+        let mut counts = [0; 5];
+        for slot in self.slots() {
+            counts[Health::of(self.replicas(slot).current().count(), self.goal) as usize] += 1;
+        }
+        counts
+    }
+
+    /// All slots in use.
+    #[cfg(test)]
+    pub(crate) fn slots(&self) -> impl Iterator<Item = ChunkSlot> + '_ {
+        let end = (self.pages.len() * PAGE) as u32;
+        (0..end).map(ChunkSlot).filter(|slot| self.entry(*slot).is_some())
+    }
+}

@@ -1,0 +1,104 @@
+//! What others may ask of the fleet: locations, counts, servers, disks, space.
+
+use crate::fleet::Fleet;
+use crate::table::Health;
+use crate::{DiskState, DiskView, ServerView, Space, Summary};
+use types::{ChunkId, ChunkIndex, ChunkSlot, InodeRef, ReplicaAddress, Version};
+
+impl Fleet {
+    /// Replicas of a chunk that may be read now, in the order of its chain.
+    pub fn locations(&self, slot: ChunkSlot) -> Vec<ReplicaAddress> {
+        self.table.replicas(slot).current().map(|disk| self.hosts.address(disk)).collect()
+    }
+
+    /// The version of a chunk as the metadata has it.
+    pub fn version(&self, slot: ChunkSlot) -> Option<Version> {
+        self.table.version(slot)
+    }
+
+    /// Whether a commit may put this chunk, which no map has, at this place: it is reserved for it, or
+    /// was granted by an earlier term. The master asks before it logs a commit; what was released here
+    /// is being deleted and must not enter a map.
+    pub fn may_attach(&self, inode: InodeRef, index: ChunkIndex, chunk: ChunkId, version: Version) -> bool {
+        if chunk.term() == self.term {
+            version == self.first_version() && self.reservations.allows(inode, index, chunk)
+        } else {
+            chunk.term() < self.term && version.term < self.term && !self.garbage.contains(chunk)
+        }
+    }
+
+    /// Counts, kept current: nothing is walked.
+    pub fn summary(&self) -> Summary {
+        let count = |health| self.table.count(health);
+        let none = count(Health::Missing);
+        let settling = !self.settled();
+        let mut summary = Summary {
+            ok: count(Health::Ok),
+            undergoal: count(Health::Undergoal),
+            endangered: count(Health::Endangered),
+            missing: if settling { 0 } else { none },
+            overgoal: count(Health::Overgoal),
+            unknown: if settling { none } else { 0 },
+            settling,
+            quarantined: self.hosts.quarantined(),
+            deleting: self.garbage.replicas(),
+            reserved: self.reservations.len() as u64,
+            raising: self.raises.len() as u64,
+            failed_hops: self.failed_hops,
+            chunks: 0,
+        };
+        summary.chunks = summary.ok + summary.undergoal + summary.endangered + summary.overgoal + none;
+        summary
+    }
+
+    /// All servers seen in this reign or known to the metadata.
+    pub fn servers(&self) -> impl Iterator<Item = ServerView<'_>> {
+        self.hosts.servers.iter().map(|server| ServerView {
+            server: server.id,
+            name: &server.name,
+            address: &server.address,
+            labels: &server.labels,
+            up: server.up,
+        })
+    }
+
+    /// All disks seen in this reign or known to the metadata.
+    pub fn disks(&self) -> impl Iterator<Item = DiskView<'_>> {
+        self.hosts.disks.iter().map(|disk| DiskView {
+            disk: disk.id,
+            server: self.hosts.servers[usize::from(disk.server)].id,
+            path: &disk.path,
+            labels: &disk.labels,
+            total_bytes: disk.total_bytes,
+            free_bytes: disk.free_bytes,
+            state: disk.state,
+            up: disk.up,
+            reported: disk.reported,
+            replicas: disk.chunks.len(),
+            quarantined: disk.quarantine.len() as u64 + disk.quarantine_unnamed,
+        })
+    }
+
+    /// Usable bytes at this many replicas, each on another server; with fewer servers, at as many
+    /// replicas as there are servers, which is what would be written.
+    pub fn space(&self, goal: usize) -> Space {
+        let mut total = vec![0u64; self.hosts.servers.len()];
+        let mut free = total.clone();
+        for disk in self.hosts.disks.iter().filter(|disk| disk.up) {
+            let server = usize::from(disk.server);
+            total[server] = total[server].saturating_add(disk.total_bytes);
+            if disk.state == DiskState::Good {
+                free[server] = free[server].saturating_add(disk.free_bytes);
+            }
+        }
+        Space { total_bytes: placement::usable(&total, goal), free_bytes: placement::usable(&free, goal) }
+    }
+
+    /// When [`crate::Event::Tick`] next has something to do, if nothing else happens before.
+    pub fn next_deadline_ms(&self) -> Option<u64> {
+        let settle = (!self.settled()).then_some(self.started_ms + self.options.settle_ms);
+        let deletes = self.orders.values().filter(|order| order.is_delete());
+        let resend = deletes.map(|order| order.sent_ms + self.options.delete_timeout_ms).min();
+        [settle, resend, self.raises.next_deadline_ms()].into_iter().flatten().min()
+    }
+}
