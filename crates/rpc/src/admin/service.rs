@@ -1,0 +1,136 @@
+//! Carriers of operators' questions: gRPC, and the plain one of a simulation.
+
+use super::{AdminApi, AdminError, FileTarget};
+use crate::generated::admin_server::Admin;
+use codec::proto;
+use std::sync::Arc;
+use tonic::{Request, Response, Status};
+
+/// The gRPC service.
+pub(crate) struct AdminService {
+    /// Who answers.
+    pub(crate) api: Arc<dyn AdminApi>,
+}
+
+#[tonic::async_trait]
+impl Admin for AdminService {
+    async fn status(&self, _: Request<proto::StatusQuery>) -> Result<Response<proto::StatusAnswer>, Status> {
+        Ok(Response::new(status(&*self.api).await))
+    }
+
+    async fn file_info(
+        &self,
+        request: Request<proto::FileInfoQuery>,
+    ) -> Result<Response<proto::FileInfoAnswer>, Status> {
+        Ok(Response::new(file_info(&*self.api, request.into_inner()).await))
+    }
+}
+
+/// The number of a refusal; what is not one counts as an I/O error of the master.
+fn code(error: AdminError) -> u32 {
+    match error {
+        AdminError::Refused(status) => status.code().into(),
+        AdminError::TimedOut { .. } => types::Status::TimedOut.code().into(),
+        AdminError::Unreachable { .. } | AdminError::BadAnswer { .. } => types::Status::Io.code().into(),
+    }
+}
+
+async fn status(api: &dyn AdminApi) -> proto::StatusAnswer {
+    match api.status().await {
+        Ok(cluster) => proto::StatusAnswer { status: 0, cluster: Some((&cluster).into()) },
+        Err(error) => proto::StatusAnswer { status: code(error), cluster: None },
+    }
+}
+
+async fn file_info(api: &dyn AdminApi, query: proto::FileInfoQuery) -> proto::FileInfoAnswer {
+    let answer = match FileTarget::try_from(query) {
+        Ok(target) => api.file_info(target).await,
+        Err(_) => Err(AdminError::Refused(types::Status::BadMessage)),
+    };
+    match answer {
+        Ok(info) => proto::FileInfoAnswer { status: 0, info: Some((&info).into()) },
+        Err(error) => proto::FileInfoAnswer { status: code(error), info: None },
+    }
+}
+
+/// Questions on a simulated stream: one byte says which, then the query; answers in the same order.
+pub(crate) mod plain {
+    use super::{AdminApi, proto};
+    use crate::admin::{ANSWER_BYTES_MAX, QUESTION_BYTES_MAX};
+    use crate::carrier;
+    use env::SimulatedStream;
+    use prost::Message;
+    use std::io;
+    use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+    use tokio::sync::Mutex;
+
+    const STATUS: u8 = 1;
+    const FILE_INFO: u8 = 2;
+
+    /// Asks one question at a time.
+    pub(crate) struct Client(Mutex<Connection>);
+
+    struct Connection {
+        stream: Box<dyn SimulatedStream>,
+        greeted: bool,
+        /// A question was sent and its answer not read to the end; nothing more can be asked.
+        torn: bool,
+    }
+
+    impl Client {
+        /// On a fresh stream.
+        pub(crate) fn new(stream: Box<dyn SimulatedStream>) -> Self {
+            Self(Mutex::new(Connection { stream, greeted: false, torn: false }))
+        }
+
+        /// Asks for the status.
+        pub(crate) async fn status(&self) -> io::Result<proto::StatusAnswer> {
+            self.ask(vec![STATUS]).await
+        }
+
+        /// Asks about a file.
+        pub(crate) async fn file_info(
+            &self,
+            query: proto::FileInfoQuery,
+        ) -> io::Result<proto::FileInfoAnswer> {
+            let mut question = vec![FILE_INFO];
+            question.extend_from_slice(&query.encode_to_vec());
+            self.ask(question).await
+        }
+
+        async fn ask<A: Message + Default>(&self, question: Vec<u8>) -> io::Result<A> {
+            let mut connection = self.0.lock().await;
+            if std::mem::replace(&mut connection.torn, true) {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            if !std::mem::replace(&mut connection.greeted, true) {
+                connection.stream.write_all(&carrier::MAGIC).await?;
+                connection.stream.write_all(&[carrier::ADMIN]).await?;
+            }
+            carrier::send(&mut connection.stream, &question).await?;
+            let answer = carrier::receive(&mut connection.stream, ANSWER_BYTES_MAX).await?;
+            connection.torn = false;
+            let answer = answer.ok_or(io::ErrorKind::UnexpectedEof)?;
+            A::decode(answer.as_slice()).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+        }
+    }
+
+    /// Answers until the stream ends.
+    pub(crate) async fn serve(
+        mut stream: impl AsyncRead + AsyncWrite + Unpin,
+        api: &dyn AdminApi,
+    ) -> io::Result<()> {
+        while let Some(question) = carrier::receive(&mut stream, QUESTION_BYTES_MAX).await? {
+            let answer = match question.split_first() {
+                Some((&STATUS, _)) => super::status(api).await.encode_to_vec(),
+                Some((&FILE_INFO, query)) => match proto::FileInfoQuery::decode(query) {
+                    Ok(query) => super::file_info(api, query).await.encode_to_vec(),
+                    Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+                },
+                _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "unknown question")),
+            };
+            carrier::send(&mut stream, &answer).await?;
+        }
+        Ok(())
+    }
+}
