@@ -1,93 +1,235 @@
-//! One disk: the public operations.
+//! One disk: the operations on its chunks.
+//!
+//! Opening and stamping: `disk/open.rs`. Walks and inventory: `disk/walk.rs`. Deleting: `disk/remove.rs`.
 
-use crate::{
-    Counters, DiskSpace, FormatError, InventoryEntry, OpenDiskError, OpenReport, Purged, ReadBack,
-    ScanReport, StoreError, Write,
+mod open;
+mod remove;
+mod walk;
+
+use crate::StoreError;
+use crate::activity::Activity;
+use crate::cache::{Cache, Slot};
+use crate::header::Flags;
+use crate::index::{Index, IndexEntry};
+use crate::locks::{exclusive, lock, shared};
+use crate::names::{chunk_path, folder_of, folder_path};
+use crate::replica::{ALL_PAGES, CheckedWrite, LoadError, Replica, Settled};
+use crate::report::{Counters, DiskSpace, InventoryEntry, ReadBack, Write};
+use crate::stamp::Stamp;
+use env::{Dir, File, OpenMode};
+use std::collections::BTreeSet;
+use std::io;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use types::{
+    BLOCKS_PER_CHUNK, CHUNK_BYTES, ChunkId, ClusterId, DiskId, PAGE_BYTES, PAYLOAD_BYTES_MAX, Verifier,
+    Version,
 };
-use env::Dir;
-use std::sync::Arc;
-use types::{ChunkId, ClusterId, DiskId, Verifier, Version};
 
-/// How a new disk is stamped.
-#[derive(Clone, Copy, Debug)]
-pub struct Format {
-    /// The cluster.
-    pub cluster: ClusterId,
-    /// A fresh random id.
-    pub disk: DiskId,
+pub use open::{DiskOptions, Format, Opened};
+
+/// Part of the device that is kept free: a hundredth, at most 1 GiB.
+const RESERVE_PART: u64 = 100;
+const RESERVE_BYTES_MAX: u64 = 1 << 30;
+
+/// One open disk. Dropping it without [`Disk::close`] is what a kill does: nothing that was synced is
+/// lost, and the next open checks what was being written.
+pub struct Disk {
+    dir: Arc<dyn Dir>,
+    stamp: Mutex<Stamp>,
+    disk: DiskId,
+    cluster: ClusterId,
+    boot: u64,
+    index: Arc<Index>,
+    activity: Activity,
+    cache: Cache,
+    folders: Mutex<Folders>,
+    /// Replicas that are bad, should their headers be unable to say so.
+    bad: Mutex<BTreeSet<ChunkId>>,
+    /// Replicas opened so far.
+    loads: AtomicU64,
+    counts: Counts,
+    /// Held for its life.
+    _lock: Box<dyn Send + Sync>,
 }
 
-/// How a disk is opened.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct DiskOptions {
-    /// Refuse a disk of another cluster.
-    pub cluster: Option<ClusterId>,
-    /// Keep the index in memory even on a real directory (rebuilt by a scan at each start).
-    pub index_in_memory: bool,
+/// Which of the 65,536 folders exist, and which of them are known to be durable.
+struct Folders {
+    made: Vec<bool>,
+    synced: Vec<bool>,
 }
 
-/// An open disk and what was found.
-pub struct Opened {
-    /// The disk.
-    pub disk: Disk,
-    /// What was found.
-    pub report: OpenReport,
+impl Default for Folders {
+    fn default() -> Self {
+        let none = vec![false; 1 << 16];
+        Self { made: none.clone(), synced: none }
+    }
 }
 
-/// One open disk.
-pub struct Disk {}
+#[derive(Default)]
+struct Counts {
+    writes: AtomicU64,
+    written_bytes: AtomicU64,
+    reads: AtomicU64,
+    read_bytes: AtomicU64,
+    resident_reads: AtomicU64,
+    syncs: AtomicU64,
+    sync_failures: AtomicU64,
+    corrupt_payloads: AtomicU64,
+    damaged_pages: AtomicU64,
+    torn_pages: AtomicU64,
+}
 
-#[expect(unused_variables, reason = "the bodies follow")]
+fn add(counter: &AtomicU64, more: u64) {
+    counter.fetch_add(more, Ordering::Relaxed);
+}
+
+/// The whole pages that cover a byte range.
+fn pages_of(offset: u64, length: u64) -> Result<Range<u32>, StoreError> {
+    let page = u64::from(PAGE_BYTES);
+    let end = offset.checked_add(length).filter(|end| *end <= CHUNK_BYTES && length > 0);
+    let end =
+        end.ok_or(StoreError::Invalid { what: "a range has at least one byte and ends within the chunk" })?;
+    Ok((offset / page) as u32..end.div_ceil(page) as u32)
+}
+
 impl Disk {
-    /// Stamps an empty directory. Returns warnings for the operator.
-    pub fn format(dir: Arc<dyn Dir>, format: Format) -> Result<Vec<String>, FormatError> {
-        unimplemented!()
-    }
-    /// Opens a stamped directory: takes it for this process, and after an unclean stop settles what was
-    /// being written.
-    pub fn open(dir: Arc<dyn Dir>, options: DiskOptions) -> Result<Opened, OpenDiskError> {
-        unimplemented!()
-    }
     /// The disk's id.
     pub fn id(&self) -> DiskId {
-        unimplemented!()
+        self.disk
     }
+
     /// The cluster it belongs to.
     pub fn cluster(&self) -> ClusterId {
-        unimplemented!()
+        self.cluster
     }
+
     /// How often it was registered with a master.
     pub fn registrations(&self) -> u64 {
-        unimplemented!()
+        lock(&self.stamp).registrations
     }
+
     /// Stores the count, durably, before it is used.
     pub fn set_registrations(&self, registrations: u64) -> Result<(), StoreError> {
-        unimplemented!()
+        let mut stamp = lock(&self.stamp);
+        let next = Stamp { registrations, ..*stamp };
+        next.store(&*self.dir)?;
+        *stamp = next;
+        Ok(())
     }
+
     /// Which boot of this disk answers: unsynced writes survive as long as it stays the same.
     pub fn verifier(&self) -> Verifier {
-        unimplemented!()
+        Verifier { disk: self.disk, boot: self.boot }
     }
+
     /// Room.
     pub fn space(&self) -> Result<DiskSpace, StoreError> {
-        unimplemented!()
+        let space = self.dir.space()?;
+        let reserve_bytes = (space.total_bytes / RESERVE_PART).min(RESERVE_BYTES_MAX);
+        Ok(DiskSpace {
+            total_bytes: space.total_bytes,
+            free_bytes: space.free_bytes.saturating_sub(reserve_bytes),
+            reserve_bytes,
+        })
     }
+
     /// Counts since the disk was opened.
     pub fn counters(&self) -> Counters {
-        unimplemented!()
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counters {
+            writes: get(&self.counts.writes),
+            written_bytes: get(&self.counts.written_bytes),
+            reads: get(&self.counts.reads),
+            read_bytes: get(&self.counts.read_bytes),
+            resident_reads: get(&self.counts.resident_reads),
+            syncs: get(&self.counts.syncs),
+            sync_failures: get(&self.counts.sync_failures),
+            activity_syncs: self.activity.syncs(),
+            corrupt_payloads: get(&self.counts.corrupt_payloads),
+            damaged_pages: get(&self.counts.damaged_pages),
+            torn_pages: get(&self.counts.torn_pages),
+            open_chunks: self.cache.len() as u64,
+        }
     }
-    /// Names every replica, in the order of chunk ids, from the index.
-    pub fn inventory(&self, each: &mut dyn FnMut(InventoryEntry)) -> Result<(), StoreError> {
-        unimplemented!()
-    }
-    /// One replica, from its header.
-    pub fn entry(&self, chunk: ChunkId) -> Result<InventoryEntry, StoreError> {
-        unimplemented!()
-    }
+
     /// Writes; see [`Write`]. Not durable before [`Disk::sync`].
     pub fn write(&self, write: &Write<'_>) -> Result<(), StoreError> {
-        unimplemented!()
+        let checked = CheckedWrite::new(*write).inspect_err(|error| {
+            if matches!(error, StoreError::CorruptPayload { .. }) {
+                add(&self.counts.corrupt_payloads, 1);
+            }
+        })?;
+        let space = self.space()?;
+        if space.free_bytes < write.data.len() as u64 {
+            return Err(StoreError::NoSpace);
+        }
+        let slot = self.slot(write.chunk);
+        let mut state = exclusive(&slot.state);
+        let made = match self.load(write.chunk, &mut state) {
+            Err(LoadError::Absent | LoadError::Stub) if write.create => {
+                *state = Some(self.make(write.chunk, write.version)?);
+                true
+            }
+            loaded => {
+                loaded.map_err(|error| error.of(write.chunk))?;
+                false
+            }
+        };
+        let replica = state.as_mut().ok_or(StoreError::Absent { chunk: write.chunk })?;
+        let result = self.write_to(replica, &checked, made);
+        if let Err(error) = &result {
+            self.note(replica, error);
+            if made {
+                self.unmake(write.chunk, &mut state);
+            }
+            return result;
+        }
+        if made {
+            self.index.put(write.chunk, entry_of(replica));
+            self.activity.touch(write.chunk)?;
+        }
+        add(&self.counts.writes, 1);
+        add(&self.counts.written_bytes, write.data.len() as u64);
+        Ok(())
     }
+
+    fn write_to(
+        &self,
+        replica: &mut Replica,
+        checked: &CheckedWrite<'_>,
+        made: bool,
+    ) -> Result<(), StoreError> {
+        replica.check(checked.write.version)?;
+        replica.load_table(&checked.pages())?;
+        if made {
+            self.activity.touch(checked.write.chunk)?;
+        }
+        replica.write(checked, &self.activity)
+    }
+
+    /// Makes the file of a chunk, and its folders.
+    fn make(&self, chunk: ChunkId, version: Version) -> Result<Replica, StoreError> {
+        let folder = folder_of(chunk);
+        let made = lock(&self.folders).made[usize::from(folder)];
+        if !made {
+            self.dir.create_dir_all(&folder_path(folder).1)?;
+            lock(&self.folders).made[usize::from(folder)] = true;
+        }
+        let file = self.dir.open(&chunk_path(chunk), OpenMode::CreateNew)?;
+        Ok(Replica::new(file, chunk, version, self.cluster))
+    }
+
+    /// Takes back a file whose first write failed.
+    fn unmake(&self, chunk: ChunkId, state: &mut Option<Replica>) {
+        *state = None;
+        self.activity.clean(chunk);
+        if let Err(error) = self.dir.remove(&chunk_path(chunk)) {
+            tracing::warn!(%chunk, %error, "a chunk file whose first write failed could not be removed");
+        }
+    }
+
     /// Reads the whole pages that cover the range, with their stored CRCs. The reader verifies.
     pub fn read(
         &self,
@@ -96,8 +238,15 @@ impl Disk {
         offset: u64,
         length: u32,
     ) -> Result<ReadBack, StoreError> {
-        unimplemented!()
+        let pages = checked_pages(offset, length)?;
+        let read = self.with_shared(chunk, &pages, |replica| {
+            replica.check(version)?;
+            replica.read_pages(pages.clone(), |file, buffer, at| file.read_at(buffer, at).map(Some))
+        })?;
+        let read = read.ok_or(StoreError::Invalid { what: "a blocking read was not answered" })?;
+        Ok(self.read_back(read))
     }
+
     /// As [`Disk::read`], but `None` if that would wait for the device or for another thread.
     pub fn read_resident(
         &self,
@@ -106,9 +255,34 @@ impl Disk {
         offset: u64,
         length: u32,
     ) -> Option<Result<ReadBack, StoreError>> {
-        unimplemented!()
+        let pages = match checked_pages(offset, length) {
+            Ok(pages) => pages,
+            Err(error) => return Some(Err(error)),
+        };
+        let slot = self.cache.known(chunk)?;
+        let state = slot.state.try_read().ok()?;
+        let replica = state.as_ref().filter(|replica| replica.has_table(&pages))?;
+        let read = replica
+            .check(version)
+            .and_then(|()| replica.read_pages(pages, |file, buffer, at| file.read_resident_at(buffer, at)));
+        match read {
+            Ok(None) => None,
+            Ok(Some(read)) => {
+                add(&self.counts.resident_reads, 1);
+                Some(Ok(self.read_back(read)))
+            }
+            Err(error) => Some(Err(error)),
+        }
     }
-    /// Reads pages again under the chunk's lock and judges them; returns the damaged ones.
+
+    fn read_back(&self, pages: crate::replica::Pages) -> ReadBack {
+        add(&self.counts.reads, 1);
+        add(&self.counts.read_bytes, pages.read_bytes);
+        ReadBack { data: pages.data, page_crcs: pages.crcs, zeroes: pages.zeroes }
+    }
+
+    /// Reads pages again under the chunk's lock and judges them; returns the damaged ones. If there are
+    /// any, the replica says `damaged` from now on.
     pub fn verify(
         &self,
         chunk: ChunkId,
@@ -116,12 +290,93 @@ impl Disk {
         offset: u64,
         length: u64,
     ) -> Result<Vec<u32>, StoreError> {
-        unimplemented!()
+        let pages = pages_of(offset, length)?;
+        let damaged = self.with_shared(chunk, &pages, |replica| {
+            replica.check(version)?;
+            replica.damaged_pages(pages.clone())
+        })?;
+        if !damaged.is_empty() {
+            add(&self.counts.damaged_pages, damaged.len() as u64);
+            let slot = self.slot(chunk);
+            let mut state = exclusive(&slot.state);
+            if let Some(replica) = state.as_mut() {
+                self.set_flags(replica, Flags::DAMAGED, 0);
+            }
+        }
+        Ok(damaged)
     }
+
     /// Makes everything written to the chunk durable. An error is final: the replica is bad.
     pub fn sync(&self, chunk: ChunkId, version: Version) -> Result<(), StoreError> {
-        unimplemented!()
+        let slot = self.slot(chunk);
+        let _syncing = lock(&slot.sync);
+        let (file, upto, entry) = {
+            let mut state = exclusive(&slot.state);
+            self.load(chunk, &mut state).map_err(|error| error.of(chunk))?;
+            let replica = state.as_ref().ok_or(StoreError::Absent { chunk })?;
+            replica.check(version)?;
+            if !replica.is_dirty() && !replica.entry_unsynced {
+                return Ok(());
+            }
+            (replica.file(), replica.written, replica.entry_unsynced)
+        };
+        // Readers and writers go on meanwhile.
+        let result = self.sync_file(chunk, &*file, entry);
+        let mut state = exclusive(&slot.state);
+        if let Some(replica) = state.as_mut() {
+            self.synced(replica, chunk, upto, &result);
+        }
+        Ok(result?)
     }
+
+    fn sync_file(&self, chunk: ChunkId, file: &dyn File, entry: bool) -> io::Result<()> {
+        add(&self.counts.syncs, 1);
+        file.sync_data()?;
+        if entry {
+            let folder = folder_of(chunk);
+            let (outer, inner) = folder_path(folder);
+            self.dir.sync_dir(&inner)?;
+            let known = lock(&self.folders).synced[usize::from(folder)];
+            if !known {
+                self.dir.sync_dir(&outer)?;
+                self.dir.sync_dir(crate::names::CHUNKS)?;
+                lock(&self.folders).synced[usize::from(folder)] = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the result of an fdatasync that covered all changes up to `upto`.
+    fn synced(&self, replica: &mut Replica, chunk: ChunkId, upto: u64, result: &io::Result<()>) {
+        match result {
+            Ok(()) => {
+                replica.synced = replica.synced.max(upto);
+                replica.entry_unsynced = false;
+                if !replica.is_dirty() {
+                    self.activity.clean(chunk);
+                }
+            }
+            Err(error) => {
+                tracing::error!(%chunk, disk = %self.disk, %error, "fdatasync failed: the replica is bad");
+                add(&self.counts.sync_failures, 1);
+                replica.set_bad();
+                lock(&self.bad).insert(chunk);
+                self.index.put(chunk, entry_of(replica));
+            }
+        }
+    }
+
+    /// fdatasyncs a replica under its locks.
+    fn sync_replica(&self, chunk: ChunkId, replica: &mut Replica) -> io::Result<()> {
+        if !replica.is_dirty() && !replica.entry_unsynced {
+            return Ok(());
+        }
+        let (file, upto) = (replica.file(), replica.written);
+        let result = self.sync_file(chunk, &*file, replica.entry_unsynced);
+        self.synced(replica, chunk, upto, &result);
+        result
+    }
+
     /// Makes `cuts` (byte ranges `from..to`) read as zeroes and takes the version from `from` to `to`,
     /// durably with all that was written. Does nothing if it is at `to`.
     pub fn raise(
@@ -131,45 +386,251 @@ impl Disk {
         to: Version,
         cuts: &[(u64, u64)],
     ) -> Result<(), StoreError> {
-        unimplemented!()
+        let slot = self.slot(chunk);
+        let _syncing = lock(&slot.sync);
+        let mut state = exclusive(&slot.state);
+        self.load(chunk, &mut state).map_err(|error| error.of(chunk))?;
+        let replica = state.as_mut().ok_or(StoreError::Absent { chunk })?;
+        if replica.version() == to {
+            replica.check(to)?;
+            return Ok(self.sync_replica(chunk, replica)?);
+        }
+        replica.check(from)?;
+        if to < from {
+            return Err(StoreError::Invalid { what: "a version is never lowered" });
+        }
+        self.activity.touch(chunk)?;
+        if !cuts.is_empty() {
+            replica.load_table(&ALL_PAGES)?;
+            if let Err(error) = replica.cut(cuts, &self.activity) {
+                self.note(replica, &error);
+                return Err(error);
+            }
+            // Before the header: the new version must never be found without the cuts.
+            self.sync_replica(chunk, replica)?;
+        }
+        replica.set_version(to)?;
+        self.sync_replica(chunk, replica)?;
+        self.index.put(chunk, entry_of(replica));
+        Ok(self.activity.touch(chunk)?)
     }
-    /// Moves the replica to `deleted/`. `now_s` (seconds since 1970) is kept in its name for
-    /// [`Disk::purge_deleted`].
-    pub fn delete(&self, chunk: ChunkId, version: Version, now_s: u64) -> Result<(), StoreError> {
-        unimplemented!()
-    }
-    /// Moves the replica to `quarantine/`, whatever its version.
-    pub fn quarantine(&self, chunk: ChunkId) -> Result<(), StoreError> {
-        unimplemented!()
-    }
-    /// Erases deleted replicas that were deleted before `before_s`.
-    pub fn purge_deleted(&self, before_s: u64) -> Result<Purged, StoreError> {
-        unimplemented!()
-    }
-    /// Erases deleted replicas, oldest first, until `wanted_bytes` are free; never quarantined ones.
-    pub fn purge_for_space(&self, wanted_bytes: u64) -> Result<Purged, StoreError> {
-        unimplemented!()
-    }
+
     /// BLAKE3 of the whole chunk (64 MiB, holes as zeroes), from the blocks' chaining values; pending ones
     /// are computed from verified pages.
     pub fn chunk_value(&self, chunk: ChunkId, version: Version) -> Result<[u8; 32], StoreError> {
-        unimplemented!()
+        let (values, computed, at) = self.with_shared(chunk, &ALL_PAGES, |replica| {
+            replica.check(version)?;
+            let mut values = Vec::with_capacity(BLOCKS_PER_CHUNK as usize);
+            let mut computed = Vec::new();
+            for block in 0..BLOCKS_PER_CHUNK as usize {
+                let (value, new) = replica.block_value(block)?;
+                if new {
+                    computed.push((block, value));
+                }
+                values.push(value);
+            }
+            Ok((values, computed, replica.written))
+        })?;
+        if !computed.is_empty() {
+            let slot = self.slot(chunk);
+            let mut state = exclusive(&slot.state);
+            // Only if it is the same open file and nothing was written since.
+            if let Some(replica) = state.as_mut().filter(|replica| replica.written == at) {
+                replica.keep_values(&computed);
+            }
+        }
+        Ok(crate::value::chunk_value(values))
     }
+
     /// The replica was compared with its peers: forget that it was torn or marked.
     pub fn clear_torn(&self, chunk: ChunkId, version: Version) -> Result<(), StoreError> {
-        unimplemented!()
+        let slot = self.slot(chunk);
+        let mut state = exclusive(&slot.state);
+        self.load(chunk, &mut state).map_err(|error| error.of(chunk))?;
+        let replica = state.as_mut().ok_or(StoreError::Absent { chunk })?;
+        replica.check(version)?;
+        self.set_flags(replica, 0, Flags::TORN | Flags::MARKED);
+        Ok(())
     }
-    /// Walks all chunk files and corrects the index.
-    pub fn scan(&self) -> Result<ScanReport, StoreError> {
-        unimplemented!()
+
+    /// One replica, from its header.
+    pub fn entry(&self, chunk: ChunkId) -> Result<InventoryEntry, StoreError> {
+        self.with_shared(chunk, &(0..1), |replica| Ok(replica.flags().entry(chunk, replica.version())))
     }
+
     /// Flushes the index and drops marks that are no longer needed. To be called every few seconds.
     pub fn checkpoint(&self) -> Result<(), StoreError> {
-        unimplemented!()
+        for (_, slot) in self.cache.all() {
+            // Whoever is busy is taken the next time.
+            if let Ok(mut state) = slot.state.try_write()
+                && let Some(replica) = state.as_mut()
+            {
+                replica.clear_new()?;
+            }
+        }
+        Ok(self.activity.checkpoint()?)
     }
+
     /// Syncs everything and leaves word that nothing needs to be checked. Without it the next open is as
     /// after a kill.
     pub fn close(&self) -> Result<(), StoreError> {
-        unimplemented!()
+        let mut failed = None;
+        for (chunk, slot) in self.cache.all() {
+            if let Err(error) = self.shut(chunk, &slot) {
+                failed = Some(error);
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        self.activity.finish()?;
+        Ok(())
     }
+
+    /// Syncs and closes a chunk file.
+    fn shut(&self, chunk: ChunkId, slot: &Slot) -> io::Result<()> {
+        let _syncing = lock(&slot.sync);
+        let mut state = exclusive(&slot.state);
+        let Some(replica) = state.as_mut() else {
+            return Ok(());
+        };
+        // The error of a bad replica was counted; another fdatasync proves nothing.
+        if !replica.flags().has(Flags::BAD) {
+            self.sync_replica(chunk, replica)?;
+            replica.clear_new()?;
+        }
+        *state = None;
+        Ok(())
+    }
+
+    /// The slot of a chunk. Makes room for it if too many files are open.
+    fn slot(&self, chunk: ChunkId) -> Arc<Slot> {
+        let (slot, victim) = self.cache.slot(chunk);
+        if let Some((other, old)) = victim {
+            match self.shut(other, &old) {
+                Ok(()) => self.cache.forget(other, old),
+                Err(error) => tracing::error!(chunk = %other, %error, "a chunk file could not be synced"),
+            }
+        }
+        slot
+    }
+
+    /// Runs `work` on a replica whose records of `pages` are loaded, under the shared lock if possible.
+    fn with_shared<T>(
+        &self,
+        chunk: ChunkId,
+        pages: &Range<u32>,
+        work: impl FnOnce(&Replica) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let slot = self.slot(chunk);
+        {
+            let state = shared(&slot.state);
+            if let Some(replica) = state.as_ref().filter(|replica| replica.has_table(pages)) {
+                return work(replica);
+            }
+        }
+        let mut state = exclusive(&slot.state);
+        self.load(chunk, &mut state).map_err(|error| error.of(chunk))?;
+        let replica = state.as_mut().ok_or(StoreError::Absent { chunk })?;
+        replica.load_table(pages)?;
+        work(replica)
+    }
+
+    /// Opens the chunk's file if it is not open. A header that says `NEW` was left by an unclean stop,
+    /// since every orderly way of closing clears it: such a chunk is settled first.
+    fn load(&self, chunk: ChunkId, state: &mut Option<Replica>) -> Result<(), LoadError> {
+        if state.is_some() {
+            return Ok(());
+        }
+        self.load_marked(chunk, state, 0).map(drop)
+    }
+
+    /// Opens the chunk's file and settles the marked regions (all, if it is new).
+    fn load_marked(
+        &self,
+        chunk: ChunkId,
+        state: &mut Option<Replica>,
+        marked: u16,
+    ) -> Result<Settled, LoadError> {
+        let path = chunk_path(chunk);
+        let mut replica = match Replica::load(&*self.dir, &path, chunk, self.cluster) {
+            Err(LoadError::Stub) => {
+                self.set_aside(chunk).map_err(LoadError::Disk)?;
+                self.index.remove(chunk);
+                return Err(LoadError::Stub);
+            }
+            loaded => loaded?,
+        };
+        // Counts of changes of different openings never meet.
+        let opening = self.loads.fetch_add(1, Ordering::Relaxed) << 32;
+        (replica.written, replica.synced) = (opening, opening);
+        let indexed = self.index.get(chunk).filter(|entry| entry.version == replica.version());
+        if lock(&self.bad).contains(&chunk) || indexed.is_some_and(|entry| entry.flags.has(Flags::BAD)) {
+            replica.set_bad();
+        }
+        let new = replica.flags().has(Flags::NEW);
+        let marked = if new { crate::activity::ALL_REGIONS } else { marked };
+        let mut settled = Settled::default();
+        if marked != 0 {
+            settled = replica.settle(marked).map_err(LoadError::Disk)?;
+            replica.set_flags(Flags::MARKED, 0).map_err(LoadError::Disk)?;
+            add(&self.counts.torn_pages, settled.torn_pages);
+            add(&self.counts.damaged_pages, settled.rotten_pages);
+            // What the process before wrote may still be on its way to the device.
+            replica.written += 1;
+            replica.entry_unsynced |= new;
+            if self.sync_replica(chunk, &mut replica).is_ok() {
+                replica.clear_new().map_err(LoadError::Disk)?;
+            }
+        }
+        if indexed != Some(entry_of(&replica)) {
+            self.index.put(chunk, entry_of(&replica));
+        }
+        *state = Some(replica);
+        Ok(settled)
+    }
+
+    /// Changes flags in header and index; a header that cannot be written is logged, the index says it.
+    fn set_flags(&self, replica: &mut Replica, set: u16, clear: u16) {
+        let before = replica.flags();
+        if let Err(error) = replica.set_flags(set, clear) {
+            tracing::warn!(chunk = %replica.chunk(), %error, "a header could not be written");
+        }
+        if replica.flags() != before {
+            self.index.put(replica.chunk(), entry_of(replica));
+        }
+    }
+
+    /// Takes note of damage that an operation met.
+    fn note(&self, replica: &mut Replica, error: &StoreError) {
+        match error {
+            StoreError::Damaged { .. } | StoreError::DamagedFile { .. } => {
+                add(&self.counts.damaged_pages, 1);
+                self.set_flags(replica, Flags::DAMAGED, 0);
+            }
+            _ => {
+                if replica.flags().has(Flags::BAD) {
+                    lock(&self.bad).insert(replica.chunk());
+                }
+                if self.index.get(replica.chunk()).is_some_and(|known| known != entry_of(replica)) {
+                    self.index.put(replica.chunk(), entry_of(replica));
+                }
+            }
+        }
+    }
+}
+
+fn entry_of(replica: &Replica) -> IndexEntry {
+    let mut flags = replica.flags();
+    // Of no interest outside the header, and cleared without telling the index.
+    flags.clear(Flags::NEW);
+    IndexEntry { version: replica.version(), flags }
+}
+
+fn checked_pages(offset: u64, length: u32) -> Result<Range<u32>, StoreError> {
+    let pages = pages_of(offset, u64::from(length))?;
+    if u64::from(PAGE_BYTES) * pages.len() as u64 > u64::from(PAYLOAD_BYTES_MAX) {
+        return Err(StoreError::Invalid { what: "a read covers at most 1 MiB of whole pages" });
+    }
+    Ok(pages)
 }

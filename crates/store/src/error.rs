@@ -126,9 +126,7 @@ pub enum OpenDiskError {
         source: io::Error,
     },
     /// The device failed.
-    #[error(
-        "cannot read {path}: {source}; next step: check that it is mounted and see the kernel's log"
-    )]
+    #[error("cannot read {path}: {source}; next step: check that it is mounted and see the kernel's log")]
     Disk {
         /// Which directory.
         path: String,
@@ -212,10 +210,9 @@ impl StoreError {
             Self::Absent { .. } => Status::NoChunk,
             Self::WrongVersion { .. } => Status::WrongVersion,
             Self::CorruptPayload { .. } => Status::Corrupt,
-            Self::Damaged { .. }
-            | Self::DamagedFile { .. }
-            | Self::Bad { .. }
-            | Self::Disk { .. } => Status::Io,
+            Self::Damaged { .. } | Self::DamagedFile { .. } | Self::Bad { .. } | Self::Disk { .. } => {
+                Status::Io
+            }
             Self::NoSpace => Status::NoSpace,
             Self::Invalid { .. } => Status::Invalid,
         }
@@ -223,10 +220,7 @@ impl StoreError {
 
     /// Whether the replica itself is at fault, so that the master should hear of it.
     pub fn is_damage(&self) -> bool {
-        matches!(
-            self,
-            Self::Damaged { .. } | Self::DamagedFile { .. } | Self::Bad { .. }
-        )
+        matches!(self, Self::Damaged { .. } | Self::DamagedFile { .. } | Self::Bad { .. })
     }
 }
 

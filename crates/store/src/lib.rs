@@ -19,13 +19,28 @@
 //! # Elsewhere
 //! Who may write what, and in which order: `wire` and `chunkserver`. Which replicas should exist: `fleet`.
 
+mod activity;
+mod cache;
+mod crc;
 mod disk;
 mod error;
+mod header;
+mod index;
+mod locks;
+mod names;
+mod replica;
 mod report;
+mod stamp;
+mod table;
+mod value;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use disk::{Disk, DiskOptions, Format, Opened};
 pub use error::{FormatError, OpenDiskError, StoreError};
 pub use report::{
-    Counters, DiskSpace, InventoryEntry, OpenReport, Purged, ReadBack, ReplicaState, ScanReport,
-    Write,
+    Counters, DiskSpace, InventoryEntry, OpenReport, Purged, ReadBack, ReplicaState, ScanReport, Write,
 };

@@ -150,6 +150,8 @@ pub struct Counters {
     pub corrupt_payloads: u64,
     /// Pages of replicas found damaged.
     pub damaged_pages: u64,
+    /// Pages that were torn by an unclean stop and got a new checksum.
+    pub torn_pages: u64,
     /// Chunk files open now.
     pub open_chunks: u64,
 }

@@ -1,0 +1,309 @@
+//! The activity log: which regions of which chunks may hold torn pages after an unclean stop, and which
+//! chunks the index may not know. Layout: `docs/format/disk.md`.
+//!
+//! The file has two halves. The live one has the higher generation; records are appended to it, and a
+//! record counts only in the half and generation it was made for. All records of a generation together
+//! form a set, so their order does not matter and one that cannot be read takes no other with it. When
+//! a half is full, what is still needed is written to the other half under the next generation.
+//!
+//! # Invariants
+//! 1. A mark is durable before `hold` with `durable` returns.
+//! 2. A mark is dropped only when its chunk was synced after its last change (`clean`).
+//! 3. A chunk is dropped from the list only when the index was flushed after its last `touch`.
+//! 4. After a failed write or sync of the log nothing is marked any more: writers get the error.
+//!
+//! # Elsewhere
+//! What is done with the marks after an unclean stop: `disk/open.rs`.
+
+mod format;
+
+pub(crate) use format::{FILE_BYTES, NAME, Recovered, blank};
+use format::{HALF_RECORDS, Head, RECORD_BYTES, Record, head_at, record_at};
+
+use crate::index::Index;
+use crate::locks::lock;
+use env::File;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use types::{ChunkId, DiskId};
+
+/// Bytes of a marked region.
+pub(crate) const REGION_BYTES: u64 = 4 << 20;
+/// All regions of a chunk.
+pub(crate) const ALL_REGIONS: u16 = u16::MAX;
+const _: () = assert!(types::CHUNK_BYTES / REGION_BYTES == 16);
+
+/// The regions that a byte range touches.
+pub(crate) fn regions(offset: u64, length: u64) -> u16 {
+    if length == 0 {
+        return 0;
+    }
+    let first = offset / REGION_BYTES;
+    let last = (offset + length - 1) / REGION_BYTES;
+    (first..=last.min(15)).fold(0, |all, region| all | 1 << region)
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Mark {
+    regions: u16,
+    new: bool,
+    /// It has unsynced changes: the mark must stay.
+    busy: bool,
+    /// When it was last touched, until an index flush of a later epoch.
+    touched: Option<u64>,
+    /// The record that completed this mark.
+    at: u64,
+}
+
+#[derive(Default)]
+struct Marks {
+    map: BTreeMap<ChunkId, Mark>,
+    pending: Vec<Record>,
+    /// Records ever pushed.
+    pushed: u64,
+    /// Grows with each flush of the index.
+    epoch: u64,
+}
+
+impl Marks {
+    fn push(&mut self, chunk: ChunkId) {
+        self.pushed += 1;
+        if let Some(mark) = self.map.get_mut(&chunk) {
+            mark.at = self.pushed;
+            self.pending.push(Record { chunk, regions: mark.regions, new: mark.new });
+        }
+    }
+}
+
+struct Log {
+    generation: u64,
+    used: usize,
+    failed: bool,
+}
+
+/// The log of one disk.
+pub(crate) struct Activity {
+    file: Arc<dyn File>,
+    disk: DiskId,
+    boot: u64,
+    index: Arc<Index>,
+    marks: Mutex<Marks>,
+    log: Mutex<Log>,
+    /// Up to which pushed record the log is in the page cache, and on the device.
+    written: AtomicU64,
+    durable: AtomicU64,
+    syncs: AtomicU64,
+}
+
+impl Activity {
+    /// A log that takes no marks: while a disk is being opened the marks of its last user still stand.
+    pub(crate) fn closed(
+        file: Arc<dyn File>,
+        disk: DiskId,
+        boot: u64,
+        generation: u64,
+        index: Arc<Index>,
+    ) -> Self {
+        Self {
+            file,
+            disk,
+            boot,
+            index,
+            marks: Mutex::default(),
+            log: Mutex::new(Log { generation, used: 0, failed: true }),
+            written: AtomicU64::new(0),
+            durable: AtomicU64::new(0),
+            syncs: AtomicU64::new(0),
+        }
+    }
+
+    /// Begins a new generation without marks. Everything that the old one named must be settled.
+    pub(crate) fn begin(
+        file: Arc<dyn File>,
+        disk: DiskId,
+        boot: u64,
+        generation: u64,
+        index: Arc<Index>,
+    ) -> io::Result<Self> {
+        let activity = Self::closed(file, disk, boot, generation, index);
+        activity.write_head(generation, false)?;
+        lock(&activity.log).failed = false;
+        Ok(activity)
+    }
+
+    fn write_head(&self, generation: u64, clean: bool) -> io::Result<()> {
+        let head = Head { generation, disk: self.disk, boot: self.boot, clean };
+        self.file.write_at(&head.encode(), head_at(generation))?;
+        self.sync_file()
+    }
+
+    fn sync_file(&self) -> io::Result<()> {
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        self.file.sync_data()
+    }
+
+    /// fdatasyncs so far.
+    pub(crate) fn syncs(&self) -> u64 {
+        self.syncs.load(Ordering::Relaxed)
+    }
+
+    /// Names a chunk whose index entry changes. Called before the change and after it, so that a flush
+    /// of the index in between does not drop the name.
+    pub(crate) fn touch(&self, chunk: ChunkId) -> io::Result<()> {
+        let target = {
+            let mut marks = lock(&self.marks);
+            let epoch = marks.epoch;
+            let known = marks.map.contains_key(&chunk);
+            marks.map.entry(chunk).or_default().touched = Some(epoch);
+            if !known {
+                marks.push(chunk);
+            }
+            marks.map.get(&chunk).map_or(0, |mark| mark.at)
+        };
+        self.commit(target, false)
+    }
+
+    /// Marks regions of a chunk (or, `new`, the whole of a chunk that was never flushed) that are about
+    /// to change. Costs I/O only if they are not marked yet. Called under the chunk's lock.
+    pub(crate) fn hold(&self, chunk: ChunkId, regions: u16, new: bool) -> io::Result<()> {
+        let target = {
+            let mut marks = lock(&self.marks);
+            let mark = marks.map.entry(chunk).or_default();
+            mark.busy = true;
+            if regions & !mark.regions != 0 || new && !mark.new {
+                mark.regions |= regions;
+                mark.new |= new;
+                marks.push(chunk);
+            }
+            marks.map.get(&chunk).map_or(0, |mark| mark.at)
+        };
+        // A new chunk says so in its header; naming it serves only to find it after a kill.
+        self.commit(target, !new)
+    }
+
+    /// The chunk has no unsynced change. Called under the chunk's lock.
+    pub(crate) fn clean(&self, chunk: ChunkId) {
+        if let Some(mark) = lock(&self.marks).map.get_mut(&chunk) {
+            mark.busy = false;
+        }
+    }
+
+    /// Waits until the record `target` is in the log, or on the device.
+    fn commit(&self, target: u64, durable: bool) -> io::Result<()> {
+        let done = if durable { &self.durable } else { &self.written };
+        if done.load(Ordering::Acquire) >= target {
+            return Ok(());
+        }
+        let mut log = lock(&self.log);
+        if done.load(Ordering::Acquire) >= target {
+            return Ok(());
+        }
+        if log.failed {
+            return Err(io::Error::other("the activity log of this disk failed earlier"));
+        }
+        let result = self.commit_locked(&mut log, durable);
+        log.failed = result.is_err();
+        result
+    }
+
+    fn commit_locked(&self, log: &mut Log, durable: bool) -> io::Result<()> {
+        let (batch, pushed) = {
+            let mut marks = lock(&self.marks);
+            (std::mem::take(&mut marks.pending), marks.pushed)
+        };
+        if log.used + batch.len() > HALF_RECORDS {
+            return self.turn(log);
+        }
+        if !batch.is_empty() {
+            let bytes: Vec<u8> = batch.iter().flat_map(|record| record.encode(log.generation)).collect();
+            self.file.write_at(&bytes, record_at(log.generation, log.used))?;
+            log.used += batch.len();
+        }
+        self.written.store(pushed, Ordering::Release);
+        if durable {
+            self.sync_file()?;
+            self.durable.store(pushed, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Flushes the index, drops what is no longer needed and moves to the other half.
+    fn turn(&self, log: &mut Log) -> io::Result<()> {
+        let epoch = {
+            let mut marks = lock(&self.marks);
+            marks.epoch += 1;
+            marks.epoch
+        };
+        self.index.flush();
+        let (live, pushed) = {
+            let mut marks = lock(&self.marks);
+            marks.map.retain(|_, mark| {
+                if mark.touched.is_some_and(|touched| touched < epoch) {
+                    mark.touched = None;
+                }
+                if !mark.busy {
+                    (mark.regions, mark.new) = (0, false);
+                }
+                mark.busy || mark.touched.is_some()
+            });
+            let live: Vec<Record> = marks
+                .map
+                .iter()
+                .map(|(chunk, mark)| Record { chunk: *chunk, regions: mark.regions, new: mark.new })
+                .collect();
+            // Everything pending is in the map, thus among the live ones.
+            marks.pending.clear();
+            (live, marks.pushed)
+        };
+        if live.len() > HALF_RECORDS {
+            return Err(io::Error::other("more chunks have unsynced changes than the activity log holds"));
+        }
+        let next = log.generation + 1;
+        if !live.is_empty() {
+            let bytes: Vec<u8> = live.iter().flat_map(|record| record.encode(next)).collect();
+            self.file.write_at(&bytes, record_at(next, 0))?;
+            // Before the head: a head without its records would lose the marks.
+            self.sync_file()?;
+        }
+        self.write_head(next, false)?;
+        (log.generation, log.used) = (next, live.len());
+        self.written.store(pushed, Ordering::Release);
+        self.durable.store(pushed, Ordering::Release);
+        Ok(())
+    }
+
+    /// Flushes the index and drops marks and names that are no longer needed.
+    pub(crate) fn checkpoint(&self) -> io::Result<()> {
+        let mut log = lock(&self.log);
+        if log.failed {
+            return Err(io::Error::other("the activity log of this disk failed earlier"));
+        }
+        if log.used == 0 && lock(&self.marks).map.is_empty() {
+            return Ok(());
+        }
+        let result = self.turn(&mut log);
+        log.failed = result.is_err();
+        result
+    }
+
+    /// Leaves word that everything is synced and flushed, if that is so.
+    pub(crate) fn finish(&self) -> io::Result<bool> {
+        self.checkpoint()?;
+        let mut log = lock(&self.log);
+        if !lock(&self.marks).map.is_empty() {
+            return Ok(false);
+        }
+        log.generation += 1;
+        // Any later mark would have to begin a new generation.
+        log.failed = true;
+        self.write_head(log.generation, true)?;
+        Ok(true)
+    }
+}
+
+const _: () = assert!(RECORD_BYTES == 32);
+
+#[cfg(test)]
+mod tests;

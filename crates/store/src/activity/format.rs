@@ -1,0 +1,154 @@
+//! Bytes of the activity log.
+
+use crate::crc::{crc32c, crc32c_after};
+use crate::header::{u16_at, u32_at, u64_at};
+use std::collections::BTreeMap;
+use types::{ChunkId, DiskId};
+
+/// The file's name in the disk's directory.
+pub(crate) const NAME: &str = "activity";
+const HALF_BYTES: usize = 256 << 10;
+const HEAD_BYTES: usize = 512;
+pub(super) const RECORD_BYTES: usize = 32;
+/// Records in a half: some 8,000. Only chunks with unsynced changes need one after a turn, and the
+/// number of open chunk files bounds those.
+pub(super) const HALF_RECORDS: usize = (HALF_BYTES - HEAD_BYTES) / RECORD_BYTES;
+/// The file is made this long, with zeroes, so that a sync of it touches no metadata.
+pub(crate) const FILE_BYTES: usize = 2 * HALF_BYTES;
+const _: () = assert!(HALF_RECORDS > 4 * crate::cache::OPEN_CHUNKS_MAX);
+
+const MAGIC: &[u8; 8] = b"MSKXACTV";
+const FORMAT: u16 = 1;
+const CLEAN: u16 = 1;
+const NEW: u16 = 1;
+/// No disk gets there; a head that says so is not believed.
+const GENERATION_MAX: u64 = 1 << 62;
+
+fn half_at(generation: u64) -> usize {
+    (generation % 2) as usize * HALF_BYTES
+}
+
+/// Where the head of a generation is.
+pub(super) fn head_at(generation: u64) -> u64 {
+    half_at(generation) as u64
+}
+
+/// Where a record of a generation is.
+pub(super) fn record_at(generation: u64, n: usize) -> u64 {
+    (half_at(generation) + HEAD_BYTES + n * RECORD_BYTES) as u64
+}
+
+/// The first sector of a half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) generation: u64,
+    pub(super) disk: DiskId,
+    pub(super) boot: u64,
+    pub(super) clean: bool,
+}
+
+impl Head {
+    pub(super) fn encode(&self) -> [u8; HEAD_BYTES] {
+        let mut head = [0; HEAD_BYTES];
+        head[..8].copy_from_slice(MAGIC);
+        head[8..10].copy_from_slice(&FORMAT.to_le_bytes());
+        head[10..12].copy_from_slice(&(if self.clean { CLEAN } else { 0 }).to_le_bytes());
+        head[16..24].copy_from_slice(&self.generation.to_le_bytes());
+        head[24..32].copy_from_slice(&self.boot.to_le_bytes());
+        head[32..48].copy_from_slice(&self.disk.0);
+        let crc = crc32c(&head[..HEAD_BYTES - 4]);
+        head[HEAD_BYTES - 4..].copy_from_slice(&crc.to_le_bytes());
+        head
+    }
+
+    fn decode(head: &[u8], disk: DiskId, half: u64) -> Option<Self> {
+        let ours = head.len() == HEAD_BYTES
+            && &head[..8] == MAGIC
+            && crc32c(&head[..HEAD_BYTES - 4]) == u32_at(head, HEAD_BYTES - 4)
+            && u16_at(head, 8) == FORMAT
+            && head[32..48] == disk.0
+            && u64_at(head, 16) % 2 == half
+            && u64_at(head, 16) < GENERATION_MAX;
+        ours.then(|| Self {
+            generation: u64_at(head, 16),
+            disk,
+            boot: u64_at(head, 24),
+            clean: u16_at(head, 10) & CLEAN != 0,
+        })
+    }
+}
+
+/// One record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) chunk: ChunkId,
+    pub(super) regions: u16,
+    pub(super) new: bool,
+}
+
+impl Record {
+    pub(super) fn encode(&self, generation: u64) -> [u8; RECORD_BYTES] {
+        let mut record = [0; RECORD_BYTES];
+        record[4..6].copy_from_slice(&(if self.new { NEW } else { 0 }).to_le_bytes());
+        record[6..8].copy_from_slice(&self.regions.to_le_bytes());
+        record[8..16].copy_from_slice(&self.chunk.0.to_le_bytes());
+        let crc = crc32c_after(&generation.to_le_bytes(), &record[4..]);
+        record[..4].copy_from_slice(&crc.to_le_bytes());
+        record
+    }
+
+    fn decode(record: &[u8], generation: u64) -> Option<Self> {
+        let ours = crc32c_after(&generation.to_le_bytes(), &record[4..]) == u32_at(record, 0);
+        ours.then(|| Self {
+            chunk: ChunkId(u64_at(record, 8)),
+            regions: u16_at(record, 6),
+            new: u16_at(record, 4) & NEW != 0,
+        })
+    }
+}
+
+/// What the log of the last user says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Recovered {
+    /// Its generation; the next one is higher.
+    pub(crate) generation: u64,
+    /// The boot that wrote it.
+    pub(crate) boot: u64,
+    /// It was closed in order.
+    pub(crate) clean: bool,
+    /// Neither half has a valid head.
+    pub(crate) damaged: bool,
+    /// Chunks named, with the regions marked.
+    pub(crate) chunks: BTreeMap<ChunkId, u16>,
+}
+
+impl Recovered {
+    /// From the bytes of the file, which may be anything.
+    pub(crate) fn decode(bytes: &[u8], disk: DiskId) -> Self {
+        let heads = [0, 1].map(|half: usize| {
+            let at = half * HALF_BYTES;
+            Head::decode(bytes.get(at..at + HEAD_BYTES).unwrap_or_default(), disk, half as u64)
+        });
+        let Some(head) = heads.into_iter().flatten().max_by_key(|head| head.generation) else {
+            return Self { damaged: true, ..Self::default() };
+        };
+        let mut chunks = BTreeMap::new();
+        let from = half_at(head.generation) + HEAD_BYTES;
+        let to = (from + HALF_RECORDS * RECORD_BYTES).min(bytes.len());
+        for record in bytes.get(from..to).unwrap_or_default().chunks_exact(RECORD_BYTES) {
+            if let Some(record) = Record::decode(record, head.generation) {
+                let regions = if record.new { super::ALL_REGIONS } else { record.regions };
+                *chunks.entry(record.chunk).or_default() |= regions;
+            }
+        }
+        Self { generation: head.generation, boot: head.boot, clean: head.clean, damaged: false, chunks }
+    }
+}
+
+/// The bytes of the file of a new disk.
+pub(crate) fn blank(disk: DiskId, boot: u64) -> Vec<u8> {
+    let mut bytes = vec![0; FILE_BYTES];
+    let head = Head { generation: 0, disk, boot, clean: true };
+    bytes[..HEAD_BYTES].copy_from_slice(&head.encode());
+    bytes
+}

@@ -1,0 +1,82 @@
+//! Open chunk files: one slot per chunk, with the chunk's locks, and a bound on how many are open.
+//!
+//! # Invariants
+//! 1. A chunk has at most one slot, so its locks exclude everybody else; a slot leaves the map only when
+//!    nobody else holds it.
+//! 2. The lock of the map is held for lookups only, never during I/O.
+//! 3. Locks are taken in this order: `Slot::sync`, `Slot::state`, the map. The map's lock is let go
+//!    before a slot's lock is taken.
+
+use crate::locks::lock;
+use crate::replica::Replica;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+use types::ChunkId;
+
+/// Most chunk files open at once (each thread may hold one more). A full record table takes 100 KiB of
+/// memory, so this bounds tables at some 50 MiB per disk, and descriptors well below the usual 1,024.
+pub(crate) const OPEN_CHUNKS_MAX: usize = 512;
+
+/// A chunk's locks, and its file if it is open.
+#[derive(Default)]
+pub(crate) struct Slot {
+    /// Held during an fdatasync (whose error is told only once) and by whatever closes the file.
+    pub(crate) sync: Mutex<()>,
+    /// Shared by readers, exclusive for changes.
+    pub(crate) state: RwLock<Option<Replica>>,
+    used: AtomicU64,
+}
+
+/// The slots of one disk.
+#[derive(Default)]
+pub(crate) struct Cache {
+    slots: Mutex<BTreeMap<ChunkId, Arc<Slot>>>,
+    clock: AtomicU64,
+}
+
+impl Cache {
+    /// The slot of a chunk, and one that should be closed because there are too many.
+    pub(crate) fn slot(&self, chunk: ChunkId) -> (Arc<Slot>, Option<(ChunkId, Arc<Slot>)>) {
+        let now = self.clock.fetch_add(1, Ordering::Relaxed);
+        let mut slots = lock(&self.slots);
+        let slot = Arc::clone(slots.entry(chunk).or_default());
+        slot.used.store(now, Ordering::Relaxed);
+        let mut victim = None;
+        if slots.len() > OPEN_CHUNKS_MAX {
+            victim = slots
+                .iter()
+                .filter(|(other, candidate)| **other != chunk && Arc::strong_count(candidate) == 1)
+                .min_by_key(|(_, candidate)| candidate.used.load(Ordering::Relaxed))
+                .map(|(other, candidate)| (*other, Arc::clone(candidate)));
+        }
+        (slot, victim)
+    }
+
+    /// The slot of a chunk if there is one.
+    pub(crate) fn known(&self, chunk: ChunkId) -> Option<Arc<Slot>> {
+        let now = self.clock.fetch_add(1, Ordering::Relaxed);
+        let slot = lock(&self.slots).get(&chunk).cloned()?;
+        slot.used.store(now, Ordering::Relaxed);
+        Some(slot)
+    }
+
+    /// Forgets a slot whose file was closed, unless somebody took it meanwhile.
+    pub(crate) fn forget(&self, chunk: ChunkId, slot: Arc<Slot>) {
+        let mut slots = lock(&self.slots);
+        // One in the map, one in our hands.
+        if Arc::strong_count(&slot) == 2 {
+            slots.remove(&chunk);
+        }
+    }
+
+    /// All slots.
+    pub(crate) fn all(&self) -> Vec<(ChunkId, Arc<Slot>)> {
+        lock(&self.slots).iter().map(|(chunk, slot)| (*chunk, Arc::clone(slot))).collect()
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.slots).len()
+    }
+}

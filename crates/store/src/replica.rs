@@ -1,0 +1,389 @@
+//! One open chunk file: its header, its record table, and the changes to them.
+//!
+//! Layout: `docs/format/chunk-file.md`. Everything here is called under the chunk's lock
+//! ([`crate::cache`]); nothing here knows of other chunks.
+//!
+//! # Invariants
+//! 1. The table in memory is what the file holds; a change that failed half way is reconciled page by
+//!    page, or the replica is bad.
+//! 2. `synced <= written`; both count changes of the file.
+//! 3. A replica with the flag `NEW` was never flushed as a whole; its changes need no marks.
+
+mod edit;
+mod settle;
+
+pub(crate) use edit::CheckedWrite;
+pub(crate) use settle::Settled;
+
+use crate::StoreError;
+use crate::crc::{PAGE, crc32c};
+use crate::header::{Flags, Header, HeaderError, SLOT_BYTES};
+use crate::table::{Decoded, TABLE_PAGES, TablePage, blocks_of, place_of, range_of};
+use crate::value::{block_value, hole_value};
+use bytes::{Bytes, BytesMut};
+use env::{Dir, File, OpenMode};
+use std::io;
+use std::sync::Arc;
+use types::{BLOCK_BYTES, BLOCKS_PER_CHUNK, CHUNK_BYTES, ChunkId, ClusterId, PAGES_PER_BLOCK, Version};
+
+const PAGES: usize = PAGES_PER_BLOCK as usize;
+const HEADER_PAGE: usize = 4096;
+/// Pages verified with one read.
+const VERIFY_PAGES: usize = 256;
+
+/// What is known of a table page.
+#[derive(Clone, Debug)]
+pub(crate) enum TableSlot {
+    /// Not read yet.
+    Unread,
+    /// As in the file.
+    Loaded(TablePage),
+    /// Its checksum is wrong outside of any mark.
+    Damaged,
+}
+
+/// An open chunk file.
+pub(crate) struct Replica {
+    file: Arc<dyn File>,
+    chunk: ChunkId,
+    header: Header,
+    /// The slot that holds `header`.
+    slot: usize,
+    table: [TableSlot; TABLE_PAGES],
+    /// The first page of the trailer was not written yet.
+    fresh: bool,
+    /// Changes made, and changes that are durable.
+    pub(crate) written: u64,
+    pub(crate) synced: u64,
+    /// The file's entry in its folder may not be durable.
+    pub(crate) entry_unsynced: bool,
+}
+
+/// Why a chunk file could not be opened as a replica.
+#[derive(Debug)]
+pub(crate) enum LoadError {
+    Absent,
+    /// Made, and nothing of it was ever synced.
+    Stub,
+    Unreadable(&'static str),
+    Disk(io::Error),
+}
+
+impl LoadError {
+    pub(crate) fn of(self, chunk: ChunkId) -> StoreError {
+        match self {
+            Self::Absent | Self::Stub => StoreError::Absent { chunk },
+            Self::Unreadable(what) => StoreError::DamagedFile { chunk, what },
+            Self::Disk(source) => source.into(),
+        }
+    }
+}
+
+/// Reads at an offset; what lies beyond the end of the file is zeroes.
+fn read_padded(file: &dyn File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    let count = file.read_at(buffer, offset)?;
+    if let Some(rest) = buffer.get_mut(count..) {
+        rest.fill(0);
+    }
+    Ok(())
+}
+
+impl Replica {
+    /// A replica in a file that was just made. Nothing is written before the first change.
+    pub(crate) fn new(file: Arc<dyn File>, chunk: ChunkId, version: Version, cluster: ClusterId) -> Self {
+        let mut table = [const { TableSlot::Unread }; TABLE_PAGES];
+        for (page, slot) in table.iter_mut().enumerate() {
+            *slot = TableSlot::Loaded(TablePage::holes(page));
+        }
+        let flags = Flags(Flags::COMPLETE | Flags::NEW);
+        let header = Header { chunk, version, sequence: 1, flags, cluster, tables: 1 };
+        Self { file, chunk, header, slot: 0, table, fresh: true, written: 0, synced: 0, entry_unsynced: true }
+    }
+
+    /// Opens a chunk file and reads the first page of its trailer.
+    pub(crate) fn load(
+        dir: &dyn Dir,
+        path: &str,
+        chunk: ChunkId,
+        cluster: ClusterId,
+    ) -> Result<Self, LoadError> {
+        let file = dir.open(path, OpenMode::ReadWrite).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => LoadError::Absent,
+            _ => LoadError::Disk(error),
+        })?;
+        let mut page = vec![0; HEADER_PAGE];
+        read_padded(&*file, &mut page, CHUNK_BYTES).map_err(LoadError::Disk)?;
+        let (header, slot) = Header::choose(&page, chunk, cluster).map_err(|error| match error {
+            HeaderError::Empty => LoadError::Stub,
+            HeaderError::Damaged(what) => LoadError::Unreadable(what),
+        })?;
+        let table = [const { TableSlot::Unread }; TABLE_PAGES];
+        let mut replica = Self {
+            file,
+            chunk,
+            header,
+            slot,
+            table,
+            fresh: false,
+            written: 0,
+            synced: 0,
+            entry_unsynced: false,
+        };
+        replica.take_table_page(0, &page[2 * SLOT_BYTES..]);
+        Ok(replica)
+    }
+
+    pub(crate) fn chunk(&self) -> ChunkId {
+        self.chunk
+    }
+    pub(crate) fn version(&self) -> Version {
+        self.header.version
+    }
+    pub(crate) fn flags(&self) -> Flags {
+        self.header.flags
+    }
+    pub(crate) fn file(&self) -> Arc<dyn File> {
+        Arc::clone(&self.file)
+    }
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.written != self.synced
+    }
+
+    /// Refuses another version and a bad replica.
+    pub(crate) fn check(&self, wanted: Version) -> Result<(), StoreError> {
+        let found = self.header.version;
+        if found != wanted {
+            return Err(StoreError::WrongVersion { chunk: self.chunk, found, wanted });
+        }
+        if self.header.flags.has(Flags::BAD) {
+            return Err(StoreError::Bad { chunk: self.chunk });
+        }
+        Ok(())
+    }
+
+    fn take_table_page(&mut self, page: usize, bytes: &[u8]) {
+        self.table[page] = match TablePage::decode(bytes, self.chunk, page) {
+            Decoded::Valid(table) => TableSlot::Loaded(table),
+            Decoded::Unwritten if self.header.tables >> page & 1 == 0 => {
+                TableSlot::Loaded(TablePage::holes(page))
+            }
+            Decoded::Unwritten | Decoded::Invalid(_) => TableSlot::Damaged,
+        };
+    }
+
+    /// Whether the records of these pages are in memory (or known to be damaged).
+    pub(crate) fn has_table(&self, pages: &std::ops::Range<u32>) -> bool {
+        table_pages(pages).all(|page| !matches!(self.table[page], TableSlot::Unread))
+    }
+
+    /// Reads the records of these pages into memory.
+    pub(crate) fn load_table(&mut self, pages: &std::ops::Range<u32>) -> io::Result<()> {
+        for page in table_pages(pages) {
+            if matches!(self.table[page], TableSlot::Unread) {
+                let (at, length) = range_of(page);
+                let mut bytes = vec![0; length];
+                read_padded(&*self.file, &mut bytes, at)?;
+                self.take_table_page(page, &bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// The table page of a block. It was loaded before.
+    fn table_of(&self, page: usize) -> Result<&TablePage, StoreError> {
+        match &self.table[page] {
+            TableSlot::Loaded(table) => Ok(table),
+            TableSlot::Unread | TableSlot::Damaged => Err(StoreError::DamagedFile {
+                chunk: self.chunk,
+                what: "a page of its record table is damaged",
+            }),
+        }
+    }
+
+    /// The record of a page: its CRC, and whether it reads as zeroes without looking.
+    fn record_of(&self, page: u32) -> Result<(u32, bool), StoreError> {
+        let (block, within) = (page as usize / PAGES, page as usize % PAGES);
+        let (table, record) = place_of(block);
+        let table = self.table_of(table)?;
+        Ok((table.records[record].crcs[within], table.is_hole(record, within)))
+    }
+
+    /// Reads whole pages and their records. `read` fills a buffer from an offset, or says `None`.
+    pub(crate) fn read_pages(
+        &self,
+        pages: std::ops::Range<u32>,
+        mut read: impl FnMut(&dyn File, &mut [u8], u64) -> io::Result<Option<usize>>,
+    ) -> Result<Option<Pages>, StoreError> {
+        let mut crcs = Vec::with_capacity(pages.len());
+        let mut holes = Vec::with_capacity(pages.len());
+        for page in pages.clone() {
+            let (crc, hole) = self.record_of(page)?;
+            crcs.push(crc);
+            holes.push(hole);
+        }
+        if holes.iter().all(|hole| *hole) {
+            return Ok(Some(Pages { data: Bytes::new(), crcs: Vec::new(), zeroes: true, read_bytes: 0 }));
+        }
+        let mut data = BytesMut::zeroed(crcs.len() * PAGE);
+        let (mut from, mut read_bytes) = (0, 0);
+        while from < holes.len() {
+            let run = holes[from..].iter().take_while(|hole| **hole == holes[from]).count();
+            if !holes[from] {
+                let buffer = &mut data[from * PAGE..(from + run) * PAGE];
+                let wanted = buffer.len();
+                let at = (u64::from(pages.start) + from as u64) * PAGE as u64;
+                match read(&*self.file, buffer, at)? {
+                    Some(count) if count == wanted => read_bytes += wanted as u64,
+                    Some(_) => {
+                        let what = "the file is shorter than its data";
+                        return Err(StoreError::DamagedFile { chunk: self.chunk, what });
+                    }
+                    None => return Ok(None),
+                }
+            }
+            from += run;
+        }
+        Ok(Some(Pages { data: data.freeze(), crcs, zeroes: false, read_bytes }))
+    }
+
+    /// Reads one page and verifies it.
+    fn verified_page(&self, page: u32) -> Result<Vec<u8>, StoreError> {
+        let mut data = vec![0; PAGE];
+        let (crc, hole) = self.record_of(page)?;
+        if !hole {
+            read_padded(&*self.file, &mut data, u64::from(page) * PAGE as u64)?;
+            if crc32c(&data) != crc {
+                return Err(StoreError::Damaged { chunk: self.chunk, page });
+            }
+        }
+        Ok(data)
+    }
+
+    /// The pages of a range that do not match their records.
+    pub(crate) fn damaged_pages(&self, pages: std::ops::Range<u32>) -> Result<Vec<u32>, StoreError> {
+        let mut damaged = Vec::new();
+        for first in pages.clone().step_by(VERIFY_PAGES) {
+            let end = (first + VERIFY_PAGES as u32).min(pages.end);
+            if let Some(read) = self.read_blocking(first..end)? {
+                for (n, (page, crc)) in read.data.chunks_exact(PAGE).zip(&read.crcs).enumerate() {
+                    if crc32c(page) != *crc {
+                        damaged.push(first + n as u32);
+                    }
+                }
+            }
+        }
+        Ok(damaged)
+    }
+
+    /// Reads pages, waiting for the device; `None` if all are zeroes.
+    fn read_blocking(&self, pages: std::ops::Range<u32>) -> Result<Option<Pages>, StoreError> {
+        let read = self.read_pages(pages, |file, buffer, at| file.read_at(buffer, at).map(Some))?;
+        Ok(read.filter(|read| !read.zeroes))
+    }
+
+    /// The chaining value of a block, and whether it had to be computed.
+    pub(crate) fn block_value(&self, block: usize) -> Result<([u8; 32], bool), StoreError> {
+        let (table, record) = place_of(block);
+        let value = self.table_of(table)?.records[record].value;
+        if value == crate::table::HOLE {
+            return Ok((hole_value(block), false));
+        }
+        if value != crate::table::PENDING {
+            return Ok((value, false));
+        }
+        let first = (block * PAGES) as u32;
+        let Some(read) = self.read_blocking(first..first + PAGES_PER_BLOCK)? else {
+            return Ok((hole_value(block), false));
+        };
+        for (page, (data, crc)) in (first..).zip(read.data.chunks_exact(PAGE).zip(&read.crcs)) {
+            if crc32c(data) != *crc {
+                return Err(StoreError::Damaged { chunk: self.chunk, page });
+            }
+        }
+        Ok((block_value(block, &read.data), true))
+    }
+
+    /// Keeps computed chaining values; they reach the file with the next change of their table page.
+    pub(crate) fn keep_values(&mut self, values: &[(usize, [u8; 32])]) {
+        for (block, value) in values {
+            let (page, record) = place_of(*block);
+            if let TableSlot::Loaded(table) = &mut self.table[page]
+                && table.records[record].value == crate::table::PENDING
+            {
+                table.records[record].value = *value;
+            }
+        }
+    }
+
+    /// Writes the header to the other slot. Durable with the next sync.
+    fn write_header(&mut self) -> io::Result<()> {
+        if self.fresh {
+            return Ok(());
+        }
+        self.header.sequence += 1;
+        let slot = 1 - self.slot;
+        self.written += 1;
+        self.file.write_at(&self.header.encode(), CHUNK_BYTES + (slot * SLOT_BYTES) as u64)?;
+        self.slot = slot;
+        Ok(())
+    }
+
+    /// Changes flags, in memory in any case.
+    pub(crate) fn set_flags(&mut self, set: u16, clear: u16) -> io::Result<()> {
+        let before = self.header.flags;
+        self.header.flags.set(set);
+        self.header.flags.clear(clear);
+        if self.header.flags == before { Ok(()) } else { self.write_header() }
+    }
+
+    /// The disk lost something: neither read nor written until it is rewritten. The flag is written if
+    /// the disk lets us; in memory it holds anyway.
+    pub(crate) fn set_bad(&mut self) {
+        if let Err(error) = self.set_flags(Flags::BAD, 0) {
+            tracing::warn!(chunk = %self.chunk, %error, "a replica is bad and its header cannot say so");
+        }
+    }
+
+    /// The chunk is flushed and no change follows unmarked: the header need not say `NEW` any more. This
+    /// costs no sync: should the old header come back, more is verified than needed.
+    pub(crate) fn clear_new(&mut self) -> io::Result<()> {
+        if self.is_dirty() || self.entry_unsynced || !self.header.flags.has(Flags::NEW) {
+            return Ok(());
+        }
+        self.set_flags(0, Flags::NEW)?;
+        // What is not synced now is only this flag.
+        self.synced = self.written;
+        Ok(())
+    }
+
+    /// Takes the version to `to`, in the header. Durable with the next sync.
+    pub(crate) fn set_version(&mut self, to: Version) -> io::Result<()> {
+        let before = std::mem::replace(&mut self.header.version, to);
+        self.write_header().inspect_err(|_| self.header.version = before)
+    }
+}
+
+/// Whole pages and their records.
+pub(crate) struct Pages {
+    pub(crate) data: Bytes,
+    pub(crate) crcs: Vec<u32>,
+    pub(crate) zeroes: bool,
+    /// Bytes that came from the file.
+    pub(crate) read_bytes: u64,
+}
+
+/// The table pages that hold the records of these pages.
+fn table_pages(pages: &std::ops::Range<u32>) -> std::ops::RangeInclusive<usize> {
+    let block = |page: u32| (page as usize / PAGES).min(BLOCKS_PER_CHUNK as usize - 1);
+    place_of(block(pages.start)).0..=place_of(block(pages.end.saturating_sub(1).max(pages.start))).0
+}
+
+/// All pages of a chunk.
+pub(crate) const ALL_PAGES: std::ops::Range<u32> = 0..types::PAGES_PER_CHUNK;
+
+/// The regions whose blocks have their records in a table page.
+fn regions_of_table(page: usize) -> u16 {
+    let blocks = blocks_of(page);
+    let bytes = u64::from(BLOCK_BYTES);
+    crate::activity::regions(blocks.start as u64 * bytes, blocks.len() as u64 * bytes)
+}

@@ -1,0 +1,294 @@
+//! Changing a replica: writes and cuts.
+//!
+//! Order of steps: verify what came and what is merged with; mark; data; records; header. A stop between
+//! two of them leaves pages that do not match their records inside marked regions (or in a new chunk),
+//! which `settle` puts right.
+
+use super::{PAGES, Replica, TableSlot, read_padded};
+use crate::StoreError;
+use crate::activity::{Activity, regions};
+use crate::crc::{PAGE, Piece, crc32c, looks_like_hole, pieces};
+use crate::header::{Flags, SLOT_BYTES};
+use crate::report::Write;
+use crate::table::{TablePage, place_of, range_of};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::io;
+use types::{BLOCK_BYTES, CHUNK_BYTES, PAYLOAD_BYTES_MAX, ZERO_PAGE_CRC};
+
+/// A write whose payload was verified against its CRCs, before any lock was taken.
+pub(crate) struct CheckedWrite<'a> {
+    pub(crate) write: Write<'a>,
+    /// Pieces with their CRC and whether it is that of a hole although the page is none.
+    pieces: Vec<(Piece, u32, bool)>,
+    /// The first whole block that `block_values` is about.
+    first_value_block: usize,
+}
+
+impl<'a> CheckedWrite<'a> {
+    /// Verifies every piece.
+    pub(crate) fn new(write: Write<'a>) -> Result<Self, StoreError> {
+        let length = write.data.len() as u64;
+        if length == 0 || length > u64::from(PAYLOAD_BYTES_MAX) {
+            return Err(StoreError::Invalid { what: "a write carries 1 byte to 1 MiB" });
+        }
+        let end = write.offset.saturating_add(length);
+        if end > CHUNK_BYTES {
+            return Err(StoreError::Invalid { what: "a write ends within the chunk" });
+        }
+        let cut: Vec<Piece> = pieces(write.offset, length).collect();
+        if cut.len() != write.page_crcs.len() {
+            return Err(StoreError::Invalid { what: "a write carries one CRC per touched page" });
+        }
+        let block = u64::from(BLOCK_BYTES);
+        let (first, last) = (write.offset.div_ceil(block), end / block);
+        if !write.block_values.is_empty() && write.block_values.len() as u64 != last.saturating_sub(first) {
+            return Err(StoreError::Invalid { what: "a write carries one value per whole block, or none" });
+        }
+        let mut checked = Vec::with_capacity(cut.len());
+        for (piece, crc) in cut.into_iter().zip(write.page_crcs) {
+            let data = piece.of(write.data);
+            if crc32c(data) != *crc {
+                return Err(StoreError::CorruptPayload { chunk: write.chunk, page: piece.page });
+            }
+            checked.push((piece, *crc, piece.is_whole() && looks_like_hole(data, *crc)));
+        }
+        Ok(Self { write, pieces: checked, first_value_block: first as usize })
+    }
+
+    /// The pages that it touches.
+    pub(crate) fn pages(&self) -> std::ops::Range<u32> {
+        let first = self.pieces.first().map_or(0, |(piece, ..)| piece.page);
+        first..first + self.pieces.len() as u32
+    }
+
+    fn value_of(&self, block: usize) -> Option<[u8; 32]> {
+        self.write.block_values.get(block.checked_sub(self.first_value_block)?).copied()
+    }
+}
+
+/// What becomes of one page.
+struct PageChange {
+    page: u32,
+    crc: u32,
+    look: bool,
+}
+
+/// A change of data and records.
+#[derive(Default)]
+struct Edit<'a> {
+    pages: Vec<PageChange>,
+    /// Whole pages to write: first page and bytes.
+    writes: Vec<(u32, std::borrow::Cow<'a, [u8]>)>,
+    /// Byte ranges whose room is given back: offset and length.
+    punches: Vec<(u64, u64)>,
+    values: BTreeMap<usize, [u8; 32]>,
+}
+
+impl Edit<'_> {
+    fn merged(&mut self, page: u32, data: Vec<u8>) {
+        let crc = crc32c(&data);
+        self.pages.push(PageChange { page, crc, look: looks_like_hole(&data, crc) });
+        self.writes.push((page, data.into()));
+    }
+}
+
+impl Replica {
+    /// Carries out a write. The records of its pages are loaded.
+    pub(crate) fn write(
+        &mut self,
+        checked: &CheckedWrite<'_>,
+        activity: &Activity,
+    ) -> Result<(), StoreError> {
+        let data = checked.write.data;
+        let mut edit = Edit::default();
+        let mut whole: Option<(u32, usize, usize)> = None;
+        for (piece, crc, look) in &checked.pieces {
+            if piece.is_whole() {
+                edit.pages.push(PageChange { page: piece.page, crc: *crc, look: *look });
+                let (first, from, _) = whole.unwrap_or((piece.page, piece.at, 0));
+                whole = Some((first, from, piece.at + PAGE));
+            } else {
+                let mut page = self.verified_page(piece.page)?;
+                page[piece.start..piece.end].copy_from_slice(piece.of(data));
+                edit.merged(piece.page, page);
+            }
+        }
+        if let Some((first, from, to)) = whole {
+            edit.writes.push((first, data[from..to].into()));
+        }
+        let pages = checked.pages();
+        for block in pages.start as usize / PAGES..=(pages.end as usize - 1) / PAGES {
+            if let Some(value) = checked.value_of(block) {
+                edit.values.insert(block, value);
+            }
+        }
+        self.apply(edit, activity)
+    }
+
+    /// Makes byte ranges read as zeroes. All records are loaded.
+    pub(crate) fn cut(&mut self, cuts: &[(u64, u64)], activity: &Activity) -> Result<(), StoreError> {
+        for (from, to) in cuts {
+            if from > to || *to > CHUNK_BYTES {
+                return Err(StoreError::Invalid { what: "a cut is a range within the chunk" });
+            }
+        }
+        // Edges are merged in memory first, since two cuts may meet in one page.
+        let mut edges: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
+        let mut gone: BTreeMap<u32, ()> = BTreeMap::new();
+        for (from, to) in cuts {
+            for piece in pieces(*from, to - from) {
+                if self.record_of(piece.page)?.1 {
+                    continue;
+                }
+                if piece.is_whole() {
+                    gone.insert(piece.page, ());
+                } else {
+                    let page = match edges.entry(piece.page) {
+                        Entry::Occupied(known) => known.into_mut(),
+                        Entry::Vacant(free) => free.insert(self.verified_page(piece.page)?),
+                    };
+                    page[piece.start..piece.end].fill(0);
+                }
+            }
+        }
+        let mut edit = Edit::default();
+        for (page, data) in edges {
+            if !gone.contains_key(&page) {
+                edit.merged(page, data);
+            }
+        }
+        for page in gone.into_keys() {
+            edit.pages.push(PageChange { page, crc: ZERO_PAGE_CRC, look: false });
+            let at = u64::from(page) * PAGE as u64;
+            match edit.punches.last_mut() {
+                Some((from, length)) if *from + *length == at => *length += PAGE as u64,
+                _ => edit.punches.push((at, PAGE as u64)),
+            }
+        }
+        if edit.pages.is_empty() { Ok(()) } else { self.apply(edit, activity) }
+    }
+
+    fn apply(&mut self, edit: Edit<'_>, activity: &Activity) -> Result<(), StoreError> {
+        let mut blocks: BTreeMap<usize, Vec<(usize, u32, bool)>> = BTreeMap::new();
+        let mut marked = 0;
+        for change in &edit.pages {
+            let (block, within) = (change.page as usize / PAGES, change.page as usize % PAGES);
+            blocks.entry(block).or_default().push((within, change.crc, change.look));
+            marked |= regions(u64::from(change.page) * PAGE as u64, PAGE as u64);
+        }
+        let mut tables: BTreeMap<usize, TablePage> = BTreeMap::new();
+        for (block, crcs) in &blocks {
+            let (page, record) = place_of(*block);
+            let table = match tables.entry(page) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(free) => free.insert(self.table_of(page)?.clone()),
+            };
+            table.change(record, crcs, edit.values.get(block).copied());
+        }
+        activity.hold(self.chunk, marked, self.header.flags.has(Flags::NEW))?;
+        self.written += 1;
+        if !self.fresh {
+            self.reserve(tables.keys().copied())?;
+        }
+        if let Err(error) = self.carry_out(&edit, &tables) {
+            if !self.fresh {
+                self.reconcile(&edit);
+            }
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    /// Writes table pages that never were, as they are now, so that a full disk is noticed before data
+    /// of older pages is touched; and says in the header that they exist.
+    fn reserve(&mut self, pages: impl Iterator<Item = usize>) -> Result<(), StoreError> {
+        let mut more = self.header.tables;
+        for page in pages {
+            if more >> page & 1 == 0 {
+                let bytes = self.table_of(page)?.encode(self.chunk, page);
+                self.file.write_at(&bytes, range_of(page).0)?;
+                more |= 1 << page;
+            }
+        }
+        if more != self.header.tables {
+            self.header.tables = more;
+            self.write_header()?;
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, edit: &Edit<'_>, tables: &BTreeMap<usize, TablePage>) -> io::Result<()> {
+        for (page, data) in &edit.writes {
+            self.file.write_at(data, u64::from(*page) * PAGE as u64)?;
+        }
+        if self.fresh {
+            for page in tables.keys() {
+                self.header.tables |= 1 << page;
+            }
+        }
+        // The page with the header last: it is what makes a new file a replica.
+        for (page, table) in tables.iter().rev() {
+            if !(self.fresh && *page == 0) {
+                self.file.write_at(&table.encode(self.chunk, *page), range_of(*page).0)?;
+            }
+        }
+        if self.fresh {
+            let holes = TablePage::holes(0);
+            let mut first = self.header.encode().to_vec();
+            first.resize(2 * SLOT_BYTES, 0);
+            first.extend_from_slice(&tables.get(&0).unwrap_or(&holes).encode(self.chunk, 0));
+            self.file.write_at(&first, CHUNK_BYTES)?;
+            self.fresh = false;
+        }
+        for (page, table) in tables {
+            self.table[*page] = TableSlot::Loaded(table.clone());
+        }
+        for (offset, length) in &edit.punches {
+            // The records say zeroes already: a failure costs room, not truth.
+            if let Err(error) = self.file.punch_hole(*offset, *length) {
+                tracing::warn!(chunk = %self.chunk, %error, "the room of a cut range was not given back");
+            }
+        }
+        Ok(())
+    }
+
+    /// After a failed change: every page is old or new, and its record follows; else the replica is bad.
+    fn reconcile(&mut self, edit: &Edit<'_>) {
+        if self.try_reconcile(edit).is_err() {
+            self.set_bad();
+        }
+    }
+
+    fn try_reconcile(&mut self, edit: &Edit<'_>) -> Result<(), StoreError> {
+        let mut tables: BTreeMap<usize, TablePage> = BTreeMap::new();
+        let mut data = vec![0; PAGE];
+        for change in &edit.pages {
+            let (block, within) = (change.page as usize / PAGES, change.page as usize % PAGES);
+            let (page, record) = place_of(block);
+            let table = match tables.entry(page) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(free) => free.insert(self.table_of(page)?.clone()),
+            };
+            let at = u64::from(change.page) * PAGE as u64;
+            if table.is_hole(record, within) {
+                let _ = self.file.punch_hole(at, PAGE as u64);
+                continue;
+            }
+            read_padded(&*self.file, &mut data, at)?;
+            let found = crc32c(&data);
+            if found != table.records[record].crcs[within] {
+                if found != change.crc {
+                    return Err(StoreError::Damaged { chunk: self.chunk, page: change.page });
+                }
+                table.change(record, &[(within, change.crc, change.look)], None);
+            }
+        }
+        // The table on the disk may be old, new or half of each: write it as it must be.
+        for (page, table) in tables {
+            self.file.write_at(&table.encode(self.chunk, page), range_of(page).0)?;
+            self.table[page] = TableSlot::Loaded(table);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! Putting a replica right after an unclean stop.
+//!
+//! Inside marked regions (all of a new chunk) a page that does not match its record is *torn*: data and
+//! record were two writes, and one of them did not arrive. It keeps its bytes and gets a new CRC. Outside
+//! a mismatch is rot and stays one. A table page whose own checksum is wrong was torn if any of its
+//! blocks is marked; its other records then prove themselves by the data.
+
+use super::{PAGES, Replica, TableSlot, read_padded, regions_of_table};
+use crate::activity::regions;
+use crate::crc::{PAGE, crc32c, is_zeroes, looks_like_hole};
+use crate::header::Flags;
+use crate::table::{Decoded, Record, TABLE_PAGES, TablePage, blocks_of, range_of};
+use std::io;
+use types::{BLOCK_BYTES, ZERO_PAGE_CRC};
+
+/// What was found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Settled {
+    pub(crate) torn_pages: u64,
+    pub(crate) rotten_pages: u64,
+}
+
+impl Replica {
+    /// Verifies the marked regions and settles what is torn. Not durable before the next sync.
+    pub(crate) fn settle(&mut self, marked: u16) -> io::Result<Settled> {
+        let mut settled = Settled::default();
+        for page in 0..TABLE_PAGES {
+            if regions_of_table(page) & marked != 0 {
+                self.settle_table_page(page, marked, &mut settled)?;
+            }
+        }
+        if settled.torn_pages > 0 {
+            self.set_flags(Flags::TORN, 0)?;
+        }
+        if settled.rotten_pages > 0 {
+            self.set_flags(Flags::DAMAGED, 0)?;
+        }
+        Ok(settled)
+    }
+
+    fn settle_table_page(&mut self, page: usize, marked: u16, settled: &mut Settled) -> io::Result<()> {
+        let (at, length) = range_of(page);
+        let mut bytes = vec![0; length];
+        read_padded(&*self.file, &mut bytes, at)?;
+        let listed = self.header.tables >> page & 1 != 0;
+        let (mut table, valid) = match TablePage::decode(&bytes, self.chunk, page) {
+            Decoded::Valid(table) => (table, true),
+            Decoded::Unwritten if !listed => {
+                self.table[page] = TableSlot::Loaded(TablePage::holes(page));
+                return Ok(());
+            }
+            Decoded::Unwritten => {
+                (TablePage { records: vec![Record::UNWRITTEN; blocks_of(page).len()], look: 0 }, false)
+            }
+            Decoded::Invalid(table) => (table, false),
+        };
+        let mut changed = !valid;
+        for (record, block) in blocks_of(page).enumerate() {
+            let here = regions(block as u64 * u64::from(BLOCK_BYTES), u64::from(BLOCK_BYTES)) & marked != 0;
+            if here || !valid {
+                let judge = Judge { marked: here, valid };
+                changed |= self.settle_block(&mut table, record, block, judge, settled)?;
+            }
+        }
+        if changed {
+            self.written += 1;
+            self.file.write_at(&table.encode(self.chunk, page), at)?;
+        }
+        self.table[page] = TableSlot::Loaded(table);
+        if !listed {
+            self.header.tables |= 1 << page;
+            self.write_header()?;
+        }
+        Ok(())
+    }
+
+    fn settle_block(
+        &self,
+        table: &mut TablePage,
+        record: usize,
+        block: usize,
+        judge: Judge,
+        settled: &mut Settled,
+    ) -> io::Result<bool> {
+        // Without its table page's checksum a record of zeroes may be a sector that was never written.
+        let unwritten = !judge.valid && table.records[record] == Record::UNWRITTEN;
+        let mut fixes = Vec::new();
+        let mut data = vec![0; PAGE];
+        for within in 0..PAGES {
+            if table.is_hole(record, within) {
+                continue;
+            }
+            read_padded(&*self.file, &mut data, (block * PAGES + within) as u64 * PAGE as u64)?;
+            let crc = crc32c(&data);
+            if crc == table.records[record].crcs[within] {
+                continue;
+            }
+            if unwritten && is_zeroes(&data) {
+                fixes.push((within, ZERO_PAGE_CRC, false));
+            } else if judge.marked {
+                settled.torn_pages += 1;
+                fixes.push((within, crc, looks_like_hole(&data, crc)));
+            } else {
+                settled.rotten_pages += 1;
+            }
+        }
+        if fixes.is_empty() && judge.valid {
+            return Ok(false);
+        }
+        // The chaining value may be torn as well: pending.
+        table.change(record, &fixes, None);
+        Ok(true)
+    }
+}
+
+/// How much a mismatch in a block means.
+#[derive(Clone, Copy)]
+struct Judge {
+    /// The block is in a marked region.
+    marked: bool,
+    /// Its table page has a valid checksum.
+    valid: bool,
+}

@@ -1,0 +1,5 @@
+//! Promises of a disk.
+
+mod basic;
+mod damage;
+mod disks;

@@ -1,0 +1,134 @@
+//! Bits that change on the disk, and stops between two writes.
+
+use crate::names::chunk_path;
+use crate::testing::*;
+use crate::{Disk, StoreError};
+use env::{Dir, File, OpenMode};
+use std::sync::Arc;
+use types::CHUNK_BYTES;
+
+fn file(dir: &Arc<dyn Dir>) -> Arc<dyn File> {
+    dir.open(&chunk_path(CHUNK), OpenMode::ReadWrite).unwrap()
+}
+
+fn flip(file: &dyn File, at: u64) {
+    let mut byte = [0];
+    assert_eq!(file.read_at(&mut byte, at).unwrap(), 1);
+    file.write_at(&[byte[0] ^ 0x10], at).unwrap();
+}
+
+/// A closed disk with one chunk whose records fill two table pages.
+fn closed() -> (tempfile::TempDir, Arc<dyn Dir>) {
+    let (guard, dir, disk) = disk();
+    write(&disk, CHUNK, V1, 0, &pattern(1, 100_000)).unwrap();
+    write(&disk, CHUNK, V1, 5 << 20, &pattern(2, 100_000)).unwrap();
+    disk.close().unwrap();
+    (guard, dir)
+}
+
+fn looked_at(disk: &Disk) -> bool {
+    let damaged = disk.verify(CHUNK, V1, 0, CHUNK_BYTES).map(|damaged| !damaged.is_empty());
+    damaged.unwrap_or(true)
+}
+
+#[test]
+fn a_flipped_bit_in_data_or_table_is_rot_and_noticed() {
+    // Data, its record, the head of a table page, a record in a later page.
+    for at in [5000, (5 << 20) + 7, CHUNK_BYTES + 1024, CHUNK_BYTES + 1120 + 3, CHUNK_BYTES + 2 * 4096 + 900]
+    {
+        let (_guard, dir) = closed();
+        flip(&*file(&dir), at);
+        let (disk, report) = open(&dir);
+        assert!(report.clean);
+        assert!(looked_at(&disk), "byte {at}");
+        assert_eq!(disk.counters().torn_pages, 0);
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_a_header_slot_leaves_the_other_or_makes_the_replica_bad() {
+    let (_guard, dir) = closed();
+    flip(&*file(&dir), CHUNK_BYTES + 16);
+    flip(&*file(&dir), CHUNK_BYTES + 512 + 16);
+    let (disk, _) = open(&dir);
+    let mut entries = Vec::new();
+    disk.inventory(&mut |entry| entries.push(entry)).unwrap();
+    assert_eq!(entries.len(), 1);
+    assert!(entries[0].bad);
+    assert!(matches!(disk.read(CHUNK, V1, 0, 1), Err(StoreError::DamagedFile { .. })));
+    disk.quarantine(CHUNK).unwrap();
+}
+
+#[test]
+fn a_damaged_page_is_never_merged_with() {
+    let (_guard, dir) = closed();
+    flip(&*file(&dir), 5000);
+    let (disk, _) = open(&dir);
+    assert!(matches!(write(&disk, CHUNK, V1, 4500, b"edge"), Err(StoreError::Damaged { page: 1, .. })));
+    assert!(matches!(disk.raise(CHUNK, V1, V2, &[(4500, 4600)]), Err(StoreError::Damaged { .. })));
+    assert!(disk.entry(CHUNK).unwrap().damaged);
+    assert_eq!(disk.entry(CHUNK).unwrap().version, V1);
+    write(&disk, CHUNK, V1, 4096, &pattern(9, 4096)).unwrap();
+    assert!(!looked_at(&disk), "a whole page that is rewritten is whole again");
+}
+
+#[test]
+fn a_kill_between_data_and_table_is_torn_and_settled_with_the_data() {
+    let (_guard, dir) = closed();
+    let (disk, _) = open(&dir);
+    write(&disk, CHUNK, V1, 0, b"marks the region").unwrap();
+    drop(disk);
+    let torn = pattern(3, 4096);
+    file(&dir).write_at(&torn, 8192).unwrap();
+    let (disk, report) = open(&dir);
+    assert_eq!((report.torn_pages, report.rotten_pages, report.chunks_checked), (1, 0, 1));
+    assert_eq!(read(&disk, CHUNK, V1, 8192, 4096), torn);
+    let entry = disk.entry(CHUNK).unwrap();
+    assert!(entry.torn && entry.marked && !entry.damaged);
+    disk.clear_torn(CHUNK, V1).unwrap();
+    assert!(!disk.entry(CHUNK).unwrap().torn);
+}
+
+#[test]
+fn a_mismatch_outside_of_the_marked_region_is_not_settled() {
+    let (_guard, dir) = closed();
+    let (disk, _) = open(&dir);
+    write(&disk, CHUNK, V1, 0, b"marks the first region").unwrap();
+    drop(disk);
+    flip(&*file(&dir), 5 << 20);
+    let (disk, report) = open(&dir);
+    assert_eq!(report.torn_pages, 0);
+    assert!(looked_at(&disk));
+}
+
+#[test]
+fn a_file_without_a_header_never_was_a_replica() {
+    let (_guard, dir, disk) = disk();
+    write(&disk, CHUNK, V1, 0, b"data").unwrap();
+    drop(disk);
+    file(&dir).write_at(&[0; 4096], CHUNK_BYTES).unwrap();
+    let (disk, report) = open(&dir);
+    assert_eq!(report.stubs, 1);
+    assert!(matches!(disk.read(CHUNK, V1, 0, 1), Err(StoreError::Absent { .. })));
+    write(&disk, CHUNK, V1, 0, b"data").unwrap();
+}
+
+#[test]
+fn a_file_of_any_content_is_no_reason_to_stop() {
+    for seed in 0..40 {
+        let (_guard, dir) = closed();
+        let noise = pattern(seed, 4096);
+        file(&dir).write_at(&noise, CHUNK_BYTES + (seed % 6) * 700).unwrap();
+        if seed % 3 == 0 {
+            file(&dir).set_len(CHUNK_BYTES + seed * 100).unwrap();
+        }
+        let (disk, _) = open(&dir);
+        let _ = disk.read(CHUNK, V1, 0, 1 << 20);
+        let _ = disk.verify(CHUNK, V1, 0, CHUNK_BYTES);
+        let _ = write(&disk, CHUNK, V1, 77, b"x");
+        let _ = disk.sync(CHUNK, V1);
+        let _ = disk.raise(CHUNK, V1, V2, &[(10, 20)]);
+        disk.scan().unwrap();
+        disk.close().unwrap();
+    }
+}

@@ -1,0 +1,131 @@
+//! Stamping, opening, refusing; the index.
+
+use crate::testing::*;
+use crate::{Disk, DiskOptions, Format, FormatError, OpenDiskError};
+use env::{Dir, OpenMode};
+use std::sync::Arc;
+use types::{ChunkId, ClusterId};
+
+fn refusal(dir: &Arc<dyn Dir>, cluster: Option<ClusterId>) -> OpenDiskError {
+    let error =
+        Disk::open(Arc::clone(dir), DiskOptions { cluster, index_in_memory: true }).map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("next step: "), "{error}");
+    error
+}
+
+#[test]
+fn an_empty_directory_is_blank_and_gets_no_file() {
+    let (_guard, dir) = temporary();
+    dir.create_dir_all("lost+found").unwrap();
+    assert!(matches!(refusal(&dir, None), OpenDiskError::Blank { .. }));
+    assert_eq!(dir.list("").unwrap().len(), 1);
+    format(&dir);
+    let again = Disk::format(Arc::clone(&dir), Format { cluster: CLUSTER, disk: DISK }).unwrap_err();
+    assert!(matches!(again, FormatError::AlreadyFormatted { cluster: CLUSTER, .. }));
+}
+
+#[test]
+fn foreign_content_is_neither_opened_nor_stamped() {
+    let (_guard, dir) = temporary();
+    dir.open("holiday.jpg", OpenMode::Create).unwrap();
+    assert!(matches!(refusal(&dir, None), OpenDiskError::Foreign { .. }));
+    let error = Disk::format(Arc::clone(&dir), Format { cluster: CLUSTER, disk: DISK }).unwrap_err();
+    assert!(matches!(error, FormatError::NotEmpty { .. }));
+    assert!(error.to_string().contains("holiday.jpg"));
+}
+
+#[test]
+fn another_cluster_a_second_user_and_a_damaged_stamp_are_refused() {
+    let (_guard, dir) = temporary();
+    format(&dir);
+    assert!(matches!(
+        refusal(&dir, Some(ClusterId([9; 16]))),
+        OpenDiskError::WrongCluster { found: CLUSTER, .. }
+    ));
+    let (first, _) = open(&dir);
+    assert!(matches!(refusal(&dir, None), OpenDiskError::InUse { .. }));
+    drop(first);
+    let stamp = dir.open("stamp", OpenMode::ReadWrite).unwrap();
+    stamp.write_at(b"?", 20).unwrap();
+    let (disk, report) = open(&dir);
+    assert_eq!(report.warnings.len(), 1, "one damaged copy is reported and repaired");
+    drop(disk);
+    let stamp = dir.open("stamp", OpenMode::ReadWrite).unwrap();
+    stamp.write_at(b"?", 20).unwrap();
+    stamp.write_at(b"?", 4096 + 20).unwrap();
+    assert!(matches!(refusal(&dir, None), OpenDiskError::DamagedStamp { .. }));
+}
+
+#[test]
+fn registrations_are_durable_and_the_verifier_stays_over_a_restart() {
+    let (_guard, dir, disk) = disk();
+    disk.set_registrations(41).unwrap();
+    let verifier = disk.verifier();
+    drop(disk);
+    let (disk, _) = open(&dir);
+    assert_eq!((disk.registrations(), disk.verifier()), (41, verifier));
+    assert_eq!((disk.id(), disk.cluster()), (DISK, CLUSTER));
+}
+
+fn inventory(disk: &Disk) -> Vec<ChunkId> {
+    let mut all = Vec::new();
+    disk.inventory(&mut |entry| all.push(entry.chunk)).unwrap();
+    all
+}
+
+#[test]
+fn deleting_or_damaging_the_index_loses_nothing() {
+    let (_guard, dir) = temporary();
+    format(&dir);
+    let open = || Disk::open(Arc::clone(&dir), DiskOptions::default()).unwrap();
+    let first = open();
+    assert_eq!(first.report.index_rebuilt, None);
+    let chunks: Vec<ChunkId> = (1..=20).map(ChunkId).collect();
+    for chunk in &chunks {
+        write(&first.disk, *chunk, V1, 0, b"data").unwrap();
+    }
+    first.disk.close().unwrap();
+    drop(first);
+    let second = open();
+    assert_eq!((second.report.index_rebuilt, inventory(&second.disk)), (None, chunks.clone()));
+    second.disk.close().unwrap();
+    drop(second.disk);
+    dir.remove_dir_all("index").unwrap();
+    let third = open();
+    assert!(third.report.index_rebuilt.is_some());
+    assert_eq!(inventory(&third.disk), chunks);
+    third.disk.close().unwrap();
+    drop(third.disk);
+    for file in ["index/db", "index/conf"] {
+        let file = dir.open(file, OpenMode::ReadWrite).unwrap();
+        let length = file.len().unwrap();
+        file.write_at(&vec![0x5a; length as usize], 0).unwrap();
+    }
+    let fourth = open();
+    assert!(fourth.report.index_rebuilt.is_some());
+    assert_eq!(inventory(&fourth.disk), chunks);
+}
+
+#[test]
+fn a_killed_process_leaves_an_index_that_the_activity_log_completes() {
+    let (_guard, dir) = temporary();
+    format(&dir);
+    let open = || Disk::open(Arc::clone(&dir), DiskOptions::default()).unwrap();
+    let first = open();
+    write(&first.disk, ChunkId(1), V1, 0, b"data").unwrap();
+    write(&first.disk, ChunkId(2), V1, 0, b"data").unwrap();
+    first.disk.checkpoint().unwrap();
+    write(&first.disk, ChunkId(3), V1, 0, b"data").unwrap();
+    first.disk.raise(ChunkId(1), V1, V2, &[]).unwrap();
+    first.disk.delete(ChunkId(2), V1, 5).unwrap();
+    drop(first);
+    // What the index had not flushed at the kill.
+    dir.remove_dir_all("index").unwrap();
+    dir.create_dir_all("index").unwrap();
+    let second = open();
+    assert!(!second.report.clean && !second.report.power_lost);
+    assert_eq!(second.report.torn_pages, 0);
+    assert_eq!(inventory(&second.disk), [ChunkId(1), ChunkId(3)]);
+    assert_eq!(second.disk.entry(ChunkId(1)).unwrap().version, V2);
+    assert_eq!(read(&second.disk, ChunkId(3), V1, 0, 4), b"data");
+}
