@@ -211,6 +211,12 @@ impl Disk {
                 }
                 Err(LoadError::Absent) => self.index.remove(*chunk),
                 Err(LoadError::Stub) => report.stubs += 1,
+                // A new chunk whose first header was cut off in the middle.
+                Err(LoadError::Unreadable(_)) if *marked == activity::ALL_REGIONS => {
+                    self.set_aside(*chunk)?;
+                    self.index.remove(*chunk);
+                    report.stubs += 1;
+                }
                 Err(LoadError::Unreadable(what)) => self.unreadable(*chunk, what),
                 Err(LoadError::Disk(error)) => return Err(error),
             }
