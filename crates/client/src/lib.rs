@@ -21,6 +21,7 @@
 mod api;
 mod client;
 mod error;
+mod write;
 
 pub use api::{
     AllocateMode, ClientOptions, Created, DirectoryPage, FileHandle, Known, OpenFlags, Opened, SeekWhat,
