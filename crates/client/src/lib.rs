@@ -21,6 +21,7 @@
 mod api;
 mod client;
 mod error;
+#[allow(dead_code)]
 mod write;
 
 pub use api::{

@@ -1,4 +1,6 @@
 //! From an accepted write to stored and committed bytes.
 
 pub(crate) mod buffer;
-mod overlay;
+pub(crate) mod chain;
+pub(crate) mod overlay;
+pub(crate) mod pipeline;

@@ -162,8 +162,11 @@ impl Buffer {
                 (at, dirty)
             }
             None => {
-                let capacity =
-                    if sequential && piece.len() >= BLOCK as usize { window + WINDOW_BYTES - offset } else { 0 };
+                let capacity = if sequential && piece.len() >= BLOCK as usize {
+                    window + WINDOW_BYTES - offset
+                } else {
+                    0
+                };
                 let mut data = BytesMut::with_capacity(piece.len().max(capacity as usize));
                 data.extend_from_slice(piece);
                 (offset, Dirty { data, stamp, since: now })
@@ -243,7 +246,10 @@ impl Buffer {
     }
 
     fn first_pending(&self, block: u64) -> Option<ExtentId> {
-        self.pending_blocks.range((block, ExtentId(0))..=(block, ExtentId(u64::MAX))).next().map(|(_, id)| *id)
+        self.pending_blocks
+            .range((block, ExtentId(0))..=(block, ExtentId(u64::MAX)))
+            .next()
+            .map(|(_, id)| *id)
     }
 
     /// The chunks that have extents to be sent.

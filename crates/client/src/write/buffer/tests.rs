@@ -18,7 +18,8 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let span = 3 * WINDOW_BYTES;
     // Small writes crowd around a few places, so that they join, overlap and share blocks.
-    let place = prop_oneof![0..span, (0..6_u64).prop_map(|n| n * BLOCK), WINDOW_BYTES - 70..WINDOW_BYTES + 70];
+    let place =
+        prop_oneof![0..span, (0..6_u64).prop_map(|n| n * BLOCK), WINDOW_BYTES - 70..WINDOW_BYTES + 70];
     let length = prop_oneof![1..100_usize, 4000..70_000_usize, Just(WINDOW_BYTES as usize)];
     let step = prop_oneof![
         6 => (place, length).prop_map(|(at, n)| Step::Write(at, n)),
@@ -148,5 +149,8 @@ fn extents_never_cross_a_chunk() {
     buffer.seal(true, NOW, DELAY);
     assert_eq!(buffer.chunks_queued().collect::<Vec<_>>(), [ChunkIndex(0), ChunkIndex(1)]);
     assert_eq!(buffer.end(), CHUNK_BYTES + 5);
-    assert_eq!(&buffer.overlay(CHUNK_BYTES - 5, 10).whole(CHUNK_BYTES - 5, 10).expect("all here")[..], b"0123456789");
+    assert_eq!(
+        &buffer.overlay(CHUNK_BYTES - 5, 10).whole(CHUNK_BYTES - 5, 10).expect("all here")[..],
+        b"0123456789"
+    );
 }

@@ -1,0 +1,235 @@
+//! What a file's writer knows of one chunk: its grant, what flies under it, what is not yet durable.
+//!
+//! # Invariants
+//! 1. A frame sent again under the same version keeps its write id, so that the head drops the repeat.
+//! 2. `held` names the disks (and boots) that have taken every unsynced write without a break; when none
+//!    is left, an fsync of this chunk cannot succeed (`docs/semantics.md`).
+
+use super::buffer::{ExtentId, Stamp};
+use env::Instant;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use types::{ChunkId, DirtyChunk, DiskId, FailedHop, Verifier, Version, WriteGrant};
+
+const RETRY_FIRST: Duration = Duration::from_millis(50);
+const RETRY_MAX: Duration = Duration::from_secs(1);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Chunk {
+    /// The right to write, if it is good.
+    pub(crate) grant: Option<Arc<WriteGrant>>,
+    /// The last grant, good or not: names chunk and version.
+    pub(crate) last: Option<Arc<WriteGrant>>,
+    /// A request for a grant is on its way.
+    pub(crate) asking: bool,
+    /// A grant is wanted although nothing is queued: a commit was refused.
+    pub(crate) refresh: bool,
+    /// To be named with the next request for a grant.
+    pub(crate) failed: Option<FailedHop>,
+    /// The file's map has the chunk, as far as this client was told.
+    pub(crate) attached: bool,
+    /// Somebody else truncated the file since the last grant: another chunk may stand in its place.
+    pub(crate) maybe_cut: bool,
+    /// Every replica of the granted chain exists: frames need not create them.
+    pub(crate) born: bool,
+    /// In flight under the last grant.
+    pub(crate) flying: BTreeSet<ExtentId>,
+    /// The one among them that is durable; nothing else is sent meanwhile.
+    pub(crate) durable_flying: Option<ExtentId>,
+    /// The connection broke once since the last good answer; the frames were sent again as they were.
+    pub(crate) link_retried: bool,
+    /// The oldest write that every replica has, but maybe not on stable storage.
+    pub(crate) unsynced: Option<Stamp>,
+    /// The serial number of the flush on its way, and the oldest write it covers.
+    flushing: Option<(u64, Stamp)>,
+    /// On stable storage, but no durable commit has named it.
+    pub(crate) synced_unnamed: bool,
+    held: Option<BTreeMap<DiskId, u64>>,
+    write_ids: BTreeMap<ExtentId, u64>,
+    last_write_id: u64,
+    trouble_since: Option<Instant>,
+    tries: u32,
+    /// Not asked again before this moment.
+    pub(crate) retry_at: Option<Instant>,
+}
+
+impl Chunk {
+    /// The chunk last granted.
+    pub(crate) fn id(&self) -> Option<ChunkId> {
+        self.last.as_ref().map(|grant| grant.capability.chunk)
+    }
+
+    fn version(&self) -> Option<Version> {
+        self.last.as_ref().map(|grant| grant.capability.version)
+    }
+
+    /// As a commit names it.
+    pub(crate) fn as_dirty(&self) -> Option<DirtyChunk> {
+        let grant = self.last.as_ref()?;
+        Some(DirtyChunk {
+            index: grant.index,
+            chunk: grant.capability.chunk,
+            version: grant.capability.version,
+        })
+    }
+
+    /// Takes a new grant in.
+    pub(crate) fn granted(&mut self, grant: WriteGrant) {
+        let same =
+            self.id() == Some(grant.capability.chunk) && self.version() == Some(grant.capability.version);
+        if !same {
+            self.write_ids.clear();
+            self.last_write_id = 0;
+            self.born = false;
+        }
+        if self.id() != Some(grant.capability.chunk) {
+            self.forget_sync();
+        }
+        self.attached = !grant.fresh;
+        self.flying.clear();
+        self.durable_flying = None;
+        self.failed = None;
+        self.refresh = false;
+        self.maybe_cut = false;
+        self.link_retried = false;
+        let grant = Arc::new(grant);
+        self.last = Some(Arc::clone(&grant));
+        self.grant = Some(grant);
+    }
+
+    /// Nothing of this chunk waits for stable storage any more.
+    pub(crate) fn forget_sync(&mut self) {
+        (self.unsynced, self.flushing, self.synced_unnamed, self.held) = (None, None, false, None);
+    }
+
+    /// The write id of an extent under the present version, and the id below which all are answered.
+    pub(crate) fn write_id(&mut self, extent: ExtentId) -> (u64, u64) {
+        let id = *self.write_ids.entry(extent).or_insert_with(|| {
+            self.last_write_id += 1;
+            self.last_write_id
+        });
+        (id, self.write_ids.values().min().copied().unwrap_or(id))
+    }
+
+    /// Every replica has the extent.
+    pub(crate) fn stored(&mut self, extent: ExtentId, stamp: Stamp, verifiers: &[Verifier]) {
+        self.flying.remove(&extent);
+        self.write_ids.remove(&extent);
+        self.born = true;
+        self.calm();
+        self.unsynced = Some(self.unsynced.map_or(stamp, |oldest| oldest.min(stamp)));
+        let answered = verifiers.iter().map(|v| (v.disk, v.boot));
+        match &mut self.held {
+            None => self.held = Some(answered.collect()),
+            Some(held) => {
+                let answered: BTreeMap<_, _> = answered.collect();
+                held.retain(|disk, boot| answered.get(disk) == Some(boot));
+            }
+        }
+        if self.durable_flying == Some(extent) {
+            self.durable_flying = None;
+            self.synced_unnamed = true;
+            self.unsynced = None;
+        }
+    }
+
+    /// Whether some disk has held all unsynced writes without a break.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.as_ref().is_none_or(|held| !held.is_empty())
+    }
+
+    /// All writes before it are durable and nothing new came: what was held is of no more interest.
+    pub(crate) fn forget_held_if_synced(&mut self) {
+        if self.unsynced.is_none() && self.flushing.is_none() {
+            self.held = None;
+        }
+    }
+
+    /// For a FLUSH frame.
+    pub(crate) fn start_flush(&mut self, serial: u64) -> Vec<Verifier> {
+        self.flushing = self.unsynced.take().map(|stamp| (serial, stamp));
+        self.held.iter().flatten().map(|(disk, boot)| Verifier { disk: *disk, boot: *boot }).collect()
+    }
+
+    /// Whether a flush is on its way.
+    pub(crate) fn is_syncing(&self) -> bool {
+        self.flushing.is_some()
+    }
+
+    /// Whether this flush is the one on its way.
+    pub(crate) fn is_flushing(&self, serial: u64) -> bool {
+        self.flushing.is_some_and(|(flushing, _)| flushing == serial)
+    }
+
+    /// The oldest write that a loss of power could take.
+    pub(crate) fn oldest_unsynced(&self) -> Option<Stamp> {
+        match (self.unsynced, self.flushing) {
+            (Some(a), Some((_, b))) => Some(a.min(b)),
+            (a, b) => a.or(b.map(|(_, stamp)| stamp)),
+        }
+    }
+
+    /// The grant is of no use any more, and answers to what flies are not waited for.
+    pub(crate) fn void(&mut self) {
+        self.grant = None;
+        self.flying.clear();
+        self.durable_flying = None;
+        self.refresh = false;
+        self.flush_failed();
+    }
+
+    /// Somebody else truncated the file.
+    pub(crate) fn cut(&mut self) {
+        self.void();
+        self.maybe_cut = true;
+    }
+
+    /// The flush failed: what it covered is unsynced as before.
+    pub(crate) fn flush_failed(&mut self) {
+        if let Some((_, stamp)) = self.flushing.take() {
+            self.unsynced = Some(self.unsynced.map_or(stamp, |oldest| oldest.min(stamp)));
+        }
+    }
+
+    /// The flush was answered; false if no member that answered had held everything.
+    pub(crate) fn flushed(&mut self, verifiers: &[Verifier]) -> bool {
+        self.calm();
+        if let Some(held) = &mut self.held {
+            held.retain(|disk, boot| verifiers.iter().any(|v| v.disk == *disk && v.boot == *boot));
+        }
+        self.flushing = None;
+        self.synced_unnamed = true;
+        let held = self.is_held();
+        self.forget_held_if_synced();
+        held
+    }
+
+    /// The chain works.
+    fn calm(&mut self) {
+        (self.trouble_since, self.tries, self.retry_at, self.link_retried) = (None, 0, None, false);
+    }
+
+    /// Something failed. The first time it is tried again at once. False: it has lasted for `timeout`.
+    pub(crate) fn trouble(&mut self, now: Instant, timeout: Option<Duration>) -> bool {
+        let since = *self.trouble_since.get_or_insert(now);
+        self.tries = self.tries.saturating_add(1);
+        if self.tries > 1 {
+            let delay = RETRY_FIRST.saturating_mul(1 << (self.tries - 2).min(8)).min(RETRY_MAX);
+            self.retry_at = Some(now + delay);
+        }
+        timeout.is_none_or(|timeout| now.since(since) < timeout)
+    }
+
+    /// Nothing would be lost by forgetting all about it.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.flying.is_empty()
+            && !self.asking
+            && !self.refresh
+            && self.unsynced.is_none()
+            && self.flushing.is_none()
+            && !self.synced_unnamed
+            && self.failed.is_none()
+    }
+}

@@ -1,0 +1,725 @@
+//! What one file's writer does next: the decisions, without doing any of it.
+//!
+//! Writes, requests to flush and answers go in; grants to ask for, frames to send and commits come out.
+//! The engine carries them out and brings back the answers.
+//!
+//! # Invariants
+//! 1. `committed <= stored <= written` for every byte, and a byte leaves memory only when committed.
+//! 2. A flush is done when a commit covers every write made before it; an fsync when, besides, each of
+//!    their chunks was flushed on a chain with a member that held them all, and a *durable* commit
+//!    begun afterwards was answered.
+//! 3. Whatever cannot be stored within the limit of time raises `errors`, drops what is unsent, and is
+//!    never tried again.
+//! 4. A commit that the master ignored, because somebody else truncated the file, is followed by sending
+//!    the data again.
+//!
+//! # Elsewhere
+//! Bytes and extents: `buffer`. One chunk's grant and verifiers: `chain`. Doing it: `engine`.
+
+use super::buffer::{Buffer, ExtentId, Stamp};
+use super::chain::Chunk;
+use bytes::Bytes;
+use env::Instant;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use types::{
+    Attributes, CHUNK_BYTES, ChunkId, ChunkIndex, ChunkLocation, DirtyChunk, FailedHop, SessionId, Status,
+    Term, Timestamp, TruncateGeneration, Verifier, Version, WriteGrant,
+};
+use wire::message::FailedEdge;
+
+/// Frames in flight to one chunk's chain: 16 MiB cover a round trip of 16 ms at 1 GB/s.
+const FLYING_PER_CHUNK_MAX: usize = 16;
+/// Frames in flight of one file.
+const FLYING_MAX: usize = 48;
+/// Bytes kept for a commit alone before one is sent unasked.
+const STORED_BYTES_MAX: u64 = 8 << 20;
+/// Stored bytes are committed after this time without anybody asking, so that others see them.
+const COMMIT_IDLE: Duration = Duration::from_secs(1);
+/// Chunk states kept for their grants alone.
+const IDLE_CHUNKS_MAX: usize = 64;
+/// A refused commit is tried again with fresh grants this often.
+const COMMIT_TRIES_MAX: u32 = 4;
+
+/// What rules the decisions from outside.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// Monotonic time.
+    pub(crate) now: Instant,
+    /// The master's term; grants of another are void.
+    pub(crate) term: Term,
+    /// The client's session; grants to another are void.
+    pub(crate) session: SessionId,
+    /// Somebody waits for room: store and commit everything.
+    pub(crate) pressure: bool,
+}
+
+/// Settings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// How long a small write waits for company.
+    pub(crate) delay: Duration,
+    /// How long a chain may be in trouble before data is given up.
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// A WRITE frame to be sent.
+#[derive(Debug)]
+pub(crate) struct WriteJob {
+    pub(crate) extent: ExtentId,
+    pub(crate) attempt: u32,
+    pub(crate) grant: Arc<WriteGrant>,
+    pub(crate) write_id: u64,
+    pub(crate) answered_below: u64,
+    /// Within the file.
+    pub(crate) offset: u64,
+    pub(crate) data: Bytes,
+    pub(crate) crcs: Arc<[u32]>,
+    pub(crate) create: bool,
+    pub(crate) durable: bool,
+}
+
+/// Something to be done; each is answered by the [`Event`] of the same name.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// `known`: the chunk granted before. If the answer names another, the file's truncate generation is
+    /// wanted with it.
+    Grant {
+        index: ChunkIndex,
+        failed: Option<FailedHop>,
+        known: Option<ChunkId>,
+    },
+    Write(WriteJob),
+    Flush {
+        serial: u64,
+        grant: Arc<WriteGrant>,
+        held: Vec<Verifier>,
+    },
+    Commit {
+        serial: u64,
+        truncate_generation: TruncateGeneration,
+        length: u64,
+        modified: Option<Timestamp>,
+        chunks: Vec<DirtyChunk>,
+        durable: bool,
+    },
+}
+
+/// Why a data-plane frame failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DataError {
+    /// No answer: the connection broke or the time was up.
+    Link,
+    /// A member refused, or could not reach the next.
+    Refused { status: Status, failed: Option<FailedEdge> },
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Granted {
+        index: ChunkIndex,
+        result: Result<(WriteGrant, Option<TruncateGeneration>), Status>,
+    },
+    Written {
+        index: ChunkIndex,
+        extent: ExtentId,
+        attempt: u32,
+        version: Version,
+        result: Result<Vec<Verifier>, DataError>,
+    },
+    Flushed {
+        index: ChunkIndex,
+        serial: u64,
+        version: Version,
+        result: Result<Vec<Verifier>, DataError>,
+    },
+    Committed {
+        serial: u64,
+        result: Result<Attributes, Status>,
+    },
+}
+
+/// What others have to hear.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// What was read of this range from a server before now is outdated.
+    Changed { offset: u64, length: u64 },
+    /// The chunk is in the file's map now.
+    Located(ChunkLocation),
+    /// As the master answered.
+    Attributes(Attributes),
+    /// Bytes of memory that are free again.
+    Freed(u64),
+}
+
+#[derive(Debug)]
+struct Commit {
+    serial: u64,
+    extents: Vec<ExtentId>,
+    chunks: Vec<ChunkIndex>,
+    generation: TruncateGeneration,
+    /// Fsyncs it completes.
+    covers: Option<u64>,
+    stamp: Stamp,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    rules: Rules,
+    buffer: Buffer,
+    chunks: BTreeMap<ChunkIndex, Chunk>,
+    generation: TruncateGeneration,
+    epoch: (Term, SessionId),
+    stamp: Stamp,
+    modified: Option<(Stamp, Timestamp)>,
+    flush_wanted: Stamp,
+    syncs: VecDeque<(u64, Stamp)>,
+    last_sync: u64,
+    synced: u64,
+    commit: Option<Commit>,
+    commit_tries: u32,
+    last_serial: u64,
+    stored_since: Option<Instant>,
+    errors: u64,
+    error: Status,
+    effects: Vec<Effect>,
+}
+
+impl Pipeline {
+    /// For a file whose truncate generation is known.
+    pub(crate) fn new(rules: Rules, generation: TruncateGeneration) -> Self {
+        Self {
+            rules,
+            buffer: Buffer::default(),
+            chunks: BTreeMap::new(),
+            generation,
+            epoch: (Term(0), SessionId(0)),
+            stamp: 0,
+            modified: None,
+            flush_wanted: 0,
+            syncs: VecDeque::new(),
+            last_sync: 0,
+            synced: 0,
+            commit: None,
+            commit_tries: 0,
+            last_serial: 0,
+            stored_since: None,
+            errors: 0,
+            error: Status::Io,
+            effects: Vec::new(),
+        }
+    }
+
+    // ---- what the file's users do ----
+
+    /// Takes a write in. True: an extent became full, so that there is work at once. Drops and adds
+    /// memory as [`Pipeline::bytes`] tells.
+    pub(crate) fn write(&mut self, offset: u64, data: &[u8], now: Instant, wall: Timestamp) -> bool {
+        self.stamp += 1;
+        self.modified = Some((self.stamp, wall));
+        self.effects.push(Effect::Changed { offset, length: data.len() as u64 });
+        self.buffer.write(offset, data, self.stamp, now)
+    }
+
+    /// Asks that everything written so far is stored and committed. Done when [`Pipeline::is_flushed`].
+    pub(crate) fn want_flush(&mut self) -> Stamp {
+        self.flush_wanted = self.stamp;
+        self.stamp
+    }
+    /// Whether a commit covers everything up to the stamp.
+    pub(crate) fn is_flushed(&self, stamp: Stamp) -> bool {
+        self.buffer.oldest_uncommitted().is_none_or(|oldest| oldest > stamp)
+    }
+    /// Asks that everything written so far is on stable storage. Done when [`Pipeline::is_synced`].
+    pub(crate) fn want_sync(&mut self) -> u64 {
+        self.last_sync += 1;
+        self.syncs.push_back((self.last_sync, self.stamp));
+        self.last_sync
+    }
+    /// Whether that fsync is done.
+    pub(crate) fn is_synced(&self, sync: u64) -> bool {
+        self.synced >= sync
+    }
+    /// How often data was lost, and how the last time.
+    pub(crate) fn errors(&self) -> (u64, Status) {
+        (self.errors, self.error)
+    }
+    /// A grant that came with another answer.
+    pub(crate) fn offer(&mut self, grant: WriteGrant) {
+        let chunk = self.chunks.entry(grant.index).or_default();
+        if chunk.last.is_none() && !chunk.asking {
+            self.epoch = (grant.capability.term, grant.capability.session);
+            chunk.granted(grant);
+        }
+    }
+    /// This client changed the file's map (with nothing unsent): chunks for which `removed` holds are
+    /// gone, the others may have a new version.
+    pub(crate) fn edited(&mut self, generation: TruncateGeneration, removed: impl Fn(ChunkIndex) -> bool) {
+        self.generation = self.generation.max(generation);
+        self.chunks.retain(|index, _| !removed(*index));
+        self.chunks.values_mut().for_each(|chunk| chunk.grant = None);
+    }
+    /// The generation that an answer named. Only of use while nothing is held: otherwise the next commit
+    /// finds out that it was raised.
+    pub(crate) fn learn_generation(&mut self, generation: TruncateGeneration) {
+        if self.buffer.is_empty() && self.commit.is_none() && generation > self.generation {
+            self.truncated_by_another(generation);
+        }
+    }
+    /// Gives up what is held and reports it to every open handle.
+    pub(crate) fn fail(&mut self, status: Status) {
+        self.errors += 1;
+        self.error = status;
+        self.effects.push(Effect::Freed(self.buffer.bytes()));
+        self.effects.push(Effect::Changed { offset: 0, length: u64::MAX });
+        self.buffer.clear();
+        self.syncs.clear();
+        self.modified = None;
+        self.commit = None;
+        self.commit_tries = 0;
+        self.stored_since = None;
+        self.chunks.retain(|_, chunk| chunk.attached);
+        for chunk in self.chunks.values_mut() {
+            // A frame may still be on its way to the old version; naming the head as failed ends that.
+            if !chunk.flying.is_empty() && chunk.failed.is_none() {
+                chunk.failed = chunk.last.as_deref().and_then(|grant| failed_head(grant, Status::TimedOut));
+            }
+            chunk.void();
+        }
+    }
+
+    // ---- what is shown ----
+
+    /// What is written here over a range.
+    pub(crate) fn buffer(&self) -> &Buffer {
+        &self.buffer
+    }
+    /// The end of the last write that the master may not know of.
+    pub(crate) fn end(&self) -> u64 {
+        self.buffer.end()
+    }
+    /// The time of the last write that the master was not told of.
+    pub(crate) fn modified(&self) -> Option<Timestamp> {
+        self.modified.map(|(_, time)| time)
+    }
+    /// Whether every write is committed.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.buffer.is_empty()
+    }
+    /// Whether something is stored that a loss of power could take.
+    pub(crate) fn is_unsynced(&self) -> bool {
+        self.chunks.values().any(|chunk| chunk.oldest_unsynced().is_some() || chunk.synced_unnamed)
+    }
+    /// Whether there is nothing to do until somebody asks for something.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.buffer.is_empty()
+            && self.syncs.is_empty()
+            && self.commit.is_none()
+            && self.chunks.values().all(|chunk| !chunk.asking && !chunk.is_syncing())
+    }
+    /// What others have to hear since the last time.
+    pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    // ---- decisions ----
+
+    /// Adds what is to be done now. Returns when to ask again if nothing happens before.
+    pub(crate) fn decide(&mut self, moment: Moment, actions: &mut Vec<Action>) -> Option<Instant> {
+        let epoch = (moment.term, moment.session);
+        if self.epoch != epoch {
+            self.epoch = epoch;
+            for chunk in self.chunks.values_mut() {
+                chunk.grant =
+                    chunk.grant.take().filter(|g| (g.capability.term, g.capability.session) == epoch);
+            }
+        }
+        let all = moment.pressure || !self.syncs.is_empty() || !self.is_flushed(self.flush_wanted);
+        self.buffer.seal(all, moment.now, self.rules.delay);
+        let mut wake = if all { None } else { self.buffer.due(self.rules.delay) };
+        self.send(moment.now, &mut wake, actions);
+        self.sync_chunks(moment.now, &mut wake, actions);
+        self.decide_commit(moment, &mut wake, actions);
+        wake
+    }
+
+    fn send(&mut self, now: Instant, wake: &mut Option<Instant>, actions: &mut Vec<Action>) {
+        let mut flying: usize = self.chunks.values().map(|chunk| chunk.flying.len()).sum();
+        let syncing = !self.syncs.is_empty();
+        let refreshing = self.chunks.iter().filter(|(_, chunk)| chunk.refresh).map(|(index, _)| *index);
+        let mut wanted: Vec<ChunkIndex> = self.buffer.chunks_queued().chain(refreshing).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        for index in wanted {
+            let chunk = self.chunks.entry(index).or_default();
+            let Some(grant) = usable_grant(chunk, index, now, wake, actions) else { continue };
+            while flying < FLYING_MAX
+                && chunk.flying.len() < FLYING_PER_CHUNK_MAX
+                && chunk.durable_flying.is_none()
+            {
+                let Some((id, extent)) = self.buffer.send_next(index) else { break };
+                let (write_id, answered_below) = chunk.write_id(id);
+                let mut job = WriteJob {
+                    extent: id,
+                    attempt: extent.attempt,
+                    grant: Arc::clone(&grant),
+                    write_id,
+                    answered_below,
+                    offset: extent.offset,
+                    data: extent.data.clone(),
+                    crcs: Arc::clone(&extent.crcs),
+                    create: grant.fresh && !chunk.born,
+                    durable: false,
+                };
+                let last = !self.buffer.has_queued(index) && !self.buffer.has_dirty(index);
+                if syncing && last && chunk.flying.is_empty() && !chunk.is_syncing() && chunk.is_held() {
+                    job.durable = true;
+                    chunk.durable_flying = Some(id);
+                }
+                chunk.flying.insert(id);
+                flying += 1;
+                actions.push(Action::Write(job));
+            }
+        }
+    }
+
+    fn sync_chunks(&mut self, now: Instant, wake: &mut Option<Instant>, actions: &mut Vec<Action>) {
+        let Some(upto) = self.syncs.back().map(|(_, stamp)| *stamp) else { return };
+        if self.buffer.oldest_unstored().is_some_and(|oldest| oldest <= upto) {
+            return;
+        }
+        let mut lost = false;
+        for (index, chunk) in &mut self.chunks {
+            if chunk.is_syncing() || chunk.unsynced.is_none_or(|oldest| oldest > upto) {
+                continue;
+            }
+            lost |= !chunk.is_held();
+            let Some(grant) = usable_grant(chunk, *index, now, wake, actions) else { continue };
+            self.last_serial += 1;
+            let held = chunk.start_flush(self.last_serial);
+            actions.push(Action::Flush { serial: self.last_serial, grant, held });
+        }
+        if lost {
+            self.fail(Status::LostTail);
+        }
+    }
+
+    fn decide_commit(&mut self, moment: Moment, wake: &mut Option<Instant>, actions: &mut Vec<Action>) {
+        if self.commit.is_some() || self.chunks.values().any(|chunk| chunk.refresh) {
+            return;
+        }
+        let stored_upto = self.buffer.oldest_unstored().map_or(Stamp::MAX, |oldest| oldest - 1);
+        let unsynced = self.chunks.values().filter_map(Chunk::oldest_unsynced).min();
+        let durable_upto = unsynced.map_or(Stamp::MAX, |oldest| oldest - 1).min(stored_upto);
+        let covers =
+            self.syncs.iter().take_while(|(_, stamp)| *stamp <= durable_upto).map(|(n, _)| *n).last();
+        let stored_bytes = self.buffer.stored_bytes();
+        let flush = self.flush_wanted <= stored_upto && !self.is_flushed(self.flush_wanted);
+        let full = stored_bytes >= STORED_BYTES_MAX || (moment.pressure && stored_bytes > 0);
+        let idle_at = self.stored_since.map(|since| since + COMMIT_IDLE);
+        // A flush does not wait for an fsync that is under way, but nothing else is hurried meanwhile.
+        if covers.is_none() && !flush && !full && idle_at.is_none_or(|at| moment.now < at) {
+            earliest(wake, idle_at);
+            return;
+        }
+        let (extents, length) = self.buffer.stored_extents();
+        let durable = covers.is_some();
+        let mut chunks = Vec::new();
+        let mut named = Vec::new();
+        for (index, chunk) in &self.chunks {
+            let unnamed = !chunk.attached && self.buffer.has_stored(*index);
+            if unnamed || (durable && chunk.synced_unnamed) {
+                named.extend(chunk.as_dirty());
+                chunks.push(*index);
+            }
+        }
+        self.stored_since = None;
+        self.last_serial += 1;
+        let serial = self.last_serial;
+        self.commit =
+            Some(Commit { serial, extents, chunks, generation: self.generation, covers, stamp: self.stamp });
+        actions.push(Action::Commit {
+            serial,
+            truncate_generation: self.generation,
+            length,
+            modified: self.modified(),
+            chunks: named,
+            durable,
+        });
+    }
+
+    // ---- answers ----
+
+    /// Takes an answer in.
+    pub(crate) fn handle(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::Granted { index, result } => self.granted(index, result, now),
+            Event::Written { index, extent, attempt, version, result } => {
+                if self.buffer.is_in_flight(extent, attempt) {
+                    self.written(index, extent, version, result, now);
+                }
+            }
+            Event::Flushed { index, serial, version, result } => {
+                if self.chunks.get(&index).is_some_and(|chunk| chunk.is_flushing(serial)) {
+                    self.flushed(index, version, result, now);
+                }
+            }
+            Event::Committed { serial, result } => {
+                if let Some(commit) = self.commit.take_if(|commit| commit.serial == serial) {
+                    self.committed(commit, result);
+                }
+            }
+        }
+    }
+
+    fn granted(
+        &mut self,
+        index: ChunkIndex,
+        result: Result<(WriteGrant, Option<TruncateGeneration>), Status>,
+        now: Instant,
+    ) {
+        let Some(chunk) = self.chunks.get_mut(&index) else { return };
+        chunk.asking = false;
+        let (grant, generation) = match result {
+            Ok(answer) => answer,
+            Err(status) => {
+                if is_final(status) {
+                    self.fail(status);
+                } else if !chunk.trouble(now, self.rules.timeout) {
+                    self.fail(Status::Io);
+                }
+                return;
+            }
+        };
+        let another = chunk.id().is_some_and(|known| known != grant.capability.chunk);
+        let committed_before = another && chunk.attached;
+        if let Some(generation) = generation.filter(|generation| another && *generation > self.generation) {
+            self.truncated_by_another(generation);
+        } else if committed_before && !chunk.maybe_cut {
+            // What was committed to the old chunk is gone, and nobody truncated the file.
+            self.fail(Status::LostTail);
+            self.chunks.remove(&index);
+            return;
+        }
+        self.buffer.requeue_chunk(index, another);
+        self.chunks.entry(index).or_default().granted(grant);
+    }
+
+    fn written(
+        &mut self,
+        index: ChunkIndex,
+        extent: ExtentId,
+        version: Version,
+        result: Result<Vec<Verifier>, DataError>,
+        now: Instant,
+    ) {
+        let Some(chunk) = self.chunks.get_mut(&index) else { return };
+        match result {
+            Ok(verifiers) => {
+                let Some((offset, length, stamp)) = self.buffer.stored(extent) else { return };
+                chunk.stored(extent, stamp, &verifiers);
+                let held = chunk.is_held() || chunk.unsynced.is_some();
+                chunk.forget_held_if_synced();
+                self.stored_since.get_or_insert(now);
+                self.effects.push(Effect::Changed { offset, length });
+                if !held {
+                    self.fail(Status::LostTail);
+                }
+            }
+            Err(error) => {
+                self.buffer.requeue(extent);
+                chunk.flying.remove(&extent);
+                if chunk.durable_flying == Some(extent) {
+                    chunk.durable_flying = None;
+                }
+                self.chain_failed(index, version, error, now);
+            }
+        }
+    }
+
+    fn flushed(
+        &mut self,
+        index: ChunkIndex,
+        version: Version,
+        result: Result<Vec<Verifier>, DataError>,
+        now: Instant,
+    ) {
+        let Some(chunk) = self.chunks.get_mut(&index) else { return };
+        match result {
+            Ok(verifiers) => {
+                if !chunk.flushed(&verifiers) {
+                    self.fail(Status::LostTail);
+                }
+            }
+            Err(error) => {
+                chunk.flush_failed();
+                self.chain_failed(index, version, error, now);
+            }
+        }
+    }
+
+    fn chain_failed(&mut self, index: ChunkIndex, version: Version, error: DataError, now: Instant) {
+        let Some(chunk) = self.chunks.get_mut(&index) else { return };
+        let Some(grant) = chunk.grant.clone().filter(|grant| grant.capability.version == version) else {
+            return; // A new grant is already asked for.
+        };
+        match error {
+            DataError::Link if !chunk.link_retried => {
+                chunk.link_retried = true;
+                return;
+            }
+            DataError::Link => chunk.failed = failed_head(&grant, Status::TimedOut),
+            DataError::Refused { status: Status::WrongTerm, .. } => {}
+            DataError::Refused { status, failed: None } => chunk.failed = failed_head(&grant, status),
+            DataError::Refused { failed: Some(edge), .. } => {
+                chunk.failed = Some(FailedHop {
+                    chunk: grant.capability.chunk,
+                    version,
+                    from: edge.from,
+                    to: edge.to,
+                    status: edge.status,
+                });
+            }
+        }
+        chunk.grant = None;
+        if !chunk.trouble(now, self.rules.timeout) {
+            self.fail(Status::Io);
+        }
+    }
+
+    fn committed(&mut self, commit: Commit, result: Result<Attributes, Status>) {
+        let attributes = match result {
+            Ok(attributes) => attributes,
+            Err(status) if is_final(status) || status == Status::TimedOut => return self.fail(status),
+            Err(status) => {
+                self.commit_tries += 1;
+                if self.commit_tries >= COMMIT_TRIES_MAX {
+                    return self.fail(status);
+                }
+                for index in commit.chunks {
+                    if let Some(chunk) = self.chunks.get_mut(&index) {
+                        chunk.refresh = true;
+                        chunk.grant = None;
+                    }
+                }
+                return;
+            }
+        };
+        self.commit_tries = 0;
+        if attributes.truncate_generation > commit.generation {
+            self.effects.push(Effect::Attributes(attributes));
+            return self.truncated_by_another(attributes.truncate_generation);
+        }
+        for index in commit.chunks {
+            if let Some(chunk) = self.chunks.get_mut(&index) {
+                chunk.attached = true;
+                chunk.synced_unnamed &= commit.covers.is_none();
+                if let Some(grant) = chunk.last.as_deref() {
+                    self.effects.push(Effect::Located(location(grant)));
+                }
+            }
+        }
+        let before = self.buffer.bytes();
+        for (offset, length) in self.buffer.committed(&commit.extents) {
+            self.effects.push(Effect::Changed { offset, length });
+        }
+        self.effects.push(Effect::Freed(before - self.buffer.bytes()));
+        self.effects.push(Effect::Attributes(attributes));
+        if self.modified.is_some_and(|(stamp, _)| stamp <= commit.stamp) {
+            self.modified = None;
+        }
+        if let Some(covers) = commit.covers {
+            self.synced = covers;
+            self.syncs.retain(|(sync, _)| *sync > covers);
+        }
+        self.forget_idle_chunks();
+    }
+
+    /// Everything not committed goes again, under new grants and the new generation.
+    fn truncated_by_another(&mut self, generation: TruncateGeneration) {
+        self.generation = generation;
+        self.effects.push(Effect::Changed { offset: 0, length: u64::MAX });
+        for (index, chunk) in &mut self.chunks {
+            self.buffer.requeue_chunk(*index, true);
+            chunk.cut();
+        }
+        self.commit = None;
+    }
+
+    fn forget_idle_chunks(&mut self) {
+        if self.chunks.len() > IDLE_CHUNKS_MAX {
+            let buffer = &self.buffer;
+            let in_use = |index: ChunkIndex| buffer.overlay(u64::from(index.0) * CHUNK_BYTES, CHUNK_BYTES);
+            self.chunks.retain(|index, chunk| !chunk.is_idle() || !in_use(*index).is_empty());
+        }
+    }
+}
+
+/// The grant, if it may be used now; otherwise it is asked for, or waited for.
+fn usable_grant(
+    chunk: &mut Chunk,
+    index: ChunkIndex,
+    now: Instant,
+    wake: &mut Option<Instant>,
+    actions: &mut Vec<Action>,
+) -> Option<Arc<WriteGrant>> {
+    if chunk.asking {
+        return None;
+    }
+    if let Some(at) = chunk.retry_at.filter(|at| now < *at) {
+        earliest(wake, Some(at));
+        return None;
+    }
+    if chunk.grant.is_none() {
+        chunk.asking = true;
+        actions.push(Action::Grant { index, failed: chunk.failed.clone(), known: chunk.id() });
+    }
+    chunk.grant.clone()
+}
+
+fn failed_head(grant: &WriteGrant, status: Status) -> Option<FailedHop> {
+    let to = grant.chain.first()?.disk;
+    let capability = &grant.capability;
+    Some(FailedHop { chunk: capability.chunk, version: capability.version, from: None, to, status })
+}
+
+fn location(grant: &WriteGrant) -> ChunkLocation {
+    ChunkLocation {
+        index: grant.index,
+        chunk: grant.capability.chunk,
+        version: grant.capability.version,
+        replicas: grant.chain.clone(),
+    }
+}
+
+fn earliest(wake: &mut Option<Instant>, at: Option<Instant>) {
+    *wake = match (*wake, at) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+}
+
+/// Refusals that waiting does not change.
+fn is_final(status: Status) -> bool {
+    matches!(
+        status,
+        Status::Stale
+            | Status::NotFound
+            | Status::NoSpace
+            | Status::Quota
+            | Status::NotPermitted
+            | Status::AccessDenied
+            | Status::ReadOnly
+            | Status::FileTooBig
+            | Status::IsDirectory
+            | Status::Invalid
+            | Status::Unsupported
+            | Status::LostTail
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,378 @@
+use super::*;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+use types::{
+    Capability, DiskId, FileKind, Generation, InodeId, InodeRef, LeaseEpoch, Owner, ReplicaAddress, Rights,
+    ServerId,
+};
+
+const MIB: u64 = 1 << 20;
+const INODE: InodeRef = InodeRef { id: InodeId(7), generation: Generation(1) };
+
+/// Chunkservers and master of one file, as far as a writer can tell.
+#[derive(Default)]
+struct World {
+    now: Duration,
+    next_chunk: u64,
+    reserved: BTreeMap<ChunkIndex, (ChunkId, Version)>,
+    map: BTreeMap<ChunkIndex, (ChunkId, Version)>,
+    data: BTreeMap<ChunkId, Vec<u8>>,
+    applied: BTreeSet<(ChunkId, u64, u64)>,
+    stable: BTreeMap<ChunkId, Vec<u8>>,
+    length: u64,
+    durable_length: u64,
+    generation: u32,
+    requests: usize,
+    boot: u64,
+}
+
+impl World {
+    fn moment(&self) -> Moment {
+        Moment { now: Instant(self.now), term: Term(3), session: SessionId(9), pressure: false }
+    }
+
+    fn grant(&mut self, index: ChunkIndex, failed: Option<&FailedHop>) -> WriteGrant {
+        self.requests += 1;
+        let fresh = !self.map.contains_key(&index);
+        if let Some(hop) = failed {
+            if fresh {
+                self.reserved.remove(&index).inspect(|_| self.next_chunk += 1);
+            } else if let Some(entry) = self.map.get_mut(&index).filter(|entry| entry.1 == hop.version) {
+                entry.1.counter += 1;
+            }
+        }
+        let next = self.next_chunk;
+        let version = Version { term: Term(3), counter: 1 };
+        let (chunk, version) = match self.map.get(&index) {
+            Some(entry) => *entry,
+            None => *self.reserved.entry(index).or_insert_with(|| {
+                (ChunkId::new(Term(3), 100 * (next + 1) + u64::from(index.0)).expect("small"), version)
+            }),
+        };
+        let chain = [1, 2].map(|n| ReplicaAddress {
+            server: ServerId([n; 16]),
+            disk: DiskId([n; 16]),
+            address: format!("s{n}:1"),
+        });
+        WriteGrant {
+            inode: INODE,
+            index,
+            chain: chain.to_vec(),
+            capability: Capability {
+                session: SessionId(9),
+                term: Term(3),
+                chunk,
+                version,
+                rights: Rights::Write,
+                lease_epoch: LeaseEpoch(1),
+                mac: Vec::new(),
+            },
+            fresh,
+        }
+    }
+
+    fn verifiers(&self) -> Vec<Verifier> {
+        [1, 2].map(|n| Verifier { disk: DiskId([n; 16]), boot: self.boot }).to_vec()
+    }
+
+    fn write(&mut self, job: &WriteJob) -> Result<Vec<Verifier>, DataError> {
+        let capability = &job.grant.capability;
+        let index = job.grant.index;
+        let current = self.map.get(&index).or_else(|| self.reserved.get(&index)).copied();
+        if current != Some((capability.chunk, capability.version)) {
+            return Err(DataError::Refused { status: Status::WrongVersion, failed: None });
+        }
+        if !self.data.contains_key(&capability.chunk) && !job.create {
+            return Err(DataError::Refused { status: Status::NoChunk, failed: None });
+        }
+        let data = self.data.entry(capability.chunk).or_default();
+        if self.applied.insert((capability.chunk, capability.version.to_u64(), job.write_id)) {
+            let at = (job.offset % CHUNK_BYTES) as usize;
+            data.resize(data.len().max(at + job.data.len()), 0);
+            data[at..at + job.data.len()].copy_from_slice(&job.data);
+        }
+        if job.durable {
+            self.stable.insert(capability.chunk, data.clone());
+        }
+        Ok(self.verifiers())
+    }
+
+    fn commit(
+        &mut self,
+        generation: TruncateGeneration,
+        length: u64,
+        chunks: &[DirtyChunk],
+        durable: bool,
+    ) -> Result<Attributes, Status> {
+        self.requests += 1;
+        if generation.0 == self.generation {
+            for dirty in chunks {
+                if self.map.get(&dirty.index).is_some_and(|known| *known != (dirty.chunk, dirty.version)) {
+                    return Err(Status::Io);
+                }
+            }
+            for dirty in chunks {
+                self.map.insert(dirty.index, (dirty.chunk, dirty.version));
+                self.reserved.remove(&dirty.index);
+            }
+            self.length = self.length.max(length);
+        }
+        if durable {
+            self.durable_length = self.length;
+        }
+        Ok(self.attributes())
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes {
+            inode: INODE,
+            kind: FileKind::File,
+            mode: 0o644,
+            links: 1,
+            owner: Owner::default(),
+            device: 0,
+            length: self.length,
+            chunks: self.map.len() as u32,
+            accessed: Timestamp::default(),
+            modified: Timestamp::default(),
+            changed: Timestamp::default(),
+            created: Timestamp::default(),
+            change_counter: 0,
+            truncate_generation: TruncateGeneration(self.generation),
+        }
+    }
+
+    fn content(&self) -> Vec<u8> {
+        let mut content = vec![0; self.length as usize];
+        for (index, (chunk, _)) in &self.map {
+            let at = u64::from(index.0) * CHUNK_BYTES;
+            for (n, byte) in self.data.get(chunk).into_iter().flatten().enumerate() {
+                if let Some(place) = content.get_mut(at as usize + n) {
+                    *place = *byte;
+                }
+            }
+        }
+        content
+    }
+
+    /// Carries one action out; `None`: the answer is lost on its way.
+    fn carry_out(&mut self, action: &Action, lose: bool) -> Event {
+        match action {
+            Action::Grant { index, failed, known } => {
+                let grant = self.grant(*index, failed.as_ref());
+                let other = known.is_some_and(|known| known != grant.capability.chunk);
+                let generation = other.then_some(TruncateGeneration(self.generation));
+                let result = if lose { Err(Status::TryAgain) } else { Ok((grant, generation)) };
+                Event::Granted { index: *index, result }
+            }
+            Action::Write(job) => {
+                let result = self.write(job);
+                Event::Written {
+                    index: job.grant.index,
+                    extent: job.extent,
+                    attempt: job.attempt,
+                    version: job.grant.capability.version,
+                    result: if lose { Err(DataError::Link) } else { result },
+                }
+            }
+            Action::Flush { serial, grant, .. } => {
+                let chunk = grant.capability.chunk;
+                let current = self.map.get(&grant.index).or_else(|| self.reserved.get(&grant.index));
+                let result = if current != Some(&(chunk, grant.capability.version)) {
+                    Err(DataError::Refused { status: Status::WrongVersion, failed: None })
+                } else {
+                    let data = self.data.get(&chunk).cloned().unwrap_or_default();
+                    self.stable.insert(chunk, data);
+                    Ok(self.verifiers())
+                };
+                Event::Flushed {
+                    index: grant.index,
+                    serial: *serial,
+                    version: grant.capability.version,
+                    result: if lose { Err(DataError::Link) } else { result },
+                }
+            }
+            Action::Commit { serial, truncate_generation, length, chunks, durable, .. } => Event::Committed {
+                serial: *serial,
+                result: self.commit(*truncate_generation, *length, chunks, *durable),
+            },
+        }
+    }
+
+    /// Until nothing is left to do. `losses` says, action by action, which answers get lost.
+    fn run(&mut self, pipeline: &mut Pipeline, losses: &mut impl Iterator<Item = bool>) {
+        let mut waiting: VecDeque<Action> = VecDeque::new();
+        for _ in 0..10_000 {
+            let mut actions = Vec::new();
+            let wake = pipeline.decide(self.moment(), &mut actions);
+            waiting.extend(actions);
+            let Some(action) = waiting.pop_front() else {
+                match wake {
+                    Some(at) => self.now = self.now.max(at.0),
+                    None => return,
+                }
+                continue;
+            };
+            self.now += Duration::from_micros(50);
+            let event = self.carry_out(&action, losses.next().unwrap_or(false));
+            pipeline.handle(event, Instant(self.now));
+        }
+        panic!("it does not come to an end");
+    }
+}
+
+fn pipeline() -> Pipeline {
+    let rules = Rules { delay: Duration::from_millis(50), timeout: Some(Duration::from_secs(60)) };
+    Pipeline::new(rules, TruncateGeneration(0))
+}
+
+fn write(pipeline: &mut Pipeline, world: &World, offset: u64, data: &[u8]) {
+    pipeline.write(offset, data, Instant(world.now), Timestamp::new(1, 0));
+}
+
+#[test]
+fn a_small_file_costs_one_commit_besides_its_creation() {
+    let (mut world, mut pipeline) = (World::default(), pipeline());
+    let grant = world.grant(ChunkIndex(0), None);
+    pipeline.decide(world.moment(), &mut Vec::new());
+    pipeline.offer(grant);
+    world.requests = 0;
+    write(&mut pipeline, &world, 0, b"hello");
+    let stamp = pipeline.want_flush();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    assert!(pipeline.is_flushed(stamp) && pipeline.is_idle());
+    assert_eq!((world.requests, world.content()), (1, b"hello".to_vec()));
+}
+
+#[test]
+fn write_and_fsync_is_one_pass_of_the_chain_and_one_commit() {
+    let (mut world, mut pipeline) = (World::default(), pipeline());
+    write(&mut pipeline, &world, 0, b"hello");
+    pipeline.want_sync();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    for n in 0..3 {
+        write(&mut pipeline, &world, 5, &[n; 100]);
+        let sync = pipeline.want_sync();
+        let mut actions = Vec::new();
+        pipeline.decide(world.moment(), &mut actions);
+        assert!(matches!(&actions[..], [Action::Write(job)] if job.durable));
+        pipeline.handle(world.carry_out(&actions[0], false), Instant(world.now));
+        let mut actions = Vec::new();
+        pipeline.decide(world.moment(), &mut actions);
+        assert!(matches!(&actions[..], [Action::Commit { durable: true, .. }]));
+        pipeline.handle(world.carry_out(&actions[0], false), Instant(world.now));
+        assert!(pipeline.is_synced(sync) && !pipeline.is_unsynced());
+    }
+}
+
+#[test]
+fn an_fsync_after_a_close_still_flushes_the_chunk() {
+    let (mut world, mut pipeline) = (World::default(), pipeline());
+    write(&mut pipeline, &world, 0, b"hello");
+    pipeline.want_flush();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    assert!(world.stable.is_empty() && pipeline.is_unsynced());
+    let sync = pipeline.want_sync();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    assert!(pipeline.is_synced(sync) && !pipeline.is_unsynced());
+    assert_eq!(world.stable.values().next().map(|data| &data[..]), Some(&b"hello"[..]));
+}
+
+#[test]
+fn an_fsync_fails_when_power_took_what_was_written_on_every_replica() {
+    let (mut world, mut pipeline) = (World::default(), pipeline());
+    write(&mut pipeline, &world, 0, b"hello");
+    pipeline.want_flush();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    world.boot += 1;
+    let sync = pipeline.want_sync();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    assert!(!pipeline.is_synced(sync));
+    assert_eq!(pipeline.errors(), (1, Status::LostTail));
+}
+
+#[test]
+fn a_fresh_chunk_lost_with_its_chain_is_written_again_from_memory() {
+    let (mut world, mut pipeline) = (World::default(), pipeline());
+    let data: Vec<u8> = (0..3 * MIB).map(|n| (n / 7) as u8).collect();
+    write(&mut pipeline, &world, 0, &data);
+    // Two extents are stored, the third finds the connection broken twice.
+    let mut losses = [false, false, false, true, true].into_iter();
+    pipeline.want_flush();
+    world.run(&mut pipeline, &mut losses);
+    assert!(pipeline.is_clean() && world.next_chunk == 1, "another chunk took its place");
+    assert!(world.content() == data);
+    assert_eq!(pipeline.errors().0, 0);
+}
+
+#[test]
+fn somebody_elses_truncate_makes_the_data_go_again() {
+    let (mut world, mut pipeline) = (World::default(), pipeline());
+    write(&mut pipeline, &world, 0, b"first");
+    pipeline.want_flush();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    world.generation += 1;
+    world.length = 0;
+    world.map.clear();
+    world.next_chunk += 1;
+    write(&mut pipeline, &world, 0, b"second");
+    let stamp = pipeline.want_flush();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    assert!(pipeline.is_flushed(stamp));
+    assert_eq!((world.content(), pipeline.errors().0), (b"second".to_vec(), 0));
+}
+
+#[test]
+fn a_chain_that_stays_away_is_an_error_once_and_the_data_is_given_up() {
+    let (mut world, mut pipeline) = (World::default(), pipeline());
+    write(&mut pipeline, &world, 0, b"hello");
+    pipeline.want_flush();
+    world.run(&mut pipeline, &mut std::iter::repeat(true));
+    assert_eq!(pipeline.errors(), (1, Status::Io));
+    assert!(pipeline.is_idle() && pipeline.is_clean() && world.now >= Duration::from_secs(60));
+    write(&mut pipeline, &world, 0, b"again");
+    let stamp = pipeline.want_flush();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    assert!(pipeline.is_flushed(stamp) && world.content() == b"again");
+    assert_eq!(pipeline.errors().0, 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn whatever_answers_are_lost_a_flush_or_an_fsync_that_succeeds_means_the_bytes_are_there(
+        writes in proptest::collection::vec((0..3 * MIB, 1..300_000_usize, 0..4_u8), 1..20),
+        losses in proptest::collection::vec(proptest::bool::weighted(0.15), 0..200),
+    ) {
+        let (mut world, mut pipeline) = (World::default(), pipeline());
+        let mut model: Vec<u8> = Vec::new();
+        let mut losses = losses.into_iter();
+        for (n, (at, length, then)) in writes.into_iter().enumerate() {
+            let data = vec![n as u8 + 1; length];
+            model.resize(model.len().max(at as usize + length), 0);
+            model[at as usize..at as usize + length].copy_from_slice(&data);
+            write(&mut pipeline, &world, at, &data);
+            match then {
+                0 => {
+                    let stamp = pipeline.want_flush();
+                    world.run(&mut pipeline, &mut losses);
+                    prop_assert!(pipeline.is_flushed(stamp));
+                    prop_assert!(world.content() == model);
+                }
+                1 => {
+                    let sync = pipeline.want_sync();
+                    world.run(&mut pipeline, &mut losses);
+                    prop_assert!(pipeline.is_synced(sync) && !pipeline.is_unsynced());
+                    prop_assert_eq!(world.durable_length, model.len() as u64);
+                    for (chunk, _) in world.map.values() {
+                        prop_assert!(world.stable.get(chunk) == world.data.get(chunk));
+                    }
+                    prop_assert!(world.content() == model);
+                }
+                _ => {}
+            }
+            prop_assert_eq!(pipeline.errors().0, 0);
+        }
+    }
+}
