@@ -1,5 +1,7 @@
 //! Connections over simulated streams, on one thread with paused time.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use bytes::Bytes;
 use env::{Env, Listener, Net, Stream};
 use link::{
