@@ -19,6 +19,8 @@ mod carrier;
 mod channel;
 pub mod control;
 pub mod port;
+#[cfg(test)]
+mod testing;
 
 /// What tonic generates from `proto/services.proto`.
 #[allow(missing_docs, unreachable_pub, clippy::pedantic, reason = "generated")]

@@ -1,1 +1,54 @@
+use super::*;
+use crate::port::{PortOptions, Services};
+use crate::testing::{Answers, real, simulated, soon};
+use env::Env;
+use std::sync::Arc;
+use types::InodeId;
 
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+fn services() -> Services {
+    Services { admin: Some(Arc::new(Answers)), ..Default::default() }
+}
+
+#[tokio::test]
+async fn answers_and_refusals_come_back_over_both_carriers() {
+    for port in
+        [real(services(), PortOptions::default()).await, simulated(services(), PortOptions::default()).await]
+    {
+        let client = AdminClient::connect(&port.env, &port.address, TIMEOUT).await.expect("the port is up");
+        let status = client.status().await.expect("an answer");
+        assert_eq!((status.name.as_str(), status.files), ("home", 412));
+        let refused = client.file_info(FileTarget::Path(b"/nothing".to_vec())).await;
+        assert_eq!(refused, Err(AdminError::Refused(Status::NotFound)));
+        let too_long = client.file_info(FileTarget::Path(vec![b'x'; 5_000])).await;
+        assert_eq!(too_long, Err(AdminError::Refused(Status::BadMessage)));
+    }
+}
+
+#[tokio::test]
+async fn a_master_that_does_not_answer_is_told_from_one_that_is_not_there() {
+    let quick = Duration::from_millis(200);
+    for port in
+        [real(services(), PortOptions::default()).await, simulated(services(), PortOptions::default()).await]
+    {
+        let client = AdminClient::connect(&port.env, &port.address, quick).await.expect("the port is up");
+        let answer = soon(client.file_info(FileTarget::Inode(InodeId(0)))).await;
+        assert_eq!(answer, Err(AdminError::TimedOut { address: port.address.clone(), after: quick }));
+    }
+    // Port 1 of loopback: nobody listens.
+    match AdminClient::connect(&Env::real(), "127.0.0.1:1", TIMEOUT).await.err() {
+        Some(AdminError::Unreachable { address, .. }) => assert_eq!(address, "127.0.0.1:1"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn somebody_who_speaks_another_protocol_is_not_a_master() {
+    let port = real(Services::default(), PortOptions::default()).await;
+    let error = match AdminClient::connect(&port.env, &port.address, TIMEOUT).await {
+        Ok(client) => soon(client.status()).await.expect_err("gRPC is refused there"),
+        Err(error) => error,
+    };
+    assert!(matches!(error, AdminError::Unreachable { .. } | AdminError::BadAnswer { .. }), "{error:?}");
+}

@@ -1,0 +1,103 @@
+//! What the tests of this crate share: a role's port on a real socket, and one on simulated streams.
+
+use crate::admin::{AdminApi, AdminError, ClusterStatus, FileInfoReply, FileTarget};
+use crate::port::{self, PortCounters, PortOptions, Services};
+use env::{BoxFuture, Env, Listener, Net, Stream};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinHandle;
+
+/// Fails a test that hangs.
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(10), what).await.expect("it happens soon")
+}
+
+/// A port being served; dropped with it.
+pub(crate) struct Port {
+    pub(crate) env: Env,
+    pub(crate) address: String,
+    pub(crate) counters: Arc<PortCounters>,
+    pub(crate) task: JoinHandle<io::Result<()>>,
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Serves on a free port of loopback.
+pub(crate) async fn real(services: Services, options: PortOptions) -> Port {
+    open(Env::real(), "127.0.0.1:0", services, options).await
+}
+
+/// Serves on streams in memory.
+pub(crate) async fn simulated(services: Services, options: PortOptions) -> Port {
+    let mut env = Env::real();
+    let (connects, accepts) = mpsc::channel(16);
+    env.net = Arc::new(Memory { connects, accepts: Arc::new(Mutex::new(accepts)) });
+    open(env, "memory:1", services, options).await
+}
+
+async fn open(env: Env, address: &str, services: Services, options: PortOptions) -> Port {
+    let listener = env.net.listen(address).await.expect("the address is free");
+    let address = listener.address();
+    let counters = Arc::new(PortCounters::default());
+    let task = tokio::spawn(port::serve(listener, services, options, counters.clone()));
+    Port { env, address, counters, task }
+}
+
+struct Memory {
+    connects: mpsc::Sender<Stream>,
+    accepts: Arc<Mutex<mpsc::Receiver<Stream>>>,
+}
+
+struct MemoryListener(Arc<Mutex<mpsc::Receiver<Stream>>>);
+
+impl Net for Memory {
+    fn connect<'a>(&'a self, _: &'a str) -> BoxFuture<'a, io::Result<Stream>> {
+        Box::pin(async move {
+            let (near, far) = tokio::io::duplex(4_096);
+            let far = Stream::Simulated(Box::new(far));
+            self.connects.send(far).await.map_err(|_| io::ErrorKind::ConnectionRefused)?;
+            Ok(Stream::Simulated(Box::new(near)))
+        })
+    }
+    fn listen<'a>(&'a self, _: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Listener>>> {
+        let accepts = self.accepts.clone();
+        Box::pin(async move { Ok(Box::new(MemoryListener(accepts)) as Box<dyn Listener>) })
+    }
+}
+
+impl Listener for MemoryListener {
+    fn accept(&self) -> BoxFuture<'_, io::Result<(Stream, String)>> {
+        Box::pin(async move {
+            match self.0.lock().await.recv().await {
+                Some(stream) => Ok((stream, "memory:2".into())),
+                None => Err(io::ErrorKind::NotConnected.into()),
+            }
+        })
+    }
+    fn address(&self) -> String {
+        "memory:1".into()
+    }
+}
+
+/// A master that answers every operator the same; `Inode(0)` never.
+pub(crate) struct Answers;
+
+impl AdminApi for Answers {
+    fn status(&self) -> BoxFuture<'_, Result<ClusterStatus, AdminError>> {
+        Box::pin(async { Ok(ClusterStatus { name: "home".into(), files: 412, ..Default::default() }) })
+    }
+    fn file_info(&self, target: FileTarget) -> BoxFuture<'_, Result<FileInfoReply, AdminError>> {
+        Box::pin(async move {
+            match target {
+                FileTarget::Inode(types::InodeId(0)) => std::future::pending().await,
+                _ => Err(AdminError::Refused(types::Status::NotFound)),
+            }
+        })
+    }
+}
