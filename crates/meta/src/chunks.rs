@@ -6,7 +6,7 @@
 //! 3. A chunk changes only through functions here that keep the digest.
 
 use crate::digest::{Item, Sum, Tag};
-use crate::index::{Index, hash_u64};
+use crate::index::{Hash, Index};
 use crate::slab::Slab;
 use types::{ChunkId, ChunkIndex, ChunkSlot, InodeId, Version};
 
@@ -51,7 +51,7 @@ pub(crate) struct Chunks {
 
 impl Chunks {
     pub(crate) fn find(&self, id: ChunkId) -> Option<ChunkSlot> {
-        self.index.find(hash_u64(id.0), |slot| self.slab[slot].id == id).map(ChunkSlot)
+        self.index.find(Hash::of_number(id.0), |slot| self.slab[slot].id == id).map(ChunkSlot)
     }
     /// A chunk by a slot that came from outside.
     pub(crate) fn get(&self, slot: ChunkSlot) -> Option<&Chunk> {
@@ -65,7 +65,7 @@ impl Chunks {
         self.sum.add(chunk.hash());
         let slot = self.slab.insert(chunk);
         let slab = &self.slab;
-        self.index.insert(hash_u64(chunk.id.0), slot, |slot| hash_u64(slab[slot].id.0));
+        self.index.insert(Hash::of_number(chunk.id.0), slot, |slot| Hash::of_number(slab[slot].id.0));
         ChunkSlot(slot)
     }
     pub(crate) fn set_version(&mut self, slot: ChunkSlot, version: Version) {
@@ -77,7 +77,7 @@ impl Chunks {
     }
     /// Removes a chunk that one map referred to, once.
     pub(crate) fn remove(&mut self, slot: ChunkSlot) -> Chunk {
-        self.index.remove(hash_u64(self.slab[slot.0].id.0), slot.0);
+        self.index.remove(Hash::of_number(self.slab[slot.0].id.0), slot.0);
         let chunk = self.slab.remove(slot.0);
         self.sum.take(chunk.hash());
         chunk

@@ -53,26 +53,33 @@ pub(crate) struct Item<const N: usize> {
 }
 
 impl<const N: usize> Item<N> {
+    #[inline(always)]
     pub(crate) fn new(tag: Tag) -> Self {
         Self { bytes: [0; N], len: 0 }.u8(tag as u8)
     }
+    #[inline(always)]
     pub(crate) fn raw(mut self, bytes: &[u8]) -> Self {
         self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
         self.len += bytes.len();
         self
     }
+    #[inline(always)]
     pub(crate) fn u8(self, value: u8) -> Self {
         self.raw(&[value])
     }
+    #[inline(always)]
     pub(crate) fn u16(self, value: u16) -> Self {
         self.raw(&value.to_le_bytes())
     }
+    #[inline(always)]
     pub(crate) fn u32(self, value: u32) -> Self {
         self.raw(&value.to_le_bytes())
     }
+    #[inline(always)]
     pub(crate) fn u64(self, value: u64) -> Self {
         self.raw(&value.to_le_bytes())
     }
+    #[inline(always)]
     pub(crate) fn hash(self) -> u128 {
         xxh3_128(&self.bytes[..self.len])
     }

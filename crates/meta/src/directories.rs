@@ -12,7 +12,7 @@
 
 use crate::cursors::CursorList;
 use crate::digest::{Item, Sum, Tag};
-use crate::index::{Index, hash_u64};
+use crate::index::{Hash, Index, mix};
 use crate::names::Names;
 use crate::slab::Slab;
 use types::{DirCursor, InodeId};
@@ -47,10 +47,12 @@ struct Entry {
     name: u32,
     /// In two halves, for the sake of the entry's alignment.
     cursor: [u32; 2],
+    /// Of table and name: an index that grows need not look at names.
+    hash: u32,
     name_len: u8,
 }
 
-const _: () = assert!(size_of::<Entry>() == 24);
+const _: () = assert!(size_of::<Entry>() == 28);
 
 impl Entry {
     fn cursor(&self) -> u64 {
@@ -86,8 +88,8 @@ pub(crate) struct Directories {
     sum: Sum,
 }
 
-fn hash_name(table: u32, name: &[u8]) -> u64 {
-    xxh3_64_with_seed(name, hash_u64(u64::from(table)))
+fn hash_name(table: u32, name: &[u8]) -> u32 {
+    xxh3_64_with_seed(name, mix(u64::from(table))) as u32
 }
 
 impl Directories {
@@ -112,9 +114,11 @@ impl Directories {
 
     /// The entry with a name.
     pub(crate) fn find(&self, table: u32, name: &[u8]) -> Option<u32> {
-        self.index.find(hash_name(table, name), |slot| {
+        let hash = hash_name(table, name);
+        self.index.find(Hash::of_hashed(hash), |slot| {
             let entry = &self.entries[slot];
-            entry.table == table
+            entry.hash == hash
+                && entry.table == table
                 && usize::from(entry.name_len) == name.len()
                 && self.names.get(entry.name, entry.name_len) == name
         })
@@ -142,23 +146,21 @@ impl Directories {
             child: child.slot,
             name: self.names.insert(name),
             cursor: [cursor.0 as u32, (cursor.0 >> 32) as u32],
+            hash: hash_name(table, name),
             name_len: name.len() as u8,
         };
         let slot = self.entries.insert(entry);
         self.tables[table].order.push(cursor.0, slot);
         self.sum.add(self.hash(slot, child.id));
-        let (entries, names) = (&self.entries, &self.names);
-        self.index.insert(hash_name(table, name), slot, |slot| {
-            let entry = &entries[slot];
-            hash_name(entry.table, names.get(entry.name, entry.name_len))
-        });
+        let entries = &self.entries;
+        self.index.insert(Hash::of_hashed(entry.hash), slot, |slot| Hash::of_hashed(entries[slot].hash));
     }
 
     /// Removes an entry that leads to `child`.
     pub(crate) fn remove(&mut self, slot: u32, child: InodeId) {
         self.sum.take(self.hash(slot, child));
         let entry = self.entries[slot];
-        self.index.remove(hash_name(entry.table, self.names.get(entry.name, entry.name_len)), slot);
+        self.index.remove(Hash::of_hashed(entry.hash), slot);
         let entries = &self.entries;
         self.tables[entry.table].order.remove(entry.cursor(), |slot| entries[slot].cursor());
         self.names.remove(entry.name, entry.name_len);

@@ -6,7 +6,7 @@
 //! 2. `links` of a directory is 2 + its subdirectories; of anything else, its number of entries.
 
 use crate::digest::{Item, Sum, Tag};
-use crate::index::{Index, hash_u64};
+use crate::index::{Hash, Index};
 use crate::slab::{NONE, Slab};
 use types::{
     Attributes, FileKind, Generation, InodeId, InodeRef, Owner, Status, Timestamp, TruncateGeneration,
@@ -158,7 +158,7 @@ pub(crate) struct Inodes {
 
 impl Inodes {
     pub(crate) fn find_id(&self, id: InodeId) -> Option<u32> {
-        self.index.find(hash_u64(id.0), |slot| self.slab[slot].id == id.0)
+        self.index.find(Hash::of_number(id.0), |slot| self.slab[slot].id == id.0)
     }
 
     /// The slot of an inode under the generation by which the caller knows it.
@@ -177,7 +177,7 @@ impl Inodes {
         self.highest = self.highest.max(inode.id);
         let slot = self.slab.insert(inode);
         let slab = &self.slab;
-        self.index.insert(hash_u64(inode.id), slot, |slot| hash_u64(slab[slot].id));
+        self.index.insert(Hash::of_number(inode.id), slot, |slot| Hash::of_number(slab[slot].id));
         slot
     }
 
@@ -189,7 +189,7 @@ impl Inodes {
     }
 
     pub(crate) fn remove(&mut self, slot: u32) -> Inode {
-        self.index.remove(hash_u64(self.slab[slot].id), slot);
+        self.index.remove(Hash::of_number(self.slab[slot].id), slot);
         let inode = self.slab.remove(slot);
         self.sum.take(inode.hash());
         inode
