@@ -16,6 +16,7 @@ mod net;
 mod path;
 mod real;
 mod seed;
+mod sim;
 mod workers;
 
 pub use clock::{Clock, Instant};
@@ -23,6 +24,7 @@ pub use disk::{Dir, DirEntry, EntryKind, File, Identity, OpenMode, Space};
 pub use net::{BoxFuture, Listener, Net, SimulatedStream, Stream};
 pub use real::RealDir;
 pub use seed::Seed;
+pub use sim::{Effort, Fault, SimDisk, SimNet, SimWorld};
 pub use workers::{Queue, Workers};
 
 use std::sync::Arc;
