@@ -9,10 +9,24 @@ pub const SESSIONS_MAX: usize = 4_096;
 pub(crate) const INBOX_MESSAGES_MAX: usize = 8_192;
 /// Messages handled between two writes of the log: bounds the latency that a batch adds.
 pub(crate) const BATCH_MESSAGES_MAX: usize = 256;
+/// Bytes of records written at once: bounds the size of one write of the log.
+pub(crate) const BATCH_BYTES_MAX: usize = 4 << 20;
+/// The queue of the thread that syncs and rotates the log.
+pub(crate) const LOG_QUEUE: &str = "log";
+/// The queue of the in-line checkpoint builder.
+pub(crate) const CHECKPOINT_QUEUE: &str = "checkpoint";
+/// Segments of the log.
+pub(crate) const LOG_FOLDER: &str = "log";
+/// Checkpoints.
+pub(crate) const CHECKPOINT_FOLDER: &str = "checkpoints";
 /// A sync of the log begins at most this long after a write, also when nobody waits for it.
 pub(crate) const SYNC_DELAY_MAX: Duration = Duration::from_millis(20);
 /// A chunkserver silent for so long is gone.
 pub(crate) const SERVER_SILENCE_MAX: Duration = Duration::from_secs(10);
+/// Control links at one time.
+pub(crate) const SERVER_LINKS_MAX: usize = 4_096;
+/// How long an operator's question may take.
+pub(crate) const ADMIN_ANSWER_MAX: Duration = Duration::from_secs(10);
 /// How often time-driven work (leases, silent servers, the fleet's own deadlines) is looked at.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
 
@@ -45,6 +59,8 @@ pub struct Config {
     pub checkpoint_every_bytes: u64,
     /// A session that sends nothing for so long is closed.
     pub session_lease: Duration,
+    /// Builds checkpoints; `None`: in this process, on a queue of its own.
+    pub checkpointer: Option<Arc<dyn crate::Checkpointer>>,
     /// The operator accepted that nothing is authenticated; shown in status.
     pub insecure: bool,
 }
@@ -61,6 +77,7 @@ impl Config {
             checkpoint_every_records: 1_000_000,
             checkpoint_every_bytes: 256 << 20,
             session_lease: Duration::from_secs(60),
+            checkpointer: None,
             insecure: false,
         }
     }

@@ -28,6 +28,9 @@ pub enum StartError {
         /// What the operator can do.
         remedy: &'static str,
     },
+    /// The log is not sound.
+    #[error("the changelog cannot be used")]
+    Log(#[source] journal::OpenError),
     /// The address could not be taken.
     #[error("cannot listen on {address}")]
     Listen {
@@ -53,7 +56,31 @@ pub enum Fatal {
         /// The error.
         reason: String,
     },
+    /// A newer master reigns.
+    #[error("a disk has seen term {seen}: a newer master reigns, this one stops")]
+    Deposed {
+        /// Its term.
+        seen: types::Term,
+    },
+    /// The listening socket was lost.
+    #[error("the master's port was lost: {reason}")]
+    Listener {
+        /// The error.
+        reason: String,
+    },
     /// The core ended by itself.
     #[error("the master's core ended unexpectedly")]
     Core,
+}
+
+/// An error and its causes as one sentence.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }

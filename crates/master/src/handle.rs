@@ -1,7 +1,18 @@
 //! Starting a master and holding it.
 
-use crate::{Config, Fatal, StartError};
+use crate::checkpoint::Built;
+use crate::config::{Config, INBOX_MESSAGES_MAX};
+use crate::core::{Core, Message};
+use crate::port::Door;
+use crate::recover::recover;
+use crate::{Fatal, StartError};
 use env::Env;
+use rpc::admin::AdminApi;
+use rpc::control::{ControlHandler, ServerEnd};
+use rpc::port::{PortCounters, PortOptions};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 /// The role.
 pub struct Master;
@@ -9,14 +20,60 @@ pub struct Master;
 /// A running master. Dropping it ends the role at once, as a crash would.
 pub struct MasterHandle {
     address: String,
+    door: Door,
+    control: ControlHandler,
+    task: JoinHandle<Result<(), Fatal>>,
 }
 
 impl Master {
     /// Recovers the metadata, takes a new term and begins to serve. Needs a tokio runtime; everything runs
     /// on tasks of that runtime and on queues of `env.workers`.
     pub async fn start(env: Env, config: Config) -> Result<MasterHandle, StartError> {
-        let _ = (env, config);
-        unimplemented!("lands with the core")
+        let lock = config.data.lock("lock").map_err(|source| StartError::Locked { source })?;
+        let listener = env
+            .net
+            .listen(&config.listen)
+            .await
+            .map_err(|source| StartError::Listen { address: config.listen.clone(), source })?;
+        let queue = env.workers.queue("recovery", 1);
+        let recovered = queue
+            .call({
+                let (env, config) = (env.clone(), config.clone());
+                move || recover(&env, &config)
+            })
+            .await
+            .map_err(|source| StartError::Io { what: "run the recovery", source })??;
+        drop(queue);
+        let address = config.advertise.clone().unwrap_or_else(|| listener.address());
+        tracing::info!(
+            name = %config.name, %address, cluster = %recovered.cluster, term = %recovered.term,
+            records = recovered.since_checkpoint.0, "the master begins its reign"
+        );
+        let (inbox, messages) = mpsc::channel(INBOX_MESSAGES_MAX);
+        let door = Door {
+            inbox: inbox.clone(),
+            cluster: recovered.cluster,
+            term: recovered.term,
+            counters: Arc::default(),
+            address: address.clone(),
+        };
+        let core = Core::new(env, config, address.clone(), recovered, inbox);
+        let services = door.services();
+        let control = services.control.clone().expect("the master serves control links");
+        let port =
+            rpc::port::serve(listener, services, PortOptions::default(), Arc::<PortCounters>::default());
+        // One task for both: when the core ends, all connections end with it, and then the lock goes.
+        let task = tokio::spawn(async move {
+            let _lock = lock;
+            tokio::select! {
+                biased;
+                ended = core.run(messages) => ended,
+                lost = port => Err(Fatal::Listener {
+                    reason: lost.err().map_or_else(|| "it ended".into(), |error| error.to_string()),
+                }),
+            }
+        });
+        Ok(MasterHandle { address, door, control, task })
     }
 }
 
@@ -26,13 +83,66 @@ impl MasterHandle {
         &self.address
     }
 
-    /// Waits until the role ends by itself.
-    pub async fn ended(&mut self) -> Fatal {
-        unimplemented!("lands with the core")
+    /// The cluster it serves.
+    pub fn cluster(&self) -> types::ClusterId {
+        self.door.cluster
     }
 
-    /// Writes and syncs what is pending, then ends.
-    pub async fn shutdown(self) -> Result<(), Fatal> {
-        unimplemented!("lands with the core")
+    /// Its term.
+    pub fn term(&self) -> types::Term {
+        self.door.term
+    }
+
+    /// Operators' questions, asked in memory.
+    pub fn admin(&self) -> Arc<dyn AdminApi> {
+        self.door.admin()
+    }
+
+    /// A chunkserver's control link in memory.
+    pub fn attach(&self) -> ServerEnd {
+        let (server, master) = rpc::control::pair();
+        (self.control)(master);
+        server
+    }
+
+    /// Builds a checkpoint now. An error is a sentence.
+    pub async fn checkpoint(&self) -> Result<Built, String> {
+        let (send, receive) = oneshot::channel();
+        let answer = Box::new(move |result| {
+            // Whoever asked may have given up waiting.
+            let _ = send.send(result);
+        });
+        let gone = || "the master has stopped".to_owned();
+        self.door.inbox.send(Message::Checkpoint { answer }).await.map_err(|_| gone())?;
+        receive.await.map_err(|_| gone())?
+    }
+
+    /// Waits until the role ends by itself.
+    pub async fn ended(&mut self) -> Fatal {
+        match (&mut self.task).await {
+            Ok(Err(fatal)) => fatal,
+            Ok(Ok(())) | Err(_) => Fatal::Core,
+        }
+    }
+
+    /// Makes everything stable, then ends.
+    pub async fn shutdown(mut self) -> Result<(), Fatal> {
+        let (done, _) = oneshot::channel();
+        // If the core has ended already, its result says why.
+        let _ = self.door.inbox.send(Message::Stop { done }).await;
+        (&mut self.task).await.unwrap_or(Err(Fatal::Core))
+    }
+
+    /// Ends at once, as a crash would, and waits until nothing runs any more.
+    pub async fn kill(mut self) {
+        self.task.abort();
+        // However it ended, it has ended.
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for MasterHandle {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }

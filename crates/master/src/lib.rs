@@ -1,6 +1,6 @@
 //! The master role: owns the namespace and decides where replicas live.
 //!
-//! One task, the [`core`], owns `meta`, `fleet` and `journal`; sessions, chunkservers and operators send it
+//! One task, the core, owns `meta`, `fleet` and `journal`; sessions, chunkservers and operators send it
 //! messages. It drains them in batches, applies what they ask, writes the successful records in one write
 //! and only then lets the answers leave (`docs/protocol/master-loop.md`).
 //!
@@ -15,10 +15,17 @@
 //! # Elsewhere
 //! What a record means: `meta`. Who may write what through which chain: `fleet`. Bytes of the log: `journal`.
 
+pub mod checkpoint;
 mod config;
+mod core;
 mod error;
+mod folder;
 mod handle;
+mod port;
+mod recover;
+mod term;
 
+pub use checkpoint::Checkpointer;
 pub use config::{Ack, Config, SESSIONS_MAX};
 pub use error::{Fatal, StartError};
 pub use handle::{Master, MasterHandle};

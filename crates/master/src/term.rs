@@ -128,11 +128,9 @@ impl TermFile {
         if u32::from_le_bytes(*sum) != crc(body) {
             return Err(Damaged("its checksum does not match"));
         }
-        let (header, rest) =
-            body.split_first_chunk::<HEADER_BYTES>().ok_or(Damaged("it is too short"))?;
-        let number = |at: usize| {
-            u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
-        };
+        let (header, rest) = body.split_first_chunk::<HEADER_BYTES>().ok_or(Damaged("it is too short"))?;
+        let number =
+            |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
         if &header[..8] != MAGIC {
             return Err(Damaged("it is not a term file"));
         }
@@ -148,8 +146,7 @@ impl TermFile {
             .map(|entry| Beginning {
                 term: Term(u32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]])),
                 found: LogIndex(u64::from_le_bytes([
-                    entry[8], entry[9], entry[10], entry[11], entry[12], entry[13], entry[14],
-                    entry[15],
+                    entry[8], entry[9], entry[10], entry[11], entry[12], entry[13], entry[14], entry[15],
                 ])),
             })
             .collect();

@@ -93,6 +93,7 @@ pub struct DiskRegistration {
 #[allow(missing_docs, reason = "the names say it")]
 pub struct Counts {
     pub inodes: u64,
+    pub directories: u64,
     pub entries: u64,
     pub chunks: u64,
     pub sessions: u64,

@@ -206,6 +206,10 @@ impl Directories {
             cursor_last: table.cursor_last,
         })
     }
+    /// Tables: one for each directory.
+    pub(crate) fn table_count(&self) -> usize {
+        self.tables.len()
+    }
     /// Entries of all tables.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()

@@ -211,6 +211,7 @@ impl Meta {
     pub fn counts(&self) -> Counts {
         Counts {
             inodes: self.inodes.len() as u64,
+            directories: self.directories.table_count() as u64,
             entries: self.directories.len() as u64,
             chunks: self.chunks.len() as u64,
             sessions: self.sessions.len() as u64,

@@ -12,10 +12,17 @@
 use foldhash::fast::FixedState;
 use hashbrown::HashSet;
 use std::collections::BTreeMap;
+use std::sync::Weak;
 use types::{InodeId, LogPosition, REQUESTS_OPEN_MAX, Reply, Sequence, SessionId, Status};
 
 /// After its last `Reclaim` a session has so long for a further one (a long list comes in pieces).
 const RECLAIM_GRACE_MS: u64 = 2_000;
+
+/// A client's connection, as long as it lives.
+pub(crate) struct Connection {
+    /// The other end.
+    pub(crate) peer: String,
+}
 
 /// Sends the answer to one request.
 pub(crate) type Answerer = Box<dyn FnOnce(LogPosition, Result<Reply, Status>) + Send>;
@@ -31,12 +38,21 @@ enum Reclaimed {
 /// One session.
 pub(crate) struct Session {
     pub(crate) name: String,
+    pub(crate) since_ms: u64,
+    connection: Weak<Connection>,
     heard_ms: u64,
     reclaimed: Reclaimed,
     known: HashSet<InodeId, FixedState>,
     answered_below: Sequence,
     /// Requests that wait for the fleet or for an edit of the same inode.
     waiting: BTreeMap<Sequence, Answerer>,
+}
+
+impl Session {
+    /// Where the client is connected from, if it is.
+    pub(crate) fn peer(&self) -> Option<String> {
+        self.connection.upgrade().map(|connection| connection.peer.clone())
+    }
 }
 
 /// All sessions.
@@ -46,14 +62,13 @@ pub(crate) struct Sessions {
 }
 
 /// What to do with a request that came in.
-#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
     /// Handle it.
-    New,
+    New(Answerer),
     /// The same request waits already; it will be answered where it was asked last.
     Waiting,
     /// Refuse it.
-    Refused(Status),
+    Refused(Answerer, Status),
 }
 
 impl Sessions {
@@ -70,6 +85,8 @@ impl Sessions {
     fn insert(&mut self, id: SessionId, name: String, now_ms: u64, reclaimed: Reclaimed) {
         let session = Session {
             name,
+            since_ms: now_ms,
+            connection: Weak::new(),
             heard_ms: now_ms,
             reclaimed,
             known: HashSet::default(),
@@ -90,6 +107,13 @@ impl Sessions {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (SessionId, &Session)> {
         self.all.iter().map(|(id, session)| (*id, session))
+    }
+
+    /// The session's client came over this connection.
+    pub(crate) fn connect(&mut self, id: SessionId, connection: Weak<Connection>) {
+        if let Some(session) = self.all.get_mut(&id) {
+            session.connection = connection;
+        }
     }
 
     /// Renews the lease; false if there is no such session.
@@ -115,24 +139,24 @@ impl Sessions {
         sequence: Sequence,
         answered_below: Sequence,
         answerer: Answerer,
-    ) -> (Admission, Option<Answerer>) {
+    ) -> Admission {
         let Some(session) = self.all.get_mut(&id) else {
-            return (Admission::Refused(Status::NoSession), Some(answerer));
+            return Admission::Refused(answerer, Status::NoSession);
         };
         session.answered_below = session.answered_below.max(answered_below);
         if let Some(waiting) = session.waiting.get_mut(&sequence) {
             *waiting = answerer;
-            return (Admission::Waiting, None);
+            return Admission::Waiting;
         }
         if sequence < session.answered_below {
             // The client has this answer: a frame that was long on its way must not take effect again.
-            return (Admission::Refused(Status::BadMessage), Some(answerer));
+            return Admission::Refused(answerer, Status::BadMessage);
         }
         let open = sequence.0 - session.answered_below.0;
         if open >= REQUESTS_OPEN_MAX as u64 || session.waiting.len() >= REQUESTS_OPEN_MAX {
-            return (Admission::Refused(Status::TryAgain), Some(answerer));
+            return Admission::Refused(answerer, Status::TryAgain);
         }
-        (Admission::New, Some(answerer))
+        Admission::New(answerer)
     }
 
     /// Keeps the way to answer a request that cannot be answered yet.
@@ -220,17 +244,24 @@ mod tests {
     fn a_request_is_admitted_once_and_within_the_window() {
         let mut sessions = Sessions::default();
         let id = SessionId(1);
-        let admit = |sessions: &mut Sessions, sequence, below| {
-            sessions.admit(id, Sequence(sequence), Sequence(below), nobody()).0
+        let admit = |sessions: &mut Sessions, sequence, below| match sessions.admit(
+            id,
+            Sequence(sequence),
+            Sequence(below),
+            nobody(),
+        ) {
+            Admission::New(_) => "new".to_string(),
+            Admission::Waiting => "waiting".to_string(),
+            Admission::Refused(_, status) => status.to_string(),
         };
-        assert_eq!(admit(&mut sessions, 1, 1), Admission::Refused(Status::NoSession));
+        assert_eq!(admit(&mut sessions, 1, 1), Status::NoSession.to_string());
         sessions.opened(id, "a".into(), 0);
-        assert_eq!(admit(&mut sessions, 1, 1), Admission::New);
+        assert_eq!(admit(&mut sessions, 1, 1), "new");
         sessions.wait(id, Sequence(1), nobody());
-        assert_eq!(admit(&mut sessions, 1, 1), Admission::Waiting);
-        assert_eq!(admit(&mut sessions, 1024, 1), Admission::New);
-        assert_eq!(admit(&mut sessions, 1025, 1), Admission::Refused(Status::TryAgain));
-        assert_eq!(admit(&mut sessions, 4, 5), Admission::Refused(Status::BadMessage));
+        assert_eq!(admit(&mut sessions, 1, 1), "waiting");
+        assert_eq!(admit(&mut sessions, 1024, 1), "new");
+        assert_eq!(admit(&mut sessions, 1025, 1), Status::TryAgain.to_string());
+        assert_eq!(admit(&mut sessions, 4, 5), Status::BadMessage.to_string());
         assert!(sessions.take_waiting(id, Sequence(1)).is_some());
         assert!(sessions.take_waiting(id, Sequence(1)).is_none());
     }

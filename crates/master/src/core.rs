@@ -1,0 +1,408 @@
+//! The core: one task that owns `meta`, `fleet` and the journal, and works in batches.
+//!
+//! A batch: drain messages, apply what they ask, carry out what the fleet wants, write the successful
+//! records in one write, let the answers leave. What is critical leaves when the log is stable. The order
+//! of steps and the reasons are in `docs/protocol/master-loop.md`.
+//!
+//! # Invariants
+//! 1. Between two batches the log holds exactly the records that `meta` has applied.
+//! 2. An answer, an order or a registration leaves only after the batch that made it was written.
+//! 3. At most one sync runs; whoever waits for stable storage is served by one that begins after its write.
+//! 4. Nothing here waits: what takes long is begun and comes back as a message.
+//!
+//! # Elsewhere
+//! Sockets and frames: `port`. Recovery before the core runs: `recover`.
+
+mod checkpoints;
+mod commands;
+mod control;
+mod edits;
+mod grants;
+mod hold;
+mod log;
+mod mutations;
+mod orphans;
+mod requests;
+mod session_requests;
+mod sessions;
+mod status;
+
+pub(crate) use control::{LinkId, ServerMessage};
+pub(crate) use session_requests::OpenAnswerer;
+pub(crate) use sessions::{Answerer, Connection};
+
+use crate::checkpoint::InLine;
+use crate::config::{BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, Config, SYNC_DELAY_MAX, TICK};
+use crate::error::Fatal;
+use crate::recover::Recovered;
+use crate::term::TermFile;
+use checkpoints::{BuildAnswerer, Checkpoints};
+use codec::admin::FileTarget;
+use codec::admin::Warning;
+use codec::control::{ToMaster, ToServer};
+use codec::session::{RequestMessage, SessionOpen};
+use control::Servers;
+use edits::Edits;
+use env::Env;
+use fleet::{Command, Event, Fleet, FleetOptions, RaiseTicket, Ticket};
+use grants::Asked;
+use hold::Hold;
+use log::Log;
+use meta::{Effect, Meta};
+use orphans::Orphans;
+use session_requests::Opened;
+use sessions::Sessions;
+use status::{FileInfoAnswerer, StatusAnswerer};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior};
+use types::{
+    ClusterId, LogIndex, LogPosition, Op, Origin, Record, Reply, SessionId, Status, Term, Timestamp,
+};
+
+/// What the core is told.
+pub(crate) enum Message {
+    /// A client wants a session.
+    Open { open: SessionOpen, connection: Weak<Connection>, answer: OpenAnswerer },
+    /// A client asks.
+    Request { session: SessionId, message: RequestMessage, answer: Answerer },
+    /// A control link came, went, or brought something.
+    Server { link: LinkId, message: ServerMessage },
+    /// An operator wants to see the state of the cluster.
+    Status { answer: StatusAnswerer },
+    /// An operator asks about a file.
+    FileInfo { target: FileTarget, answer: FileInfoAnswerer },
+    /// A checkpoint is wanted now.
+    Checkpoint { answer: BuildAnswerer },
+    /// The checkpoint that was begun is there, or is not.
+    Built(Result<crate::checkpoint::Built, String>),
+    /// Make everything stable and end.
+    Stop { done: oneshot::Sender<()> },
+}
+
+/// What leaves the core once the records it rests on are written, or stable.
+enum Out {
+    Answer(Answerer, Result<Reply, Status>),
+    Opened(OpenAnswerer, Opened),
+    ToServer(LinkId, ToServer),
+    Registered(LinkId),
+    ServerSaid(LinkId, ToMaster),
+    Raised(RaiseTicket),
+    EditLogged(Ticket),
+    BuildCheckpoint,
+    Stop(oneshot::Sender<()>),
+}
+
+/// A record that was applied, or a refusal.
+struct Applied {
+    reply: Result<Reply, Status>,
+    /// Where it stands in the log; `None` if nothing changed.
+    index: Option<LogIndex>,
+    critical: bool,
+}
+
+/// See the module.
+pub(crate) struct Core {
+    env: Env,
+    config: Config,
+    address: String,
+    started_ms: u64,
+    cluster: ClusterId,
+    term: Term,
+    terms: TermFile,
+    meta: Meta,
+    fleet: Fleet,
+    log: Log,
+    servers: Servers,
+    sessions: Sessions,
+    session_counter: u64,
+    edits: Edits,
+    orphans: Orphans,
+    checkpoints: Checkpoints,
+    /// Questions to the fleet that are open.
+    asked: BTreeMap<Ticket, Asked>,
+    ticket: u64,
+    /// What the fleet wants done, in order.
+    commands: Vec<Command>,
+    /// Leaves after this batch's write.
+    out: Vec<Out>,
+    /// Leaves when the log is stable.
+    hold: Hold<Out>,
+    inbox: mpsc::Sender<Message>,
+    warnings: Vec<Warning>,
+    stepped_down: Option<Term>,
+    stopped: bool,
+}
+
+impl Core {
+    /// Takes over what recovery found. `inbox` is the sender of the core's own channel, for work that comes back.
+    pub(crate) fn new(
+        env: Env,
+        config: Config,
+        address: String,
+        recovered: Recovered,
+        inbox: mpsc::Sender<Message>,
+    ) -> Self {
+        let Recovered { meta, journal, cluster, term, terms, since_checkpoint, checkpoint, warnings } =
+            recovered;
+        let now_ms = now_ms(&env);
+        let mut sessions = Sessions::default();
+        for (id, name) in meta.sessions() {
+            sessions.found(id, name, now_ms);
+        }
+        let orphans = Orphans::new(meta.orphans());
+        let log = Log::new(journal, env.workers.as_ref());
+        let builder = config
+            .checkpointer
+            .clone()
+            .unwrap_or_else(|| Arc::new(InLine::new(Arc::clone(&config.data), env.workers.as_ref())));
+        let checkpoints = Checkpoints::new(builder, since_checkpoint, checkpoint);
+        let fleet = Fleet::new(term, FleetOptions::default(), now_ms);
+        let mut core = Self {
+            env,
+            config,
+            address,
+            started_ms: now_ms,
+            cluster,
+            term,
+            terms,
+            meta,
+            fleet,
+            log,
+            servers: Servers::default(),
+            sessions,
+            session_counter: 0,
+            edits: Edits::default(),
+            orphans,
+            checkpoints,
+            asked: BTreeMap::new(),
+            ticket: 0,
+            commands: Vec::new(),
+            out: Vec::new(),
+            hold: Hold::new(),
+            inbox,
+            warnings,
+            stepped_down: None,
+            stopped: false,
+        };
+        core.introduce_chunks(now_ms);
+        core
+    }
+
+    /// The fleet learns of the disks and chunks that the metadata has.
+    fn introduce_chunks(&mut self, now_ms: u64) {
+        let disks = self.meta.disks().into_iter().map(|(disk, known)| (known.server, disk)).collect();
+        self.fleet.handle(Event::KnownDisks(disks), now_ms, &mut self.commands);
+        for (view, owner) in self.meta.all_chunks() {
+            let event = Event::ChunkBorn {
+                slot: view.slot,
+                chunk: view.chunk,
+                version: view.version,
+                class: owner.class,
+            };
+            self.fleet.handle(event, now_ms, &mut self.commands);
+        }
+    }
+
+    /// Serves until it is stopped or cannot go on.
+    pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Message>) -> Result<(), Fatal> {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !self.stopped {
+            let sync_due = self.log.sync_due();
+            tokio::select! {
+                biased;
+                synced = self.log.synced() => self.synced(synced)?,
+                () = tokio::time::sleep_until(sync_due.unwrap_or_else(Instant::now)), if sync_due.is_some() => {
+                    self.log.begin_sync();
+                }
+                _ = tick.tick() => self.tick(),
+                message = inbox.recv() => {
+                    let mut next = message;
+                    let mut handled = 0;
+                    while let Some(message) = next.take() {
+                        self.handle(message);
+                        handled += 1;
+                        if handled < BATCH_MESSAGES_MAX && self.log.batch_bytes() < BATCH_BYTES_MAX {
+                            next = inbox.try_recv().ok();
+                        }
+                    }
+                }
+            }
+            self.end_batch()?;
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, message: Message) {
+        match message {
+            Message::Open { open, connection, answer } => self.open_session(open, connection, answer),
+            Message::Request { session, message, answer } => self.request(session, message, answer),
+            Message::Server { link, message } => self.server_message(link, message),
+            // Whoever asked may have given up waiting.
+            Message::Status { answer } => drop(answer.send(self.status())),
+            Message::FileInfo { target, answer } => drop(answer.send(self.file_info_for_operator(target))),
+            Message::Checkpoint { answer } => self.checkpoint_wanted(answer),
+            Message::Built(result) => self.checkpoint_built(result),
+            Message::Stop { done } => self.leave_when_stable(self.applied(), Out::Stop(done)),
+        }
+    }
+
+    /// Work that time brings.
+    fn tick(&mut self) {
+        self.tell(Event::Tick);
+        self.drop_silent_servers();
+        self.expire_sessions();
+        self.retry_edits();
+        self.reap_orphans();
+        self.retry_checkpoint();
+    }
+
+    /// Carries out the fleet's wishes, writes the batch, and lets go what may leave, until nothing follows
+    /// from it any more.
+    fn end_batch(&mut self) -> Result<(), Fatal> {
+        loop {
+            self.carry_out_commands();
+            if let Some(seen) = self.stepped_down {
+                return Err(Fatal::Deposed { seen });
+            }
+            if self.log.write()? {
+                self.log.sync_within(SYNC_DELAY_MAX);
+                self.checkpoint_if_due();
+            }
+            for out in std::mem::take(&mut self.out) {
+                self.leave(out);
+            }
+            while let Some(out) = self.hold.pop(self.log.stable()) {
+                self.leave(out);
+            }
+            if self.commands.is_empty() && self.out.is_empty() {
+                break;
+            }
+        }
+        if !self.hold.is_empty() {
+            self.log.begin_sync();
+        }
+        Ok(())
+    }
+
+    /// A sync ended: whoever waited for it may go on.
+    fn synced(&mut self, result: std::io::Result<LogIndex>) -> Result<(), Fatal> {
+        let stable = self.log.sync_ended(result)?;
+        self.tell(Event::Stable { index: stable });
+        Ok(())
+    }
+
+    fn leave(&mut self, out: Out) {
+        match out {
+            Out::Answer(answer, outcome) => answer(self.position(), outcome),
+            Out::Opened(answer, opened) => self.opened(answer, opened),
+            Out::ToServer(link, message) => self.send_to_server(link, message),
+            Out::Registered(link) => self.registered(link),
+            Out::ServerSaid(link, message) => self.serve_message(link, message),
+            Out::Raised(raise) => self.tell(Event::Logged { raise, result: Ok(()) }),
+            Out::EditLogged(ticket) => self.tell(Event::EditLogged { ticket }),
+            Out::BuildCheckpoint => self.build_checkpoint(),
+            Out::Stop(done) => {
+                self.stopped = true;
+                // Whoever asked may have given up waiting.
+                let _ = done.send(());
+            }
+        }
+    }
+
+    /// Applies an operation and stages its record, unless it is refused or changes nothing.
+    fn log(&mut self, origin: Option<Origin>, op: Op) -> Applied {
+        let critical = op.is_critical();
+        let record = Record { term: self.term, index: self.next_index(), at: self.record_time(), origin, op };
+        if let Err(status) = self.log.stage(&record) {
+            return Applied { reply: Err(status), index: None, critical };
+        }
+        let outcome = self.meta.apply(&record);
+        if !outcome.changed {
+            self.log.unstage();
+        }
+        for effect in outcome.effects {
+            self.tell_effect(effect, record.index);
+        }
+        Applied { reply: outcome.reply, index: outcome.changed.then_some(record.index), critical }
+    }
+
+    fn tell_effect(&mut self, effect: Effect, index: LogIndex) {
+        let event = match effect {
+            Effect::ChunkBorn { slot, chunk, version, class } => {
+                Event::ChunkBorn { slot, chunk, version, class }
+            }
+            Effect::ChunkGone { slot, chunk, version } => Event::ChunkGone { slot, chunk, version, index },
+            Effect::ChunkVersion { slot, chunk, version } => Event::ChunkVersion { slot, chunk, version },
+            Effect::InodeGone { inode } => {
+                self.orphans.gone(inode);
+                Event::InodeGone { inode, index }
+            }
+            Effect::Orphaned { inode } => return self.orphans.add(inode),
+        };
+        self.tell(event);
+    }
+
+    fn tell(&mut self, event: Event) {
+        let now_ms = now_ms(&self.env);
+        self.fleet.handle(event, now_ms, &mut self.commands);
+    }
+
+    /// Answers after this batch's write.
+    fn answer(&mut self, answer: Answerer, outcome: Result<Reply, Status>) {
+        self.out.push(Out::Answer(answer, outcome));
+    }
+
+    /// Answers a mutation: after the write, or when its record is stable if it is critical or the operator
+    /// wants it so. A success that changed nothing rests on the records before it.
+    fn answer_applied(&mut self, answer: Answerer, applied: Applied) {
+        let out = Out::Answer(answer, applied.reply);
+        let refused = matches!(&out, Out::Answer(_, Err(_)));
+        if !refused && (applied.critical || self.config.ack == crate::Ack::Stable) {
+            self.leave_when_stable(applied.index.unwrap_or(self.applied()), out);
+        } else {
+            self.out.push(out);
+        }
+    }
+
+    fn leave_when_stable(&mut self, index: LogIndex, out: Out) {
+        self.hold.push(index, out);
+    }
+
+    fn next_ticket(&mut self) -> Ticket {
+        self.ticket += 1;
+        Ticket(self.ticket)
+    }
+
+    fn now_ms(&self) -> u64 {
+        now_ms(&self.env)
+    }
+
+    fn applied(&self) -> LogIndex {
+        self.meta.applied().1
+    }
+
+    fn next_index(&self) -> LogIndex {
+        LogIndex(self.applied().0 + 1)
+    }
+
+    fn position(&self) -> LogPosition {
+        LogPosition { applied: self.applied(), stable: self.log.stable() }
+    }
+
+    fn record_time(&self) -> Timestamp {
+        record_time(&self.env, &self.meta)
+    }
+}
+
+fn now_ms(env: &Env) -> u64 {
+    env.clock.now().0.as_millis() as u64
+}
+
+/// The wall clock, but never before the last record.
+pub(crate) fn record_time(env: &Env, meta: &Meta) -> Timestamp {
+    let (seconds, nanos) = env.clock.wall();
+    Timestamp::new(seconds, nanos).max(meta.time())
+}

@@ -1,0 +1,397 @@
+//! Chunkservers: registration, reports, heartbeats, orders.
+//!
+//! *Counter logged first and the server killed before it stamps its disk: the disk comes back with a counter
+//! that looks used. Stamped by the server alone: a copied disk cannot be told from the original.* So the
+//! master hands out the counter, the server stamps its disks, and the first message after that proves it;
+//! only then the counter is logged, and when it is stable the fleet learns of the server.
+//!
+//! # Invariants
+//! 1. A stamp's counter is never below the one in the metadata, unless the disk was copied or rolled back.
+//! 2. The fleet hears of a disk only after the record of its registration is stable.
+//! 3. A disk is served by one link at a time; what a link says of other disks is ignored.
+
+use super::{Core, Out};
+use crate::config::{SERVER_LINKS_MAX, SERVER_SILENCE_MAX};
+use codec::admin::Severity;
+use codec::control::{
+    ChunkReport, Cut, DiskReport, Order, OrderKind, Refused, Register, Registered, ToMaster, ToServer,
+};
+use fleet::{DiskInfo, DiskState, Event, OrderId, ReportedReplica, ServerInfo};
+use std::collections::{BTreeMap, BTreeSet};
+use tokio::sync::mpsc;
+use types::{ChunkId, ChunkSlot, DiskId, Op, ServerId, Status, Term};
+
+/// Messages of one server that wait for its registration to be stable; a report of 2.5 million replicas fits.
+const HELD_MESSAGES_MAX: usize = 256;
+
+/// The master's name for one control link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LinkId(pub(crate) u64);
+
+/// What happens on control links.
+pub(crate) enum ServerMessage {
+    /// A link came.
+    Attached { to: mpsc::Sender<ToServer>, peer: String },
+    /// The server says something.
+    Says(ToMaster),
+    /// The link has gone.
+    Gone,
+}
+
+/// All control links.
+#[derive(Default)]
+pub(super) struct Servers {
+    links: BTreeMap<LinkId, ServerLink>,
+    /// The link of each server that registered.
+    current: BTreeMap<ServerId, LinkId>,
+    /// What was last heard of each server, for status.
+    pub(super) heard: BTreeMap<ServerId, Heard>,
+    pub(super) disk_errors: BTreeMap<DiskId, u64>,
+}
+
+/// What status shows of a server beside what the fleet knows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Heard {
+    pub(super) at_ms: u64,
+    pub(super) version: String,
+}
+
+struct ServerLink {
+    to: mpsc::Sender<ToServer>,
+    peer: String,
+    heard_ms: u64,
+    state: State,
+}
+
+enum State {
+    /// Not a word so far.
+    New,
+    /// The counters were handed out; the next message proves that the disks are stamped.
+    Stamping { info: ServerInfo, counters: Vec<(DiskId, u64)> },
+    /// Counters logged; what comes waits with them.
+    Logging { info: ServerInfo, held: usize },
+    /// In service.
+    Serving { server: ServerId, disks: BTreeSet<DiskId> },
+}
+
+impl ServerLink {
+    fn server(&self) -> Option<ServerId> {
+        match &self.state {
+            State::New => None,
+            State::Stamping { info, .. } | State::Logging { info, .. } => Some(info.server),
+            State::Serving { server, .. } => Some(*server),
+        }
+    }
+
+    fn disks(&self) -> BTreeSet<DiskId> {
+        match &self.state {
+            State::New => BTreeSet::new(),
+            State::Stamping { info, .. } | State::Logging { info, .. } => {
+                info.disks.iter().map(|disk| disk.disk).collect()
+            }
+            State::Serving { disks, .. } => disks.clone(),
+        }
+    }
+}
+
+impl Core {
+    /// Something happened on a control link.
+    pub(super) fn server_message(&mut self, link: LinkId, message: ServerMessage) {
+        match message {
+            ServerMessage::Attached { to, peer } => {
+                if self.servers.links.len() >= SERVER_LINKS_MAX {
+                    tracing::warn!(%peer, "too many control links; one was closed");
+                    return;
+                }
+                let heard_ms = self.now_ms();
+                self.servers.links.insert(link, ServerLink { to, peer, heard_ms, state: State::New });
+            }
+            ServerMessage::Says(message) => self.server_says(link, message),
+            ServerMessage::Gone => self.drop_link(link, "its control link ended"),
+        }
+    }
+
+    fn server_says(&mut self, id: LinkId, message: ToMaster) {
+        let now_ms = self.now_ms();
+        // A link that was closed from here may still have messages under way.
+        let Some(link) = self.servers.links.get_mut(&id) else { return };
+        link.heard_ms = now_ms;
+        let server = link.server();
+        if let Some(heard) = server.and_then(|server| self.servers.heard.get_mut(&server)) {
+            heard.at_ms = now_ms;
+        }
+        match (&mut link.state, message) {
+            (State::New, ToMaster::Register(register)) => self.register(id, register),
+            (State::New, _) | (_, ToMaster::Register(_)) => {
+                self.drop_link(id, "it registered out of turn");
+            }
+            (State::Stamping { .. }, message) => {
+                self.log_registration(id);
+                self.hold_message(id, message);
+            }
+            (State::Logging { .. }, message) => self.hold_message(id, message),
+            (State::Serving { .. }, message) => self.serve_message(id, message),
+        }
+    }
+
+    /// Judges a registration and hands out the disks' new counters.
+    fn register(&mut self, id: LinkId, register: Register) {
+        let Register { server, name, address, cluster, labels, highest_term, disks, version } = register;
+        if let Some(theirs) = cluster
+            && theirs != self.cluster
+        {
+            let reason = format!(
+                "the disks of chunkserver {name} belong to cluster {theirs}, this master is of cluster {}; \
+                 point it at the master of its cluster, or give it blank disks",
+                self.cluster
+            );
+            return self.refuse(id, Status::WrongCluster, reason);
+        }
+        if highest_term > self.term {
+            tracing::error!(%name, seen = %highest_term, own = %self.term, "a chunkserver has seen a newer master");
+            self.stepped_down = Some(highest_term);
+            return;
+        }
+        // The same server again: its old link is dead, only nobody has told us.
+        if let Some(old) = self.servers.current.get(&server).copied() {
+            self.drop_link(old, "it registered anew");
+        }
+        let mut counters = BTreeMap::new();
+        let mut infos = Vec::new();
+        for disk in disks {
+            if counters.contains_key(&disk.disk) {
+                continue;
+            }
+            match self.judge_disk(&name, &disk) {
+                Some(counter) => {
+                    counters.insert(disk.disk, counter);
+                    self.servers.disk_errors.insert(disk.disk, disk.errors);
+                    infos.push(disk_info(disk));
+                }
+                None => continue,
+            }
+        }
+        let heard = Heard { at_ms: self.now_ms(), version };
+        self.servers.heard.insert(server, heard);
+        self.servers.current.insert(server, id);
+        let counters: Vec<_> = counters.into_iter().collect();
+        let answer = Registered {
+            term: self.term,
+            cluster: self.cluster,
+            disks: counters.clone(),
+            lease_ms: SERVER_SILENCE_MAX.as_millis() as u32,
+        };
+        let info = ServerInfo { server, name, address, labels, disks: infos };
+        if let Some(link) = self.servers.links.get_mut(&id) {
+            link.state = State::Stamping { info, counters };
+        }
+        self.out.push(Out::ToServer(id, ToServer::Registered(answer)));
+    }
+
+    /// The next counter for a disk's stamp; `None` if the disk is not taken.
+    fn judge_disk(&mut self, name: &str, disk: &DiskReport) -> Option<u64> {
+        let id = disk.disk;
+        if self.servers.links.values().any(|link| link.disks().contains(&id)) {
+            tracing::error!(disk = %id, path = %disk.path, server = %name, "a disk is connected twice");
+            self.warn(
+                &format!("DISK_TWICE {id}"),
+                Severity::Warning,
+                format!("disk {id} at {name}:{} is connected elsewhere too; this one is not used", disk.path),
+                "disconnect the copy, or stamp it anew after emptying it",
+            );
+            return None;
+        }
+        let recorded = self.meta.disk_registrations(id).map_or(0, |known| known.registrations);
+        if disk.registrations < recorded {
+            tracing::error!(
+                disk = %id, path = %disk.path, server = %name, found = disk.registrations, recorded,
+                "a disk was rolled back or copied"
+            );
+            self.warn(
+                &format!("DISK_UNTRUSTED {id}"),
+                Severity::Warning,
+                format!(
+                    "disk {id} at {name}:{} was registered {} times by its own stamp, {recorded} times by the \
+                     metadata: it was rolled back or copied and is not used",
+                    disk.path, disk.registrations
+                ),
+                "empty the directory and stamp it anew; its chunks are on other disks",
+            );
+            return None;
+        }
+        Some(disk.registrations + 1)
+    }
+
+    fn refuse(&mut self, id: LinkId, status: Status, reason: String) {
+        tracing::warn!(%reason, "a chunkserver was refused");
+        let refused = Refused { status, reason, term: self.term };
+        if let Some(link) = self.servers.links.remove(&id) {
+            // The link closes behind it, so a full queue loses nothing that matters.
+            let _ = link.to.try_send(ToServer::Refused(refused));
+        }
+    }
+
+    /// The server has stamped its disks: their counters go into the log.
+    fn log_registration(&mut self, id: LinkId) {
+        let Some(link) = self.servers.links.get_mut(&id) else { return };
+        let State::Stamping { info, counters } = &mut link.state else { return };
+        let (info, counters) = (std::mem::take(info), std::mem::take(counters));
+        let server = info.server;
+        link.state = State::Logging { info, held: 0 };
+        for (disk, registrations) in counters {
+            let applied = self.log(None, Op::RegisterDisk { server, disk, registrations });
+            if let Err(status) = applied.reply {
+                tracing::error!(%disk, %status, "a registration could not be recorded");
+                return self.drop_link(id, "its disks could not be recorded");
+            }
+        }
+        self.leave_when_stable(self.applied(), Out::Registered(id));
+    }
+
+    fn hold_message(&mut self, id: LinkId, message: ToMaster) {
+        let Some(link) = self.servers.links.get_mut(&id) else { return };
+        let State::Logging { held, .. } = &mut link.state else { return };
+        *held += 1;
+        if *held > HELD_MESSAGES_MAX {
+            return self.drop_link(id, "it sends faster than its registration becomes stable");
+        }
+        self.leave_when_stable(self.applied(), Out::ServerSaid(id, message));
+    }
+
+    /// The registration is stable.
+    pub(super) fn registered(&mut self, id: LinkId) {
+        let Some(link) = self.servers.links.get_mut(&id) else { return };
+        let disks = link.disks();
+        let State::Logging { info, .. } = &mut link.state else { return };
+        let info = std::mem::take(info);
+        tracing::info!(server = %info.name, address = %info.address, disks = disks.len(), peer = %link.peer, "a chunkserver registered");
+        link.state = State::Serving { server: info.server, disks };
+        self.tell(Event::ServerRegistered(info));
+    }
+
+    /// A message of a server in service.
+    pub(super) fn serve_message(&mut self, id: LinkId, message: ToMaster) {
+        let Some(link) = self.servers.links.get(&id) else { return };
+        let State::Serving { server, disks } = &link.state else { return };
+        let server = *server;
+        let owns = |disk: &DiskId| disks.contains(disk);
+        match message {
+            ToMaster::Register(_) => self.drop_link(id, "it registered out of turn"),
+            ToMaster::Report(ChunkReport { disk, entries, last }) => {
+                if owns(&disk) {
+                    let replicas = entries
+                        .into_iter()
+                        .map(|entry| ReportedReplica {
+                            slot: self.slot(entry.chunk),
+                            chunk: entry.chunk,
+                            version: entry.version,
+                            complete: entry.flags.counts(),
+                        })
+                        .collect();
+                    self.tell(Event::Reported { disk, replicas, last });
+                }
+            }
+            ToMaster::Heartbeat { disks: reports } => {
+                let owned: Vec<_> = reports.into_iter().filter(|report| owns(&report.disk)).collect();
+                for report in &owned {
+                    self.servers.disk_errors.insert(report.disk, report.errors);
+                }
+                let disks = owned.into_iter().map(disk_info).collect();
+                self.out.push(Out::ToServer(id, ToServer::HeartbeatAck { term: self.term }));
+                self.tell(Event::Heartbeat { server, disks });
+            }
+            ToMaster::Born(replicas) => {
+                let born: Vec<_> = replicas.into_iter().filter(|replica| owns(&replica.disk)).collect();
+                for replica in born {
+                    let slot = self.slot(replica.chunk);
+                    self.tell(Event::ReplicaBorn {
+                        disk: replica.disk,
+                        slot,
+                        chunk: replica.chunk,
+                        version: replica.version,
+                    });
+                }
+            }
+            ToMaster::OrderDone(done) => {
+                self.tell(Event::OrderDone { order: OrderId(done.order), status: done.result });
+            }
+            ToMaster::Damaged { disk, chunk, version } => {
+                if owns(&disk) {
+                    tracing::warn!(%disk, %chunk, %version, "a replica is damaged");
+                    let slot = self.slot(chunk);
+                    self.tell(Event::Damaged { disk, slot, chunk });
+                }
+            }
+        }
+    }
+
+    fn slot(&self, chunk: ChunkId) -> Option<ChunkSlot> {
+        self.meta.find_chunk(chunk).map(|(view, _)| view.slot)
+    }
+
+    /// Sends the fleet's order after this batch's write. A server that is not there loses it.
+    pub(super) fn send_order(&mut self, server: ServerId, order: OrderId, term: Term, what: fleet::Order) {
+        let Some(link) = self.servers.current.get(&server) else { return };
+        let order = Order { order: order.0, term, what: order_kind(what) };
+        self.out.push(Out::ToServer(*link, ToServer::Order(order)));
+    }
+
+    pub(super) fn send_to_server(&mut self, id: LinkId, message: ToServer) {
+        let Some(link) = self.servers.links.get(&id) else { return };
+        match link.to.try_send(message) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Closed(_)) => self.drop_link(id, "its control link ended"),
+            Err(mpsc::error::TrySendError::Full(_)) => self.drop_link(id, "it does not read its orders"),
+        }
+    }
+
+    /// Drops links that were silent for too long.
+    pub(super) fn drop_silent_servers(&mut self) {
+        let limit = SERVER_SILENCE_MAX.as_millis() as u64;
+        let now_ms = self.now_ms();
+        let silent = |link: &ServerLink| now_ms.saturating_sub(link.heard_ms) >= limit;
+        let ids: Vec<_> =
+            self.servers.links.iter().filter(|(_, link)| silent(link)).map(|(id, _)| *id).collect();
+        for id in ids {
+            self.drop_link(id, "it was silent for too long");
+        }
+    }
+
+    fn drop_link(&mut self, id: LinkId, why: &'static str) {
+        let Some(link) = self.servers.links.remove(&id) else { return };
+        let Some(server) = link.server() else { return };
+        tracing::warn!(%server, peer = %link.peer, why, "a chunkserver is gone");
+        if self.servers.current.get(&server) == Some(&id) {
+            self.servers.current.remove(&server);
+            self.tell(Event::ServerGone { server });
+        }
+    }
+}
+
+fn disk_info(report: DiskReport) -> DiskInfo {
+    let state = match report.state {
+        codec::control::DiskState::Good => DiskState::Good,
+        codec::control::DiskState::ReadOnly => DiskState::ReadOnly,
+        codec::control::DiskState::Failed => DiskState::Failed,
+    };
+    DiskInfo {
+        disk: report.disk,
+        path: report.path,
+        labels: report.labels,
+        total_bytes: report.total_bytes,
+        free_bytes: report.free_bytes,
+        state,
+    }
+}
+
+fn order_kind(order: fleet::Order) -> OrderKind {
+    match order {
+        fleet::Order::Raise { disk, chunk, from, to, cuts } => {
+            // The bytes of a chunk are counted in 27 bits.
+            let small = |at: u64| u32::try_from(at).unwrap_or(u32::MAX);
+            let cuts = cuts.into_iter().map(|cut| Cut { from: small(cut.from), to: small(cut.to) }).collect();
+            OrderKind::Raise { disk, chunk, from, to, cuts }
+        }
+        fleet::Order::Delete { disk, chunk, version } => OrderKind::Delete { disk, chunk, version },
+    }
+}

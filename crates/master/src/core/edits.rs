@@ -1,0 +1,251 @@
+//! Truncate and punch: chunks at the edges are cut on their disks first, then the record is made.
+//!
+//! *A late length update after a truncate brings zeroes where an acknowledged write was; a late frame lands
+//! beyond the new end.* So the boundary chunk's version is raised with the cut, by an order through the fleet,
+//! and the record names that version.
+//!
+//! # Invariants
+//! 1. One edit per inode runs at a time; edits, commits and grants of that inode wait behind it, in order.
+//! 2. Each ready part is answered to the fleet by exactly one of logged and dropped.
+//! 3. An edit ends: with its record, a refusal, or `TryAgain` after [`EDIT_WAIT_MAX_MS`].
+
+use super::grants::Asked;
+use super::{Answerer, Core, Out};
+use fleet::{Event, Ticket};
+use meta::{Boundary, Cut};
+use std::collections::{BTreeMap, VecDeque};
+use types::{
+    CHUNK_BYTES, ChunkIndex, InodeId, InodeRef, Op, Origin, RaisedChunk, Reply, Request, Status, Version,
+};
+
+/// How long an edit tries to reach the replicas of its boundary chunks.
+const EDIT_WAIT_MAX_MS: u64 = 20_000;
+
+/// Edits that wait for their boundary chunks, and what waits behind them. All of it is bounded by the
+/// requests that sessions may have open.
+#[derive(Default)]
+pub(super) struct Edits {
+    busy: BTreeMap<InodeId, Busy>,
+}
+
+struct Busy {
+    edit: Edit,
+    behind: VecDeque<(Origin, Request)>,
+}
+
+struct Edit {
+    origin: Origin,
+    request: Request,
+    parts: Vec<Part>,
+    deadline_ms: u64,
+}
+
+struct Part {
+    boundary: Boundary,
+    ticket: Ticket,
+    state: PartState,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PartState {
+    Asked,
+    Retry,
+    Ready(Version),
+}
+
+/// Tells the fleet that a ready part was not logged.
+pub(super) fn dropped(ticket: Ticket) -> Event {
+    Event::EditDropped { ticket }
+}
+
+/// The inode whose order a request keeps.
+fn ordered_inode(request: &Request) -> Option<InodeRef> {
+    match request {
+        Request::SetLength { inode, .. }
+        | Request::Punch { inode, .. }
+        | Request::Commit { inode, .. }
+        | Request::Grant { inode, .. } => Some(*inode),
+        _ => None,
+    }
+}
+
+impl Core {
+    /// Runs an edit, a commit or a grant now, or after the edit of the same inode that runs.
+    pub(super) fn ordered(&mut self, origin: Origin, request: Request, answer: Answerer) {
+        let inode = ordered_inode(&request).expect("only requests with an order come here");
+        match self.edits.busy.get_mut(&inode.id) {
+            Some(busy) => {
+                busy.behind.push_back((origin, request));
+                self.sessions.wait(origin.session, origin.sequence, answer);
+            }
+            None => self.run_ordered(origin, request, answer),
+        }
+    }
+
+    fn run_ordered(&mut self, origin: Origin, request: Request, answer: Answerer) {
+        match request {
+            Request::Grant { inode, index, failed } => self.grant(origin, inode, index, failed, answer),
+            Request::SetLength { inode, length, .. } => {
+                self.begin_edit(origin, request, inode, Cut::Length(length), answer);
+            }
+            Request::Punch { inode, offset, length } => {
+                self.begin_edit(origin, request, inode, Cut::Range { offset, length }, answer);
+            }
+            request => self.commit(origin, request, answer),
+        }
+    }
+
+    fn begin_edit(&mut self, origin: Origin, request: Request, inode: InodeRef, cut: Cut, answer: Answerer) {
+        let boundaries = match self.meta.cut_boundaries(inode, cut) {
+            Ok(boundaries) => boundaries,
+            Err(status) => return self.answer(answer, Err(status)),
+        };
+        if boundaries.is_empty() {
+            let applied = self.log_edit(origin, &request, Vec::new());
+            return self.answer_applied(answer, applied);
+        }
+        self.sessions.wait(origin.session, origin.sequence, answer);
+        let parts = boundaries
+            .into_iter()
+            .map(|boundary| Part { boundary, ticket: Ticket(0), state: PartState::Retry })
+            .collect();
+        let deadline_ms = self.now_ms() + EDIT_WAIT_MAX_MS;
+        let edit = Edit { origin, request, parts, deadline_ms };
+        self.edits.busy.insert(inode.id, Busy { edit, behind: VecDeque::new() });
+        self.ask_parts(inode.id);
+    }
+
+    /// Asks the fleet for each part that is not asked for yet.
+    fn ask_parts(&mut self, inode: InodeId) {
+        let Some(busy) = self.edits.busy.get_mut(&inode) else { return };
+        let mut events = Vec::new();
+        for (part, state) in busy.edit.parts.iter_mut().enumerate() {
+            if state.state != PartState::Retry {
+                continue;
+            }
+            self.ticket += 1;
+            let ticket = Ticket(self.ticket);
+            state.state = PartState::Asked;
+            state.ticket = ticket;
+            self.asked.insert(ticket, Asked::Edit { inode, part });
+            let Boundary { view, from, to } = state.boundary;
+            let cuts = vec![fleet::Cut { from: from.into(), to: to.into() }];
+            events.push(Event::EditWanted { ticket, slot: view.slot, chunk: view.chunk, cuts });
+        }
+        for event in events {
+            self.tell(event);
+        }
+    }
+
+    /// The fleet answered for a part.
+    pub(super) fn edit_part_ready(&mut self, inode: InodeId, part: usize, version: Result<Version, Status>) {
+        let busy = self.edits.busy.get_mut(&inode).expect("an asked part belongs to an edit that runs");
+        let part = &mut busy.edit.parts[part];
+        match version {
+            Ok(version) => part.state = PartState::Ready(version),
+            Err(Status::TryAgain) => part.state = PartState::Retry,
+            Err(status) => return self.end_edit(inode, Err(status)),
+        }
+        let ready = |part: &Part| matches!(part.state, PartState::Ready(_));
+        if busy.edit.parts.iter().all(ready) {
+            self.end_edit(inode, Ok(()));
+        }
+    }
+
+    /// Asks again for parts that could not be had, and gives up edits that took too long.
+    pub(super) fn retry_edits(&mut self) {
+        let now_ms = self.now_ms();
+        let inodes: Vec<InodeId> = self.edits.busy.keys().copied().collect();
+        for inode in inodes {
+            let Some(busy) = self.edits.busy.get(&inode) else { continue };
+            if busy.edit.deadline_ms <= now_ms {
+                self.end_edit(inode, Err(Status::TryAgain));
+            } else {
+                self.ask_parts(inode);
+            }
+        }
+    }
+
+    /// Makes the record or refuses the edit; then what waited behind it has its turn.
+    fn end_edit(&mut self, inode: InodeId, ready: Result<(), Status>) {
+        let Busy { edit, behind } = self.edits.busy.remove(&inode).expect("the caller found it");
+        let Edit { origin, request, parts, .. } = edit;
+        let answer = self.sessions.take_waiting(origin.session, origin.sequence);
+        // Without a session nobody waits, and its record would be refused.
+        let applied = match ready {
+            Ok(()) if answer.is_some() => {
+                let raised = parts.iter().filter_map(raised_chunk).collect();
+                let applied = self.log_edit(origin, &request, raised);
+                if let Some(index) = applied.index {
+                    for part in &parts {
+                        self.leave_when_stable(index, Out::EditLogged(part.ticket));
+                    }
+                }
+                applied
+            }
+            Ok(()) => super::Applied { reply: Err(Status::NoSession), index: None, critical: false },
+            Err(status) => super::Applied { reply: Err(status), index: None, critical: false },
+        };
+        if applied.index.is_none() {
+            for part in &parts {
+                match part.state {
+                    PartState::Ready(_) => self.tell(dropped(part.ticket)),
+                    // Its answer finds no question and is dropped then.
+                    PartState::Asked => drop(self.asked.remove(&part.ticket)),
+                    PartState::Retry => {}
+                }
+            }
+        }
+        if let Some(answer) = answer {
+            self.answer_applied(answer, applied);
+        }
+        self.run_behind(inode, behind);
+    }
+
+    fn run_behind(&mut self, inode: InodeId, mut behind: VecDeque<(Origin, Request)>) {
+        while let Some((origin, request)) = behind.pop_front() {
+            let Some(answer) = self.sessions.take_waiting(origin.session, origin.sequence) else { continue };
+            self.run_ordered(origin, request, answer);
+            if let Some(busy) = self.edits.busy.get_mut(&inode) {
+                busy.behind = behind;
+                return;
+            }
+        }
+    }
+
+    /// Logs the edit. Reservations of fresh chunks in the cut range are void with it.
+    fn log_edit(&mut self, origin: Origin, request: &Request, raised: Vec<RaisedChunk>) -> super::Applied {
+        let inode = ordered_inode(request).expect("an edit names its inode");
+        let before = self.meta.attributes(inode).map(|a| a.truncate_generation);
+        let (op, first, last) = match request {
+            Request::Punch { offset, length, .. } => {
+                let op = Op::Punch { inode, offset: *offset, length: *length, boundaries: raised };
+                (op, chunk_of(*offset), chunk_of(offset.saturating_add(length.saturating_sub(1))))
+            }
+            Request::SetLength { length, clear_privileges, .. } => {
+                let boundary = raised.first().copied();
+                let op =
+                    Op::SetLength { inode, length: *length, clear_privileges: *clear_privileges, boundary };
+                (op, chunk_of(*length), ChunkIndex(u32::MAX))
+            }
+            _ => unreachable!("only SetLength and Punch are edits"),
+        };
+        let applied = self.log(Some(origin), op);
+        if let Ok(Reply::Attributes(after)) = &applied.reply
+            && before != Ok(after.truncate_generation)
+            && let Some(index) = applied.index
+        {
+            self.tell(Event::RangeCut { inode, first, last, index });
+        }
+        applied
+    }
+}
+
+fn raised_chunk(part: &Part) -> Option<RaisedChunk> {
+    let PartState::Ready(version) = part.state else { return None };
+    Some(RaisedChunk { index: part.boundary.view.index, chunk: part.boundary.view.chunk, version })
+}
+
+fn chunk_of(offset: u64) -> ChunkIndex {
+    ChunkIndex(u32::try_from(offset / CHUNK_BYTES).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,137 @@
+//! Mutations that become a record at once.
+
+use super::{Answerer, Applied, Core};
+use types::{
+    FileKind, Generation, InodeId, InodeRef, Name, Op, Origin, RenameMode, Reply, Request, SessionId, Status,
+};
+
+impl Core {
+    /// Applies a mutation and answers it.
+    pub(super) fn mutate(&mut self, origin: Origin, request: Request, answer: Answerer) {
+        let session = origin.session;
+        let applied = match request {
+            Request::Create { parent, name, node, exclusive, grant } => {
+                let inode = InodeRef {
+                    id: InodeId(self.meta.inode_highest().0 + 1),
+                    generation: Generation(self.term.0),
+                };
+                let grant = grant && node.kind == FileKind::File;
+                let applied = self.log(Some(origin), Op::Create { parent, name, inode, node, exclusive });
+                self.with_entry(session, applied, grant)
+            }
+            Request::Link { inode, parent, name } => {
+                let applied = self.log(Some(origin), Op::Link { inode, parent, name });
+                self.with_entry(session, applied, false)
+            }
+            Request::Unlink { parent, name, in_use } => {
+                let (keep, last) = self.keep(session, parent, &name, in_use);
+                let applied = self.log(Some(origin), Op::Unlink { parent, name, keep });
+                self.forget_removed(session, &applied, last);
+                applied
+            }
+            Request::RemoveDirectory { parent, name } => {
+                self.log(Some(origin), Op::RemoveDirectory { parent, name })
+            }
+            Request::Rename { from, from_name, to, to_name, mode, in_use } => {
+                let replaces = mode == RenameMode::Replace;
+                let (keep, last) =
+                    if replaces { self.keep(session, to, &to_name, in_use) } else { (false, None) };
+                let op = Op::Rename { from, from_name, to, to_name, mode, keep };
+                let applied = self.log(Some(origin), op);
+                self.forget_removed(session, &applied, last);
+                applied
+            }
+            Request::SetAttributes { inode, changes, caller } => {
+                self.log(Some(origin), Op::SetAttributes { inode, changes, caller })
+            }
+            Request::SetXattr { inode, name, value, mode } => {
+                self.log(Some(origin), Op::SetXattr { inode, name, value, mode })
+            }
+            Request::RemoveXattr { inode, name } => self.log(Some(origin), Op::RemoveXattr { inode, name }),
+            _ => Applied { reply: Err(Status::Unsupported), index: None, critical: false },
+        };
+        self.answer_applied(answer, applied);
+    }
+
+    /// Commits what was written. Chunks that the map lacks must have been granted for this place.
+    pub(super) fn commit(&mut self, origin: Origin, request: Request, answer: Answerer) {
+        let Request::Commit {
+            inode,
+            truncate_generation,
+            length,
+            modified,
+            accessed,
+            chunks,
+            clear_privileges,
+            durable,
+        } = request
+        else {
+            return self.answer(answer, Err(Status::Unsupported));
+        };
+        // Under an older truncate generation the chunks are ignored, so they need no grant.
+        let checked = match self.meta.attributes(inode) {
+            Ok(now) if now.truncate_generation == truncate_generation => {
+                chunks.iter().try_for_each(|dirty| match self.meta.chunk_at(inode, dirty.index)? {
+                    Some(_) => Ok(()),
+                    None if self.fleet.may_attach(inode, dirty.index, dirty.chunk, dirty.version) => Ok(()),
+                    None => Err(Status::Io),
+                })
+            }
+            Ok(_) => Ok(()),
+            Err(status) => Err(status),
+        };
+        if let Err(status) = checked {
+            return self.answer(answer, Err(status));
+        }
+        let op = Op::Commit {
+            inode,
+            truncate_generation,
+            length,
+            modified,
+            accessed,
+            chunks,
+            clear_privileges,
+            durable,
+        };
+        let applied = self.log(Some(origin), op);
+        self.answer_applied(answer, applied);
+    }
+
+    /// Adds location and grant to an entry that was made or found.
+    fn with_entry(&mut self, session: SessionId, mut applied: Applied, grant: bool) -> Applied {
+        if let Ok(Reply::Entry(entry)) = applied.reply {
+            let grant = (grant && entry.created)
+                .then(|| self.grant_at_once(session, entry.attributes.inode))
+                .flatten();
+            applied.reply = Ok(self.entry(session, entry.attributes, entry.created, grant));
+        }
+        applied
+    }
+
+    /// Whether the inode of a name that goes away is kept because somebody has it open; and the inode if
+    /// the name is its last one.
+    fn keep(
+        &self,
+        session: SessionId,
+        parent: InodeRef,
+        name: &Name,
+        in_use: bool,
+    ) -> (bool, Option<InodeId>) {
+        match self.meta.lookup(parent, name) {
+            Ok(target) => {
+                let id = target.inode.id;
+                let keep = in_use || self.sessions.known_to_others(id, Some(session));
+                (keep, (target.links <= 1 && !in_use).then_some(id))
+            }
+            // The record will be refused, or has no target to replace.
+            Err(_) => (in_use, None),
+        }
+    }
+
+    /// The session removed the last name of an inode that it does not use: it knows it no longer.
+    fn forget_removed(&mut self, session: SessionId, applied: &Applied, last: Option<InodeId>) {
+        if let (Some(_), Some(inode)) = (applied.index, last) {
+            self.sessions.forget(session, inode);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Requests of sessions: admission, repeats, and all that is answered without a record.
+
+use super::{Answerer, Applied, Core, Out};
+use codec::limits::{FILE_INFO_CHUNKS_MAX, LOCATIONS_MAX};
+use codec::session::RequestMessage;
+use meta::ChunkView;
+use types::{
+    Attributes, BODY_BYTES_MAX, ChunkIndex, ChunkLocation, Entry, FileInfo, FileKind, FsStat, InodeRef, Op,
+    Origin, Reply, Request, SessionId, Status, WriteGrant,
+};
+
+/// Replicas that the class `default` asks for.
+pub(super) const DEFAULT_GOAL: u32 = 2;
+/// The name of class 0.
+const DEFAULT_CLASS: &str = "default";
+/// What a directory answer may take of a frame's body; the rest is room for the message around it.
+const DIRECTORY_BYTES_MAX: u32 = BODY_BYTES_MAX - (16 << 10);
+
+impl Core {
+    /// A client asks. A mutation that was done already is answered with its first answer.
+    pub(super) fn request(&mut self, session: SessionId, message: RequestMessage, answer: Answerer) {
+        let RequestMessage { sequence, answered_below, request } = message;
+        let now_ms = self.now_ms();
+        self.sessions.touch(session, now_ms);
+        let answer = match self.sessions.admit(session, sequence, answered_below, answer) {
+            super::sessions::Admission::New(answer) => answer,
+            super::sessions::Admission::Waiting => return,
+            super::sessions::Admission::Refused(answer, status) => return self.answer(answer, Err(status)),
+        };
+        let origin = Origin { session, sequence, answered_below };
+        if request.is_mutation()
+            && let Some(reply) = self.meta.answered(session, sequence)
+        {
+            return self.repeat(session, reply, answer);
+        }
+        match request {
+            Request::Grant { .. }
+            | Request::SetLength { .. }
+            | Request::Punch { .. }
+            | Request::Commit { .. } => self.ordered(origin, request, answer),
+            Request::Barrier => {
+                self.leave_when_stable(self.applied(), Out::Answer(answer, Ok(Reply::Done)));
+            }
+            Request::Goodbye => self.close_session(session, Some(answer)),
+            request if request.is_mutation() => self.mutate(origin, request, answer),
+            request => {
+                let outcome = self.read(session, request);
+                self.answer(answer, outcome);
+            }
+        }
+    }
+
+    /// The first answer again. Its record may not be stable yet, so it waits as the first one did.
+    fn repeat(&mut self, session: SessionId, reply: Reply, answer: Answerer) {
+        let reply = match reply {
+            Reply::Entry(entry) => self.entry(session, entry.attributes, entry.created, None),
+            other => other,
+        };
+        self.answer_applied(answer, Applied { reply: Ok(reply), index: None, critical: true });
+    }
+
+    fn read(&mut self, session: SessionId, request: Request) -> Result<Reply, Status> {
+        Ok(match request {
+            Request::Lookup { parent, name } => {
+                let attributes = self.meta.lookup(parent, &name)?;
+                self.entry(session, attributes, false, None)
+            }
+            Request::LookupParent { dir } => {
+                let attributes = self.meta.parent_of(dir)?;
+                self.entry(session, attributes, false, None)
+            }
+            Request::GetAttributes { inode } => Reply::Attributes(self.meta.attributes(inode)?),
+            Request::ReadLink { inode } => Reply::Target(self.meta.read_link(inode)?),
+            Request::ReadDirectory { dir, after, bytes_max } => {
+                let bytes_max = bytes_max.min(DIRECTORY_BYTES_MAX);
+                let (entries, end) = self.meta.read_directory(dir, after, bytes_max)?;
+                for entry in &entries {
+                    self.sessions.learn(session, entry.attributes.inode.id);
+                }
+                Reply::Directory { entries, end }
+            }
+            Request::GetXattr { inode, name } => Reply::Xattr(self.meta.xattr(inode, &name)?),
+            Request::ListXattrs { inode } => Reply::XattrNames(self.meta.xattrs(inode)?),
+            Request::StatFs => Reply::FsStat(self.stat_fs()),
+            Request::Locate { inode, first, count } => {
+                let count = count.min(LOCATIONS_MAX as u32);
+                let views = self.meta.chunks(inode, first, count)?;
+                Reply::Locations(views.into_iter().map(|view| self.location(view)).collect())
+            }
+            Request::FileInfo { inode } => Reply::FileInfo(Box::new(self.file_info(inode)?)),
+            Request::Reopen { inode } => {
+                let attributes = self.meta.reopen(inode)?;
+                self.sessions.learn(session, attributes.inode.id);
+                Reply::Attributes(attributes)
+            }
+            Request::Reclaim { inodes } => self.reclaim(session, inodes),
+            Request::Forget { inodes } => {
+                for inode in inodes {
+                    self.sessions.forget(session, inode.id);
+                    self.orphans.look_again(inode);
+                }
+                Reply::Done
+            }
+            Request::KeepAlive => Reply::Done,
+            _ => return Err(Status::Unsupported),
+        })
+    }
+
+    /// After a new connection a session tells what it holds; it is told what is gone.
+    fn reclaim(&mut self, session: SessionId, inodes: Vec<InodeRef>) -> Reply {
+        let mut gone = Vec::new();
+        for inode in inodes {
+            if self.meta.exists(inode) {
+                self.sessions.learn(session, inode.id);
+            } else {
+                gone.push(inode);
+            }
+        }
+        let now_ms = self.now_ms();
+        self.sessions.reclaimed(session, now_ms);
+        Reply::Gone(gone)
+    }
+
+    /// An entry with what a client needs next; the session knows the inode from now on.
+    pub(super) fn entry(
+        &mut self,
+        session: SessionId,
+        attributes: Attributes,
+        created: bool,
+        grant: Option<WriteGrant>,
+    ) -> Reply {
+        self.sessions.learn(session, attributes.inode.id);
+        let has_chunks = attributes.kind == FileKind::File && attributes.chunks > 0;
+        let first = has_chunks
+            .then(|| self.meta.chunk_at(attributes.inode, ChunkIndex(0)).ok().flatten())
+            .flatten()
+            .map(|view| self.location(view));
+        Reply::Entry(Box::new(Entry { attributes, first, grant, created }))
+    }
+
+    fn location(&self, view: ChunkView) -> ChunkLocation {
+        ChunkLocation {
+            index: view.index,
+            chunk: view.chunk,
+            version: self.fleet.version(view.slot).unwrap_or(view.version),
+            replicas: self.fleet.locations(view.slot),
+        }
+    }
+
+    fn stat_fs(&self) -> FsStat {
+        let space = self.fleet.space(DEFAULT_GOAL as usize);
+        FsStat {
+            total_bytes: space.total_bytes,
+            free_bytes: space.free_bytes,
+            inodes: self.meta.counts().inodes,
+        }
+    }
+
+    /// Everything about a file's chunks.
+    pub(super) fn file_info(&self, inode: InodeRef) -> Result<FileInfo, Status> {
+        let attributes = self.meta.attributes(inode)?;
+        let mut chunks = Vec::new();
+        if attributes.kind == FileKind::File {
+            if attributes.chunks as usize > FILE_INFO_CHUNKS_MAX {
+                return Err(Status::TooBig);
+            }
+            let views = self.meta.chunks(inode, ChunkIndex(0), u32::MAX)?;
+            chunks = views.into_iter().map(|view| self.location(view)).collect();
+        }
+        Ok(FileInfo { attributes, class: DEFAULT_CLASS.into(), goal: DEFAULT_GOAL, chunks })
+    }
+
+    /// Ends a session by a record; the client's answer, if one waits, leaves when it is stable.
+    pub(super) fn close_session(&mut self, session: SessionId, answer: Option<Answerer>) {
+        let applied = self.log(None, Op::CloseSession { session });
+        if applied.index.is_some() {
+            for waiting in self.sessions.remove(session) {
+                self.answer(waiting, Err(Status::NoSession));
+            }
+            self.orphans.look_at_all();
+            self.tell(fleet::Event::SessionGone { session });
+        }
+        if let Some(answer) = answer {
+            self.answer_applied(answer, Applied { reply: applied.reply.map(|_| Reply::Done), ..applied });
+        }
+    }
+}

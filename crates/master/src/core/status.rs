@@ -1,0 +1,201 @@
+//! What operators ask: the state of the cluster, and where a file is.
+
+use super::Core;
+use super::requests::DEFAULT_GOAL;
+use codec::admin::{
+    ChunkCounts, ClientStatus, ClusterStatus, DiskStatus, FileChunk, FileInfoReply, FileReplica, FileTarget,
+    ServerState, ServerStatus, Severity, Warning,
+};
+use std::collections::BTreeMap;
+use types::{Attributes, DiskId, InodeId, Name, ServerId, Status};
+
+/// Answers a question for the status.
+pub(crate) type StatusAnswerer = tokio::sync::oneshot::Sender<ClusterStatus>;
+/// Answers a question about a file.
+pub(crate) type FileInfoAnswerer = tokio::sync::oneshot::Sender<Result<FileInfoReply, Status>>;
+
+impl Core {
+    /// The state of the cluster now.
+    pub(super) fn status(&self) -> ClusterStatus {
+        let now_ms = self.now_ms();
+        let counts = self.meta.counts();
+        let space = self.fleet.space(DEFAULT_GOAL as usize);
+        let servers = self.server_statuses(now_ms);
+        let disks = self.disk_statuses();
+        let chunks = self.chunk_counts();
+        let mut warnings = self.warnings.clone();
+        health(&servers, &disks, chunks, &mut warnings);
+        if self.config.insecure {
+            warnings.push(Warning {
+                code: "INSECURE".into(),
+                severity: Severity::Note,
+                message: "nothing is authenticated: whoever reaches the ports can read and change all files"
+                    .into(),
+                next: "keep the ports inside a trusted network".into(),
+            });
+        }
+        ClusterStatus {
+            cluster: self.cluster,
+            name: String::new(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            term: self.term,
+            uptime_ms: now_ms.saturating_sub(self.started_ms),
+            master_name: self.config.name.clone(),
+            master_address: self.address.clone(),
+            position: self.position(),
+            files: counts.inodes.saturating_sub(counts.directories),
+            directories: counts.directories,
+            mapped_chunks: counts.chunks,
+            checkpoint_age_ms: self.checkpoints.complete_at_ms.map(|at| now_ms.saturating_sub(at)),
+            servers,
+            disks,
+            chunks,
+            clients: self.client_statuses(now_ms),
+            work: Vec::new(),
+            insecure: self.config.insecure,
+            warnings,
+            usable_total_bytes: space.total_bytes,
+            usable_free_bytes: space.free_bytes,
+            goal: DEFAULT_GOAL,
+        }
+    }
+
+    fn server_statuses(&self, now_ms: u64) -> Vec<ServerStatus> {
+        let status = |view: fleet::ServerView<'_>| {
+            let heard = self.servers.heard.get(&view.server).cloned().unwrap_or_default();
+            ServerStatus {
+                server: view.server,
+                name: view.name.into(),
+                address: view.address.into(),
+                state: if view.up { ServerState::Up } else { ServerState::Down },
+                heard_ms_ago: now_ms.saturating_sub(heard.at_ms.max(self.started_ms)),
+                labels: view.labels.to_vec(),
+                version: heard.version,
+            }
+        };
+        self.fleet.servers().take(codec::admin::SERVERS_MAX).map(status).collect()
+    }
+
+    fn disk_statuses(&self) -> Vec<DiskStatus> {
+        let status = |view: fleet::DiskView<'_>| DiskStatus {
+            disk: view.disk,
+            server: view.server,
+            path: view.path.into(),
+            labels: view.labels.to_vec(),
+            state: (view.up || view.state == fleet::DiskState::Failed).then_some(match view.state {
+                fleet::DiskState::Good => codec::control::DiskState::Good,
+                fleet::DiskState::ReadOnly => codec::control::DiskState::ReadOnly,
+                fleet::DiskState::Failed => codec::control::DiskState::Failed,
+            }),
+            total_bytes: view.total_bytes,
+            free_bytes: view.free_bytes,
+            chunks: view.replicas as u64,
+            errors: self.servers.disk_errors.get(&view.disk).copied().unwrap_or(0),
+            reported: view.reported,
+        };
+        self.fleet.disks().take(codec::admin::STATUS_DISKS_MAX).map(status).collect()
+    }
+
+    fn chunk_counts(&self) -> ChunkCounts {
+        let summary = self.fleet.summary();
+        ChunkCounts {
+            ok: summary.ok,
+            undergoal: summary.undergoal,
+            endangered: summary.endangered,
+            missing: summary.missing,
+            overgoal: summary.overgoal,
+            unknown: summary.unknown,
+            quarantined: summary.quarantined,
+            deleting: summary.deleting,
+            settling: summary.settling,
+        }
+    }
+
+    fn client_statuses(&self, now_ms: u64) -> Vec<ClientStatus> {
+        let sessions = self.sessions.iter().take(codec::admin::CLIENTS_MAX);
+        sessions
+            .map(|(session, state)| ClientStatus {
+                name: state.name.clone(),
+                session,
+                address: state.peer().unwrap_or_default(),
+                since_ms_ago: now_ms.saturating_sub(state.since_ms),
+                connected: state.peer().is_some(),
+            })
+            .collect()
+    }
+
+    /// A file and where its chunks are.
+    pub(super) fn file_info_for_operator(&self, target: FileTarget) -> Result<FileInfoReply, Status> {
+        let (path, attributes) = match target {
+            FileTarget::Inode(inode) => (Vec::new(), self.meta.reopen(inode)?),
+            FileTarget::Path(path) => {
+                let attributes = self.resolve(&path)?;
+                (path, attributes)
+            }
+        };
+        let info = self.file_info(attributes.inode)?;
+        let servers: BTreeMap<ServerId, _> = self.fleet.servers().map(|view| (view.server, view)).collect();
+        let disks: BTreeMap<DiskId, _> = self.fleet.disks().map(|view| (view.disk, view)).collect();
+        let replica = |address: types::ReplicaAddress| {
+            let server = servers.get(&address.server);
+            let disk = disks.get(&address.disk);
+            let mut labels = server.map_or_else(Vec::new, |view| view.labels.to_vec());
+            labels.extend(disk.iter().flat_map(|view| view.labels.iter().cloned()));
+            FileReplica {
+                server: address.server,
+                server_name: server.map_or_else(String::new, |view| view.name.into()),
+                disk: address.disk,
+                disk_path: disk.map_or_else(String::new, |view| view.path.into()),
+                address: address.address,
+                labels,
+            }
+        };
+        let chunks = info
+            .chunks
+            .into_iter()
+            .map(|chunk| FileChunk {
+                index: chunk.index,
+                chunk: chunk.chunk,
+                version: chunk.version,
+                replicas: chunk.replicas.into_iter().map(replica).collect(),
+            })
+            .collect();
+        Ok(FileInfoReply { path, attributes, class: info.class, goal: info.goal, chunks })
+    }
+
+    /// Follows a path from the root; symbolic links are not followed.
+    fn resolve(&self, path: &[u8]) -> Result<Attributes, Status> {
+        let mut at = self.meta.reopen(InodeId::ROOT)?;
+        for part in path.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".") {
+            at = self.meta.lookup(at.inode, &Name::new(part)?)?;
+        }
+        Ok(at)
+    }
+}
+
+/// Adds what the counts say about health.
+fn health(servers: &[ServerStatus], disks: &[DiskStatus], chunks: ChunkCounts, out: &mut Vec<Warning>) {
+    let mut add = |code: &str, severity, message: String, next: &str| {
+        out.push(Warning { code: code.into(), severity, message, next: next.into() });
+    };
+    if chunks.missing > 0 {
+        let message = format!("{} chunks have no replica that can be reached", chunks.missing);
+        add("CHUNK_MISSING", Severity::Critical, message, "bring back the servers and disks that are down");
+    }
+    if chunks.endangered > 0 {
+        let message = format!("{} chunks have one replica left", chunks.endangered);
+        add("CHUNK_ENDANGERED", Severity::Warning, message, "bring back the servers and disks that are down");
+    }
+    if chunks.undergoal > 0 {
+        let message = format!("{} chunks have fewer replicas than wanted", chunks.undergoal);
+        add("CHUNK_UNDERGOAL", Severity::Warning, message, "bring back the servers and disks that are down");
+    }
+    for server in servers.iter().filter(|server| server.state == ServerState::Down) {
+        let message = format!("chunkserver {} ({}) is not connected", server.name, server.address);
+        add("SERVER_DOWN", Severity::Warning, message, "start it, or look at its log");
+    }
+    for disk in disks.iter().filter(|disk| disk.state == Some(codec::control::DiskState::Failed)) {
+        let message = format!("disk {} at {} has failed", disk.disk, disk.path);
+        add("DISK_DAMAGED", Severity::Warning, message, "replace the disk (smartctl, dmesg say why)");
+    }
+}

@@ -1,0 +1,229 @@
+//! The master's port: session sockets, chunkservers' control links, operators.
+//!
+//! Everything becomes a message to the core. A session outlives its connection: what a connection knows is
+//! only which session its requests belong to.
+//!
+//! # Invariants
+//! 1. A message for which the core's inbox has no room is refused with `TryAgain` at once; nothing piles up here.
+//! 2. A body that cannot be understood is answered with `BadMessage` and changes nothing.
+
+use crate::config::ADMIN_ANSWER_MAX;
+use crate::core::{Answerer, Connection, LinkId, Message, OpenAnswerer, ServerMessage};
+use bytes::Bytes;
+use codec::Message as _;
+use codec::admin::{ClusterStatus, FileInfoReply, FileTarget};
+use codec::session::{AnswerMessage, RequestMessage, SessionOpen, SessionOpenAnswer};
+use env::{BoxFuture, Stream};
+use link::{Counters, Incoming, Refused, Replier, ServeOptions};
+use rpc::admin::{AdminApi, AdminError};
+use rpc::control::{ControlHandler, MasterEnd};
+use rpc::port::{FrameHandler, Services};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+use types::{BODY_BYTES_MAX, ClusterId, LogPosition, Reply, SessionId, Status, Term};
+use wire::frame::PROTOCOL_VERSION;
+use wire::message::{Hello, HelloAnswer};
+use wire::{Frame, Kind};
+
+/// What every connection must know.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) inbox: mpsc::Sender<Message>,
+    pub(crate) cluster: ClusterId,
+    pub(crate) term: Term,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) address: String,
+}
+
+impl Door {
+    /// All services of the port.
+    pub(crate) fn services(&self) -> Services {
+        Services { frames: Some(self.frames()), control: Some(self.control()), admin: Some(self.admin()) }
+    }
+
+    /// Serves sessions.
+    fn frames(&self) -> FrameHandler {
+        let door = self.clone();
+        Arc::new(move |stream: Stream, peer: String| -> BoxFuture<'static, ()> {
+            let door = door.clone();
+            Box::pin(async move {
+                let incoming = Incoming { stream, first: Bytes::new(), peer: peer.clone() };
+                let counters = Arc::clone(&door.counters);
+                let accept = move |hello: &Hello| door.accept(hello, peer);
+                link::serve(incoming, ServeOptions::default(), &counters, accept).await;
+            })
+        })
+    }
+
+    fn accept(
+        self,
+        hello: &Hello,
+        peer: String,
+    ) -> Result<(HelloAnswer, impl FnMut(Frame, Replier) + use<>), Refused> {
+        if let Some(theirs) = hello.cluster
+            && theirs != self.cluster
+        {
+            let message = format!("this master is of cluster {}, not of {theirs}", self.cluster);
+            return Err(Refused { status: Status::WrongCluster, message });
+        }
+        if hello.term > self.term {
+            let message = format!("this master's term {} is outdated, {} was seen", self.term, hello.term);
+            return Err(Refused { status: Status::WrongTerm, message });
+        }
+        let answer = HelloAnswer {
+            protocol_version: PROTOCOL_VERSION,
+            result: Ok(()),
+            cluster: Some(self.cluster),
+            term: self.term,
+            message: String::new(),
+        };
+        let session = SessionSocket {
+            inbox: self.inbox,
+            session: Arc::new(AtomicU64::new(0)),
+            connection: Arc::new(Connection { peer }),
+        };
+        Ok((answer, move |frame: Frame, replier: Replier| session.frame(&frame, replier)))
+    }
+
+    /// Takes chunkservers' links.
+    pub(crate) fn control(&self) -> ControlHandler {
+        let inbox = self.inbox.clone();
+        let counter = Arc::new(AtomicU64::new(0));
+        Arc::new(move |end: MasterEnd| {
+            let link = LinkId(counter.fetch_add(1, Ordering::Relaxed));
+            tokio::spawn(forward(link, end, inbox.clone()));
+        })
+    }
+
+    /// Answers operators.
+    pub(crate) fn admin(&self) -> Arc<dyn AdminApi> {
+        Arc::new(Admin { inbox: self.inbox.clone(), address: self.address.clone() })
+    }
+}
+
+/// Moves a chunkserver's messages into the inbox; the queue of the link gives back-pressure.
+async fn forward(link: LinkId, end: MasterEnd, inbox: mpsc::Sender<Message>) {
+    let MasterEnd { tx, mut rx, peer } = end;
+    let closed = tx.clone();
+    let mut next = Some(ServerMessage::Attached { to: tx, peer });
+    while let Some(message) = next {
+        if inbox.send(Message::Server { link, message }).await.is_err() {
+            return;
+        }
+        next = tokio::select! {
+            biased;
+            () = closed.closed() => None,
+            said = rx.recv() => said.map(ServerMessage::Says),
+        };
+    }
+    // If the core has gone nobody wants to know.
+    let _ = inbox.send(Message::Server { link, message: ServerMessage::Gone }).await;
+}
+
+/// One connection of a client.
+struct SessionSocket {
+    inbox: mpsc::Sender<Message>,
+    /// 0 until SESSION_OPEN was answered.
+    session: Arc<AtomicU64>,
+    connection: Arc<Connection>,
+}
+
+impl SessionSocket {
+    fn frame(&self, frame: &Frame, replier: Replier) {
+        match frame.kind {
+            Kind::SessionOpen => self.open(frame, replier),
+            Kind::Request => self.request(frame, replier),
+            _ => answer(replier, LogPosition::default(), Err(Status::Unsupported)),
+        }
+    }
+
+    fn open(&self, frame: &Frame, replier: Replier) {
+        let session = Arc::clone(&self.session);
+        let answer: OpenAnswerer = Box::new(move |opened: SessionOpenAnswer| {
+            if let Ok(opened) = &opened.0 {
+                session.store(opened.session.0, Ordering::Relaxed);
+            }
+            replier.answer(&opened.to_bytes(), Bytes::new());
+        });
+        match SessionOpen::decode(&frame.body) {
+            Ok(open) => {
+                let connection = Arc::downgrade(&self.connection);
+                self.send(Message::Open { open, connection, answer });
+            }
+            Err(_) => answer(SessionOpenAnswer(Err(Status::BadMessage))),
+        }
+    }
+
+    fn request(&self, frame: &Frame, replier: Replier) {
+        let respond: Answerer = Box::new(move |position, outcome| answer(replier, position, outcome));
+        let session = SessionId(self.session.load(Ordering::Relaxed));
+        match RequestMessage::decode(&frame.body) {
+            Ok(message) => self.send(Message::Request { session, message, answer: respond }),
+            Err(error) => {
+                tracing::debug!(%error, peer = %self.connection.peer, "a request cannot be understood");
+                respond(LogPosition::default(), Err(Status::BadMessage));
+            }
+        }
+    }
+
+    fn send(&self, message: Message) {
+        match self.inbox.try_send(message) {
+            Ok(()) => {}
+            Err(TrySendError::Full(Message::Open { answer, .. })) => {
+                answer(SessionOpenAnswer(Err(Status::TryAgain)));
+            }
+            Err(TrySendError::Full(Message::Request { answer, .. })) => {
+                answer(LogPosition::default(), Err(Status::TryAgain));
+            }
+            // The core has gone and the connection ends with it: a client must not be told anything.
+            Err(_) => {}
+        }
+    }
+}
+
+fn answer(replier: Replier, position: LogPosition, outcome: Result<Reply, Status>) {
+    let mut body = AnswerMessage { position, outcome }.to_bytes();
+    if body.len() > BODY_BYTES_MAX as usize {
+        body = AnswerMessage { position, outcome: Err(Status::TooBig) }.to_bytes();
+    }
+    replier.answer(&body, Bytes::new());
+}
+
+/// Operators' questions as messages.
+struct Admin {
+    inbox: mpsc::Sender<Message>,
+    address: String,
+}
+
+impl Admin {
+    async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, AdminError> {
+        let (send, receive) = oneshot::channel();
+        let asked = async {
+            self.inbox.send(question(send)).await.ok()?;
+            receive.await.ok()
+        };
+        match tokio::time::timeout(ADMIN_ANSWER_MAX, asked).await {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) => Err(AdminError::Unreachable {
+                address: self.address.clone(),
+                reason: "the master has stopped".into(),
+            }),
+            Err(_) => Err(AdminError::TimedOut { address: self.address.clone(), after: ADMIN_ANSWER_MAX }),
+        }
+    }
+}
+
+impl AdminApi for Admin {
+    fn status(&self) -> BoxFuture<'_, Result<ClusterStatus, AdminError>> {
+        Box::pin(self.ask(|answer| Message::Status { answer }))
+    }
+
+    fn file_info(&self, target: FileTarget) -> BoxFuture<'_, Result<FileInfoReply, AdminError>> {
+        Box::pin(async move {
+            let answer = self.ask(|answer| Message::FileInfo { target, answer }).await?;
+            answer.map_err(AdminError::Refused)
+        })
+    }
+}
