@@ -1,1 +1,33 @@
 //! Operator commands, tables and JSON.
+//!
+//! Everything here turns an answer into text, or an error into what an operator can do about it; the
+//! binary parses arguments, connects and prints.
+//!
+//! # Invariants
+//! 1. Every output and every error ends in a next step.
+//! 2. `status` fits 24 lines; what is left out is counted.
+//! 3. JSON carries [`API_VERSION`]; keys are only ever added.
+//! 4. A verdict rests on the counts of the answer, not only on the warnings that the master chose to send.
+//!
+//! # Elsewhere
+//! Asking the master: `rpc::admin`.
+
+pub mod error;
+pub mod file_info;
+pub mod locate;
+pub mod status;
+mod table;
+pub mod units;
+
+pub use error::{Exit, Failure};
+
+/// The version of all JSON output.
+pub const API_VERSION: &str = "muskox/v1";
+
+/// A document as indented JSON, ending in a newline.
+pub(crate) fn json_text(document: &impl serde::Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(document)
+        .expect("documents are structs of strings, numbers and lists, which JSON can always hold");
+    text.push('\n');
+    text
+}

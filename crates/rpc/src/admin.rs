@@ -10,6 +10,7 @@ pub use client::AdminClient;
 pub(crate) use service::{AdminService, plain};
 
 pub use codec::admin::*;
+pub use codec::control::DiskState;
 use env::BoxFuture;
 use std::time::Duration;
 use types::Status;

@@ -1,0 +1,207 @@
+//! `muskox status`: a verdict with its reasons, the cluster in a few lines, the next step.
+
+mod json;
+mod verdict;
+
+pub use json::json;
+pub use verdict::{Verdict, verdict, warnings};
+
+use crate::table;
+use crate::units::{age, count, counted, percent, printable, size};
+use rpc::admin::{ClusterStatus, DiskState, DiskStatus, ServerState, Severity, Warning};
+
+/// Lines of a terminal that nobody has enlarged.
+const LINES_MAX: usize = 24;
+/// Warnings shown, two lines each; the rest is counted.
+const WARNINGS_MAX: usize = 4;
+
+/// The whole text, ending in a newline.
+pub fn render(status: &ClusterStatus) -> String {
+    let mut lines = summary(status);
+    let warnings = warnings(status);
+    lines.extend(warnings.iter().take(WARNINGS_MAX).flat_map(warning));
+    if warnings.len() > WARNINGS_MAX {
+        lines.push(format!("…    {} more warnings   (muskox status --json)", warnings.len() - WARNINGS_MAX));
+    }
+    let next = next_step(status, &warnings);
+    // An empty line and a head before the disks, the next step after them.
+    let room = LINES_MAX.saturating_sub(lines.len() + 3);
+    lines.extend(disks(status, room));
+    lines.push(next);
+    let mut text = lines.join("\n");
+    text.push('\n');
+    text
+}
+
+fn summary(status: &ClusterStatus) -> Vec<String> {
+    let name =
+        if status.name.is_empty() { status.cluster.to_string() } else { printable(status.name.as_bytes()) };
+    let mixed = status
+        .servers
+        .iter()
+        .any(|s| s.state == ServerState::Up && !s.version.is_empty() && s.version != status.version);
+    let mut lines = vec![format!(
+        "cluster {name}   {}   version {}{}   up {}",
+        verdict(status),
+        status.version,
+        if mixed { " (servers differ)" } else { "" },
+        age(status.uptime_ms),
+    )];
+    let checkpoint = match status.checkpoint_age_ms {
+        Some(ms) => format!("checkpoint {} ago", age(ms)),
+        None => "no checkpoint yet".into(),
+    };
+    lines.push(format!(
+        "metadata  master {} {}   term {}   change {} (stable {})",
+        printable(status.master_name.as_bytes()),
+        status.master_address,
+        status.term,
+        count(status.position.applied.0),
+        count(status.position.stable.0),
+    ));
+    lines.push(format!(
+        "          {}, {}   {checkpoint}",
+        counted(status.files, "file"),
+        if status.directories == 1 {
+            "1 directory".into()
+        } else {
+            format!("{} directories", count(status.directories))
+        },
+    ));
+    let up = status.servers.iter().filter(|s| s.state == ServerState::Up).count() as u64;
+    let total: u64 = status.disks.iter().fold(0, |sum, d| sum.saturating_add(d.total_bytes));
+    let free: u64 = status.disks.iter().fold(0, |sum, d| sum.saturating_add(d.free_bytes));
+    lines.push(format!(
+        "storage   {} of {}, {}   raw used {} of {}   usable free {} of {} ({})",
+        count(up),
+        counted(status.servers.len() as u64, "server"),
+        counted(status.disks.len() as u64, "disk"),
+        size(total.saturating_sub(free)),
+        size(total),
+        size(status.usable_free_bytes),
+        size(status.usable_total_bytes),
+        counted(status.goal.into(), "replica"),
+    ));
+    lines.push(chunks(status));
+    let connected = status.clients.iter().filter(|c| c.connected).count();
+    let away = status.clients.len() - connected;
+    lines.push(format!(
+        "clients   {}{}",
+        counted(connected as u64, "mount"),
+        if away == 0 { String::new() } else { format!(", {away} not connected now") },
+    ));
+    lines.push(format!("work      {}", work(status)));
+    lines
+}
+
+fn chunks(status: &ClusterStatus) -> String {
+    let c = &status.chunks;
+    let mut text = format!(
+        "chunks    {} ok · {} under · {} endangered · {} missing",
+        count(c.ok),
+        count(c.undergoal),
+        count(c.endangered),
+        count(c.missing)
+    );
+    for (number, word) in [
+        (c.overgoal, "over"),
+        (c.unknown, "not yet reported"),
+        (c.quarantined, "quarantined"),
+        (c.deleting, "being deleted"),
+    ] {
+        if number > 0 {
+            text.push_str(&format!(" · {} {word}", count(number)));
+        }
+    }
+    text
+}
+
+fn work(status: &ClusterStatus) -> String {
+    if status.work.is_empty() {
+        return if status.chunks.settling { "waiting for all disks to report".into() } else { "idle".into() };
+    }
+    let pieces = status.work.iter().take(3).map(|w| match w.total {
+        0 => printable(w.what.as_bytes()),
+        total => format!("{} {}", printable(w.what.as_bytes()), percent(w.done, total)),
+    });
+    let mut text = pieces.collect::<Vec<_>>().join(" · ");
+    if status.work.len() > 3 {
+        text.push_str(&format!(" · {} more", status.work.len() - 3));
+    }
+    text
+}
+
+fn warning(warning: &Warning) -> [String; 2] {
+    let word = match warning.severity {
+        Severity::Note => "NOTE",
+        Severity::Warning => "WARN",
+        Severity::Critical => "CRIT",
+    };
+    [
+        format!("{word} {}   {}", warning.code, printable(warning.message.as_bytes())),
+        format!("     next  {}", printable(warning.next.as_bytes())),
+    ]
+}
+
+fn disks(status: &ClusterStatus, room: usize) -> Vec<String> {
+    if status.disks.is_empty() || room < 2 {
+        return Vec::new();
+    }
+    // The troubled first: they are what one looks for.
+    let mut disks: Vec<&DiskStatus> = status.disks.iter().collect();
+    disks.sort_by_key(|d| {
+        (d.state == Some(DiskState::Good) && d.errors == 0, server_name(status, d), &d.path)
+    });
+    let shown = if disks.len() <= room { disks.len() } else { room - 1 };
+    let rows: Vec<Vec<String>> = disks.iter().take(shown).map(|d| disk(status, d)).collect();
+    let mut lines = vec![String::new()];
+    lines.extend(table::lines(&["SERVER", "DISK", "LABELS", "STATE", "USED", "CHUNKS", "ERRORS"], &rows));
+    if shown < disks.len() {
+        lines.push(format!("…  {} more   (muskox status --json)", disks.len() - shown));
+    }
+    lines
+}
+
+fn server_name(status: &ClusterStatus, disk: &DiskStatus) -> String {
+    match status.servers.iter().find(|s| s.server == disk.server) {
+        Some(server) if !server.name.is_empty() => printable(server.name.as_bytes()),
+        _ => disk.server.to_string(),
+    }
+}
+
+fn disk(status: &ClusterStatus, disk: &DiskStatus) -> Vec<String> {
+    let used = disk.total_bytes.saturating_sub(disk.free_bytes);
+    vec![
+        server_name(status, disk),
+        printable(disk.path.as_bytes()),
+        printable(disk.labels.join(",").as_bytes()),
+        state_word(disk.state).into(),
+        format!("{} of {}", percent(used, disk.total_bytes), size(disk.total_bytes)),
+        count(disk.chunks),
+        count(disk.errors),
+    ]
+}
+
+/// The word for the state of a disk, in tables and in JSON.
+pub(crate) fn state_word(state: Option<DiskState>) -> &'static str {
+    match state {
+        Some(DiskState::Good) => "ok",
+        Some(DiskState::ReadOnly) => "read-only",
+        Some(DiskState::Failed) => "failed",
+        None => "away",
+    }
+}
+
+fn next_step(status: &ClusterStatus, warnings: &[Warning]) -> String {
+    let next = if warnings.iter().any(|w| w.severity > Severity::Note) {
+        "muskox status   again, once the step above is taken".to_owned()
+    } else if status.clients.is_empty() {
+        format!("muskox mount --master {} /mnt/muskox", status.master_address)
+    } else {
+        "muskox file info PATH   (where a file's chunks are)".to_owned()
+    };
+    format!("next      {next}")
+}
+
+#[cfg(test)]
+mod tests;

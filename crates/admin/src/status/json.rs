@@ -1,0 +1,231 @@
+//! `muskox status --json`.
+
+use super::{state_word, verdict, warnings};
+use crate::API_VERSION;
+use rpc::admin::{ClusterStatus, ServerState, Severity};
+use serde::Serialize;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    verdict: String,
+    cluster: Cluster<'a>,
+    metadata: Metadata<'a>,
+    storage: Storage,
+    chunks: Chunks,
+    servers: Vec<Server<'a>>,
+    disks: Vec<Disk<'a>>,
+    clients: Vec<Client<'a>>,
+    work: Vec<Work<'a>>,
+    insecure: bool,
+    warnings: Vec<Warning>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Cluster<'a> {
+    id: String,
+    name: &'a str,
+    version: &'a str,
+    uptime_ms: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata<'a> {
+    master: &'a str,
+    address: &'a str,
+    term: u32,
+    applied: u64,
+    stable: u64,
+    files: u64,
+    directories: u64,
+    checkpoint_age_ms: Option<u64>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Storage {
+    raw_total_bytes: u64,
+    raw_free_bytes: u64,
+    usable_total_bytes: u64,
+    usable_free_bytes: u64,
+    goal: u32,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Chunks {
+    mapped: u64,
+    ok: u64,
+    undergoal: u64,
+    endangered: u64,
+    missing: u64,
+    overgoal: u64,
+    unknown: u64,
+    quarantined: u64,
+    deleting: u64,
+    settling: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Server<'a> {
+    id: String,
+    name: &'a str,
+    address: &'a str,
+    state: &'static str,
+    heard_ms_ago: u64,
+    labels: &'a [String],
+    version: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Disk<'a> {
+    id: String,
+    server: String,
+    path: &'a str,
+    labels: &'a [String],
+    state: &'static str,
+    total_bytes: u64,
+    free_bytes: u64,
+    chunks: u64,
+    errors: u64,
+    reported: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Client<'a> {
+    name: &'a str,
+    session: String,
+    address: &'a str,
+    since_ms_ago: u64,
+    connected: bool,
+}
+
+#[derive(Serialize)]
+struct Work<'a> {
+    what: &'a str,
+    done: u64,
+    total: u64,
+}
+
+#[derive(Serialize)]
+struct Warning {
+    code: String,
+    severity: &'static str,
+    message: String,
+    next: String,
+}
+
+/// The whole document, ending in a newline. Ids are hexadecimal strings.
+pub fn json(status: &ClusterStatus) -> String {
+    let raw = |pick: fn(&rpc::admin::DiskStatus) -> u64| {
+        status.disks.iter().fold(0_u64, |sum, d| sum.saturating_add(pick(d)))
+    };
+    let c = &status.chunks;
+    let document = Document {
+        api_version: API_VERSION,
+        kind: "ClusterStatus",
+        verdict: verdict(status).to_string().to_lowercase(),
+        cluster: Cluster {
+            id: status.cluster.to_string(),
+            name: &status.name,
+            version: &status.version,
+            uptime_ms: status.uptime_ms,
+        },
+        metadata: Metadata {
+            master: &status.master_name,
+            address: &status.master_address,
+            term: status.term.0,
+            applied: status.position.applied.0,
+            stable: status.position.stable.0,
+            files: status.files,
+            directories: status.directories,
+            checkpoint_age_ms: status.checkpoint_age_ms,
+        },
+        storage: Storage {
+            raw_total_bytes: raw(|d| d.total_bytes),
+            raw_free_bytes: raw(|d| d.free_bytes),
+            usable_total_bytes: status.usable_total_bytes,
+            usable_free_bytes: status.usable_free_bytes,
+            goal: status.goal,
+        },
+        chunks: Chunks {
+            mapped: status.mapped_chunks,
+            ok: c.ok,
+            undergoal: c.undergoal,
+            endangered: c.endangered,
+            missing: c.missing,
+            overgoal: c.overgoal,
+            unknown: c.unknown,
+            quarantined: c.quarantined,
+            deleting: c.deleting,
+            settling: c.settling,
+        },
+        servers: status.servers.iter().map(server).collect(),
+        disks: status.disks.iter().map(disk).collect(),
+        clients: status.clients.iter().map(client).collect(),
+        work: status.work.iter().map(|w| Work { what: &w.what, done: w.done, total: w.total }).collect(),
+        insecure: status.insecure,
+        warnings: warnings(status).into_iter().map(warning).collect(),
+    };
+    crate::json_text(&document)
+}
+
+fn server(v: &rpc::admin::ServerStatus) -> Server<'_> {
+    Server {
+        id: v.server.to_string(),
+        name: &v.name,
+        address: &v.address,
+        state: match v.state {
+            ServerState::Up => "up",
+            ServerState::Down => "down",
+        },
+        heard_ms_ago: v.heard_ms_ago,
+        labels: &v.labels,
+        version: &v.version,
+    }
+}
+
+fn disk(v: &rpc::admin::DiskStatus) -> Disk<'_> {
+    Disk {
+        id: v.disk.to_string(),
+        server: v.server.to_string(),
+        path: &v.path,
+        labels: &v.labels,
+        state: state_word(v.state),
+        total_bytes: v.total_bytes,
+        free_bytes: v.free_bytes,
+        chunks: v.chunks,
+        errors: v.errors,
+        reported: v.reported,
+    }
+}
+
+fn client(v: &rpc::admin::ClientStatus) -> Client<'_> {
+    Client {
+        name: &v.name,
+        session: format!("{:016x}", v.session.0),
+        address: &v.address,
+        since_ms_ago: v.since_ms_ago,
+        connected: v.connected,
+    }
+}
+
+fn warning(v: rpc::admin::Warning) -> Warning {
+    Warning {
+        code: v.code,
+        severity: match v.severity {
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+            Severity::Critical => "critical",
+        },
+        message: v.message,
+        next: v.next,
+    }
+}

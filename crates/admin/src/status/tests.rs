@@ -1,0 +1,166 @@
+use super::*;
+use rpc::admin::{ChunkCounts, ClientStatus, ServerStatus, WorkStatus};
+use types::{ClusterId, DiskId, LogIndex, LogPosition, ServerId, SessionId, Term};
+
+fn home() -> ClusterStatus {
+    let server = |n: u8| ServerStatus {
+        server: ServerId([n; 16]),
+        name: format!("cs{n}"),
+        address: format!("127.0.0.1:{}", 9430 + u16::from(n)),
+        state: ServerState::Up,
+        version: "0.1.0".into(),
+        ..Default::default()
+    };
+    let disk = |n: u8, server: u8| DiskStatus {
+        disk: DiskId([n; 16]),
+        server: ServerId([server; 16]),
+        path: format!("/mnt/d{n}"),
+        labels: vec!["ssd".into()],
+        state: Some(DiskState::Good),
+        total_bytes: 1 << 40,
+        free_bytes: 3 << 38,
+        chunks: 137,
+        errors: 0,
+        reported: true,
+    };
+    ClusterStatus {
+        cluster: ClusterId([9; 16]),
+        name: "home".into(),
+        version: "0.1.0".into(),
+        term: Term(3),
+        uptime_ms: 41_000,
+        master_name: "tiger".into(),
+        master_address: "127.0.0.1:9421".into(),
+        position: LogPosition { applied: LogIndex(184_220), stable: LogIndex(184_218) },
+        files: 412,
+        directories: 58,
+        mapped_chunks: 412,
+        checkpoint_age_ms: Some(38_000),
+        servers: vec![server(1), server(2), server(3)],
+        disks: (1..=6).map(|n| disk(n, n.div_ceil(2))).collect(),
+        chunks: ChunkCounts { ok: 412, ..Default::default() },
+        clients: vec![ClientStatus {
+            name: "ann".into(),
+            session: SessionId(7),
+            connected: true,
+            ..Default::default()
+        }],
+        work: Vec::new(),
+        insecure: false,
+        warnings: Vec::new(),
+        usable_total_bytes: 3 << 40,
+        usable_free_bytes: 9 << 38,
+        goal: 2,
+    }
+}
+
+#[test]
+fn a_healthy_cluster_reads_like_this() {
+    assert_eq!(
+        render(&home()),
+        "\
+cluster home   HEALTHY   version 0.1.0   up 41 s
+metadata  master tiger 127.0.0.1:9421   term 3   change 184,220 (stable 184,218)
+          412 files, 58 directories   checkpoint 38 s ago
+storage   3 of 3 servers, 6 disks   raw used 1.5 TiB of 6.0 TiB   usable free 2.2 TiB of 3.0 TiB (2 replicas)
+chunks    412 ok · 0 under · 0 endangered · 0 missing
+clients   1 mount
+work      idle
+
+SERVER  DISK     LABELS  STATE  USED             CHUNKS  ERRORS
+cs1     /mnt/d1  ssd     ok     25 % of 1.0 TiB  137     0
+cs1     /mnt/d2  ssd     ok     25 % of 1.0 TiB  137     0
+cs2     /mnt/d3  ssd     ok     25 % of 1.0 TiB  137     0
+cs2     /mnt/d4  ssd     ok     25 % of 1.0 TiB  137     0
+cs3     /mnt/d5  ssd     ok     25 % of 1.0 TiB  137     0
+cs3     /mnt/d6  ssd     ok     25 % of 1.0 TiB  137     0
+next      muskox file info PATH   (where a file's chunks are)
+"
+    );
+}
+
+#[test]
+fn the_verdict_follows_from_the_counts_and_the_worst_warning() {
+    let verdict_of = |change: fn(&mut ClusterStatus)| {
+        let mut status = home();
+        change(&mut status);
+        verdict(&status)
+    };
+    assert_eq!(verdict_of(|_| {}), Verdict::Healthy);
+    assert_eq!(verdict_of(|s| s.insecure = true), Verdict::Healthy);
+    assert_eq!(verdict_of(|s| s.chunks.overgoal = 4), Verdict::Healthy);
+    assert_eq!(verdict_of(|s| s.chunks.undergoal = 1), Verdict::Degraded);
+    assert_eq!(verdict_of(|s| s.chunks.endangered = 1), Verdict::Degraded);
+    assert_eq!(verdict_of(|s| s.chunks.missing = 1), Verdict::Critical);
+    assert_eq!(verdict_of(|s| s.servers[0].state = ServerState::Down), Verdict::Degraded);
+    assert_eq!(verdict_of(|s| s.servers.clear()), Verdict::Critical);
+    assert_eq!(verdict_of(|s| s.disks[0].state = Some(DiskState::Failed)), Verdict::Degraded);
+    assert_eq!(
+        verdict_of(|s| s.warnings.push(Warning { severity: Severity::Critical, ..Default::default() })),
+        Verdict::Critical
+    );
+    assert_eq!(Verdict::Degraded.exit().code(), 3);
+    assert_eq!(Verdict::Critical.exit().code(), 4);
+}
+
+#[test]
+fn every_warning_has_a_next_step_and_the_masters_own_wins() {
+    let mut status = home();
+    status.chunks.endangered = 3;
+    status.servers[1].state = ServerState::Down;
+    status.disks[0].errors = 2;
+    status.insecure = true;
+    status.warnings.push(Warning {
+        code: "CHUNK_ENDANGERED".into(),
+        severity: Severity::Warning,
+        message: "3 chunks, all on cs2:/mnt/d3".into(),
+        next: "muskox disk keep cs2:/mnt/d3".into(),
+    });
+    let text = render(&status);
+    assert!(text.contains("all on cs2:/mnt/d3") && !text.contains("single replica left"), "{text}");
+    for warning in warnings(&status) {
+        assert!(!warning.next.is_empty(), "{warning:?}");
+    }
+    assert!(text.contains("SERVER_DOWN") && text.contains("cs2"), "{text}");
+}
+
+#[test]
+fn a_large_and_troubled_cluster_fits_a_terminal_and_shows_the_troubled_disk() {
+    let mut status = home();
+    status.disks =
+        (0..500).map(|n| DiskStatus { path: format!("/mnt/d{n:03}"), ..status.disks[0].clone() }).collect();
+    status.disks[431].state = Some(DiskState::Failed);
+    for n in 0..40 {
+        status.warnings.push(Warning { code: format!("CODE_{n}"), next: "x".into(), ..Default::default() });
+        status.work.push(WorkStatus { what: format!("copying {n}"), done: 1, total: 4 });
+    }
+    let text = render(&status);
+    assert!(text.lines().count() <= LINES_MAX, "{text}");
+    assert!(text.contains("/mnt/d431") && text.contains("more"), "{text}");
+    assert!(text.lines().last().is_some_and(|l| l.starts_with("next")));
+}
+
+#[test]
+fn json_has_a_version_and_the_counts_that_scripts_wait_for() {
+    let mut status = home();
+    status.chunks.missing = 2;
+    let json: serde_json::Value = serde_json::from_str(&json(&status)).expect("json");
+    assert_eq!(json["apiVersion"], "muskox/v1");
+    assert_eq!(json["verdict"], "critical");
+    for (key, number) in [("ok", 412), ("undergoal", 0), ("endangered", 0), ("missing", 2), ("overgoal", 0)] {
+        assert_eq!(json["chunks"][key], number, "{key}");
+    }
+    assert_eq!(json["disks"][0]["state"], "ok");
+    assert_eq!(json["servers"][0]["id"], "01".repeat(16));
+    assert_eq!(json["warnings"][0]["code"], "CHUNK_MISSING");
+    assert_eq!(json["metadata"]["checkpointAgeMs"], 38_000);
+}
+
+#[test]
+fn an_empty_cluster_says_how_to_go_on() {
+    let text = render(&ClusterStatus::default());
+    assert!(text.contains("CRITICAL") && text.contains("muskox-chunkserver"), "{text}");
+    let mut fresh = home();
+    fresh.clients.clear();
+    assert!(render(&fresh).contains("next      muskox mount --master 127.0.0.1:9421 /mnt/muskox"));
+}

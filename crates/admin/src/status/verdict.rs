@@ -1,0 +1,142 @@
+//! Healthy, degraded or critical, and why.
+
+use crate::Exit;
+use crate::units::counted;
+use rpc::admin::{ClusterStatus, DiskState, ServerState, Severity, Warning};
+use std::fmt;
+
+/// Servers or disks that one warning names.
+const NAMED_MAX: usize = 5;
+
+/// The cluster in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// Nothing needs anybody.
+    Healthy,
+    /// All data can be read; redundancy or comfort is missing.
+    Degraded,
+    /// Some data cannot be read, or nothing can be written.
+    Critical,
+}
+
+impl Verdict {
+    /// What `muskox status` exits with.
+    pub fn exit(self) -> Exit {
+        match self {
+            Self::Healthy => Exit::Done,
+            Self::Degraded => Exit::Degraded,
+            Self::Critical => Exit::Critical,
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Healthy => "HEALTHY",
+            Self::Degraded => "DEGRADED",
+            Self::Critical => "CRITICAL",
+        })
+    }
+}
+
+/// The verdict: that of the worst warning.
+pub fn verdict(status: &ClusterStatus) -> Verdict {
+    match warnings(status).iter().map(|w| w.severity).max() {
+        Some(Severity::Critical) => Verdict::Critical,
+        Some(Severity::Warning) => Verdict::Degraded,
+        Some(Severity::Note) | None => Verdict::Healthy,
+    }
+}
+
+/// The master's warnings and those that follow from its counts, each code once, worst first.
+pub fn warnings(status: &ClusterStatus) -> Vec<Warning> {
+    let mut all = status.warnings.clone();
+    for derived in derived(status) {
+        if !all.iter().any(|w| w.code == derived.code) {
+            all.push(derived);
+        }
+    }
+    all.sort_by_key(|w| std::cmp::Reverse(w.severity));
+    all
+}
+
+fn derived(status: &ClusterStatus) -> Vec<Warning> {
+    let mut all = Vec::new();
+    let mut add = |code: &str, severity, message: String, next: &str| {
+        all.push(Warning { code: code.into(), severity, message, next: next.into() });
+    };
+    let chunks = &status.chunks;
+    let up = status.servers.iter().filter(|s| s.state == ServerState::Up).count();
+    if up == 0 {
+        add(
+            "SERVER_DOWN",
+            Severity::Critical,
+            "no chunkserver is connected: nothing can be read or written".into(),
+            "systemctl start muskox-chunkserver   (on each host with disks)",
+        );
+    } else if up < status.servers.len() {
+        let down = status.servers.iter().filter(|s| s.state == ServerState::Down);
+        let names: Vec<&str> = down.map(|s| s.name.as_str()).take(NAMED_MAX).collect();
+        let message = format!(
+            "{} not connected: {}",
+            counted((status.servers.len() - up) as u64, "server"),
+            names.join(", ")
+        );
+        add(
+            "SERVER_DOWN",
+            Severity::Warning,
+            message,
+            "systemctl status muskox-chunkserver   (on that host)",
+        );
+    }
+    if chunks.missing > 0 {
+        let message =
+            format!("{} without any replica: reads of their files wait", counted(chunks.missing, "chunk"));
+        add(
+            "CHUNK_MISSING",
+            Severity::Critical,
+            message,
+            "bring back the servers and disks that are away, see below",
+        );
+    }
+    if chunks.endangered > 0 {
+        let message = format!("{} with a single replica left", counted(chunks.endangered, "chunk"));
+        add(
+            "CHUNK_ENDANGERED",
+            Severity::Warning,
+            message,
+            "bring back the servers and disks that are away, see below",
+        );
+    }
+    if chunks.undergoal > 0 {
+        let message = format!("{} with fewer replicas than wanted", counted(chunks.undergoal, "chunk"));
+        add(
+            "CHUNK_UNDERGOAL",
+            Severity::Warning,
+            message,
+            "bring back the servers and disks that are away, see below",
+        );
+    }
+    let failed: Vec<&str> =
+        status.disks.iter().filter(|d| d.state == Some(DiskState::Failed)).map(|d| d.path.as_str()).collect();
+    if !failed.is_empty() {
+        let named = failed[..failed.len().min(NAMED_MAX)].join(", ");
+        let message = format!("{} failed: {named}", counted(failed.len() as u64, "disk"));
+        add("DISK_DAMAGED", Severity::Warning, message, "journalctl -u muskox-chunkserver   (on that host)");
+    }
+    let erring = status.disks.iter().filter(|d| d.state != Some(DiskState::Failed) && d.errors > 0).count();
+    if erring > 0 {
+        let message = format!("{} with failed reads, writes or syncs", counted(erring as u64, "disk"));
+        add("DISK_ERRORS", Severity::Warning, message, "journalctl -u muskox-chunkserver   (on that host)");
+    }
+    if status.insecure {
+        add(
+            "INSECURE",
+            Severity::Note,
+            "nothing is authenticated (insecure = true): whoever reaches the ports reads and writes everything".into(),
+            "keep the ports inside a trusted network",
+        );
+    }
+    all
+}
