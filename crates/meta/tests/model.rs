@@ -43,9 +43,9 @@ impl Maker<'_> {
     /// Mostly an inode that exists and is of the wanted kind, now and then any number.
     fn inode(&self, pick: u8, wanted: impl Fn(FileKind) -> bool) -> InodeRef {
         let mut ids: Vec<u64> = self.tree.nodes.keys().copied().collect();
-        if pick % 16 != 0 {
+        if !pick.is_multiple_of(16) {
             ids.retain(|id| wanted(self.tree.nodes[id].kind));
-        } else if pick % 32 == 0 {
+        } else if pick.is_multiple_of(32) {
             ids.push(self.fs.next_inode.saturating_sub(2));
         }
         let id = if ids.is_empty() { 1 } else { ids[usize::from(pick) % ids.len()] };
@@ -56,7 +56,7 @@ impl Maker<'_> {
     fn entry(&self, dir: InodeRef, pick: u8) -> types::Name {
         let names: Vec<&String> =
             self.tree.nodes.get(&dir.id.0).into_iter().flat_map(|n| n.entries.keys()).collect();
-        if names.is_empty() || pick % 8 == 0 {
+        if names.is_empty() || pick.is_multiple_of(8) {
             return name(NAMES[usize::from(pick / 8) % 6]);
         }
         name(names[usize::from(pick) % names.len()])
@@ -75,7 +75,7 @@ impl Maker<'_> {
     fn dirty(&mut self, inode: InodeRef, index: u32, how: u8) -> DirtyChunk {
         let known = self.fs.meta.chunk_at(inode, ChunkIndex(index)).ok().flatten();
         match known {
-            Some(view) if how % 8 != 0 => DirtyChunk {
+            Some(view) if !how.is_multiple_of(8) => DirtyChunk {
                 index: ChunkIndex(index),
                 chunk: view.chunk,
                 version: version_of((view.version.counter + u32::from(how % 3)).saturating_sub(1)),
