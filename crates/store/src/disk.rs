@@ -318,7 +318,7 @@ impl Disk {
             if !replica.is_dirty() && !replica.entry_unsynced {
                 return Ok(());
             }
-            (replica.file(), replica.written, replica.entry_unsynced)
+            (replica.file(), replica.written(), replica.entry_unsynced)
         };
         // Readers and writers go on meanwhile.
         let result = self.sync_file(chunk, &*file, entry);
@@ -350,7 +350,7 @@ impl Disk {
     fn synced(&self, replica: &mut Replica, chunk: ChunkId, upto: u64, result: &io::Result<()>) {
         match result {
             Ok(()) => {
-                replica.synced = replica.synced.max(upto);
+                replica.set_synced(upto);
                 replica.entry_unsynced = false;
                 if !replica.is_dirty() {
                     self.activity.clean(chunk);
@@ -371,7 +371,7 @@ impl Disk {
         if !replica.is_dirty() && !replica.entry_unsynced {
             return Ok(());
         }
-        let (file, upto) = (replica.file(), replica.written);
+        let (file, upto) = (replica.file(), replica.written());
         let result = self.sync_file(chunk, &*file, replica.entry_unsynced);
         self.synced(replica, chunk, upto, &result);
         result
@@ -409,6 +409,9 @@ impl Disk {
             // Before the header: the new version must never be found without the cuts.
             self.sync_replica(chunk, replica)?;
         }
+        if !replica.has_durable_header() {
+            self.sync_replica(chunk, replica)?;
+        }
         replica.set_version(to)?;
         self.sync_replica(chunk, replica)?;
         self.index.put(chunk, entry_of(replica));
@@ -429,13 +432,13 @@ impl Disk {
                 }
                 values.push(value);
             }
-            Ok((values, computed, replica.written))
+            Ok((values, computed, replica.written()))
         })?;
         if !computed.is_empty() {
             let slot = self.slot(chunk);
             let mut state = exclusive(&slot.state);
             // Only if it is the same open file and nothing was written since.
-            if let Some(replica) = state.as_mut().filter(|replica| replica.written == at) {
+            if let Some(replica) = state.as_mut().filter(|replica| replica.written() == at) {
                 replica.keep_values(&computed);
             }
         }
@@ -542,18 +545,20 @@ impl Disk {
         if state.is_some() {
             return Ok(());
         }
-        self.load_marked(chunk, state, 0).map(drop)
+        self.load_named(chunk, state, None).map(drop)
     }
 
-    /// Opens the chunk's file and settles the marked regions (all, if it is new).
-    fn load_marked(
+    /// Opens the chunk's file. If it is new, or `named` by the activity log with its marked regions, what the
+    /// process before left in the page cache is made durable and torn pages are settled.
+    fn load_named(
         &self,
         chunk: ChunkId,
         state: &mut Option<Replica>,
-        marked: u16,
+        named: Option<u16>,
     ) -> Result<Settled, LoadError> {
-        let path = chunk_path(chunk);
-        let mut replica = match Replica::load(&*self.dir, &path, chunk, self.cluster) {
+        // Counts of changes of different openings never meet.
+        let opening = self.loads.fetch_add(1, Ordering::Relaxed) << 32;
+        let mut replica = match Replica::load(&*self.dir, &chunk_path(chunk), chunk, self.cluster, opening) {
             Err(LoadError::Stub) => {
                 self.set_aside(chunk).map_err(LoadError::Disk)?;
                 self.index.remove(chunk);
@@ -561,32 +566,38 @@ impl Disk {
             }
             loaded => loaded?,
         };
-        // Counts of changes of different openings never meet.
-        let opening = self.loads.fetch_add(1, Ordering::Relaxed) << 32;
-        (replica.written, replica.synced) = (opening, opening);
         let indexed = self.index.get(chunk).filter(|entry| entry.version == replica.version());
         if lock(&self.bad).contains(&chunk) || indexed.is_some_and(|entry| entry.flags.has(Flags::BAD)) {
             replica.set_bad();
         }
-        let new = replica.flags().has(Flags::NEW);
-        let marked = if new { crate::activity::ALL_REGIONS } else { marked };
         let mut settled = Settled::default();
-        if marked != 0 {
-            settled = replica.settle(marked).map_err(LoadError::Disk)?;
-            replica.set_flags(Flags::MARKED, 0).map_err(LoadError::Disk)?;
-            add(&self.counts.torn_pages, settled.torn_pages);
-            add(&self.counts.damaged_pages, settled.rotten_pages);
-            // What the process before wrote may still be on its way to the device.
-            replica.written += 1;
-            replica.entry_unsynced |= new;
-            if self.sync_replica(chunk, &mut replica).is_ok() {
-                replica.clear_new().map_err(LoadError::Disk)?;
-            }
+        if named.is_some() || replica.flags().has(Flags::NEW) {
+            settled = self.settle(chunk, &mut replica, named.unwrap_or(0)).map_err(LoadError::Disk)?;
         }
         if indexed != Some(entry_of(&replica)) {
             self.index.put(chunk, entry_of(&replica));
         }
         *state = Some(replica);
+        Ok(settled)
+    }
+
+    fn settle(&self, chunk: ChunkId, replica: &mut Replica, marked: u16) -> io::Result<Settled> {
+        let new = replica.flags().has(Flags::NEW);
+        let marked = if new { crate::activity::ALL_REGIONS } else { marked };
+        // First what is there, so that a header that survives is there before the next is written. A failed
+        // sync makes the replica bad, which is all there is to do about it.
+        replica.assume_dirty();
+        replica.entry_unsynced |= new;
+        if self.sync_replica(chunk, replica).is_err() || marked == 0 {
+            return Ok(Settled::default());
+        }
+        let settled = replica.settle(marked)?;
+        replica.set_flags(Flags::MARKED, 0)?;
+        add(&self.counts.torn_pages, settled.torn_pages);
+        add(&self.counts.damaged_pages, settled.rotten_pages);
+        if self.sync_replica(chunk, replica).is_ok() {
+            replica.clear_new()?;
+        }
         Ok(settled)
     }
 

@@ -75,10 +75,20 @@ pub(crate) struct Header {
     pub(crate) tables: u32,
 }
 
+/// The header that counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Chosen {
+    pub(crate) header: Header,
+    /// The slot that it is in.
+    pub(crate) slot: usize,
+    /// The one in the other slot, if it is valid.
+    pub(crate) other: Option<Header>,
+}
+
 /// Why there is no usable header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeaderError {
-    /// Both slots and the first records are zeroes: the file was made, and nothing of it ever synced.
+    /// No header was ever written to its end: the file was made, and nothing of it ever synced.
     Empty,
     /// Neither slot is valid.
     Damaged(&'static str),
@@ -133,24 +143,25 @@ impl Header {
         })
     }
 
-    /// The header that counts, and the slot that it is in, from the first page of the trailer.
-    pub(crate) fn choose(
-        page: &[u8],
-        chunk: ChunkId,
-        cluster: ClusterId,
-    ) -> Result<(Self, usize), HeaderError> {
+    /// The header that counts, from the first page of the trailer.
+    pub(crate) fn choose(page: &[u8], chunk: ChunkId, cluster: ClusterId) -> Result<Chosen, HeaderError> {
         let slot = |n: usize| {
             let bytes = page.get(n * SLOT_BYTES..(n + 1) * SLOT_BYTES).unwrap_or_default();
             Self::decode(bytes, chunk, cluster)
         };
         match (slot(0), slot(1)) {
-            (Ok(a), Ok(b)) if b.sequence > a.sequence => Ok((b, 1)),
-            (Ok(a), _) => Ok((a, 0)),
-            (Err(_), Ok(b)) => Ok((b, 1)),
-            (Err(_), Err(_)) if crate::crc::is_zeroes(page) => Err(HeaderError::Empty),
+            (Ok(a), Ok(b)) if b.sequence > a.sequence => Ok(Chosen { header: b, slot: 1, other: Some(a) }),
+            (Ok(a), b) => Ok(Chosen { header: a, slot: 0, other: b.ok() }),
+            (Err(_), Ok(b)) => Ok(Chosen { header: b, slot: 1, other: None }),
+            (Err(_), Err(_)) if never_written(page) => Err(HeaderError::Empty),
             (Err(a), Err(b)) => Err(HeaderError::Damaged(if a == "no header" { b } else { a })),
         }
     }
+}
+
+/// The first header goes to slot 0 and its checksum is its end; slot 1 is written only after that.
+fn never_written(page: &[u8]) -> bool {
+    page.get(CRC_AT..2 * SLOT_BYTES).is_none_or(crate::crc::is_zeroes)
 }
 
 /// Little-endian fields at fixed offsets of a buffer whose length was checked.
@@ -194,7 +205,7 @@ mod tests {
     }
 
     fn choose(page: &[u8]) -> Result<(Header, usize), HeaderError> {
-        Header::choose(page, ChunkId(7), ClusterId([5; 16]))
+        Header::choose(page, ChunkId(7), ClusterId([5; 16])).map(|chosen| (chosen.header, chosen.slot))
     }
 
     #[test]

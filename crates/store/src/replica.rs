@@ -17,7 +17,7 @@ pub(crate) use settle::Settled;
 
 use crate::StoreError;
 use crate::crc::{PAGE, crc32c};
-use crate::header::{Flags, Header, HeaderError, SLOT_BYTES};
+use crate::header::{Chosen, Flags, Header, HeaderError, SLOT_BYTES};
 use crate::table::{Decoded, TABLE_PAGES, TablePage, blocks_of, place_of, range_of};
 use crate::value::{block_value, hole_value};
 use bytes::{Bytes, BytesMut};
@@ -49,12 +49,15 @@ pub(crate) struct Replica {
     header: Header,
     /// The slot that holds `header`.
     slot: usize,
+    /// The header in `slot` is durable, so the other slot may be overwritten; and the change that wrote it.
+    header_durable: bool,
+    header_at: u64,
     table: [TableSlot; TABLE_PAGES],
     /// The first page of the trailer was not written yet.
     fresh: bool,
     /// Changes made, and changes that are durable.
-    pub(crate) written: u64,
-    pub(crate) synced: u64,
+    written: u64,
+    synced: u64,
     /// The file's entry in its folder may not be durable.
     pub(crate) entry_unsynced: bool,
 }
@@ -97,15 +100,28 @@ impl Replica {
         }
         let flags = Flags(Flags::COMPLETE | Flags::NEW);
         let header = Header { chunk, version, sequence: 1, flags, cluster, tables: 1 };
-        Self { file, chunk, header, slot: 0, table, fresh: true, written: 0, synced: 0, entry_unsynced: true }
+        Self {
+            file,
+            chunk,
+            header,
+            slot: 0,
+            header_durable: false,
+            header_at: 0,
+            table,
+            fresh: true,
+            written: 0,
+            synced: 0,
+            entry_unsynced: true,
+        }
     }
 
-    /// Opens a chunk file and reads the first page of its trailer.
+    /// Opens a chunk file and reads the first page of its trailer. Its changes are counted from `opening`.
     pub(crate) fn load(
         dir: &dyn Dir,
         path: &str,
         chunk: ChunkId,
         cluster: ClusterId,
+        opening: u64,
     ) -> Result<Self, LoadError> {
         let file = dir.open(path, OpenMode::ReadWrite).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => LoadError::Absent,
@@ -113,20 +129,25 @@ impl Replica {
         })?;
         let mut page = vec![0; HEADER_PAGE];
         read_padded(&*file, &mut page, CHUNK_BYTES).map_err(LoadError::Disk)?;
-        let (header, slot) = Header::choose(&page, chunk, cluster).map_err(|error| match error {
-            HeaderError::Empty => LoadError::Stub,
-            HeaderError::Damaged(what) => LoadError::Unreadable(what),
-        })?;
+        let Chosen { header, slot, other } =
+            Header::choose(&page, chunk, cluster).map_err(|error| match error {
+                HeaderError::Empty => LoadError::Stub,
+                HeaderError::Damaged(what) => LoadError::Unreadable(what),
+            })?;
+        // Clearing `NEW` is the one header write that no sync follows before a file is closed.
+        let was_new = other.is_some_and(|other| other.flags.has(Flags::NEW));
         let table = [const { TableSlot::Unread }; TABLE_PAGES];
         let mut replica = Self {
             file,
             chunk,
+            header_durable: header.flags.has(Flags::NEW) || !was_new,
             header,
             slot,
+            header_at: opening,
             table,
             fresh: false,
-            written: 0,
-            synced: 0,
+            written: opening,
+            synced: opening,
             entry_unsynced: false,
         };
         replica.take_table_page(0, &page[2 * SLOT_BYTES..]);
@@ -147,6 +168,26 @@ impl Replica {
     }
     pub(crate) fn is_dirty(&self) -> bool {
         self.written != self.synced
+    }
+
+    /// Changes so far: no two states of one replica have the same number.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+    /// A change may be in the page cache that we do not know of.
+    pub(crate) fn assume_dirty(&mut self) {
+        self.written += 1;
+        self.header_at = self.written;
+        self.header_durable = false;
+    }
+    /// All changes up to `upto` are durable.
+    pub(crate) fn set_synced(&mut self, upto: u64) {
+        self.synced = self.synced.max(upto);
+        self.header_durable |= upto >= self.header_at;
+    }
+    /// Whether a header that survives is in the file, so that the next one may be written.
+    pub(crate) fn has_durable_header(&self) -> bool {
+        self.header_durable || !self.header.flags.has(Flags::NEW)
     }
 
     /// Refuses another version and a bad replica.
@@ -315,16 +356,17 @@ impl Replica {
         }
     }
 
-    /// Writes the header to the other slot. Durable with the next sync.
+    /// Writes the header; durable with the next sync. It goes to the other slot, or, if the header in this
+    /// one is not durable, to the same slot again: so the last durable header is never overwritten.
     fn write_header(&mut self) -> io::Result<()> {
         if self.fresh {
             return Ok(());
         }
         self.header.sequence += 1;
-        let slot = 1 - self.slot;
+        let slot = if self.header_durable { 1 - self.slot } else { self.slot };
         self.written += 1;
         self.file.write_at(&self.header.encode(), CHUNK_BYTES + (slot * SLOT_BYTES) as u64)?;
-        self.slot = slot;
+        (self.slot, self.header_durable, self.header_at) = (slot, false, self.written);
         Ok(())
     }
 

@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn a_block_of_zeroes_is_a_hole_and_a_collision_is_not() {
         let mut table = sample(1);
-        assert!(table.is_hole(3, 1) == false, "a block with the look bit is looked at");
+        assert!(!table.is_hole(3, 1), "a block with the look bit is looked at");
         let zeroes: Vec<_> = (0..16).map(|n| (n, ZERO_PAGE_CRC, false)).collect();
         table.change(3, &zeroes, Some([1; 32]));
         assert_eq!(table.records[3], Record::HOLE);

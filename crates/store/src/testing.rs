@@ -97,3 +97,14 @@ pub(crate) fn pattern(seed: u64, length: usize) -> Vec<u8> {
         })
         .collect()
 }
+
+/// How many cases a random test runs: `count`, times MUSKOX_STORE_CASES in a long run.
+pub(crate) fn cases(count: u32) -> proptest::test_runner::Config {
+    let factor = std::env::var("MUSKOX_STORE_CASES").ok().and_then(|factor| factor.parse().ok()).unwrap_or(1);
+    proptest::test_runner::Config {
+        cases: count * factor,
+        max_shrink_iters: 200,
+        failure_persistence: None,
+        ..Default::default()
+    }
+}

@@ -3,3 +3,6 @@
 mod basic;
 mod damage;
 mod disks;
+mod golden;
+mod model;
+mod power;

@@ -2,7 +2,7 @@
 
 use crate::crc::{crc32c, crc32c_after};
 use crate::header::{u16_at, u32_at, u64_at};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use types::{ChunkId, DiskId};
 
 /// The file's name in the disk's directory.
@@ -120,6 +120,8 @@ pub(crate) struct Recovered {
     pub(crate) damaged: bool,
     /// Chunks named, with the regions marked.
     pub(crate) chunks: BTreeMap<ChunkId, u16>,
+    /// Those of them that were never flushed as a whole.
+    pub(crate) new: BTreeSet<ChunkId>,
 }
 
 impl Recovered {
@@ -132,16 +134,18 @@ impl Recovered {
         let Some(head) = heads.into_iter().flatten().max_by_key(|head| head.generation) else {
             return Self { damaged: true, ..Self::default() };
         };
-        let mut chunks = BTreeMap::new();
+        let (mut chunks, mut new) = (BTreeMap::new(), BTreeSet::new());
         let from = half_at(head.generation) + HEAD_BYTES;
         let to = (from + HALF_RECORDS * RECORD_BYTES).min(bytes.len());
         for record in bytes.get(from..to).unwrap_or_default().chunks_exact(RECORD_BYTES) {
             if let Some(record) = Record::decode(record, head.generation) {
-                let regions = if record.new { super::ALL_REGIONS } else { record.regions };
-                *chunks.entry(record.chunk).or_default() |= regions;
+                *chunks.entry(record.chunk).or_default() |= record.regions;
+                if record.new {
+                    new.insert(record.chunk);
+                }
             }
         }
-        Self { generation: head.generation, boot: head.boot, clean: head.clean, damaged: false, chunks }
+        Self { generation: head.generation, boot: head.boot, clean: head.clean, damaged: false, chunks, new }
     }
 }
 

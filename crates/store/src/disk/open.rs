@@ -204,7 +204,7 @@ impl Disk {
             report.chunks_checked += 1;
             let slot = self.slot(*chunk);
             let mut state = exclusive(&slot.state);
-            match self.load_marked(*chunk, &mut state, *marked) {
+            match self.load_named(*chunk, &mut state, Some(*marked)) {
                 Ok(settled) => {
                     report.torn_pages += settled.torn_pages;
                     report.rotten_pages += settled.rotten_pages;
@@ -212,7 +212,7 @@ impl Disk {
                 Err(LoadError::Absent) => self.index.remove(*chunk),
                 Err(LoadError::Stub) => report.stubs += 1,
                 // A new chunk whose first header was cut off in the middle.
-                Err(LoadError::Unreadable(_)) if *marked == activity::ALL_REGIONS => {
+                Err(LoadError::Unreadable(_)) if last.new.contains(chunk) => {
                     self.set_aside(*chunk)?;
                     self.index.remove(*chunk);
                     report.stubs += 1;

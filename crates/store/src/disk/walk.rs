@@ -63,7 +63,8 @@ impl Disk {
             let slot = self.slot(*chunk);
             let mut state = exclusive(&slot.state);
             let known = state.is_some();
-            let found = if known { Ok(Default::default()) } else { self.load_marked(*chunk, &mut state, 0) };
+            let found =
+                if known { Ok(Default::default()) } else { self.load_named(*chunk, &mut state, None) };
             match found {
                 Ok(settled) => {
                     report.chunks += 1;
@@ -125,7 +126,7 @@ impl Disk {
             return Ok(entry_of(replica));
         }
         let path = crate::names::chunk_path(chunk);
-        Replica::load(&*self.dir, &path, chunk, self.cluster).map(|replica| entry_of(&replica))
+        Replica::load(&*self.dir, &path, chunk, self.cluster, 0).map(|replica| entry_of(&replica))
     }
 
     /// The ids of all chunk files, in order.

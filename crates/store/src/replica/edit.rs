@@ -211,8 +211,11 @@ impl Replica {
                 more |= 1 << page;
             }
         }
-        if more != self.header.tables {
-            self.header.tables = more;
+        let changed = more != self.header.tables;
+        self.header.tables = more;
+        // The header of a new replica is written again when it stops being new; until then a table page
+        // that it does not name speaks for itself.
+        if changed && !self.header.flags.has(Flags::NEW) {
             self.write_header()?;
         }
         Ok(())
@@ -240,6 +243,7 @@ impl Replica {
             first.extend_from_slice(&tables.get(&0).unwrap_or(&holes).encode(self.chunk, 0));
             self.file.write_at(&first, CHUNK_BYTES)?;
             self.fresh = false;
+            self.header_at = self.written;
         }
         for (page, table) in tables {
             self.table[*page] = TableSlot::Loaded(table.clone());

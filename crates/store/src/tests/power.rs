@@ -1,0 +1,341 @@
+//! Kills and power cuts at every write, while working and while recovering.
+//!
+//! What must hold afterwards: a byte that was synced and not changed since is exact; a byte of an
+//! unsynced change is one of the values it had since the last sync; no page is called corrupt; a raise
+//! that is found was cut in full; a second recovery finds what the first one left.
+
+use super::model::{Op, chunk_id, ops, payload, version};
+use crate::testing::*;
+use crate::{Disk, StoreError};
+use env::SimDisk;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use types::CHUNK_BYTES;
+
+const PIECE: u64 = 4096;
+
+/// What a chunk may be found as.
+#[derive(Clone, Default)]
+struct Chunk {
+    /// The version answered last, and the one of an unanswered raise.
+    version: u32,
+    raising: Option<u32>,
+    /// It was synced since it was made.
+    synced: bool,
+    /// Per piece of 4 KiB that was ever written: the values since the last sync, oldest first.
+    pieces: BTreeMap<u64, Vec<Vec<u8>>>,
+    /// The cut of an unanswered raise.
+    cut: Option<(u64, u64)>,
+}
+
+impl Chunk {
+    fn change(&mut self, offset: u64, data: &[u8]) {
+        let end = offset + data.len() as u64;
+        for piece in offset / PIECE..end.div_ceil(PIECE) {
+            let base = piece * PIECE;
+            let values = self.pieces.entry(piece).or_insert_with(|| vec![vec![0; PIECE as usize]]);
+            let mut next = values.last().cloned().unwrap();
+            let (from, to) = (offset.max(base), end.min(base + PIECE));
+            next[(from - base) as usize..(to - base) as usize]
+                .copy_from_slice(&data[(from - offset) as usize..(to - offset) as usize]);
+            values.push(next);
+        }
+    }
+    /// Only the last value may be found from now on.
+    fn settle(&mut self) {
+        for values in self.pieces.values_mut() {
+            values.drain(..values.len() - 1);
+        }
+    }
+    /// Only what a killed process leaves: the last answered value, and that of the change under way.
+    fn settle_but(&mut self, under_way: bool) {
+        for values in self.pieces.values_mut() {
+            let keep = if under_way { 2 } else { 1 };
+            values.drain(..values.len().saturating_sub(keep));
+        }
+    }
+}
+
+/// Does the operations until the first error; says whether all were done.
+fn work(disk: &Disk, ops: &[Op], chunks: &mut [Chunk; 3]) -> bool {
+    for op in ops {
+        let done = match op {
+            Op::Write { chunk, offset, length, seed } => {
+                let data = payload(*seed, *length);
+                let model = &mut chunks[*chunk as usize];
+                model.version = model.version.max(1);
+                model.change(*offset, &data);
+                write(disk, chunk_id(*chunk), version(model.version), *offset, &data).is_ok()
+            }
+            Op::Cut { chunk, from, length } => {
+                let model = &mut chunks[*chunk as usize];
+                if model.version == 0 {
+                    continue;
+                }
+                let next = model.version + 1;
+                (model.raising, model.cut) = (Some(next), Some((*from, from + length)));
+                // Only pieces that were ever written can change.
+                for piece in model.pieces.clone().into_keys() {
+                    let (a, b) = ((piece * PIECE).max(*from), ((piece + 1) * PIECE).min(from + length));
+                    if a < b {
+                        model.change(a, &vec![0; (b - a) as usize]);
+                    }
+                }
+                let cut = [(*from, from + length)];
+                let done = disk.raise(chunk_id(*chunk), version(next - 1), version(next), &cut).is_ok();
+                if done {
+                    (model.version, model.raising, model.cut, model.synced) = (next, None, None, true);
+                    model.settle();
+                }
+                done
+            }
+            Op::Sync { chunk } => {
+                let model = &mut chunks[*chunk as usize];
+                match disk.sync(chunk_id(*chunk), version(model.version.max(1))) {
+                    Ok(()) => {
+                        model.synced = true;
+                        model.settle();
+                        true
+                    }
+                    Err(StoreError::Absent { .. }) => true,
+                    Err(_) => false,
+                }
+            }
+            Op::Checkpoint => disk.checkpoint().is_ok(),
+            Op::Reopen { .. } | Op::Verify { .. } => continue,
+        };
+        if !done {
+            return false;
+        }
+    }
+    true
+}
+
+/// Checks a recovered disk; returns the pages found.
+fn check(disk: &Disk, chunks: &[Chunk; 3], power_lost: bool) -> BTreeMap<(usize, u64), Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut listed = Vec::new();
+    disk.inventory(&mut |entry| {
+        assert!(!entry.bad && !entry.damaged, "{entry:?}");
+        listed.push(entry.chunk);
+    })
+    .unwrap();
+    for (n, model) in chunks.iter().enumerate() {
+        let chunk = chunk_id(n as u64);
+        let at = match disk.entry(chunk) {
+            Ok(entry) => entry.version,
+            Err(StoreError::Absent { .. }) => {
+                assert!(!model.synced, "chunk {chunk} was synced and is gone");
+                assert!(!listed.contains(&chunk));
+                continue;
+            }
+            Err(error) => panic!("chunk {chunk}: {error}"),
+        };
+        assert!(listed.contains(&chunk), "chunk {chunk} is not in the inventory");
+        let raised = model.raising.map(version) == Some(at);
+        assert!(raised || at == version(model.version), "chunk {chunk} is at {at}");
+        assert!(
+            disk.verify(chunk, at, 0, CHUNK_BYTES).unwrap().is_empty(),
+            "chunk {chunk} has corrupt pages"
+        );
+        for (piece, values) in &model.pieces {
+            let bytes = read(disk, chunk, at, piece * PIECE, PIECE as u32);
+            let right = (0..PIECE as usize).all(|i| values.iter().any(|value| value[i] == bytes[i]));
+            assert!(
+                right,
+                "page {piece} of chunk {chunk} holds what was never there (power lost: {power_lost})"
+            );
+            if let Some((from, to)) = model.cut.filter(|_| raised) {
+                for (i, byte) in bytes.iter().enumerate() {
+                    let place = piece * PIECE + i as u64;
+                    assert!(*byte == 0 || !(from..to).contains(&place), "byte {place} survived its cut");
+                }
+            }
+            found.insert((n, *piece), bytes);
+        }
+    }
+    found
+}
+
+fn recovered(sim: &SimDisk, power_lost: bool) -> Disk {
+    let (disk, report) = open(&sim.dir());
+    assert_eq!(report.rotten_pages, 0, "{report:?}");
+    assert!(!report.clean);
+    assert_eq!(report.power_lost, power_lost);
+    disk
+}
+
+/// Runs `ops` on a fresh disk, stops at the `stop`th change, and checks. False if there was no such change.
+fn stopped_at(seed: u64, ops: &[Op], stop: u64, power_lost: bool) -> bool {
+    let sim = SimDisk::new(seed + stop, "disk");
+    format(&sim.dir());
+    let (disk, _) = open(&sim.dir());
+    let mut chunks: [Chunk; 3] = Default::default();
+    sim.stop_after_writes(stop);
+    let all = work(&disk, ops, &mut chunks);
+    // A killed process leaves everything to the kernel, until power is lost as well.
+    let after_power_cut = chunks.clone();
+    if power_lost {
+        sim.power_cut();
+    } else {
+        sim.kill();
+        for model in &mut chunks {
+            model.settle_but(!all);
+        }
+    }
+    drop(disk);
+    // Recovery itself may be stopped, too.
+    let again = sim.fork();
+    let first = check(&recovered(&sim, power_lost), &chunks, power_lost);
+    sim.power_cut();
+    let second = check(&recovered(&sim, true), &chunks, true);
+    assert_eq!(first, second, "what one recovery left, the next one finds");
+    again.stop_after_writes(stop % 9);
+    let half = Disk::open(again.dir(), Default::default());
+    again.power_cut();
+    drop(half);
+    check(&open(&again.dir()).0, &after_power_cut, true);
+    !all
+}
+
+fn at_every_change(seed: u64, ops: &[Op], step: usize) {
+    for stop in (0..).step_by(step) {
+        let lost = stopped_at(seed, ops, stop, true);
+        let killed = stopped_at(seed, ops, stop, false);
+        if !lost && !killed {
+            return;
+        }
+    }
+}
+
+/// New chunk, sync, change in place across a region's and a table page's border, cut, raise, more.
+fn script() -> Vec<Op> {
+    let write = |chunk, offset, length, seed| Op::Write { chunk, offset, length, seed };
+    vec![
+        write(0, 0, 5000, 1),
+        write(0, 4096, 70_000, 2),
+        Op::Sync { chunk: 0 },
+        write(0, 100, 9000, 3),
+        Op::Checkpoint,
+        write(0, 2000, 9000, 5),
+        write(0, (4 << 20) - 5000, 10_000, 6),
+        write(1, 3, 20, 7),
+        Op::Sync { chunk: 0 },
+        write(0, (31 << 16) - 5000, 10_000, 9),
+        write(0, 0, 8192, 8),
+        Op::Cut { chunk: 0, from: 1000, length: 50_000 },
+        write(0, 30_000, 5000, 10),
+        Op::Sync { chunk: 1 },
+        Op::Checkpoint,
+        write(1, 0, 4096, 11),
+        Op::Cut { chunk: 1, from: 10, length: 5 },
+        write(0, 30_000, 5000, 13),
+    ]
+}
+
+#[test]
+fn a_stop_at_any_write_of_a_script_leaves_what_was_synced() {
+    at_every_change(1000, &script(), 1);
+}
+
+proptest! {
+    #![proptest_config(cases(6))]
+
+    #[test]
+    fn a_stop_at_any_write_of_random_work_leaves_what_was_synced(ops in ops(5..25), seed in any::<u32>()) {
+        at_every_change(seed.into(), &ops, 3);
+    }
+}
+
+#[test]
+fn a_failed_fdatasync_makes_the_replica_bad_for_good() {
+    let sim = SimDisk::new(3, "disk");
+    format(&sim.dir());
+    let (disk, _) = open(&sim.dir());
+    write(&disk, CHUNK, V1, 0, b"synced").unwrap();
+    disk.sync(CHUNK, V1).unwrap();
+    write(&disk, CHUNK, V1, 0, b"lost!!").unwrap();
+    sim.inject(env::Fault { path: "chunks".to_owned(), effort: env::Effort::Sync, skip: 0, count: 1 });
+    assert!(matches!(disk.sync(CHUNK, V1), Err(StoreError::Disk { .. })));
+    assert!(matches!(disk.sync(CHUNK, V1), Err(StoreError::Bad { .. })));
+    assert!(matches!(disk.read(CHUNK, V1, 0, 6), Err(StoreError::Bad { .. })));
+    assert!(matches!(write(&disk, CHUNK, V1, 0, b"again!"), Err(StoreError::Bad { .. })));
+    assert!(matches!(disk.raise(CHUNK, V1, V2, &[]), Err(StoreError::Bad { .. })));
+    assert!(disk.entry(CHUNK).unwrap().bad);
+    disk.close().unwrap();
+    drop(disk);
+    let (disk, _) = open(&sim.dir());
+    assert!(disk.entry(CHUNK).unwrap().bad, "also after a restart");
+    disk.delete(CHUNK, V1, 0).unwrap();
+    write(&disk, CHUNK, V2, 0, b"anew").unwrap();
+    assert_eq!(read(&disk, CHUNK, V2, 0, 4), b"anew");
+}
+
+#[test]
+fn a_full_disk_refuses_writes_and_harms_nothing() {
+    let sim = SimDisk::new(4, "disk");
+    format(&sim.dir());
+    let (disk, _) = open(&sim.dir());
+    sim.set_capacity(8 << 20);
+    let mut stored = 0;
+    let full = loop {
+        match write(&disk, CHUNK, V1, stored, &pattern(stored, 100_000)) {
+            Ok(()) => stored += 100_000,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(full, StoreError::NoSpace), "{full}");
+    assert!(stored > 6 << 20);
+    for at in (0..stored).step_by(100_000) {
+        assert_eq!(read(&disk, CHUNK, V1, at, 100_000), pattern(at, 100_000));
+    }
+    disk.sync(CHUNK, V1).unwrap();
+    disk.delete(CHUNK, V1, 1).unwrap();
+    disk.purge_for_space(1 << 20).unwrap();
+    write(&disk, CHUNK, V2, 0, b"room again").unwrap();
+}
+
+#[test]
+fn a_write_that_fails_half_way_leaves_pages_that_match() {
+    for skip in 0..6 {
+        let sim = SimDisk::new(5 + skip, "disk");
+        format(&sim.dir());
+        let (disk, _) = open(&sim.dir());
+        let old = pattern(1, 50_000);
+        write(&disk, CHUNK, V1, 0, &old).unwrap();
+        disk.sync(CHUNK, V1).unwrap();
+        sim.inject(env::Fault { path: "chunks".to_owned(), effort: env::Effort::Write, skip, count: 1 });
+        let new = pattern(2, 3 << 20);
+        let mut failed = false;
+        for (n, piece) in new.chunks(1 << 20).enumerate() {
+            failed |= write(&disk, CHUNK, V1, 100 + (n << 20) as u64, piece).is_err();
+        }
+        assert!(failed);
+        sim.clear_faults();
+        assert!(disk.verify(CHUNK, V1, 0, CHUNK_BYTES).unwrap().is_empty(), "after write {skip} failed");
+        write(&disk, CHUNK, V1, 100, b"goes on").unwrap();
+        disk.sync(CHUNK, V1).unwrap();
+    }
+}
+
+#[test]
+fn a_resident_read_never_waits_for_the_device() {
+    let sim = SimDisk::new(6, "disk");
+    format(&sim.dir());
+    let (disk, _) = open(&sim.dir());
+    write(&disk, CHUNK, V1, 0, b"data").unwrap();
+    assert!(disk.read_resident(CHUNK, V1, 0, 4).unwrap().is_ok());
+    sim.set_resident(false);
+    assert!(disk.read_resident(CHUNK, V1, 0, 4).is_none());
+    assert!(disk.read_resident(CHUNK, V1, 8192, 4).unwrap().unwrap().zeroes, "a hole needs no device");
+}
+
+#[test]
+fn unsupported_filesystems_are_refused_with_the_line_to_type() {
+    let sim = SimDisk::new(7, "disk");
+    sim.set_filesystem("vfat");
+    let format = crate::Format { cluster: CLUSTER, disk: DISK };
+    let error = Disk::format(Arc::clone(&sim.dir()), format).unwrap_err();
+    assert!(error.to_string().contains("mkfs.ext4"), "{error}");
+}
