@@ -1,0 +1,61 @@
+//! Encoding and decoding give back an equal value.
+
+use crate::strategies;
+use codec::admin::{ClusterStatus, FileInfoReply, FileTarget};
+use codec::{Message, proto, record};
+use proptest::prelude::*;
+
+fn comes_back<M: Message + PartialEq + std::fmt::Debug>(message: &M) {
+    assert_eq!(M::decode(&message.to_bytes()).as_ref(), Ok(message));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_record_comes_back_equal(value in strategies::record()) {
+        let mut bytes = b"kept".to_vec();
+        record::encode(&value, &mut bytes);
+        prop_assert_eq!(&bytes[..4], b"kept");
+        prop_assert_eq!(record::decode(&bytes[4..]), Ok(value));
+    }
+
+    #[test]
+    fn a_request_comes_back_equal(value in strategies::request_message()) {
+        comes_back(&value);
+    }
+
+    #[test]
+    fn an_answer_comes_back_equal(value in strategies::answer_message()) {
+        comes_back(&value);
+    }
+
+    #[test]
+    fn opening_a_session_comes_back_equal(
+        open in strategies::session_open(), answer in strategies::session_open_answer(),
+    ) {
+        comes_back(&open);
+        comes_back(&answer);
+    }
+
+    #[test]
+    fn control_messages_come_back_equal(up in strategies::to_master(), down in strategies::to_server()) {
+        comes_back(&up);
+        comes_back(&down);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_operators_ask_and_are_told_comes_back_equal(
+        status in strategies::cluster_status(),
+        target in strategies::file_target(),
+        info in strategies::file_info_reply(),
+    ) {
+        prop_assert_eq!(ClusterStatus::try_from(proto::ClusterStatus::from(&status)), Ok(status));
+        prop_assert_eq!(FileTarget::try_from(proto::FileInfoQuery::from(&target)), Ok(target));
+        prop_assert_eq!(FileInfoReply::try_from(proto::AdminFileInfo::from(&info)), Ok(info));
+    }
+}

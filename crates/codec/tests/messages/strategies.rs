@@ -1,0 +1,608 @@
+//! Any valid value of the vocabulary.
+
+use codec::admin::{
+    ChunkCounts, ClientStatus, ClusterStatus, DiskStatus, FileChunk, FileInfoReply, FileReplica, FileTarget,
+    ServerState, ServerStatus, Severity, Warning, WorkStatus,
+};
+use codec::control::{
+    BlockRange, BornReplica, ChunkReport, Cut, DiskReport, DiskState, Order, OrderDone, OrderKind, Refused,
+    Register, Registered, ReplicaFlags, ReportedChunk, ToMaster, ToServer,
+};
+use codec::session::{AnswerMessage, RequestMessage, SessionOpen, SessionOpenAnswer, SessionOpened};
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+use types::*;
+
+fn number<T: std::fmt::Debug>(make: fn(u64) -> T) -> impl Strategy<Value = T> {
+    prop_oneof![0..300_u64, any::<u64>()].prop_map(make)
+}
+fn small<T: std::fmt::Debug>(make: fn(u32) -> T) -> impl Strategy<Value = T> {
+    prop_oneof![0..300_u32, any::<u32>()].prop_map(make)
+}
+fn id<T: std::fmt::Debug>(make: fn([u8; 16]) -> T) -> impl Strategy<Value = T> {
+    any::<[u8; 16]>().prop_map(make)
+}
+fn term() -> impl Strategy<Value = Term> {
+    (0..=TERM_MAX).prop_map(Term)
+}
+fn version() -> impl Strategy<Value = Version> {
+    (term(), any::<u32>()).prop_map(|(term, counter)| Version { term, counter })
+}
+fn inode() -> impl Strategy<Value = InodeRef> {
+    (number(InodeId), small(Generation)).prop_map(|(id, generation)| InodeRef { id, generation })
+}
+fn timestamp() -> impl Strategy<Value = Timestamp> {
+    any::<u64>().prop_map(Timestamp::from_bits)
+}
+fn name() -> impl Strategy<Value = Name> {
+    vec(any::<u8>(), 1..=255).prop_filter_map("not a name", |bytes| Name::new(&bytes).ok())
+}
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    vec(any::<u8>(), 0..300)
+}
+fn xattr_name() -> impl Strategy<Value = Vec<u8>> {
+    vec(1..=255_u8, 1..=255)
+}
+fn text() -> impl Strategy<Value = String> {
+    "[a-zé0-9.:/-]{0,60}"
+}
+fn status() -> impl Strategy<Value = Status> {
+    (0..Status::ALL.len()).prop_map(|at| Status::ALL[at])
+}
+fn kind() -> impl Strategy<Value = FileKind> {
+    (1..=7_u8).prop_map(|code| FileKind::from_code(code).expect("1 to 7 are kinds"))
+}
+fn owner() -> impl Strategy<Value = Owner> {
+    any::<(u32, u32)>().prop_map(|(uid, gid)| Owner { uid, gid })
+}
+fn position() -> impl Strategy<Value = LogPosition> {
+    (number(LogIndex), number(LogIndex)).prop_map(|(applied, stable)| LogPosition { applied, stable })
+}
+fn node() -> impl Strategy<Value = NodeSpec> {
+    (kind(), 0..=0o7777_u16, owner(), any::<u32>(), bytes())
+        .prop_map(|(kind, mode, owner, device, target)| NodeSpec { kind, mode, owner, device, target })
+}
+pub(crate) fn attributes() -> impl Strategy<Value = Attributes> {
+    (
+        (inode(), kind(), 0..=0o7777_u16, any::<u32>(), owner(), any::<u32>()),
+        (any::<u64>(), any::<u32>(), timestamp(), timestamp(), timestamp(), timestamp()),
+        (any::<u64>(), small(TruncateGeneration)),
+    )
+        .prop_map(|(a, b, c)| Attributes {
+            inode: a.0,
+            kind: a.1,
+            mode: a.2,
+            links: a.3,
+            owner: a.4,
+            device: a.5,
+            length: b.0,
+            chunks: b.1,
+            accessed: b.2,
+            modified: b.3,
+            changed: b.4,
+            created: b.5,
+            change_counter: c.0,
+            truncate_generation: c.1,
+        })
+}
+fn set_time() -> impl Strategy<Value = SetTime> {
+    prop_oneof![Just(SetTime::Now), timestamp().prop_map(SetTime::At)]
+}
+fn changes() -> impl Strategy<Value = AttributeChanges> {
+    (
+        of(0..=0o7777_u16),
+        any::<Option<u32>>(),
+        any::<Option<u32>>(),
+        of(set_time()),
+        of(set_time()),
+        any::<bool>(),
+    )
+        .prop_map(|(mode, uid, gid, accessed, modified, clear_privileges)| AttributeChanges {
+            mode,
+            uid,
+            gid,
+            accessed,
+            modified,
+            clear_privileges,
+        })
+}
+fn caller() -> impl Strategy<Value = Caller> {
+    (any::<u32>(), any::<u32>(), vec(any::<u32>(), 0..20)).prop_map(|(uid, gid, groups)| Caller {
+        uid,
+        gid,
+        groups,
+    })
+}
+fn dirty() -> impl Strategy<Value = Vec<DirtyChunk>> {
+    let one = (small(ChunkIndex), number(ChunkId), version())
+        .prop_map(|(index, chunk, version)| DirtyChunk { index, chunk, version });
+    vec(one, 0..8)
+}
+fn raised() -> impl Strategy<Value = RaisedChunk> {
+    (small(ChunkIndex), number(ChunkId), version()).prop_map(|(index, chunk, version)| RaisedChunk {
+        index,
+        chunk,
+        version,
+    })
+}
+fn replica() -> impl Strategy<Value = ReplicaAddress> {
+    (id(ServerId), id(DiskId), text()).prop_map(|(server, disk, address)| ReplicaAddress {
+        server,
+        disk,
+        address,
+    })
+}
+fn location() -> impl Strategy<Value = ChunkLocation> {
+    (small(ChunkIndex), number(ChunkId), version(), vec(replica(), 0..4))
+        .prop_map(|(index, chunk, version, replicas)| ChunkLocation { index, chunk, version, replicas })
+}
+fn capability() -> impl Strategy<Value = Capability> {
+    let rights = prop_oneof![Just(Rights::Read), Just(Rights::Write)];
+    let mac = vec(any::<u8>(), 0..=32);
+    (number(SessionId), term(), number(ChunkId), version(), rights, number(LeaseEpoch), mac).prop_map(
+        |(session, term, chunk, version, rights, lease_epoch, mac)| Capability {
+            session,
+            term,
+            chunk,
+            version,
+            rights,
+            lease_epoch,
+            mac,
+        },
+    )
+}
+fn grant() -> impl Strategy<Value = WriteGrant> {
+    (inode(), small(ChunkIndex), vec(replica(), 0..4), capability(), any::<bool>()).prop_map(
+        |(inode, index, chain, capability, fresh)| WriteGrant { inode, index, chain, capability, fresh },
+    )
+}
+fn failed() -> impl Strategy<Value = FailedHop> {
+    (number(ChunkId), version(), of(id(DiskId)), id(DiskId), status())
+        .prop_map(|(chunk, version, from, to, status)| FailedHop { chunk, version, from, to, status })
+}
+fn rename_mode() -> impl Strategy<Value = RenameMode> {
+    prop_oneof![Just(RenameMode::Replace), Just(RenameMode::NoReplace), Just(RenameMode::Exchange)]
+}
+fn xattr_mode() -> impl Strategy<Value = XattrMode> {
+    prop_oneof![Just(XattrMode::Set), Just(XattrMode::Create), Just(XattrMode::Replace)]
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let sessions = prop_oneof![
+        id(ClusterId).prop_map(|cluster| Op::NewCluster { cluster }),
+        term().prop_map(|term| Op::NewTerm { term }),
+        (number(SessionId), text()).prop_map(|(session, name)| Op::OpenSession { session, name }),
+        number(SessionId).prop_map(|session| Op::CloseSession { session }),
+    ];
+    let names = prop_oneof![
+        (inode(), name(), inode(), node(), any::<bool>()).prop_map(
+            |(parent, name, inode, node, exclusive)| Op::Create { parent, name, inode, node, exclusive }
+        ),
+        (inode(), inode(), name()).prop_map(|(inode, parent, name)| Op::Link { inode, parent, name }),
+        (inode(), name(), any::<bool>()).prop_map(|(parent, name, keep)| Op::Unlink { parent, name, keep }),
+        (inode(), name()).prop_map(|(parent, name)| Op::RemoveDirectory { parent, name }),
+        (inode(), name(), inode(), name(), rename_mode(), any::<bool>()).prop_map(
+            |(from, from_name, to, to_name, mode, keep)| Op::Rename {
+                from,
+                from_name,
+                to,
+                to_name,
+                mode,
+                keep
+            }
+        ),
+    ];
+    let inodes =
+        prop_oneof![
+            (inode(), changes(), caller()).prop_map(|(inode, changes, caller)| Op::SetAttributes {
+                inode,
+                changes,
+                caller
+            }),
+            (inode(), any::<u64>(), any::<bool>(), of(raised())).prop_map(
+                |(inode, length, clear_privileges, boundary)| Op::SetLength {
+                    inode,
+                    length,
+                    clear_privileges,
+                    boundary
+                }
+            ),
+            (inode(), any::<u64>(), any::<u64>(), vec(raised(), 0..3)).prop_map(
+                |(inode, offset, length, boundaries)| Op::Punch { inode, offset, length, boundaries }
+            ),
+            (inode(), xattr_name(), bytes(), xattr_mode())
+                .prop_map(|(inode, name, value, mode)| Op::SetXattr { inode, name, value, mode }),
+            (inode(), xattr_name()).prop_map(|(inode, name)| Op::RemoveXattr { inode, name }),
+            commit_parts().prop_map(|p| Op::Commit {
+                inode: p.0,
+                truncate_generation: p.1,
+                length: p.2,
+                modified: p.3,
+                accessed: p.4,
+                chunks: p.5,
+                clear_privileges: p.6,
+                durable: p.7,
+            }),
+        ];
+    let rest =
+        prop_oneof![
+            (number(ChunkId), version(), vec(id(DiskId), 0..5))
+                .prop_map(|(chunk, version, members)| Op::Raise { chunk, version, members }),
+            vec(inode(), 0..10).prop_map(|inodes| Op::Reap { inodes }),
+            (id(ServerId), id(DiskId), any::<u64>())
+                .prop_map(|(server, disk, registrations)| Op::RegisterDisk { server, disk, registrations }),
+        ];
+    prop_oneof![sessions, names, inodes, rest]
+}
+
+type CommitParts =
+    (InodeRef, TruncateGeneration, u64, Option<Timestamp>, Option<Timestamp>, Vec<DirtyChunk>, bool, bool);
+
+fn commit_parts() -> impl Strategy<Value = CommitParts> {
+    (
+        inode(),
+        small(TruncateGeneration),
+        any::<u64>(),
+        of(timestamp()),
+        of(timestamp()),
+        dirty(),
+        any::<bool>(),
+        any::<bool>(),
+    )
+}
+
+pub(crate) fn record() -> impl Strategy<Value = Record> {
+    let origin = (number(SessionId), number(Sequence), number(Sequence))
+        .prop_map(|(session, sequence, answered_below)| Origin { session, sequence, answered_below });
+    (term(), number(LogIndex), timestamp(), of(origin), op())
+        .prop_map(|(term, index, at, origin, op)| Record { term, index, at, origin, op })
+}
+
+fn request() -> impl Strategy<Value = Request> {
+    let reads = prop_oneof![
+        (inode(), name()).prop_map(|(parent, name)| Request::Lookup { parent, name }),
+        inode().prop_map(|dir| Request::LookupParent { dir }),
+        inode().prop_map(|inode| Request::GetAttributes { inode }),
+        inode().prop_map(|inode| Request::ReadLink { inode }),
+        (inode(), number(DirCursor), any::<u32>())
+            .prop_map(|(dir, after, bytes_max)| Request::ReadDirectory { dir, after, bytes_max }),
+        (inode(), xattr_name()).prop_map(|(inode, name)| Request::GetXattr { inode, name }),
+        inode().prop_map(|inode| Request::ListXattrs { inode }),
+        Just(Request::StatFs),
+        (inode(), small(ChunkIndex), 0..=1_024_u32).prop_map(|(inode, first, count)| Request::Locate {
+            inode,
+            first,
+            count
+        }),
+        inode().prop_map(|inode| Request::FileInfo { inode }),
+    ];
+    let names = prop_oneof![
+        (inode(), name(), node(), any::<bool>(), any::<bool>()).prop_map(
+            |(parent, name, node, exclusive, grant)| Request::Create { parent, name, node, exclusive, grant }
+        ),
+        (inode(), inode(), name()).prop_map(|(inode, parent, name)| Request::Link { inode, parent, name }),
+        (inode(), name(), any::<bool>()).prop_map(|(parent, name, in_use)| Request::Unlink {
+            parent,
+            name,
+            in_use
+        }),
+        (inode(), name()).prop_map(|(parent, name)| Request::RemoveDirectory { parent, name }),
+        (inode(), name(), inode(), name(), rename_mode(), any::<bool>()).prop_map(
+            |(from, from_name, to, to_name, mode, in_use)| Request::Rename {
+                from,
+                from_name,
+                to,
+                to_name,
+                mode,
+                in_use
+            }
+        ),
+    ];
+    let inodes = prop_oneof![
+        (inode(), small(ChunkIndex), of(failed())).prop_map(|(inode, index, failed)| Request::Grant {
+            inode,
+            index,
+            failed
+        }),
+        (inode(), changes(), caller()).prop_map(|(inode, changes, caller)| Request::SetAttributes {
+            inode,
+            changes,
+            caller
+        }),
+        (inode(), any::<u64>(), any::<bool>()).prop_map(|(inode, length, clear_privileges)| {
+            Request::SetLength { inode, length, clear_privileges }
+        }),
+        (inode(), any::<u64>(), any::<u64>()).prop_map(|(inode, offset, length)| Request::Punch {
+            inode,
+            offset,
+            length
+        }),
+        (inode(), xattr_name(), bytes(), xattr_mode())
+            .prop_map(|(inode, name, value, mode)| Request::SetXattr { inode, name, value, mode }),
+        (inode(), xattr_name()).prop_map(|(inode, name)| Request::RemoveXattr { inode, name }),
+        commit_parts().prop_map(|p| Request::Commit {
+            inode: p.0,
+            truncate_generation: p.1,
+            length: p.2,
+            modified: p.3,
+            accessed: p.4,
+            chunks: p.5,
+            clear_privileges: p.6,
+            durable: p.7,
+        }),
+    ];
+    let session = prop_oneof![
+        vec(inode(), 0..10).prop_map(|inodes| Request::Forget { inodes }),
+        vec(inode(), 0..10).prop_map(|inodes| Request::Reclaim { inodes }),
+        Just(Request::Barrier),
+        Just(Request::KeepAlive),
+        Just(Request::Goodbye),
+        number(InodeId).prop_map(|inode| Request::Reopen { inode }),
+    ];
+    prop_oneof![reads, names, inodes, session]
+}
+
+pub(crate) fn request_message() -> impl Strategy<Value = RequestMessage> {
+    (number(Sequence), number(Sequence), request())
+        .prop_map(|(sequence, answered_below, request)| RequestMessage { sequence, answered_below, request })
+}
+
+fn reply() -> impl Strategy<Value = Reply> {
+    let entry = (attributes(), of(location()), of(grant()), any::<bool>())
+        .prop_map(|(attributes, first, grant, created)| Entry { attributes, first, grant, created });
+    let directory_entry = (number(DirCursor), name(), attributes())
+        .prop_map(|(cursor, name, attributes)| DirectoryEntry { cursor, name, attributes });
+    let fs_stat = any::<(u64, u64, u64)>().prop_map(|(total_bytes, free_bytes, inodes)| FsStat {
+        total_bytes,
+        free_bytes,
+        inodes,
+    });
+    let file_info = (attributes(), text(), any::<u32>(), vec(location(), 0..4))
+        .prop_map(|(attributes, class, goal, chunks)| FileInfo { attributes, class, goal, chunks });
+    prop_oneof![
+        Just(Reply::Done),
+        entry.prop_map(|e| Reply::Entry(Box::new(e))),
+        attributes().prop_map(Reply::Attributes),
+        bytes().prop_map(Reply::Target),
+        (vec(directory_entry, 0..6), any::<bool>())
+            .prop_map(|(entries, end)| Reply::Directory { entries, end }),
+        bytes().prop_map(Reply::Xattr),
+        vec(xattr_name(), 0..6).prop_map(Reply::XattrNames),
+        fs_stat.prop_map(Reply::FsStat),
+        vec(location(), 0..4).prop_map(Reply::Locations),
+        grant().prop_map(|g| Reply::Grant(Box::new(g))),
+        vec(inode(), 0..10).prop_map(Reply::Gone),
+        file_info.prop_map(|i| Reply::FileInfo(Box::new(i))),
+    ]
+}
+
+pub(crate) fn answer_message() -> impl Strategy<Value = AnswerMessage> {
+    let outcome = prop_oneof![4 => reply().prop_map(Ok), 1 => status().prop_map(Err)];
+    (position(), outcome).prop_map(|(position, outcome)| AnswerMessage { position, outcome })
+}
+
+pub(crate) fn session_open() -> impl Strategy<Value = SessionOpen> {
+    (of((1..u64::MAX).prop_map(SessionId)), text(), number(LogIndex), term()).prop_map(
+        |(session, name, highest_answered, answered_term)| SessionOpen {
+            session,
+            name,
+            highest_answered,
+            answered_term,
+        },
+    )
+}
+
+pub(crate) fn session_open_answer() -> impl Strategy<Value = SessionOpenAnswer> {
+    let opened =
+        ((1..u64::MAX).prop_map(SessionId), term(), id(ClusterId), any::<u32>(), position(), any::<bool>())
+            .prop_map(|(session, term, cluster, lease_ms, position, lost_tail)| SessionOpened {
+                session,
+                term,
+                cluster,
+                lease_ms,
+                position,
+                lost_tail,
+            });
+    prop_oneof![opened.prop_map(Ok), status().prop_map(Err)].prop_map(SessionOpenAnswer)
+}
+
+fn disk_state() -> impl Strategy<Value = DiskState> {
+    prop_oneof![Just(DiskState::Good), Just(DiskState::ReadOnly), Just(DiskState::Failed)]
+}
+fn disk_report() -> impl Strategy<Value = DiskReport> {
+    (id(DiskId), text(), vec(text(), 0..3), any::<[u64; 5]>(), disk_state()).prop_map(
+        |(disk, path, labels, n, state)| DiskReport {
+            disk,
+            path,
+            labels,
+            total_bytes: n[0],
+            free_bytes: n[1],
+            registrations: n[2],
+            boot: n[3],
+            state,
+            errors: n[4],
+        },
+    )
+}
+
+pub(crate) fn to_master() -> impl Strategy<Value = ToMaster> {
+    let register = (
+        (id(ServerId), text(), text(), of(id(ClusterId))),
+        (vec(text(), 0..3), term(), vec(disk_report(), 0..3), text()),
+    )
+        .prop_map(|(a, b)| Register {
+            server: a.0,
+            name: a.1,
+            address: a.2,
+            cluster: a.3,
+            labels: b.0,
+            highest_term: b.1,
+            disks: b.2,
+            version: b.3,
+        });
+    let entry = (number(ChunkId), version(), any::<u32>()).prop_map(|(chunk, version, flags)| {
+        ReportedChunk { chunk, version, flags: ReplicaFlags::from_bits(flags) }
+    });
+    let report = (id(DiskId), vec(entry, 0..20), any::<bool>())
+        .prop_map(|(disk, entries, last)| ChunkReport { disk, entries, last });
+    let born = (id(DiskId), number(ChunkId), version()).prop_map(|(disk, chunk, version)| BornReplica {
+        disk,
+        chunk,
+        version,
+    });
+    let range = (0..BLOCKS_PER_CHUNK)
+        .prop_flat_map(|first| (Just(first), 1..=BLOCKS_PER_CHUNK - first))
+        .prop_map(|(first, count)| BlockRange { first, count });
+    let result = prop_oneof![Just(Ok(())), status().prop_map(Err)];
+    let done = (any::<u64>(), result, of(version()), number(ChainSequence), vec(range, 0..5)).prop_map(
+        |(order, result, found, applied, touched)| OrderDone { order, result, found, applied, touched },
+    );
+    prop_oneof![
+        register.prop_map(ToMaster::Register),
+        report.prop_map(ToMaster::Report),
+        vec(disk_report(), 0..4).prop_map(|disks| ToMaster::Heartbeat { disks }),
+        vec(born, 0..5).prop_map(ToMaster::Born),
+        done.prop_map(ToMaster::OrderDone),
+        (id(DiskId), number(ChunkId), version()).prop_map(|(disk, chunk, version)| ToMaster::Damaged {
+            disk,
+            chunk,
+            version
+        }),
+    ]
+}
+
+pub(crate) fn to_server() -> impl Strategy<Value = ToServer> {
+    let registered = (term(), id(ClusterId), vec((id(DiskId), any::<u64>()), 0..4), any::<u32>())
+        .prop_map(|(term, cluster, disks, lease_ms)| Registered { term, cluster, disks, lease_ms });
+    let refused =
+        (status(), text(), term()).prop_map(|(status, reason, term)| Refused { status, reason, term });
+    let cut = (0..CHUNK_BYTES as u32)
+        .prop_flat_map(|from| (Just(from), from + 1..=CHUNK_BYTES as u32))
+        .prop_map(|(from, to)| Cut { from, to });
+    let what = prop_oneof![
+        (id(DiskId), number(ChunkId), version(), version(), vec(cut, 0..3))
+            .prop_map(|(disk, chunk, from, to, cuts)| OrderKind::Raise { disk, chunk, from, to, cuts }),
+        (id(DiskId), number(ChunkId), version()).prop_map(|(disk, chunk, version)| OrderKind::Delete {
+            disk,
+            chunk,
+            version
+        }),
+    ];
+    prop_oneof![
+        registered.prop_map(ToServer::Registered),
+        refused.prop_map(ToServer::Refused),
+        (any::<u64>(), term(), what).prop_map(|(order, term, what)| ToServer::Order(Order {
+            order,
+            term,
+            what
+        })),
+        term().prop_map(|term| ToServer::HeartbeatAck { term }),
+    ]
+}
+
+pub(crate) fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
+    let server = (id(ServerId), text(), text(), any::<bool>(), any::<u64>(), vec(text(), 0..2)).prop_map(
+        |(server, name, address, up, heard_ms_ago, labels)| ServerStatus {
+            server,
+            version: name.clone(),
+            name,
+            address,
+            state: if up { ServerState::Up } else { ServerState::Down },
+            heard_ms_ago,
+            labels,
+        },
+    );
+    let disk = (id(DiskId), id(ServerId), text(), of(disk_state()), any::<[u64; 4]>(), any::<bool>())
+        .prop_map(|(disk, server, path, state, n, reported)| DiskStatus {
+            disk,
+            server,
+            labels: vec![path.clone()],
+            path,
+            state,
+            total_bytes: n[0],
+            free_bytes: n[1],
+            chunks: n[2],
+            errors: n[3],
+            reported,
+        });
+    let counts = (any::<[u64; 8]>(), any::<bool>()).prop_map(|(n, settling)| ChunkCounts {
+        ok: n[0],
+        undergoal: n[1],
+        endangered: n[2],
+        missing: n[3],
+        overgoal: n[4],
+        unknown: n[5],
+        quarantined: n[6],
+        deleting: n[7],
+        settling,
+    });
+    let client = (text(), number(SessionId), text(), any::<u64>(), any::<bool>()).prop_map(
+        |(name, session, address, since_ms_ago, connected)| ClientStatus {
+            name,
+            session,
+            address,
+            since_ms_ago,
+            connected,
+        },
+    );
+    let warning = (text(), 0..3_u8, text()).prop_map(|(message, severity, next)| Warning {
+        code: next.clone(),
+        severity: [Severity::Note, Severity::Warning, Severity::Critical][usize::from(severity)],
+        message,
+        next,
+    });
+    let work =
+        (text(), any::<u64>(), any::<u64>()).prop_map(|(what, done, total)| WorkStatus { what, done, total });
+    (
+        (id(ClusterId), text(), term(), position(), any::<[u64; 6]>(), any::<Option<u64>>()),
+        (vec(server, 0..3), vec(disk, 0..3), counts, vec(client, 0..3), vec(work, 0..3), vec(warning, 0..3)),
+        (any::<bool>(), any::<u32>()),
+    )
+        .prop_map(|(a, b, c)| ClusterStatus {
+            cluster: a.0,
+            version: a.1.clone(),
+            master_name: a.1.clone(),
+            master_address: a.1.clone(),
+            name: a.1,
+            term: a.2,
+            position: a.3,
+            uptime_ms: a.4[0],
+            files: a.4[1],
+            directories: a.4[2],
+            mapped_chunks: a.4[3],
+            usable_total_bytes: a.4[4],
+            usable_free_bytes: a.4[5],
+            checkpoint_age_ms: a.5,
+            servers: b.0,
+            disks: b.1,
+            chunks: b.2,
+            clients: b.3,
+            work: b.4,
+            warnings: b.5,
+            insecure: c.0,
+            goal: c.1,
+        })
+}
+
+pub(crate) fn file_target() -> impl Strategy<Value = FileTarget> {
+    prop_oneof![bytes().prop_map(FileTarget::Path), number(InodeId).prop_map(FileTarget::Inode)]
+}
+
+pub(crate) fn file_info_reply() -> impl Strategy<Value = FileInfoReply> {
+    let replica = (id(ServerId), text(), id(DiskId), text(), vec(text(), 0..3)).prop_map(
+        |(server, server_name, disk, disk_path, labels)| FileReplica {
+            server,
+            address: server_name.clone(),
+            server_name,
+            disk,
+            disk_path,
+            labels,
+        },
+    );
+    let chunk = (small(ChunkIndex), number(ChunkId), version(), vec(replica, 0..3))
+        .prop_map(|(index, chunk, version, replicas)| FileChunk { index, chunk, version, replicas });
+    (bytes(), attributes(), text(), any::<u32>(), vec(chunk, 0..4)).prop_map(
+        |(path, attributes, class, goal, chunks)| FileInfoReply { path, attributes, class, goal, chunks },
+    )
+}
