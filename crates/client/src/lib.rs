@@ -19,9 +19,14 @@
 //! What is promised to programs: `docs/semantics.md`. Frames: `wire`. Connections: `link`.
 
 mod api;
+mod budget;
 mod client;
+mod data;
 mod error;
-#[allow(dead_code)]
+mod inodes;
+mod read;
+mod session;
+mod shared;
 mod write;
 
 pub use api::{

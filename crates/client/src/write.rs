@@ -1,6 +1,7 @@
 //! From an accepted write to stored and committed bytes.
 
 pub(crate) mod buffer;
-pub(crate) mod chain;
-pub(crate) mod overlay;
+mod chain;
+pub(crate) mod engine;
+mod overlay;
 pub(crate) mod pipeline;

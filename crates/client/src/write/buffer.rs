@@ -125,22 +125,22 @@ pub(crate) struct Buffer {
 
 impl Buffer {
     /// Takes a write in. Pieces that became full are sealed at once, while their bytes are hot.
-    /// Returns whether something was sealed.
+    /// Returns whether there is something new to do: an extent to send, or a first piece to wait for.
     pub(crate) fn write(&mut self, offset: u64, data: &[u8], stamp: Stamp, now: Instant) -> bool {
         let sequential = self.last_write_end == offset;
-        let (mut at, mut rest, mut sealed) = (offset, data, false);
+        let (mut at, mut rest, mut news) = (offset, data, self.dirty.is_empty());
         while !rest.is_empty() {
             let room = WINDOW_BYTES - at % WINDOW_BYTES;
             let (piece, after) = rest.split_at(rest.len().min(room as usize));
             let start = self.join(at, piece, sequential || at != offset, stamp, now);
             let full = self.dirty.get(&start).is_some_and(|d| d.data.len() as u64 == WINDOW_BYTES);
-            sealed |= full && self.seal_one(start);
+            news |= full && self.seal_one(start);
             at += piece.len() as u64;
             rest = after;
         }
         self.end = self.end.max(at);
         self.last_write_end = at;
-        sealed
+        news
     }
 
     /// Puts a piece that lies in one window into the dirty ones; returns where the joined one starts.
@@ -440,14 +440,6 @@ impl Buffer {
             }
         }
         overlay
-    }
-
-    /// The ranges held within a chunk-sized or smaller range, for SEEK_DATA: the first byte held at or
-    /// after `offset`.
-    pub(crate) fn first_at_or_after(&self, offset: u64) -> Option<u64> {
-        let dirty = self.dirty.iter().map(|(at, d)| (*at, at + d.data.len() as u64));
-        let sealed = self.extents.values().map(|e| (e.offset, e.end()));
-        dirty.chain(sealed).filter(|(_, end)| *end > offset).map(|(at, _)| at.max(offset)).min()
     }
 }
 

@@ -180,6 +180,12 @@ impl Chunk {
         self.flush_failed();
     }
 
+    /// What was to be written is given up: none of it is sent again.
+    pub(crate) fn give_up(&mut self) {
+        self.void();
+        self.write_ids.clear();
+    }
+
     /// Somebody else truncated the file.
     pub(crate) fn cut(&mut self) {
         self.void();

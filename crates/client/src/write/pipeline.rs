@@ -215,8 +215,7 @@ impl Pipeline {
 
     // ---- what the file's users do ----
 
-    /// Takes a write in. True: an extent became full, so that there is work at once. Drops and adds
-    /// memory as [`Pipeline::bytes`] tells.
+    /// Takes a write in. True: there is something new for the engine.
     pub(crate) fn write(&mut self, offset: u64, data: &[u8], now: Instant, wall: Timestamp) -> bool {
         self.stamp += 1;
         self.modified = Some((self.stamp, wall));
@@ -287,7 +286,7 @@ impl Pipeline {
             if !chunk.flying.is_empty() && chunk.failed.is_none() {
                 chunk.failed = chunk.last.as_deref().and_then(|grant| failed_head(grant, Status::TimedOut));
             }
-            chunk.void();
+            chunk.give_up();
         }
     }
 

@@ -1,0 +1,161 @@
+//! Attributes, extended attributes, and what a file is made of.
+
+use super::Client;
+use crate::Known;
+use crate::inodes::Inode;
+use crate::write::engine;
+use std::sync::Arc;
+use std::time::Duration;
+use types::{
+    AttributeChanges, CHUNK_BYTES, Caller, ChunkIndex, FILE_BYTES_MAX, FileInfo, FsStat, InodeId, Reply,
+    Request, Status, XattrMode,
+};
+
+impl Client {
+    /// Attributes, from the cache or the master.
+    pub async fn attributes(&self, inode: InodeId) -> Result<Known, Status> {
+        let inode = self.shared.inode(inode).await?;
+        self.shared.attributes(&inode, self.shared.options.attribute_ttl).await
+    }
+
+    /// Attributes if they need not be asked for.
+    pub fn try_attributes(&self, inode: InodeId) -> Option<Known> {
+        let inode = self.shared.inodes.get(inode)?;
+        self.shared.cached(&inode, self.shared.options.attribute_ttl)
+    }
+
+    /// chmod, chown, utimens.
+    pub async fn set_attributes(
+        &self,
+        inode: InodeId,
+        changes: AttributeChanges,
+        caller: Caller,
+    ) -> Result<Known, Status> {
+        let inode = self.shared.inode(inode).await?;
+        if changes.modified.is_some() {
+            // A commit that came later would set the time of the last write again. Lost writes are
+            // reported to the handles that made them.
+            let _ = self.shared.settle(&inode, None).await;
+        }
+        let request = Request::SetAttributes { inode: inode.reference, changes, caller };
+        self.shared.told(&inode, request).await
+    }
+
+    /// truncate, ftruncate. Goes on to its end even if the caller gives up.
+    pub async fn set_length(
+        &self,
+        inode: InodeId,
+        length: u64,
+        clear_privileges: bool,
+    ) -> Result<Known, Status> {
+        if length > FILE_BYTES_MAX {
+            return Err(Status::FileTooBig);
+        }
+        let inode = self.shared.inode(inode).await?;
+        let request = Request::SetLength { inode: inode.reference, length, clear_privileges };
+        self.edit(inode, request, move |index| u64::from(index.0) * CHUNK_BYTES >= length).await
+    }
+
+    /// Changes the map of a file: what is unsent is stored first, then the master edits the map, then what
+    /// was known of the chunks is forgotten. `removed`: chunks that are wholly gone.
+    pub(super) async fn edit(
+        &self,
+        inode: Arc<Inode>,
+        request: Request,
+        removed: impl Fn(ChunkIndex) -> bool + Send + 'static,
+    ) -> Result<Known, Status> {
+        let shared = Arc::clone(&self.shared);
+        let task = self.shared.runtime.spawn(async move {
+            let _alone = inode.gate.write().await;
+            // Lost writes are reported to the handles that made them.
+            let _ = shared.settle(&inode, None).await;
+            let known = shared.told(&inode, request).await?;
+            let mut state = inode.state();
+            state.locations.clear();
+            if let Some(writer) = &mut state.writer {
+                writer.pipeline.edited(known.attributes.truncate_generation, removed);
+                engine::apply_effects(&shared, &inode, &mut state);
+            }
+            shared.cache.changed(inode.reference.id, 0, u64::MAX);
+            Ok(known)
+        });
+        task.await.unwrap_or(Err(Status::Io))
+    }
+
+    /// The value of an extended attribute.
+    pub async fn get_xattr(&self, inode: InodeId, name: &[u8]) -> Result<Vec<u8>, Status> {
+        let inode = self.shared.reference(inode).await?;
+        match self.shared.session.call(Request::GetXattr { inode, name: name.to_vec() }).await? {
+            Reply::Xattr(value) => Ok(value),
+            _ => Err(Status::BadMessage),
+        }
+    }
+
+    /// Names of extended attributes.
+    pub async fn list_xattrs(&self, inode: InodeId) -> Result<Vec<Vec<u8>>, Status> {
+        let inode = self.shared.reference(inode).await?;
+        match self.shared.session.call(Request::ListXattrs { inode }).await? {
+            Reply::XattrNames(names) => Ok(names),
+            _ => Err(Status::BadMessage),
+        }
+    }
+
+    /// Sets an extended attribute.
+    pub async fn set_xattr(
+        &self,
+        inode: InodeId,
+        name: &[u8],
+        value: &[u8],
+        mode: XattrMode,
+    ) -> Result<(), Status> {
+        let inode = self.shared.inode(inode).await?;
+        let (name, value) = (name.to_vec(), value.to_vec());
+        self.xattr_changed(&inode, Request::SetXattr { inode: inode.reference, name, value, mode }).await
+    }
+
+    /// Removes an extended attribute.
+    pub async fn remove_xattr(&self, inode: InodeId, name: &[u8]) -> Result<(), Status> {
+        let inode = self.shared.inode(inode).await?;
+        let name = name.to_vec();
+        self.xattr_changed(&inode, Request::RemoveXattr { inode: inode.reference, name }).await
+    }
+
+    async fn xattr_changed(&self, inode: &Inode, request: Request) -> Result<(), Status> {
+        self.done(request).await?;
+        if let Some(cached) = &mut inode.state().cached {
+            cached.epoch = u64::MAX;
+        }
+        Ok(())
+    }
+
+    /// Capacity and use.
+    pub async fn stat_fs(&self) -> Result<FsStat, Status> {
+        match self.shared.session.call(Request::StatFs).await? {
+            Reply::FsStat(stat) => Ok(stat),
+            _ => Err(Status::BadMessage),
+        }
+    }
+
+    /// Chunks, versions and replicas of a file; what is unsent is stored first.
+    pub async fn file_info(&self, inode: InodeId) -> Result<FileInfo, Status> {
+        let inode = self.shared.inode(inode).await?;
+        self.shared.settle(&inode, None).await?;
+        match self.shared.session.call(Request::FileInfo { inode: inode.reference }).await? {
+            Reply::FileInfo(info) => Ok(*info),
+            _ => Err(Status::BadMessage),
+        }
+    }
+
+    /// Attributes that were asked for just now.
+    pub(super) async fn fresh(&self, inode: &Inode) -> Result<Known, Status> {
+        self.shared.told(inode, Request::GetAttributes { inode: inode.reference }).await
+    }
+
+    /// Attributes that an open may rest on.
+    pub(super) async fn for_open(&self, inode: &Inode) -> Result<Known, Status> {
+        self.shared.attributes(inode, OPEN_TRUST).await
+    }
+}
+
+/// A lookup answered so shortly before an open is part of it.
+const OPEN_TRUST: Duration = Duration::from_millis(50);

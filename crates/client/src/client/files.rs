@@ -1,0 +1,282 @@
+//! Open files: open, read, write, flush, fsync, fallocate, lseek.
+
+use super::Client;
+use crate::inodes::{Inode, wall};
+use crate::read;
+use crate::shared::Open;
+use crate::write::buffer::WINDOW_BYTES;
+use crate::write::engine;
+use crate::{AllocateMode, FileHandle, OpenFlags, Opened, SeekWhat};
+use bytes::Bytes;
+use std::sync::Arc;
+use types::{CHUNK_BYTES, ChunkIndex, FILE_BYTES_MAX, FileKind, InodeId, Reply, Request, Status};
+
+/// Chunks that lseek asks about at once.
+const SEEK_COUNT: u32 = 512;
+/// Tries to extend a file that others truncate.
+const EXTEND_TRIES_MAX: u32 = 8;
+
+impl Client {
+    /// Opens a file.
+    pub async fn open(&self, inode: InodeId, flags: OpenFlags) -> Result<Opened, Status> {
+        let inode = self.shared.inode(inode).await?;
+        let known = self.for_open(&inode).await?;
+        match known.attributes.kind {
+            FileKind::File => {}
+            FileKind::Directory => return Err(Status::IsDirectory),
+            _ => return Err(Status::Invalid),
+        }
+        let handle = self.shared.add_handle(&inode, flags);
+        if flags.truncate && known.attributes.length > 0 {
+            let cut = self.set_length(inode.reference.id, 0, false).await;
+            if let Err(status) = cut {
+                self.shared.remove_handle(handle);
+                return Err(status);
+            }
+        }
+        Ok(Opened { handle, keep_cache: self.keep_cache(&inode) })
+    }
+
+    /// Whether pages that the kernel cached at an earlier open are still right.
+    pub(super) fn keep_cache(&self, inode: &Inode) -> bool {
+        let mut state = inode.state();
+        let now = state.cached.map(|cached| cached.attributes.change_counter);
+        let keep = now.is_some() && state.pages_at == now;
+        if !keep {
+            state.locations.clear();
+            self.shared.cache.changed(inode.reference.id, 0, u64::MAX);
+        }
+        state.pages_at = now;
+        keep
+    }
+
+    /// Reads; fewer bytes than asked for only at the end of the file, or beyond 16 MiB. One contiguous
+    /// piece of memory.
+    pub async fn read(&self, handle: FileHandle, offset: u64, length: u32) -> Result<Bytes, Status> {
+        let open = self.shared.handle(handle)?;
+        if !open.flags.read {
+            return Err(Status::Invalid);
+        }
+        read::read(&self.shared, &open, offset, length).await
+    }
+
+    /// Reads if everything is in memory.
+    pub fn try_read(&self, handle: FileHandle, offset: u64, length: u32) -> Option<Result<Bytes, Status>> {
+        match self.shared.handle(handle) {
+            Ok(open) if open.flags.read => read::try_read(&self.shared, &open, offset, length).map(Ok),
+            Ok(_) => Some(Err(Status::Invalid)),
+            Err(status) => Some(Err(status)),
+        }
+    }
+
+    /// Writes all of `data` at `offset` (at the end, if the handle appends) into the buffer. A write that
+    /// is given up half way has written a beginning of `data`.
+    pub async fn write(&self, handle: FileHandle, offset: u64, data: &[u8]) -> Result<(), Status> {
+        let open = self.shared.handle(handle)?;
+        check_write(&open, offset, data.len())?;
+        let _shared = open.inode.gate.read().await;
+        if open.flags.append && !open.inode.state().is_dirty() {
+            // Between mounts the end is learnt here; until there are leases, another may move it meanwhile.
+            self.fresh(&open.inode).await?;
+        }
+        let mut at = offset;
+        for piece in data.chunks(WINDOW_BYTES as usize) {
+            self.wait_for_room(&open, piece.len() as u64).await?;
+            self.put(&open, at, piece)?;
+            at += piece.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Writes if there is room in the buffer and nobody has to be asked.
+    pub fn try_write(&self, handle: FileHandle, offset: u64, data: &[u8]) -> Option<Result<(), Status>> {
+        let open = match self.shared.handle(handle) {
+            Ok(open) => open,
+            Err(status) => return Some(Err(status)),
+        };
+        if let Err(status) = check_write(&open, offset, data.len()) {
+            return Some(Err(status));
+        }
+        let _shared = open.inode.gate.try_read().ok()?;
+        if open.flags.append && !open.inode.state().is_dirty() {
+            return None;
+        }
+        let bytes = data.len() as u64;
+        if !has_room(&open.inode, bytes, self.shared.budget.limit_per_file())
+            || !self.shared.budget.try_take(bytes)
+        {
+            return None;
+        }
+        Some(self.put(&open, offset, data))
+    }
+
+    /// Waits for room in the file's share and in the whole, and takes it.
+    async fn wait_for_room(&self, open: &Open, bytes: u64) -> Result<(), Status> {
+        let inode = &open.inode;
+        let mut progress = inode.progress.subscribe();
+        while !has_room(inode, bytes, self.shared.budget.limit_per_file()) {
+            {
+                let mut state = inode.state();
+                let pipeline = self.shared.writer(&mut state);
+                open.take_error(pipeline)?;
+                pipeline.want_flush();
+                engine::wake(&self.shared, inode, &mut state);
+            }
+            if progress.changed().await.is_err() {
+                return Err(Status::Io);
+            }
+        }
+        self.shared.budget.take(bytes).await;
+        Ok(())
+    }
+
+    /// Puts bytes, for which room was taken, into the file's buffer.
+    fn put(&self, open: &Open, offset: u64, data: &[u8]) -> Result<(), Status> {
+        let shared = &self.shared;
+        let mut state = open.inode.state();
+        let at = if open.flags.append { state.length() } else { offset };
+        let pipeline = shared.writer(&mut state);
+        let reported = open.take_error(pipeline).and_then(|()| check_range(at, data.len()));
+        if let Err(status) = reported {
+            shared.budget.give(data.len() as u64);
+            return Err(status);
+        }
+        let before = pipeline.buffer().bytes();
+        let news = pipeline.write(at, data, shared.now(), wall(&shared.env));
+        let grown = pipeline.buffer().bytes() - before;
+        shared.budget.give(data.len() as u64 - grown);
+        engine::apply_effects(shared, &open.inode, &mut state);
+        if news || state.writer.as_ref().is_some_and(|writer| !writer.engine) {
+            engine::wake(shared, &open.inode, &mut state);
+        }
+        Ok(())
+    }
+
+    /// close(2): every replica has the data, and the master knows length, time and chunks.
+    pub async fn flush(&self, handle: FileHandle) -> Result<(), Status> {
+        let open = self.shared.handle(handle)?;
+        self.shared.settle(&open.inode, Some(&open)).await
+    }
+
+    /// fsync(2) and fdatasync(2).
+    pub async fn fsync(&self, handle: FileHandle) -> Result<(), Status> {
+        let open = self.shared.handle(handle)?;
+        self.shared.sync(&open.inode, Some(&open)).await
+    }
+
+    /// The last reference to a handle is gone. Never fails; what was written goes on in the background.
+    pub fn release(&self, handle: FileHandle) {
+        self.shared.remove_handle(handle);
+    }
+
+    /// fallocate(2).
+    pub async fn allocate(
+        &self,
+        handle: FileHandle,
+        mode: AllocateMode,
+        offset: u64,
+        length: u64,
+    ) -> Result<(), Status> {
+        let open = self.shared.handle(handle)?;
+        let end =
+            offset.checked_add(length).filter(|end| *end <= FILE_BYTES_MAX).ok_or(Status::FileTooBig)?;
+        if length == 0 || !open.flags.write {
+            return Err(Status::Invalid);
+        }
+        match mode {
+            AllocateMode::KeepSize => Ok(()),
+            AllocateMode::Extend => self.extend(&open.inode, end).await,
+            AllocateMode::PunchHole | AllocateMode::ZeroRange { keep_size: true } => {
+                self.punch(&open.inode, offset, length).await
+            }
+            AllocateMode::ZeroRange { keep_size: false } => {
+                self.punch(&open.inode, offset, length).await?;
+                self.extend(&open.inode, end).await
+            }
+        }
+    }
+
+    async fn punch(&self, inode: &Arc<Inode>, offset: u64, length: u64) -> Result<(), Status> {
+        let request = Request::Punch { inode: inode.reference, offset, length };
+        let gone = move |index: ChunkIndex| {
+            let start = u64::from(index.0) * CHUNK_BYTES;
+            offset <= start && start + CHUNK_BYTES <= offset + length
+        };
+        self.edit(Arc::clone(inode), request, gone).await.map(|_| ())
+    }
+
+    /// Makes the file at least so long, without cutting what others append meanwhile.
+    async fn extend(&self, inode: &Arc<Inode>, length: u64) -> Result<(), Status> {
+        let mut known = self.fresh(inode).await?;
+        for _ in 0..EXTEND_TRIES_MAX {
+            if inode.state().length() >= length {
+                return Ok(());
+            }
+            let request = Request::Commit {
+                inode: inode.reference,
+                truncate_generation: known.attributes.truncate_generation,
+                length,
+                modified: Some(wall(&self.shared.env)),
+                accessed: None,
+                chunks: Vec::new(),
+                clear_privileges: false,
+                durable: false,
+            };
+            known = self.shared.told(inode, request).await?;
+        }
+        if inode.state().length() >= length { Ok(()) } else { Err(Status::TryAgain) }
+    }
+
+    /// lseek(2) with SEEK_DATA or SEEK_HOLE; `None`: nothing there (ENXIO).
+    pub async fn seek(&self, handle: FileHandle, offset: u64, what: SeekWhat) -> Result<Option<u64>, Status> {
+        let open = self.shared.handle(handle)?;
+        let inode = &open.inode;
+        // Unsent writes are no part of the map yet. Their errors are reported elsewhere.
+        let _ = self.shared.settle(inode, None).await;
+        let length = self.fresh(inode).await?.attributes.length;
+        if offset >= length {
+            return Ok(None);
+        }
+        let last = chunk_index(length - 1);
+        let mut first = chunk_index(offset);
+        loop {
+            let count = SEEK_COUNT.min((last - first).saturating_add(1));
+            let request = Request::Locate { inode: inode.reference, first: ChunkIndex(first), count };
+            let Reply::Locations(found) = self.shared.session.call(request).await? else {
+                return Err(Status::BadMessage);
+            };
+            for index in first..first + count {
+                let data = found.iter().any(|location| location.index.0 == index);
+                if data == (what == SeekWhat::Data) {
+                    return Ok(Some(offset.max(u64::from(index) * CHUNK_BYTES)));
+                }
+            }
+            if last - first < count {
+                return Ok((what == SeekWhat::Hole).then_some(length));
+            }
+            first += count;
+        }
+    }
+}
+
+fn chunk_index(offset: u64) -> u32 {
+    u32::try_from(offset / CHUNK_BYTES).unwrap_or(u32::MAX)
+}
+
+fn check_write(open: &Open, offset: u64, length: usize) -> Result<(), Status> {
+    if !open.flags.write {
+        return Err(Status::Invalid);
+    }
+    if open.flags.append { Ok(()) } else { check_range(offset, length) }
+}
+
+fn check_range(offset: u64, length: usize) -> Result<(), Status> {
+    let end = offset.checked_add(length as u64).filter(|end| *end <= FILE_BYTES_MAX);
+    end.map(|_| ()).ok_or(Status::FileTooBig)
+}
+
+fn has_room(inode: &Inode, bytes: u64, limit: u64) -> bool {
+    let state = inode.state();
+    let held = state.writer.as_ref().map_or(0, |writer| writer.pipeline.buffer().bytes());
+    held == 0 || held + bytes <= limit
+}

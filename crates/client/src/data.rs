@@ -1,0 +1,209 @@
+//! Frames to chunkservers: WRITE, READ, FLUSH, each with its deadline.
+
+use crate::read::replica::Replicas;
+use crate::write::pipeline::{DataError, WriteJob};
+use bytes::Bytes;
+use codec::Message as _;
+use env::Env;
+use link::{LinkError, Pool};
+use std::time::Duration;
+use types::{
+    BLOCK_BYTES, CHUNK_BYTES, Capability, ChainSequence, ChunkLocation, LeaseEpoch, PAGE_BYTES,
+    ReplicaAddress, Rights, SessionId, Status, Term, Verifier, WriteGrant,
+};
+use wire::Kind;
+use wire::message::{Flush, FlushAnswer, Read, ReadAnswer, Write, WriteAnswer};
+
+/// How long a chain may take for one write. Members have less, so that the hop next to a fault speaks first.
+const WRITE_DEADLINE: Duration = Duration::from_secs(10);
+/// A durable write or a flush waits for disks.
+const FLUSH_DEADLINE: Duration = Duration::from_secs(30);
+/// How long a replica may take for one read before another is asked.
+const READ_DEADLINE: Duration = Duration::from_secs(5);
+/// The chain is given this much less than the client waits.
+const MARGIN: Duration = Duration::from_secs(2);
+const _: () = assert!(BLOCK_BYTES.is_multiple_of(PAGE_BYTES));
+
+/// Sends WRITE to the head of the chain.
+pub(crate) async fn write(pool: &Pool, job: &WriteJob) -> Result<Vec<Verifier>, DataError> {
+    let (head, next) = split(&job.grant)?;
+    let deadline = if job.durable { FLUSH_DEADLINE } else { WRITE_DEADLINE };
+    let message = Write {
+        capability: job.grant.capability.clone(),
+        disk: head.disk,
+        write_id: job.write_id,
+        answered_below: job.answered_below,
+        chain_sequence: ChainSequence(0),
+        offset: (job.offset % CHUNK_BYTES) as u32,
+        length: job.data.len() as u32,
+        page_crcs: job.crcs.to_vec(),
+        block_values: Vec::new(),
+        next: next.to_vec(),
+        create: job.create,
+        durable: job.durable,
+        deadline_ms: (deadline - MARGIN).as_millis() as u32,
+    };
+    let body = message.to_bytes();
+    let frame = call(pool, &head.address, Kind::Write, body, job.data.clone(), deadline).await;
+    let frame = frame.map_err(|_| DataError::Link)?;
+    let answer = WriteAnswer::decode(&frame.body).map_err(|_| DataError::Link)?;
+    match answer.result {
+        Ok(()) if answer.write_id == job.write_id => Ok(answer.verifiers),
+        Ok(()) => Err(DataError::Refused { status: Status::BadMessage, failed: None }),
+        Err(status) => Err(DataError::Refused { status, failed: answer.failed }),
+    }
+}
+
+/// Sends FLUSH to the head of the chain.
+pub(crate) async fn flush(
+    pool: &Pool,
+    grant: &WriteGrant,
+    held: Vec<Verifier>,
+) -> Result<Vec<Verifier>, DataError> {
+    let (head, next) = split(grant)?;
+    let message = Flush {
+        capability: grant.capability.clone(),
+        disk: head.disk,
+        chain_sequence: ChainSequence(0),
+        next: next.to_vec(),
+        held,
+        deadline_ms: (FLUSH_DEADLINE - MARGIN).as_millis() as u32,
+    };
+    let body = message.to_bytes();
+    let frame = call(pool, &head.address, Kind::Flush, body, Bytes::new(), FLUSH_DEADLINE).await;
+    let frame = frame.map_err(|_| DataError::Link)?;
+    let answer = FlushAnswer::decode(&frame.body).map_err(|_| DataError::Link)?;
+    match answer.result {
+        Ok(()) => Ok(answer.verifiers),
+        Err(status) => Err(DataError::Refused { status, failed: answer.failed }),
+    }
+}
+
+fn split(grant: &WriteGrant) -> Result<(&ReplicaAddress, &[ReplicaAddress]), DataError> {
+    grant.chain.split_first().ok_or(DataError::Refused { status: Status::TryAgain, failed: None })
+}
+
+async fn call(
+    pool: &Pool,
+    address: &str,
+    kind: Kind,
+    body: Bytes,
+    payload: Bytes,
+    deadline: Duration,
+) -> Result<wire::Frame, LinkError> {
+    let answer = async {
+        let link = pool.get(address).await?;
+        link.call(kind, body, payload, deadline).await
+    };
+    tokio::time::timeout(deadline, answer).await.unwrap_or(Err(LinkError::TimedOut))
+}
+
+/// Why a range could not be read from any replica of a location.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ReadFailure {
+    /// Replicas whose bytes did not match their checksums.
+    pub(crate) corrupt: usize,
+    /// Replicas that were asked.
+    pub(crate) asked: usize,
+}
+
+/// Reads a range of a chunk that lies in one window, trying one replica after the other. The bytes match
+/// their checksums.
+pub(crate) async fn read(
+    env: &Env,
+    pool: &Pool,
+    replicas: &Replicas,
+    epoch: (Term, SessionId),
+    location: &ChunkLocation,
+    offset: u32,
+    length: u32,
+) -> Result<Bytes, ReadFailure> {
+    let mut failure = ReadFailure { corrupt: 0, asked: 0 };
+    for n in replicas.order(location, env.clock.now()) {
+        let replica = &location.replicas[n];
+        let message = Read {
+            capability: Capability {
+                session: epoch.1,
+                term: epoch.0,
+                chunk: location.chunk,
+                version: location.version,
+                rights: Rights::Read,
+                lease_epoch: LeaseEpoch(0),
+                mac: Vec::new(),
+            },
+            disk: replica.disk,
+            offset,
+            length,
+            deadline_ms: READ_DEADLINE.as_millis() as u32,
+        };
+        let began = env.clock.now();
+        let asked = replicas.ask(replica.disk);
+        failure.asked += 1;
+        let body = message.to_bytes();
+        let answer = call(pool, &replica.address, Kind::Read, body, Bytes::new(), READ_DEADLINE).await;
+        let outcome = answer.map_err(|error| error.status()).and_then(|frame| {
+            let answer = ReadAnswer::decode(&frame.body).map_err(|_| Status::BadMessage)?;
+            check(answer, frame.payload, offset, length)
+        });
+        let now = env.clock.now();
+        match outcome {
+            Ok(bytes) => {
+                asked.answered(now.since(began));
+                return Ok(bytes);
+            }
+            Err(status) => {
+                failure.corrupt += usize::from(status == Status::Corrupt);
+                let (chunk, disk) = (location.chunk, replica.disk);
+                tracing::warn!(%chunk, %disk, %status, "a replica could not be read, the next is tried");
+                asked.failed(now);
+            }
+        }
+    }
+    Err(failure)
+}
+
+/// The wanted bytes of an answer, if they match their checksums.
+fn check(answer: ReadAnswer, payload: Bytes, offset: u32, length: u32) -> Result<Bytes, Status> {
+    answer.result?;
+    if answer.zeroes {
+        return Ok(zeroes(length as usize));
+    }
+    let (first, end) = wire::message::page_span(offset, length);
+    if payload.len() as u64 != end - first {
+        return Err(Status::BadMessage);
+    }
+    if !wire::crc::verify(first, &payload, &answer.page_crcs) {
+        return Err(Status::Corrupt);
+    }
+    let from = (u64::from(offset) - first) as usize;
+    Ok(payload.slice(from..from + length as usize))
+}
+
+/// Zeroes without memory of their own.
+pub(crate) fn zeroes(length: usize) -> Bytes {
+    static ZEROES: [u8; 1 << 20] = [0; 1 << 20];
+    if length <= ZEROES.len() { Bytes::from_static(&ZEROES[..length]) } else { vec![0; length].into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(payload: &[u8]) -> ReadAnswer {
+        ReadAnswer { result: Ok(()), page_crcs: wire::crc::page_crcs(0, payload), zeroes: false }
+    }
+
+    #[test]
+    fn an_answer_is_cut_to_what_was_asked_and_believed_only_with_its_checksums() {
+        let payload: Vec<u8> = (0..8192_u32).map(|n| (n / 3) as u8).collect();
+        let bytes = Bytes::from(payload.clone());
+        let got = check(answer(&payload), bytes.clone(), 4096 + 100, 5000);
+        assert_eq!(got.as_deref(), Ok(&payload[100..5100]));
+        let mut rotten = payload.clone();
+        rotten[8000] ^= 1;
+        assert_eq!(check(answer(&payload), rotten.into(), 4096, 8192), Err(Status::Corrupt));
+        assert_eq!(check(answer(&payload), bytes.slice(4096..), 4096, 8192), Err(Status::BadMessage));
+        let holes = ReadAnswer { result: Ok(()), page_crcs: Vec::new(), zeroes: true };
+        assert_eq!(check(holes, Bytes::new(), 7, 3).as_deref(), Ok(&[0, 0, 0][..]));
+    }
+}

@@ -1,0 +1,141 @@
+//! Which replica to read from: the one expected to answer first.
+//!
+//! The measure is the smoothed time of its answers times the requests it already has. One that failed is
+//! left alone for a while, unless nothing else is left. Equal ones are taken in an order that the chunk's
+//! id turns, so that clients spread without a random number.
+
+use env::Instant;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+use types::{ChunkLocation, DiskId};
+
+/// Taken for a replica that was never asked.
+const GUESS: Duration = Duration::from_micros(500);
+/// A replica that failed is tried last for this long.
+const AVOID: Duration = Duration::from_secs(5);
+/// Disks remembered; more than any cluster has is not kept.
+const DISKS_MAX: usize = 4_096;
+
+#[derive(Clone, Copy, Debug)]
+struct Disk {
+    answer: Duration,
+    asked: u32,
+    avoid_until: Instant,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Replicas {
+    disks: Mutex<BTreeMap<DiskId, Disk>>,
+}
+
+/// Counts a request out when it is answered or given up.
+pub(crate) struct Asked<'a> {
+    replicas: &'a Replicas,
+    disk: DiskId,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if let Some(disk) = self.replicas.disks().get_mut(&self.disk) {
+            disk.asked = disk.asked.saturating_sub(1);
+        }
+    }
+}
+
+impl Asked<'_> {
+    /// It answered well.
+    pub(crate) fn answered(self, took: Duration) {
+        if let Some(disk) = self.replicas.disks().get_mut(&self.disk) {
+            disk.answer = (disk.answer * 7 + took) / 8;
+            disk.avoid_until = Instant::default();
+        }
+    }
+
+    /// It did not.
+    pub(crate) fn failed(self, now: Instant) {
+        if let Some(disk) = self.replicas.disks().get_mut(&self.disk) {
+            disk.avoid_until = now + AVOID;
+        }
+    }
+}
+
+impl Replicas {
+    fn disks(&self) -> MutexGuard<'_, BTreeMap<DiskId, Disk>> {
+        self.disks.lock().expect("nothing panics while it is held")
+    }
+
+    /// The order in which to try the replicas of a chunk, as indexes into `replicas`.
+    pub(crate) fn order(&self, location: &ChunkLocation, now: Instant) -> Vec<usize> {
+        let disks = self.disks();
+        let count = location.replicas.len();
+        let mut order: Vec<_> = (0..count)
+            .map(|n| {
+                let known = disks.get(&location.replicas[n].disk);
+                let avoid = known.is_some_and(|disk| now < disk.avoid_until);
+                let cost = known.map_or(GUESS, |disk| disk.answer.saturating_mul(disk.asked + 1));
+                let turn = (n + (location.chunk.0 % count as u64) as usize) % count;
+                (avoid, cost, turn, n)
+            })
+            .collect();
+        order.sort_unstable();
+        order.into_iter().map(|(.., n)| n).collect()
+    }
+
+    /// A request is sent.
+    pub(crate) fn ask(&self, disk: DiskId) -> Asked<'_> {
+        let mut disks = self.disks();
+        if disks.len() >= DISKS_MAX && !disks.contains_key(&disk) {
+            disks.retain(|_, disk| disk.asked > 0);
+        }
+        let new = Disk { answer: GUESS, asked: 0, avoid_until: Instant::default() };
+        disks.entry(disk).or_insert(new).asked += 1;
+        Asked { replicas: self, disk }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use types::{ChunkId, ChunkIndex, ReplicaAddress, ServerId, Version};
+
+    const NOW: Instant = Instant(Duration::from_secs(100));
+
+    fn location(chunk: u64) -> ChunkLocation {
+        let replica =
+            |n| ReplicaAddress { server: ServerId([n; 16]), disk: DiskId([n; 16]), address: String::new() };
+        ChunkLocation {
+            index: ChunkIndex(0),
+            chunk: ChunkId(chunk),
+            version: Version::default(),
+            replicas: (0..3).map(replica).collect(),
+        }
+    }
+
+    #[test]
+    fn the_faster_replica_is_asked_first_unless_it_is_busy() {
+        let replicas = Replicas::default();
+        for _ in 0..50 {
+            replicas.ask(DiskId([2; 16])).answered(Duration::from_micros(50));
+        }
+        assert_eq!(replicas.order(&location(0), NOW)[0], 2);
+        let _busy: Vec<_> = (0..20).map(|_| replicas.ask(DiskId([2; 16]))).collect();
+        assert_ne!(replicas.order(&location(0), NOW)[0], 2);
+    }
+
+    #[test]
+    fn a_failed_replica_is_tried_last_for_a_while() {
+        let replicas = Replicas::default();
+        replicas.ask(DiskId([0; 16])).failed(NOW);
+        assert_eq!(replicas.order(&location(0), NOW).last(), Some(&0));
+        assert_eq!(replicas.order(&location(0), NOW + AVOID)[0], 0);
+    }
+
+    #[test]
+    fn equal_replicas_are_spread_by_chunk() {
+        let replicas = Replicas::default();
+        let firsts: Vec<_> = (0..3).map(|chunk| replicas.order(&location(chunk), NOW)[0]).collect();
+        assert_eq!(firsts, [0, 2, 1]);
+    }
+}

@@ -1,0 +1,488 @@
+//! The client's standing with the master: one connection, many requests in flight, kept across losses.
+//!
+//! # Invariants
+//! 1. A request keeps its sequence until it is answered or nobody waits for it; after a new connection to
+//!    the same session it is sent again under it, so it takes effect once.
+//! 2. When the session itself is lost, a mutation that was sent and not answered fails with `Io`: whether it
+//!    took effect is unknown. Everything else goes on in the new session.
+//! 3. Inodes held open are claimed again before any other request of a new connection.
+//!
+//! # Elsewhere
+//! What the messages look like: `codec::session`. What is dropped when acknowledged operations are gone:
+//! [`Holder`].
+
+mod window;
+
+use crate::{ClientError, ClientOptions};
+use bytes::Bytes;
+use codec::Message as _;
+use codec::session::{AnswerMessage, RequestMessage, SessionOpen, SessionOpenAnswer, SessionOpened};
+use env::Env;
+use link::{Link, LinkError, LinkOptions};
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use types::{ClusterId, InodeRef, LogIndex, LogPosition, Reply, Request, Sequence, SessionId, Status, Term};
+use window::Window;
+use wire::Kind;
+use wire::frame::PROTOCOL_VERSION;
+use wire::message::{Hello, Role};
+
+const BACKOFF_FIRST: Duration = Duration::from_millis(50);
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
+/// Longest wait for the answer to SESSION_OPEN: opening one is a critical record.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+/// A lease shorter than this is taken for this long; guards against a busy loop.
+const LEASE_MIN: Duration = Duration::from_millis(300);
+/// Inodes of one Reclaim.
+const RECLAIM_MAX: usize = 16_384;
+/// No answer takes longer on a live connection; the caller's own limit comes first.
+const ANSWER_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Who holds state that rests on the session.
+pub(crate) trait Holder: Send + Sync {
+    /// Inodes that this client holds open.
+    fn held(&self) -> Vec<InodeRef>;
+    /// Some of them are no more.
+    fn gone(&self, inodes: Vec<InodeRef>);
+    /// A connection was made; `lost` names the last record that is still there if acknowledged ones are
+    /// gone, and `anew`: the session is a new one.
+    fn reopened(&self, lost: Option<LogIndex>, anew: bool);
+}
+
+/// A connection with an open session on it.
+#[derive(Clone)]
+struct Line {
+    link: Link,
+    number: u64,
+    opened: SessionOpened,
+}
+
+struct State {
+    window: Window,
+    session: Option<SessionId>,
+    cluster: Option<ClusterId>,
+    term: Term,
+    answered: (Term, LogIndex),
+    lines: u64,
+    closed: bool,
+}
+
+/// See the module.
+pub(crate) struct Session {
+    env: Env,
+    masters: Vec<String>,
+    name: String,
+    timeout: Option<Duration>,
+    state: Mutex<State>,
+    line: watch::Sender<Option<Line>>,
+    room: Notify,
+    lost: Notify,
+    holder: OnceLock<Weak<dyn Holder>>,
+}
+
+/// A sequence, given back when dropped.
+struct Ticket<'a> {
+    session: &'a Session,
+    id: SessionId,
+    sequence: Sequence,
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        let mut state = self.session.state();
+        if state.session == Some(self.id) {
+            state.window.end(self.sequence);
+        }
+        drop(state);
+        self.session.room.notify_waiters();
+    }
+}
+
+impl Session {
+    /// A session that is not open yet.
+    pub(crate) fn new(env: Env, options: &ClientOptions) -> Self {
+        Self {
+            env,
+            masters: options.masters.clone(),
+            name: options.name.clone(),
+            timeout: options.timeout,
+            state: Mutex::new(State {
+                window: Window::default(),
+                session: None,
+                cluster: None,
+                term: Term(0),
+                answered: (Term(0), LogIndex(0)),
+                lines: 0,
+                closed: false,
+            }),
+            line: watch::Sender::new(None),
+            room: Notify::new(),
+            lost: Notify::new(),
+            holder: OnceLock::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nothing panics while it is held")
+    }
+
+    fn holder(&self) -> Option<Arc<dyn Holder>> {
+        self.holder.get().and_then(Weak::upgrade)
+    }
+
+    /// The master's term and this client's session; grants of others are void.
+    pub(crate) fn epoch(&self) -> (Term, SessionId) {
+        let state = self.state();
+        (state.term, state.session.unwrap_or_default())
+    }
+
+    /// The last record that an answer rested on.
+    pub(crate) fn answered(&self) -> LogIndex {
+        self.state().answered.1
+    }
+
+    /// The HELLO of a connection to a chunkserver.
+    pub(crate) fn hello(&self) -> Hello {
+        let state = self.state();
+        Hello {
+            protocol_version: PROTOCOL_VERSION,
+            role: Role::Client,
+            cluster: state.cluster,
+            term: state.term,
+            session: state.session.unwrap_or_default(),
+            name: self.name.clone(),
+        }
+    }
+
+    /// Ends all calls, present and to come.
+    pub(crate) fn close(&self) {
+        self.state().closed = true;
+        self.lost.notify_one();
+        self.line.send_replace(None);
+    }
+
+    /// Whether [`Session::close`] was called.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
+    // ---- requests ----
+
+    /// Asks the master, waiting for it as long as the options say.
+    pub(crate) async fn call(&self, request: Request) -> Result<Reply, Status> {
+        let answer = self.call_patiently(request);
+        match self.timeout {
+            Some(timeout) => tokio::time::timeout(timeout, answer).await.unwrap_or(Err(Status::TimedOut)),
+            None => answer.await,
+        }
+    }
+
+    async fn call_patiently(&self, request: Request) -> Result<Reply, Status> {
+        let mutation = request.is_mutation();
+        let mut message = RequestMessage { sequence: Sequence(0), answered_below: Sequence(0), request };
+        let mut ticket: Option<Ticket<'_>> = None;
+        let mut sent = false;
+        loop {
+            let line = self.line().await?;
+            let held = match ticket.take().filter(|ticket| ticket.id == line.opened.session) {
+                Some(held) => held,
+                None if sent && mutation => return Err(Status::Io),
+                None => {
+                    sent = false;
+                    match self.begin(line.opened.session).await {
+                        Some(new) => new,
+                        None => continue,
+                    }
+                }
+            };
+            message.sequence = held.sequence;
+            message.answered_below = self.state().window.answered_below();
+            sent = true;
+            match ask(&line, &message).await {
+                Ok(answer) => {
+                    self.note(line.opened.term, answer.position);
+                    match answer.outcome {
+                        Err(Status::NoSession) => {
+                            // Refused, so it did not take effect.
+                            self.forget_session(&line);
+                            sent = false;
+                        }
+                        Err(Status::WrongTerm) => self.report_lost(line.number),
+                        outcome => return outcome,
+                    }
+                }
+                Err(LinkError::TooLong) => return Err(Status::TooBig),
+                Err(_) => self.report_lost(line.number),
+            }
+            ticket = Some(held);
+        }
+    }
+
+    /// Sends without waiting for an answer, if there is a connection.
+    pub(crate) async fn tell(&self, request: Request) {
+        let Some(line) = self.line.borrow().clone() else { return };
+        let Some(ticket) = self.begin(line.opened.session).await else { return };
+        let answered_below = self.state().window.answered_below();
+        let message = RequestMessage { sequence: ticket.sequence, answered_below, request };
+        if let Ok(pending) = line.link.start(Kind::Request, message.to_bytes(), Bytes::new()).await {
+            drop(ticket);
+            drop(pending);
+        }
+    }
+
+    async fn line(&self) -> Result<Line, Status> {
+        let mut lines = self.line.subscribe();
+        loop {
+            if let Some(line) = lines.borrow_and_update().clone() {
+                return Ok(line);
+            }
+            if self.is_closed() || lines.changed().await.is_err() {
+                return Err(Status::NoSession);
+            }
+        }
+    }
+
+    /// A sequence of this session; waits while too many are open. `None`: the session is another one now.
+    async fn begin(&self, id: SessionId) -> Option<Ticket<'_>> {
+        loop {
+            let room = self.room.notified();
+            tokio::pin!(room);
+            room.as_mut().enable();
+            {
+                let mut state = self.state();
+                if state.session != Some(id) {
+                    return None;
+                }
+                if let Some(sequence) = state.window.begin() {
+                    return Some(Ticket { session: self, id, sequence });
+                }
+            }
+            room.await;
+        }
+    }
+
+    fn note(&self, term: Term, position: LogPosition) {
+        let mut state = self.state();
+        state.answered = state.answered.max((term, position.applied));
+    }
+
+    fn report_lost(&self, number: u64) {
+        let took = self.line.send_if_modified(|line| {
+            let ours = line.as_ref().is_some_and(|line| line.number == number);
+            if ours {
+                *line = None;
+            }
+            ours
+        });
+        if took {
+            self.lost.notify_one();
+        }
+    }
+
+    fn forget_session(&self, line: &Line) {
+        let mut state = self.state();
+        if state.session == Some(line.opened.session) {
+            state.session = None;
+            state.window = Window::default();
+        }
+        drop(state);
+        self.report_lost(line.number);
+        self.room.notify_waiters();
+    }
+
+    // ---- connections ----
+
+    /// Makes the first connection.
+    pub(crate) async fn open(&self, holder: Weak<dyn Holder>) -> Result<(), ClientError> {
+        let _ = self.holder.set(holder);
+        if self.masters.is_empty() {
+            return Err(ClientError::NoMaster);
+        }
+        let last = Mutex::new(None);
+        let first = async {
+            let mut round = 0;
+            loop {
+                match self.connect_round().await {
+                    Ok(line) => {
+                        self.line.send_replace(Some(line));
+                        return Ok(());
+                    }
+                    Err(LinkError::Refused { address, status, message }) if is_hopeless(status) => {
+                        return Err(ClientError::Refused { address, status, message });
+                    }
+                    Err(error) => *last.lock().expect("nothing panics while it is held") = Some(error),
+                }
+                self.back_off(&mut round).await;
+            }
+        };
+        let Some(timeout) = self.timeout else { return first.await };
+        tokio::time::timeout(timeout, first).await.unwrap_or_else(|_| {
+            let last = last.lock().expect("nothing panics while it is held").take();
+            Err(ClientError::Unreachable {
+                masters: self.masters.join(","),
+                last: last.map_or_else(|| "no answer".to_owned(), |error| error.to_string()),
+            })
+        })
+    }
+
+    /// Keeps a connection until the session is closed.
+    pub(crate) async fn keep(self: Arc<Self>) {
+        while !self.is_closed() {
+            let line = self.line.borrow().clone();
+            match line {
+                Some(line) => self.keep_alive(&line).await,
+                None => {
+                    let mut round = 0;
+                    while !self.is_closed() {
+                        match self.connect_round().await {
+                            Ok(line) => {
+                                self.line.send_replace(Some(line));
+                                break;
+                            }
+                            Err(error) => tracing::debug!(%error, "no master answers"),
+                        }
+                        self.back_off(&mut round).await;
+                    }
+                }
+            }
+        }
+        self.line.send_replace(None);
+    }
+
+    /// Returns when the connection is lost.
+    async fn keep_alive(&self, line: &Line) {
+        let third = Duration::from_millis(u64::from(line.opened.lease_ms)).max(LEASE_MIN) / 3;
+        loop {
+            tokio::select! {
+                biased;
+                () = self.lost.notified() => {}
+                () = tokio::time::sleep(third) => {
+                    let alive = tokio::time::timeout(third, self.call_on(line, Request::KeepAlive)).await;
+                    match alive {
+                        Ok(Ok(Err(Status::NoSession))) => self.forget_session(line),
+                        Ok(Ok(_)) => {}
+                        Ok(Err(_)) | Err(_) => self.report_lost(line.number),
+                    }
+                }
+            }
+            let current = self.line.borrow().as_ref().is_some_and(|now| now.number == line.number);
+            if !current || self.is_closed() {
+                return;
+            }
+        }
+    }
+
+    async fn back_off(&self, round: &mut u32) {
+        let delay = BACKOFF_FIRST.saturating_mul(1 << (*round).min(8)).min(BACKOFF_MAX);
+        *round += 1;
+        // Half of it at random, so that clients of a restarted master do not come in step.
+        let half = delay.as_millis() as u64 / 2;
+        let jitter = Duration::from_millis(self.env.seed.next_u64() % (half + 1));
+        tokio::time::sleep(delay - Duration::from_millis(half) + jitter).await;
+    }
+
+    /// Tries every master once.
+    async fn connect_round(&self) -> Result<Line, LinkError> {
+        let mut last = LinkError::TimedOut;
+        for address in &self.masters {
+            match self.connect(address).await {
+                Ok(line) => return Ok(line),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    async fn connect(&self, address: &str) -> Result<Line, LinkError> {
+        let link = Link::connect(&self.env, address, &self.hello(), LinkOptions::default()).await?;
+        let (before, open) = {
+            let state = self.state();
+            let open = SessionOpen {
+                session: state.session,
+                name: self.name.clone(),
+                highest_answered: state.answered.1,
+                answered_term: state.answered.0,
+            };
+            (state.session, open)
+        };
+        let refused = |status, message: &str| LinkError::Refused {
+            address: address.to_owned(),
+            status,
+            message: message.to_owned(),
+        };
+        let frame = link.call(Kind::SessionOpen, open.to_bytes(), Bytes::new(), OPEN_TIMEOUT).await?;
+        let SessionOpenAnswer(answer) = SessionOpenAnswer::decode(&frame.body)
+            .map_err(|_| refused(Status::BadMessage, "its answer to SESSION_OPEN makes no sense"))?;
+        let opened = answer.map_err(|status| refused(status, "no session"))?;
+        let (number, first) = {
+            let mut state = self.state();
+            if state.cluster.is_some_and(|known| known != opened.cluster) {
+                return Err(refused(Status::WrongCluster, "it serves another cluster now"));
+            }
+            if opened.term < state.term {
+                return Err(refused(Status::WrongTerm, "it is a master of an earlier term"));
+            }
+            let first = state.lines == 0;
+            if state.session != Some(opened.session) {
+                state.window = Window::default();
+                state.session = Some(opened.session);
+            }
+            state.cluster = Some(opened.cluster);
+            state.term = opened.term;
+            if opened.lost_tail {
+                state.answered = (opened.term, opened.position.applied);
+            }
+            state.lines += 1;
+            (state.lines, first)
+        };
+        self.room.notify_waiters();
+        let line = Line { link, number, opened };
+        if !first && let Some(holder) = self.holder() {
+            let lost = line.opened.lost_tail.then_some(line.opened.position.applied);
+            holder.reopened(lost, before != Some(line.opened.session));
+            for inodes in holder.held().chunks(RECLAIM_MAX) {
+                let reply = self.call_on(&line, Request::Reclaim { inodes: inodes.to_vec() }).await?;
+                if let Ok(Reply::Gone(gone)) = reply {
+                    holder.gone(gone);
+                }
+            }
+        }
+        tracing::info!(address, session = %line.opened.session, term = %line.opened.term, "session open");
+        Ok(line)
+    }
+
+    /// One request on this connection, without a second try.
+    async fn call_on(&self, line: &Line, request: Request) -> Result<Result<Reply, Status>, LinkError> {
+        let Some(ticket) = self.begin(line.opened.session).await else { return Err(LinkError::TimedOut) };
+        let answered_below = self.state().window.answered_below();
+        let message = RequestMessage { sequence: ticket.sequence, answered_below, request };
+        let answer = ask(line, &message).await?;
+        self.note(line.opened.term, answer.position);
+        Ok(answer.outcome)
+    }
+}
+
+fn ask<'a>(
+    line: &'a Line,
+    message: &RequestMessage,
+) -> impl Future<Output = Result<AnswerMessage, LinkError>> + Send + 'a {
+    let body = message.to_bytes();
+    async move {
+        let frame = line.link.call(Kind::Request, body, Bytes::new(), ANSWER_MAX).await?;
+        AnswerMessage::decode(&frame.body).map_err(|_| LinkError::TimedOut)
+    }
+}
+
+/// Refusals that another try will not change.
+fn is_hopeless(status: Status) -> bool {
+    matches!(
+        status,
+        Status::WrongCluster
+            | Status::Unsupported
+            | Status::AccessDenied
+            | Status::NotPermitted
+            | Status::BadMessage
+    )
+}

@@ -1,0 +1,360 @@
+//! What the tasks of one client share, and the small steps that many operations take.
+
+use crate::budget::Budget;
+use crate::inodes::{Inode, Inodes, Writer};
+use crate::read::ahead::Ahead;
+use crate::read::cache::Cache;
+use crate::read::replica::Replicas;
+use crate::session::{Holder, Session};
+use crate::write::engine;
+use crate::write::pipeline::{Pipeline, Rules};
+use crate::{ClientOptions, FileHandle, Known, OpenFlags};
+use env::{Env, Instant};
+use link::Pool;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use types::{Attributes, InodeId, InodeRef, LogIndex, Reply, Request, Status, TruncateGeneration};
+
+/// Inodes of one Forget.
+const FORGET_MAX: usize = 4_096;
+/// How often what the kernel forgot is told to the master.
+const FORGET_INTERVAL: Duration = Duration::from_secs(1);
+
+/// One open handle.
+pub(crate) struct Open {
+    /// The file.
+    pub(crate) inode: Arc<Inode>,
+    /// How it was opened.
+    pub(crate) flags: OpenFlags,
+    /// The pattern of its reads.
+    pub(crate) ahead: Mutex<Ahead>,
+    /// Lost writes that it was told of.
+    errors_seen: AtomicU64,
+}
+
+impl Open {
+    /// Reports lost writes that this handle was not told of; each is reported once.
+    pub(crate) fn take_error(&self, pipeline: &Pipeline) -> Result<(), Status> {
+        let (errors, status) = pipeline.errors();
+        if self.errors_seen.swap(errors, Ordering::Relaxed) < errors { Err(reported(status)) } else { Ok(()) }
+    }
+}
+
+/// What a program sees of a reason.
+fn reported(status: Status) -> Status {
+    if status == Status::LostTail { Status::Io } else { status }
+}
+
+/// See the module.
+pub(crate) struct Shared {
+    pub(crate) env: Env,
+    pub(crate) options: ClientOptions,
+    pub(crate) runtime: Handle,
+    pub(crate) session: Arc<Session>,
+    pub(crate) pool: Pool,
+    pub(crate) inodes: Inodes,
+    pub(crate) budget: Budget,
+    pub(crate) cache: Cache,
+    pub(crate) replicas: Replicas,
+    handles: Mutex<BTreeMap<FileHandle, Arc<Open>>>,
+    next_handle: AtomicU64,
+}
+
+impl Shared {
+    /// Nothing is known yet.
+    pub(crate) fn new(env: Env, options: ClientOptions, session: Arc<Session>, pool: Pool) -> Self {
+        Self {
+            runtime: Handle::current(),
+            session,
+            pool,
+            inodes: Inodes::default(),
+            budget: Budget::new(options.write_buffer_bytes),
+            cache: Cache::new(options.read_cache_bytes, options.attribute_ttl),
+            replicas: Replicas::default(),
+            handles: Mutex::default(),
+            next_handle: AtomicU64::new(1),
+            env,
+            options,
+        }
+    }
+
+    /// Monotonic time.
+    pub(crate) fn now(&self) -> Instant {
+        self.env.clock.now()
+    }
+
+    // ---- handles ----
+
+    /// Makes a handle.
+    pub(crate) fn add_handle(&self, inode: &Arc<Inode>, flags: OpenFlags) -> FileHandle {
+        let mut state = inode.state();
+        state.opens += 1;
+        let errors = state.writer.as_ref().map_or(0, |writer| writer.pipeline.errors().0);
+        if flags.write {
+            self.writer(&mut state);
+        }
+        drop(state);
+        let handle = FileHandle(self.next_handle.fetch_add(1, Ordering::Relaxed));
+        let open = Open {
+            inode: Arc::clone(inode),
+            flags,
+            ahead: Mutex::default(),
+            errors_seen: AtomicU64::new(errors),
+        };
+        self.handles.lock().expect("nothing panics while it is held").insert(handle, Arc::new(open));
+        handle
+    }
+
+    /// A handle, as long as it is not released.
+    pub(crate) fn handle(&self, handle: FileHandle) -> Result<Arc<Open>, Status> {
+        let handles = self.handles.lock().expect("nothing panics while it is held");
+        handles.get(&handle).map(Arc::clone).ok_or(Status::Invalid)
+    }
+
+    /// Takes a handle away.
+    pub(crate) fn remove_handle(self: &Arc<Self>, handle: FileHandle) {
+        let removed = self.handles.lock().expect("nothing panics while it is held").remove(&handle);
+        if let Some(open) = removed {
+            let mut state = open.inode.state();
+            state.opens -= 1;
+            drop(state);
+            self.leave(&open.inode);
+        }
+    }
+
+    // ---- inodes ----
+
+    /// The inode of a number; one that is not known is asked for.
+    pub(crate) async fn inode(&self, id: InodeId) -> Result<Arc<Inode>, Status> {
+        if let Some(inode) = self.inodes.get(id) {
+            return Ok(inode);
+        }
+        let (at, epoch) = (self.now(), self.inodes.epoch());
+        match self.session.call(Request::Reopen { inode: id }).await? {
+            Reply::Attributes(attributes) if attributes.inode.id == id => {
+                let inode = self.inodes.enter(attributes.inode);
+                Inodes::told(&inode, attributes, at, epoch);
+                Ok(inode)
+            }
+            _ => Err(Status::BadMessage),
+        }
+    }
+
+    /// Its number and generation.
+    pub(crate) async fn reference(&self, id: InodeId) -> Result<InodeRef, Status> {
+        Ok(self.inode(id).await?.reference)
+    }
+
+    /// Lets go of an inode that nobody holds; unsynced writes are synced first, in the background.
+    pub(crate) fn leave(self: &Arc<Self>, inode: &Arc<Inode>) {
+        if self.inodes.leave(inode, false) {
+            return;
+        }
+        let (shared, inode) = (Arc::clone(self), Arc::clone(inode));
+        self.runtime.spawn(async move {
+            if let Err(status) = shared.sync(&inode, None).await {
+                tracing::warn!(%status, inode = %inode.reference.id, "writes to a forgotten file are not durable");
+            }
+            shared.inodes.leave(&inode, true);
+        });
+    }
+
+    /// Attributes asked for at most `age` ago.
+    pub(crate) fn cached(&self, inode: &Inode, age: Duration) -> Option<Known> {
+        let (epoch, now) = (self.inodes.epoch(), self.now());
+        let state = inode.state();
+        let cached = state.cached.filter(|cached| cached.epoch == epoch)?;
+        let old = now.since(cached.at);
+        (old <= age).then(|| Known {
+            attributes: state.shown(cached.attributes),
+            valid_for: self.options.attribute_ttl.saturating_sub(old),
+        })
+    }
+
+    /// Attributes asked for at most `age` ago, or now.
+    pub(crate) async fn attributes(&self, inode: &Inode, age: Duration) -> Result<Known, Status> {
+        if let Some(known) = self.cached(inode, age) {
+            return Ok(known);
+        }
+        self.told(inode, Request::GetAttributes { inode: inode.reference }).await
+    }
+
+    /// A request that is answered with the inode's attributes.
+    pub(crate) async fn told(&self, inode: &Inode, request: Request) -> Result<Known, Status> {
+        let (at, epoch) = (self.now(), self.inodes.epoch());
+        let mutation = request.is_mutation();
+        match self.session.call(request).await? {
+            Reply::Attributes(attributes) => {
+                if mutation {
+                    inode.state().changed_at = self.session.answered();
+                }
+                Ok(self.take_in(inode, attributes, at, epoch))
+            }
+            _ => Err(Status::BadMessage),
+        }
+    }
+
+    /// Keeps attributes, and shows them.
+    pub(crate) fn take_in(&self, inode: &Inode, attributes: Attributes, at: Instant, epoch: u64) -> Known {
+        Inodes::told(inode, attributes, at, epoch);
+        let state = inode.state();
+        let latest = state.cached.map_or(attributes, |cached| cached.attributes);
+        let old = self.now().since(at);
+        Known { attributes: state.shown(latest), valid_for: self.options.attribute_ttl.saturating_sub(old) }
+    }
+
+    // ---- writers ----
+
+    /// The inode's writer, made if there is none.
+    pub(crate) fn writer<'a>(&self, state: &'a mut crate::inodes::State) -> &'a mut Pipeline {
+        let generation =
+            state.cached.map_or(TruncateGeneration(0), |cached| cached.attributes.truncate_generation);
+        let rules = Rules { delay: self.options.write_delay, timeout: self.options.timeout };
+        let new = || Box::new(Writer { pipeline: Pipeline::new(rules, generation), engine: false });
+        &mut state.writer.get_or_insert_with(new).pipeline
+    }
+
+    /// Waits until every write made before is stored and committed. With a handle, its errors are reported.
+    pub(crate) async fn settle(
+        self: &Arc<Self>,
+        inode: &Arc<Inode>,
+        open: Option<&Open>,
+    ) -> Result<(), Status> {
+        let stamp = {
+            let mut state = inode.state();
+            let Some(writer) = &mut state.writer else { return Ok(()) };
+            if let Some(open) = open {
+                open.take_error(&writer.pipeline)?;
+            }
+            let stamp = writer.pipeline.want_flush();
+            if writer.pipeline.is_flushed(stamp) {
+                return Ok(());
+            }
+            engine::wake(self, inode, &mut state);
+            stamp
+        };
+        self.wait(inode, open, |pipeline| pipeline.is_flushed(stamp)).await
+    }
+
+    /// Waits until every write made before, and the attributes, are on stable storage.
+    pub(crate) async fn sync(
+        self: &Arc<Self>,
+        inode: &Arc<Inode>,
+        open: Option<&Open>,
+    ) -> Result<(), Status> {
+        let sync = {
+            let mut state = inode.state();
+            let pipeline = self.writer(&mut state);
+            if let Some(open) = open {
+                open.take_error(pipeline)?;
+            }
+            let sync = pipeline.want_sync();
+            engine::wake(self, inode, &mut state);
+            sync
+        };
+        self.wait(inode, open, |pipeline| pipeline.is_synced(sync)).await
+    }
+
+    async fn wait(
+        &self,
+        inode: &Inode,
+        open: Option<&Open>,
+        done: impl Fn(&Pipeline) -> bool,
+    ) -> Result<(), Status> {
+        let mut progress = inode.progress.subscribe();
+        let mut errors_before = None;
+        loop {
+            progress.mark_unchanged();
+            {
+                let state = inode.state();
+                let Some(writer) = &state.writer else { return Ok(()) };
+                let (errors, status) = writer.pipeline.errors();
+                match open {
+                    Some(open) => open.take_error(&writer.pipeline)?,
+                    None if *errors_before.get_or_insert(errors) < errors => return Err(reported(status)),
+                    None => {}
+                }
+                if done(&writer.pipeline) {
+                    return Ok(());
+                }
+            }
+            if progress.changed().await.is_err() {
+                return Err(Status::Io);
+            }
+        }
+    }
+
+    // ---- in the background ----
+
+    /// Tells the master what the kernel forgot, until the client is gone.
+    pub(crate) async fn keep_house(shared: Weak<Self>) {
+        loop {
+            tokio::time::sleep(FORGET_INTERVAL).await;
+            let Some(shared) = shared.upgrade() else { return };
+            if shared.session.is_closed() {
+                return;
+            }
+            loop {
+                let inodes = shared.inodes.take_forgotten(FORGET_MAX);
+                if inodes.is_empty() {
+                    break;
+                }
+                shared.session.tell(Request::Forget { inodes }).await;
+            }
+        }
+    }
+}
+
+impl Holder for Shared {
+    fn held(&self) -> Vec<InodeRef> {
+        let open = |inode: &Arc<Inode>| {
+            let state = inode.state();
+            state.opens > 0 || state.writer.as_ref().is_some_and(|writer| writer.engine)
+        };
+        self.inodes.all().iter().filter(|inode| open(inode)).map(|inode| inode.reference).collect()
+    }
+
+    fn gone(&self, inodes: Vec<InodeRef>) {
+        for inode in inodes.into_iter().filter_map(|gone| self.inodes.get(gone.id)) {
+            self.lose(&inode, Status::Stale);
+        }
+    }
+
+    fn reopened(&self, lost: Option<LogIndex>, anew: bool) {
+        self.cache.clear();
+        for inode in self.inodes.all() {
+            let mut state = inode.state();
+            state.locations.clear();
+            if let Some(cached) = &mut state.cached {
+                // Kept for its length; too old to be shown.
+                cached.epoch = u64::MAX;
+                if lost.is_some() || anew {
+                    cached.attributes.change_counter = 0;
+                }
+            }
+            state.pages_at = None;
+            let missing = lost.is_some_and(|last| state.changed_at > last) && state.opens > 0;
+            drop(state);
+            if missing {
+                tracing::warn!(inode = %inode.reference.id, "acknowledged changes of an open file are lost");
+                self.lose(&inode, Status::Io);
+            }
+            inode.kick.notify_one();
+        }
+    }
+}
+
+impl Shared {
+    /// What was promised about the file's content does not hold; each open handle is told once.
+    fn lose(&self, inode: &Inode, status: Status) {
+        let mut state = inode.state();
+        self.writer(&mut state).fail(status);
+        engine::apply_effects(self, inode, &mut state);
+        drop(state);
+        inode.progress.send_replace(());
+        inode.kick.notify_one();
+    }
+}
