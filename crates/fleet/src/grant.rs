@@ -102,7 +102,7 @@ impl Fleet {
         if let Some(hop) = failed {
             let chain = self.chain_after(slot, hop, now_ms);
             if !chain.is_empty() {
-                return self.start_raise(slot, &chain, waiter, now_ms, out);
+                return self.start_raise(slot, &chain, None, waiter, now_ms, out);
             }
         }
         match self.open_chain(slot) {

@@ -29,6 +29,9 @@ mod slot_set;
 mod table;
 mod views;
 
+#[cfg(test)]
+mod tests;
+
 pub use event::*;
 pub use fleet::Fleet;
 

@@ -56,6 +56,8 @@ enum Phase {
 struct Raise {
     chunk: ChunkId,
     target: Version,
+    /// The target of the first round.
+    first: Option<Version>,
     cuts: Vec<Cut>,
     /// Whose record names the version.
     edit: Option<Ticket>,
@@ -76,6 +78,9 @@ struct Raise {
 struct Remains {
     /// The highest version minted for it.
     minted: Version,
+    /// The metadata's version when it was tried last, and the first version minted over that.
+    base: Version,
+    first: Version,
     /// Cuts that may have been made on some replicas.
     cuts: Vec<Cut>,
 }
@@ -166,12 +171,13 @@ impl Fleet {
         Some(Version { term: self.term, counter })
     }
 
-    /// Starts a raise of the chunk with these disks as members, in the order of the chain. No raise of
-    /// it may be running.
+    /// Starts a raise of the chunk with these disks as members, in the order of the chain; `ahead` has a
+    /// version above the metadata's. No raise of the chunk may be running.
     pub(crate) fn start_raise(
         &mut self,
         slot: ChunkSlot,
         disks: &[u16],
+        ahead: Option<(u16, Version)>,
         purposes: Purposes,
         now_ms: u64,
         out: &mut Vec<Command>,
@@ -190,11 +196,14 @@ impl Fleet {
             self.raises.edits.insert(ticket, slot);
         }
         self.table.set_open(slot, false);
-        let member =
-            |disk: &u16| Member { disk: *disk, from: recorded, order: OrderId(0), done: false, away: false };
+        let member = |disk: &u16| {
+            let from = ahead.filter(|(other, _)| other == disk).map_or(recorded, |(_, version)| version);
+            Member { disk: *disk, from, order: OrderId(0), done: false, away: false }
+        };
         let raise = Raise {
             chunk,
             target: recorded,
+            first: None,
             cuts,
             edit,
             members: disks.iter().map(member).collect(),
@@ -214,6 +223,7 @@ impl Fleet {
             return self.fail_raise(slot, Status::TryAgain, now_ms, out);
         };
         let Some(mut raise) = self.raises.running.remove(&slot) else { return };
+        raise.first.get_or_insert(target);
         raise.target = target;
         raise.lost = false;
         raise.members.retain(|member| !member.away && self.hosts.is_up(member.disk));
@@ -312,8 +322,10 @@ impl Fleet {
     }
 
     /// A replica has a version above the metadata's: an unfinished raise is finished. One of our own
-    /// reign is repeated with all who are current; of an earlier reign (what it cut is not known) the
-    /// replica alone is recorded, and the others are stale.
+    /// reign is repeated to a fresh version, for others may have taken the same one without being heard;
+    /// with all who are current, unless these became so since by another way (their bytes may differ by
+    /// what that way cut). Of an earlier reign (what it cut is not known) the replica is recorded
+    /// as it is, and those below are stale; the first grant raises it anyway.
     pub(crate) fn adopt(
         &mut self,
         slot: ChunkSlot,
@@ -324,14 +336,19 @@ impl Fleet {
     ) {
         let Some(chunk) = self.table.chunk(slot) else { return };
         let current: Vec<u16> = self.table.replicas(slot).current().filter(|one| *one != disk).collect();
-        if version.term == self.term && !current.is_empty() {
-            let disks: Vec<u16> = current.into_iter().chain([disk]).collect();
-            return self.start_raise(slot, &disks, Purposes::default(), now_ms, out);
+        if version.term == self.term {
+            let recorded = self.table.version(slot);
+            let same_base = |one: &Remains| Some(one.base) == recorded && one.first <= version;
+            let same_base = self.raises.remains.get(&slot).is_some_and(same_base);
+            let others = if same_base { current } else { Vec::new() };
+            let disks: Vec<u16> = others.into_iter().chain([disk]).collect();
+            return self.start_raise(slot, &disks, Some((disk, version)), Purposes::default(), now_ms, out);
         }
         self.table.set_open(slot, false);
         let raise = Raise {
             chunk,
             target: version,
+            first: None,
             cuts: Vec::new(),
             edit: None,
             members: vec![Member { disk, from: version, order: OrderId(0), done: true, away: false }],

@@ -119,7 +119,7 @@ impl Fleet {
         if disks.is_empty() {
             return self.refuse(purposes, self.why_none(slot, now_ms), out);
         }
-        self.start_raise(slot, &disks, purposes, now_ms, out);
+        self.start_raise(slot, &disks, None, purposes, now_ms, out);
     }
 
     /// What to say of a chunk without a current replica: wait if one may come back.
@@ -152,10 +152,15 @@ impl Fleet {
     ) {
         let Some(raise) = self.raises.running.get(&slot) else { return };
         let minted = raise.target;
+        let base = self.table.version(slot).unwrap_or_default();
         let Some(mut raise) = self.raises.running.remove(&slot) else { return };
         self.forget_orders(&raise);
         let remains = self.raises.remains.entry(slot).or_default();
         remains.minted = remains.minted.max(minted);
+        if remains.base != base {
+            remains.base = base;
+            remains.first = raise.first.unwrap_or(minted);
+        }
         remains.cuts = std::mem::take(&mut raise.cuts);
         let later = std::mem::take(&mut raise.later);
         self.refuse(unanswered(raise), status, out);

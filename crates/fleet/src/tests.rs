@@ -1,0 +1,536 @@
+//! A small world around the fleet: disks that hold versions and content, a master that logs, and checks
+//! after every event.
+
+mod promises;
+mod random;
+
+use crate::table::Health;
+use crate::*;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use types::*;
+
+/// What a replica holds: the numbers of the writes in it. A cut of range `r` removes the numbers with
+/// `number % 8 == r`, so doing it twice is doing it once.
+type Content = BTreeSet<u64>;
+
+#[derive(Clone, Debug, Default)]
+struct Replica {
+    version: Version,
+    content: Content,
+}
+
+#[derive(Default)]
+struct Machine {
+    id: ServerId,
+    connected: bool,
+    disks: Vec<DiskId>,
+    inbox: VecDeque<(OrderId, Order)>,
+    outbox: VecDeque<Event>,
+}
+
+/// A chunk as the metadata has it.
+#[derive(Clone, Debug)]
+struct Mapped {
+    chunk: ChunkId,
+    version: Version,
+    place: (InodeRef, ChunkIndex),
+    /// Writes acknowledged and not cut.
+    content: Content,
+    /// Ranges that an edit without success may have cut.
+    perhaps_cut: BTreeSet<u64>,
+}
+
+struct World {
+    fleet: Fleet,
+    options: FleetOptions,
+    now_ms: u64,
+    machines: Vec<Machine>,
+    replicas: BTreeMap<(DiskId, ChunkId), Replica>,
+    map: BTreeMap<ChunkSlot, Mapped>,
+    gone: BTreeMap<ChunkId, LogIndex>,
+    log: LogIndex,
+    stable: LogIndex,
+    unlogged: Vec<(RaiseTicket, ChunkId, Version)>,
+    waiting_stable: Vec<(LogIndex, Event)>,
+    last_ticket: u64,
+    grants: BTreeMap<Ticket, Result<GrantParts, Status>>,
+    edits: BTreeMap<Ticket, Result<Version, Status>>,
+    /// What was granted for a version, ever.
+    chains: BTreeMap<(ChunkId, Version), Vec<ReplicaAddress>>,
+    /// Versions ordered per chunk.
+    minted: BTreeMap<ChunkId, Version>,
+    ordered: BTreeSet<(ChunkId, Version, DiskId)>,
+    deletes: Vec<(DiskId, ChunkId)>,
+    /// A replica takes an order only if it has exactly the version the order starts from.
+    strict: bool,
+}
+
+fn server(n: u8) -> ServerId {
+    ServerId([n; 16])
+}
+fn disk(n: u8) -> DiskId {
+    DiskId([n; 16])
+}
+fn inode(n: u64) -> InodeRef {
+    InodeRef { id: InodeId(n), generation: Generation(1) }
+}
+const SESSION: SessionId = SessionId(77);
+const ZERO: ChunkIndex = ChunkIndex(0);
+
+impl World {
+    /// Servers with one disk each, registered and reported.
+    fn new(servers: u8) -> Self {
+        let mut world = Self::cold(servers, FleetOptions { grace_ms: 0, ..FleetOptions::default() });
+        world.tell(Event::KnownDisks(Vec::new()));
+        for n in 0..servers {
+            world.connect(n);
+        }
+        world
+    }
+
+    /// Nobody has registered and nothing was told.
+    fn cold(servers: u8, options: FleetOptions) -> Self {
+        let machine = |n| Machine { id: server(n + 1), disks: vec![disk(n + 1)], ..Machine::default() };
+        Self {
+            fleet: Fleet::new(Term(5), options, 0),
+            options,
+            now_ms: 0,
+            machines: (0..servers).map(machine).collect(),
+            replicas: BTreeMap::new(),
+            map: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            log: LogIndex(0),
+            stable: LogIndex(0),
+            unlogged: Vec::new(),
+            waiting_stable: Vec::new(),
+            last_ticket: 0,
+            grants: BTreeMap::new(),
+            edits: BTreeMap::new(),
+            chains: BTreeMap::new(),
+            minted: BTreeMap::new(),
+            ordered: BTreeSet::new(),
+            deletes: Vec::new(),
+            strict: false,
+        }
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        self.last_ticket += 1;
+        Ticket(self.last_ticket)
+    }
+
+    fn tell(&mut self, event: Event) {
+        let mut out = Vec::new();
+        self.fleet.handle(event, self.now_ms, &mut out);
+        for command in out {
+            self.carry_out(command);
+        }
+        self.check();
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::Order { server, order, term, what } => {
+                assert_eq!(term, self.fleet.term());
+                self.check_order(&what);
+                let machine = self.machines.iter_mut().find(|one| one.id == server).unwrap();
+                if machine.connected {
+                    machine.inbox.push_back((order, what));
+                }
+            }
+            Command::LogRaise { raise, chunk, version, members } => {
+                assert!(!members.is_empty(), "a raise without members");
+                for member in members {
+                    assert_eq!(self.replicas[&(member, chunk)].version, version, "logged before taken");
+                }
+                self.unlogged.push((raise, chunk, version));
+            }
+            Command::Granted { ticket, grant } => {
+                if let Ok(grant) = &grant {
+                    self.check_grant(grant);
+                }
+                assert!(self.grants.insert(ticket, grant).is_none(), "answered twice");
+            }
+            Command::EditReady { ticket, version } => {
+                assert!(self.edits.insert(ticket, version).is_none(), "answered twice");
+            }
+            Command::StepDown { .. } => panic!("nobody has seen a higher term"),
+        }
+    }
+
+    fn check_order(&mut self, what: &Order) {
+        match what {
+            Order::Raise { disk, chunk, from, to, .. } => {
+                assert!(from < to);
+                let minted = self.minted.entry(*chunk).or_default();
+                assert!(*to >= *minted, "{chunk}: {to} ordered after {minted}");
+                *minted = *to;
+                assert!(self.ordered.insert((*chunk, *to, *disk)), "{chunk} {to} minted twice");
+                let mapped = self.map.values().find(|mapped| mapped.chunk == *chunk).unwrap();
+                assert!(*to > mapped.version);
+            }
+            Order::Delete { disk, chunk, .. } => {
+                assert!(self.map.values().all(|mapped| mapped.chunk != *chunk), "a mapped chunk deleted");
+                let index = self.gone.get(chunk).copied().unwrap_or_default();
+                assert!(index <= self.stable, "deleted before the record is stable");
+                self.deletes.push((*disk, *chunk));
+            }
+        }
+    }
+
+    fn check_grant(&mut self, grant: &GrantParts) {
+        assert!(!grant.chain.is_empty());
+        let key = (grant.chunk, grant.version);
+        let first = self.chains.entry(key).or_insert_with(|| grant.chain.clone());
+        assert_eq!(first, &grant.chain, "two chains for one version");
+        let servers: BTreeSet<ServerId> = grant.chain.iter().map(|one| one.server).collect();
+        assert_eq!(servers.len(), grant.chain.len(), "two replicas on one server");
+        let Some(mapped) = self.map.values().find(|mapped| mapped.chunk == grant.chunk) else {
+            assert!(grant.fresh);
+            return;
+        };
+        assert!(!grant.fresh);
+        assert_eq!(mapped.version, grant.version, "granted before recorded");
+        assert_eq!(grant.version.term, self.fleet.term(), "a chain of an earlier reign");
+        for member in &grant.chain {
+            let replica = &self.replicas[&(member.disk, grant.chunk)];
+            assert_eq!(replica.version, grant.version, "members hold different versions");
+            let head = &self.replicas[&(grant.chain[0].disk, grant.chunk)];
+            assert_eq!(replica.content, head.content, "members hold different bytes");
+            assert!(replica.content.is_subset(&mapped.content), "cut bytes came back");
+            for lost in mapped.content.difference(&replica.content) {
+                assert!(mapped.perhaps_cut.contains(&(lost % 8)), "an acknowledged write is lost");
+            }
+        }
+    }
+
+    /// After every event.
+    fn check(&self) {
+        let counts = self.fleet.table.recount();
+        let kept = [Health::Ok, Health::Undergoal, Health::Endangered, Health::Missing, Health::Overgoal]
+            .map(|health| self.fleet.table.count(health));
+        assert_eq!(counts, kept, "health counts drifted");
+        assert!(self.fleet.table.slots().eq(self.map.keys().copied()));
+        let mut of_disks = BTreeMap::new();
+        for (slot, mapped) in &self.map {
+            assert_eq!(self.fleet.version(*slot), Some(mapped.version));
+            for location in self.fleet.locations(*slot) {
+                let replica = self.replicas.get(&(location.disk, mapped.chunk));
+                let version = replica.map(|replica| replica.version);
+                assert!(version >= Some(mapped.version), "a stale replica is read");
+            }
+            for replica in self.fleet.table.replicas(*slot).iter() {
+                *of_disks.entry(replica.disk).or_insert(0u64) += 1;
+            }
+            let best = self.replicas.iter().filter(|((_, chunk), _)| *chunk == mapped.chunk);
+            assert!(
+                best.map(|(_, replica)| replica.version).max() >= Some(mapped.version),
+                "no replica has the version of the metadata"
+            );
+        }
+        for (number, view) in self.fleet.disks().enumerate() {
+            let counted = of_disks.get(&(number as u16)).copied().unwrap_or(0);
+            assert_eq!(view.replicas, counted, "the disk's set of chunks drifted");
+        }
+    }
+
+    fn info(&self, n: u8) -> ServerInfo {
+        let machine = &self.machines[usize::from(n)];
+        let of_disk = |id: &DiskId| DiskInfo {
+            disk: *id,
+            total_bytes: 1 << 40,
+            free_bytes: 1 << 39,
+            ..DiskInfo::default()
+        };
+        ServerInfo {
+            server: machine.id,
+            name: format!("s{n}"),
+            address: format!("s{n}:1"),
+            labels: Vec::new(),
+            disks: machine.disks.iter().map(of_disk).collect(),
+        }
+    }
+
+    /// Registers; its reports wait in its outbox.
+    fn register(&mut self, n: u8) {
+        let info = self.info(n);
+        self.machines[usize::from(n)].connected = true;
+        self.tell(Event::ServerRegistered(info));
+        for disk in self.machines[usize::from(n)].disks.clone() {
+            let seen = |((_, chunk), replica): (&(DiskId, ChunkId), &Replica)| ReportedReplica {
+                slot: None,
+                chunk: *chunk,
+                version: replica.version,
+                complete: true,
+            };
+            let replicas: Vec<ReportedReplica> =
+                self.replicas.iter().filter(|((on, _), _)| *on == disk).map(seen).collect();
+            let half = replicas.len() / 2;
+            let outbox = &mut self.machines[usize::from(n)].outbox;
+            outbox.push_back(Event::Reported { disk, replicas: replicas[..half].to_vec(), last: false });
+            outbox.push_back(Event::Reported { disk, replicas: replicas[half..].to_vec(), last: true });
+        }
+    }
+
+    /// Registers and reports.
+    fn connect(&mut self, n: u8) {
+        self.register(n);
+        while self.hear(n) {}
+    }
+
+    /// The control stream breaks: what was under way both ways is lost.
+    fn disconnect(&mut self, n: u8) {
+        let machine = &mut self.machines[usize::from(n)];
+        machine.connected = false;
+        machine.inbox.clear();
+        machine.outbox.clear();
+        let server = machine.id;
+        self.tell(Event::ServerGone { server });
+    }
+
+    /// The master takes one message of a server.
+    fn hear(&mut self, n: u8) -> bool {
+        let Some(mut event) = self.machines[usize::from(n)].outbox.pop_front() else { return false };
+        let slot_of =
+            |chunk| self.map.iter().find(|(_, mapped)| mapped.chunk == chunk).map(|(slot, _)| *slot);
+        match &mut event {
+            Event::Reported { replicas, .. } => {
+                for replica in replicas {
+                    replica.slot = slot_of(replica.chunk);
+                }
+            }
+            Event::ReplicaBorn { slot, chunk, .. } => *slot = slot_of(*chunk),
+            _ => {}
+        }
+        self.tell(event);
+        true
+    }
+
+    /// A server carries out one order; `fail` instead of doing it.
+    fn obey(&mut self, n: u8, fail: Option<Status>) -> bool {
+        let Some((order, what)) = self.machines[usize::from(n)].inbox.pop_front() else { return false };
+        let status = match (fail, what) {
+            (Some(status), _) => Err(status),
+            (None, Order::Raise { disk, chunk, from, to, cuts }) => {
+                match self.replicas.get_mut(&(disk, chunk)) {
+                    None => Err(Status::NoChunk),
+                    Some(replica) if replica.version == to => Ok(()),
+                    Some(replica)
+                        if replica.version == from
+                            || !self.strict && replica.version > from && replica.version < to =>
+                    {
+                        replica.version = to;
+                        for range in cuts.iter().flat_map(|cut| cut.from..cut.to) {
+                            replica.content.retain(|write| write % 8 != range);
+                        }
+                        Ok(())
+                    }
+                    Some(_) => Err(Status::WrongVersion),
+                }
+            }
+            (None, Order::Delete { disk, chunk, version }) => match self.replicas.get(&(disk, chunk)) {
+                None => Err(Status::NoChunk),
+                Some(replica) if replica.version > version => Err(Status::WrongVersion),
+                Some(_) => {
+                    self.replicas.remove(&(disk, chunk));
+                    Ok(())
+                }
+            },
+        };
+        self.machines[usize::from(n)].outbox.push_back(Event::OrderDone { order, status });
+        true
+    }
+
+    /// The records asked for are applied, and stable if `stable`.
+    fn log_all(&mut self) {
+        for (raise, chunk, version) in std::mem::take(&mut self.unlogged) {
+            let found = self.map.iter_mut().find(|(_, mapped)| mapped.chunk == chunk);
+            let Some((slot, mapped)) = found else {
+                self.tell(Event::Logged { raise, result: Err(Status::NotFound) });
+                continue;
+            };
+            let slot = *slot;
+            mapped.version = version;
+            self.log.0 += 1;
+            self.waiting_stable.push((self.log, Event::Logged { raise, result: Ok(()) }));
+            self.tell(Event::ChunkVersion { slot, chunk, version });
+        }
+    }
+
+    fn sync(&mut self) {
+        self.stable = self.log;
+        self.tell(Event::Stable { index: self.stable });
+        for (_, event) in std::mem::take(&mut self.waiting_stable) {
+            self.tell(event);
+        }
+    }
+
+    /// Everything under way is done, in order.
+    fn settle(&mut self) {
+        for _ in 0..10_000 {
+            let mut busy = false;
+            for n in 0..self.machines.len() as u8 {
+                busy |= self.obey(n, None);
+                busy |= self.hear(n);
+            }
+            busy |= !self.unlogged.is_empty() || !self.waiting_stable.is_empty();
+            self.log_all();
+            self.sync();
+            busy |= self.machines.iter().any(|one| !one.inbox.is_empty() || !one.outbox.is_empty());
+            if !busy {
+                return;
+            }
+        }
+        panic!("it never comes to rest");
+    }
+
+    fn want(
+        &mut self,
+        place: (InodeRef, ChunkIndex),
+        session: SessionId,
+        failed: Option<FailedHop>,
+    ) -> Ticket {
+        let ticket = self.ticket();
+        let existing =
+            self.map.iter().find(|(_, one)| one.place == place).map(|(slot, one)| (*slot, one.chunk));
+        let (inode, index) = place;
+        let class = ClassId(0);
+        self.tell(Event::GrantWanted { ticket, inode, index, existing, class, session, failed });
+        ticket
+    }
+
+    /// A grant, with everything it needs done.
+    fn grant(&mut self, n: u64) -> Result<GrantParts, Status> {
+        self.grant_after(n, None)
+    }
+
+    fn grant_after(&mut self, n: u64, failed: Option<FailedHop>) -> Result<GrantParts, Status> {
+        let ticket = self.want((inode(n), ZERO), SESSION, failed);
+        self.settle();
+        self.grants[&ticket].clone()
+    }
+
+    /// A client writes through a chain: all members or nobody acknowledges.
+    fn write(&mut self, grant: &GrantParts, number: u64) -> bool {
+        for member in &grant.chain {
+            let key = (member.disk, grant.chunk);
+            if grant.fresh && !self.replicas.contains_key(&key) && !self.gone.contains_key(&grant.chunk) {
+                self.replicas.insert(key, Replica { version: grant.version, content: Content::new() });
+                let (disk, chunk, version) = (member.disk, grant.chunk, grant.version);
+                let born = Event::ReplicaBorn { disk, slot: None, chunk, version };
+                let machine = self.machines.iter_mut().find(|one| one.disks.contains(&disk)).unwrap();
+                if machine.connected {
+                    machine.outbox.push_back(born);
+                }
+            }
+        }
+        let takes = |replica: Option<&Replica>| replica.is_some_and(|one| one.version == grant.version);
+        if !grant.chain.iter().all(|member| takes(self.replicas.get(&(member.disk, grant.chunk)))) {
+            return false;
+        }
+        for member in &grant.chain {
+            let replica = self.replicas.get_mut(&(member.disk, grant.chunk)).unwrap();
+            replica.content.insert(number);
+        }
+        if let Some(mapped) = self.map.values_mut().find(|mapped| mapped.chunk == grant.chunk) {
+            mapped.content.insert(number);
+        }
+        true
+    }
+
+    /// The map takes a fresh chunk.
+    fn commit(
+        &mut self,
+        place: (InodeRef, ChunkIndex),
+        chunk: ChunkId,
+        version: Version,
+    ) -> Option<ChunkSlot> {
+        // A removed chunk does not come back: the inode is gone or its truncate generation is newer.
+        if self.gone.contains_key(&chunk)
+            || self.map.values().any(|mapped| mapped.place == place)
+            || !self.fleet.may_attach(place.0, place.1, chunk, version)
+        {
+            return None;
+        }
+        let slot = (0..).map(ChunkSlot).find(|slot| !self.map.contains_key(slot)).unwrap();
+        let contents = self.replicas.iter().filter(|((_, on), _)| *on == chunk);
+        let content = contents.map(|(_, replica)| replica.content.clone()).next()?;
+        let perhaps_cut = BTreeSet::new();
+        self.map.insert(slot, Mapped { chunk, version, place, content, perhaps_cut });
+        self.log.0 += 1;
+        self.tell(Event::ChunkBorn { slot, chunk, version, class: ClassId(0) });
+        Some(slot)
+    }
+
+    /// A file with one chunk of two replicas and one write in it.
+    fn file(&mut self, n: u64) -> (ChunkSlot, GrantParts) {
+        let grant = self.grant(n).unwrap();
+        assert!(grant.fresh && self.write(&grant, n));
+        let slot = self.commit((inode(n), ZERO), grant.chunk, grant.version).unwrap();
+        self.settle();
+        (slot, grant)
+    }
+
+    fn remove(&mut self, slot: ChunkSlot) -> ChunkId {
+        let mapped = self.map.remove(&slot).unwrap();
+        self.log.0 += 1;
+        self.gone.insert(mapped.chunk, self.log);
+        let Mapped { chunk, version, .. } = mapped;
+        self.tell(Event::ChunkGone { slot, chunk, version, index: self.log });
+        chunk
+    }
+
+    fn edit(&mut self, slot: ChunkSlot, range: u64) -> Ticket {
+        let ticket = self.ticket();
+        let mapped = self.map.get_mut(&slot).unwrap();
+        mapped.perhaps_cut.insert(range);
+        let cuts = vec![Cut { from: range, to: range + 1 }];
+        let chunk = mapped.chunk;
+        self.tell(Event::EditWanted { ticket, slot, chunk, cuts });
+        ticket
+    }
+
+    /// Records an edit that is ready; its stability is told by `sync`.
+    fn record_edit(&mut self, slot: ChunkSlot, range: u64, ticket: Ticket, version: Version) {
+        let mapped = self.map.get_mut(&slot).unwrap();
+        mapped.version = version;
+        mapped.content.retain(|write| write % 8 != range);
+        let chunk = mapped.chunk;
+        self.log.0 += 1;
+        self.waiting_stable.push((self.log, Event::EditLogged { ticket }));
+        self.tell(Event::ChunkVersion { slot, chunk, version });
+    }
+
+    fn advance(&mut self, ms: u64) {
+        self.now_ms += ms;
+        self.tell(Event::Tick);
+    }
+
+    /// A new reign over the same disks and metadata.
+    fn restart_master(&mut self) {
+        let term = Term(self.fleet.term().0 + 1);
+        self.fleet = Fleet::new(term, self.options, self.now_ms);
+        self.unlogged.clear();
+        // Every chunk's version was stable before it was acted upon; what was only applied is kept too.
+        self.waiting_stable.clear();
+        self.stable = self.log;
+        for machine in &mut self.machines {
+            machine.connected = false;
+            machine.inbox.clear();
+            machine.outbox.clear();
+        }
+        for (slot, mapped) in self.map.clone() {
+            let mut out = Vec::new();
+            let Mapped { chunk, version, .. } = mapped;
+            self.fleet.handle(
+                Event::ChunkBorn { slot, chunk, version, class: ClassId(0) },
+                self.now_ms,
+                &mut out,
+            );
+            assert!(out.is_empty());
+        }
+        let known = self.machines.iter().flat_map(|one| one.disks.iter().map(|disk| (one.id, *disk)));
+        self.tell(Event::KnownDisks(known.collect()));
+        self.tell(Event::Stable { index: self.stable });
+    }
+}

@@ -1,0 +1,216 @@
+//! Random events against the checks of the world, and then peace: everything must come to rest and be
+//! writable again.
+
+use super::*;
+use proptest::prelude::*;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Register(u8),
+    Disconnect(u8),
+    Obey(u8),
+    Refuse(u8),
+    Hear(u8),
+    Log,
+    Sync,
+    Tick(u64),
+    Grant { file: u64, session: u64 },
+    Failed { file: u64, from: u8, to: u8 },
+    Write { grant: usize },
+    Commit { grant: usize },
+    Edit { file: u64, range: u64 },
+    EndEdit { record: bool },
+    Remove { file: u64 },
+    SessionGone { session: u64 },
+    Restart,
+}
+
+const SERVERS: u8 = 4;
+const FILES: u64 = 3;
+
+fn step() -> impl Strategy<Value = Step> {
+    let server = 0..SERVERS;
+    let file = 0..FILES;
+    prop_oneof![
+        6 => server.clone().prop_map(Step::Register),
+        3 => server.clone().prop_map(Step::Disconnect),
+        20 => server.clone().prop_map(Step::Obey),
+        2 => server.clone().prop_map(Step::Refuse),
+        24 => server.clone().prop_map(Step::Hear),
+        10 => Just(Step::Log),
+        10 => Just(Step::Sync),
+        4 => (0u64..4000).prop_map(Step::Tick),
+        12 => (file.clone(), 1u64..4).prop_map(|(file, session)| Step::Grant { file, session }),
+        4 => (file.clone(), 0..=SERVERS, 0..SERVERS).prop_map(|(file, from, to)| Step::Failed { file, from, to }),
+        12 => (0usize..8).prop_map(|grant| Step::Write { grant }),
+        8 => (0usize..8).prop_map(|grant| Step::Commit { grant }),
+        5 => (file.clone(), 0u64..8).prop_map(|(file, range)| Step::Edit { file, range }),
+        8 => any::<bool>().prop_map(|record| Step::EndEdit { record }),
+        1 => file.prop_map(|file| Step::Remove { file }),
+        1 => (1u64..4).prop_map(|session| Step::SessionGone { session }),
+        1 => Just(Step::Restart),
+    ]
+}
+
+#[derive(Default)]
+struct Clients {
+    /// Grants handed out, newest last, with their place.
+    grants: Vec<((InodeRef, ChunkIndex), GrantParts)>,
+    asked: Vec<(Ticket, (InodeRef, ChunkIndex))>,
+    edits: Vec<(Ticket, ChunkId, u64)>,
+    writes: u64,
+}
+
+impl Clients {
+    fn collect(&mut self, world: &World) {
+        let place_of = |(ticket, place): &(Ticket, _)| Some((*place, world.grants.get(ticket)?.clone()));
+        let answered: Vec<_> = self.asked.iter().filter_map(place_of).collect();
+        self.asked.retain(|(ticket, _)| !world.grants.contains_key(ticket));
+        self.grants.extend(answered.into_iter().filter_map(|(place, grant)| Some((place, grant.ok()?))));
+        // What was released is used by nobody: its session gave it up or is gone.
+        self.grants.retain(|((inode, index), grant)| {
+            world.map.values().any(|mapped| mapped.chunk == grant.chunk)
+                || world.fleet.may_attach(*inode, *index, grant.chunk, grant.version)
+        });
+    }
+
+    fn pick(&self, from_newest: usize) -> Option<&((InodeRef, ChunkIndex), GrantParts)> {
+        self.grants.iter().rev().nth(from_newest)
+    }
+
+    /// Ends an edit that is ready: recorded or dropped.
+    fn end_edit(&mut self, world: &mut World, record: bool) {
+        let Some(at) = self.edits.iter().position(|(ticket, ..)| world.edits.contains_key(ticket)) else {
+            return;
+        };
+        let (ticket, chunk, range) = self.edits.remove(at);
+        let Ok(version) = world.edits[&ticket] else { return };
+        let slot = world.map.iter().find(|(_, mapped)| mapped.chunk == chunk).map(|(slot, _)| *slot);
+        if let Some(slot) = slot.filter(|_| record) {
+            world.record_edit(slot, range, ticket, version);
+        } else {
+            world.tell(Event::EditDropped { ticket });
+        }
+    }
+}
+
+fn apply(world: &mut World, clients: &mut Clients, step: Step) {
+    let slot_of = |world: &World, file| {
+        world.map.iter().find(|(_, one)| one.place.0 == inode(file)).map(|(slot, _)| *slot)
+    };
+    match step {
+        Step::Register(n) => {
+            if world.machines[usize::from(n)].connected {
+                world.disconnect(n);
+            }
+            world.register(n);
+        }
+        Step::Disconnect(n) => world.disconnect(n),
+        Step::Obey(n) => drop(world.obey(n, None)),
+        Step::Refuse(n) => drop(world.obey(n, Some(Status::Io))),
+        Step::Hear(n) => drop(world.hear(n)),
+        Step::Log => world.log_all(),
+        Step::Sync => world.sync(),
+        Step::Tick(ms) => world.advance(ms),
+        Step::Grant { file, session } => {
+            let place = (inode(file), ZERO);
+            let ticket = world.want(place, SessionId(session), None);
+            clients.asked.push((ticket, place));
+        }
+        Step::Failed { file, from, to } => {
+            let place = (inode(file), ZERO);
+            let Some((_, grant)) = clients.grants.iter().rev().find(|(at, _)| *at == place) else { return };
+            let failed = FailedHop {
+                chunk: grant.chunk,
+                version: grant.version,
+                from: (from < SERVERS).then(|| disk(from + 1)),
+                to: disk(to + 1),
+                status: Status::ChainBroken,
+            };
+            let ticket = world.want(place, SessionId(1), Some(failed));
+            clients.asked.push((ticket, place));
+        }
+        Step::Write { grant } => {
+            let Some((_, grant)) = clients.pick(grant).cloned() else { return };
+            clients.writes += 1;
+            let mapped = world.map.values().any(|mapped| mapped.chunk == grant.chunk);
+            if mapped || grant.chunk.term() == world.fleet.term() {
+                world.write(&grant, clients.writes);
+            }
+        }
+        Step::Commit { grant } => {
+            let Some((place, grant)) = clients.pick(grant).cloned() else { return };
+            let written = |one: &ReplicaAddress| world.replicas.contains_key(&(one.disk, grant.chunk));
+            if grant.fresh && grant.chain.iter().all(written) {
+                world.commit(place, grant.chunk, grant.version);
+            }
+        }
+        Step::Edit { file, range } => {
+            let Some(slot) = slot_of(world, file) else { return };
+            let ticket = world.edit(slot, range);
+            clients.edits.push((ticket, world.map[&slot].chunk, range));
+        }
+        Step::EndEdit { record } => clients.end_edit(world, record),
+        Step::Remove { file } => {
+            if let Some(slot) = slot_of(world, file) {
+                world.remove(slot);
+            }
+        }
+        Step::SessionGone { session } => world.tell(Event::SessionGone { session: SessionId(session) }),
+        Step::Restart => {
+            world.restart_master();
+            clients.asked.clear();
+            clients.edits.clear();
+        }
+    }
+    clients.collect(world);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn whatever_happens_no_promise_is_broken_and_then_all_is_writable_again(
+        steps in prop::collection::vec(step(), 1..250),
+        strict in any::<bool>(),
+    ) {
+        let mut world = World::new(SERVERS);
+        world.strict = strict;
+        let mut clients = Clients::default();
+        for file in 0..FILES {
+            world.file(file);
+        }
+        for step in steps {
+            apply(&mut world, &mut clients, step);
+        }
+        // Peace: everybody comes back, everything under way ends.
+        for n in 0..SERVERS {
+            world.disconnect(n);
+        }
+        for n in 0..SERVERS {
+            world.connect(n);
+        }
+        world.settle();
+        world.advance(30_000);
+        for _ in 0..50 {
+            world.settle();
+            while clients.edits.iter().any(|(ticket, ..)| world.edits.contains_key(ticket)) {
+                clients.end_edit(&mut world, true);
+            }
+        }
+        prop_assert!(clients.edits.is_empty(), "an edit was never answered");
+        clients.collect(&world);
+        prop_assert!(clients.asked.is_empty(), "a grant was never answered");
+        for (slot, mapped) in world.map.clone() {
+            prop_assert!(!world.fleet.locations(slot).is_empty(), "{slot}: missing");
+            let grant = world.grant(mapped.place.0.id.0);
+            prop_assert!(grant.is_ok(), "{:?}", grant);
+            prop_assert!(world.write(&grant.unwrap(), 1_000_000));
+        }
+        let summary = world.fleet.summary();
+        prop_assert_eq!((summary.raising, summary.deleting, summary.unknown, summary.missing), (0, 0, 0, 0));
+        for session in 1..4 {
+            world.tell(Event::SessionGone { session: SessionId(session) });
+        }
+        world.settle();
+    }
+}
