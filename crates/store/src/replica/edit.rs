@@ -4,7 +4,7 @@
 //! two of them leaves pages that do not match their records inside marked regions (or in a new chunk),
 //! which `settle` puts right.
 
-use super::{PAGES, Replica, TableSlot, read_padded};
+use super::{PAGES, Replica, TableSlot, read_padded, regions_of_table};
 use crate::StoreError;
 use crate::activity::{Activity, regions};
 use crate::crc::{PAGE, Piece, crc32c, looks_like_hole, pieces};
@@ -185,6 +185,10 @@ impl Replica {
                 Entry::Vacant(free) => free.insert(self.table_of(page)?.clone()),
             };
             table.change(record, crcs, edit.values.get(block).copied());
+        }
+        for page in tables.keys().filter(|page| self.header.tables >> **page & 1 == 0) {
+            // Its first writing may be cut off in any of its records.
+            marked |= regions_of_table(*page);
         }
         activity.hold(self.chunk, marked, self.header.flags.has(Flags::NEW))?;
         self.written += 1;

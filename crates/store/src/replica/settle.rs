@@ -82,8 +82,6 @@ impl Replica {
         judge: Judge,
         settled: &mut Settled,
     ) -> io::Result<bool> {
-        // Without its table page's checksum a record of zeroes may be a sector that was never written.
-        let unwritten = !judge.valid && table.records[record] == Record::UNWRITTEN;
         let mut fixes = Vec::new();
         let mut data = vec![0; PAGE];
         for within in 0..PAGES {
@@ -92,10 +90,12 @@ impl Replica {
             }
             read_padded(&*self.file, &mut data, (block * PAGES + within) as u64 * PAGE as u64)?;
             let crc = crc32c(&data);
-            if crc == table.records[record].crcs[within] {
+            let stored = table.records[record].crcs[within];
+            if crc == stored {
                 continue;
             }
-            if unwritten && is_zeroes(&data) {
+            // The first writing of this table page was cut off: the page was never written.
+            if !judge.valid && judge.marked && is_zeroes(&data) {
                 fixes.push((within, ZERO_PAGE_CRC, false));
             } else if judge.marked {
                 settled.torn_pages += 1;
