@@ -1,1 +1,36 @@
 //! The chunkserver role: serves the disks of one host.
+//!
+//! Clients and peers send frames (`docs/protocol/data-plane.md`), which are carried out on `store`; masters
+//! send orders over a control link (`docs/protocol/control.md`). Writes of one chunk pass through the
+//! [`chain`] of that replica, which drives `wire::chain::Member`.
+//!
+//! # Invariants
+//! 1. No data-plane request is served before this process has registered at the highest term it knows, and
+//!    no write when the master was not heard for one lease.
+//! 2. A term is on stable storage before anything is done in its name; a lower one is refused ever after.
+//! 3. Frames of one chunk version are applied in the chain's order, one at a time, and forwarded in it.
+//! 4. While a replica is raised or deleted no frame of it is queued or running.
+//! 5. A disk that hangs or fails holds up only requests for its own chunks.
+//! 6. A write is answered ok only when this member and all behind it have applied it.
+//!
+//! # Elsewhere
+//! Bytes on disk: `store`. The rules of a chain: `wire::chain`. Which orders to give: `fleet`.
+
+mod chain;
+mod chains;
+mod config;
+mod control;
+mod data;
+mod disks;
+mod error;
+mod events;
+mod handle;
+mod identity;
+mod orders;
+mod standing;
+mod tasks;
+mod upkeep;
+
+pub use config::{Config, DiskConfig};
+pub use error::StartError;
+pub use handle::{Chunkserver, ChunkserverHandle, DiskStatus, Status};

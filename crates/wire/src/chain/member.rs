@@ -302,6 +302,11 @@ impl Member {
         Closed { applied: self.applied, unacknowledged }
     }
 
+    /// Whether an operation waits to be done here (and not only behind).
+    pub fn waits_here(&self, op: Op) -> bool {
+        self.local.contains_key(&op)
+    }
+
     /// Whether nothing waits to be done here.
     pub fn is_drained(&self) -> bool {
         self.local.is_empty()

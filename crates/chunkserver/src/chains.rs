@@ -1,0 +1,117 @@
+//! The chains of all replicas that were written, raised or deleted lately.
+//!
+//! A chain that is not here is not remembered: its replica's header is read when the next frame comes, and its
+//! writers are asked for a raise (`Origin::Unknown`). So forgetting idle ones is always safe.
+
+use crate::chain::{Arrived, Chain, Context};
+use crate::config::CHAINS_MAX;
+use crate::disks::Slot;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard};
+use types::{ChunkId, DiskId, Status};
+
+type Key = (DiskId, ChunkId);
+
+/// Idle chains that are looked for at once when there are too many.
+const FORGET_BATCH: usize = 1_024;
+
+/// The table.
+pub(crate) struct Chains {
+    context: Arc<Context>,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    chains: BTreeMap<Key, Arc<Chain>>,
+    /// Where the search for idle ones goes on.
+    cursor: Option<Key>,
+}
+
+impl Chains {
+    pub(crate) fn new(context: Arc<Context>) -> Self {
+        Self { context, table: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().expect("nothing panics while it is held")
+    }
+
+    /// Gives a frame to the chain of its replica.
+    pub(crate) fn arrive(self: &Arc<Self>, slot: &Arc<Slot>, disk: DiskId, mut arrived: Arrived) {
+        let chunk = arrived.what.capability().chunk;
+        loop {
+            let (chain, new) = self.get(slot, disk, chunk);
+            let given_back = chain.arrive(arrived);
+            if new {
+                self.open(&chain);
+            }
+            let Some(back) = given_back else { return };
+            self.forget(&chain);
+            arrived = back;
+        }
+    }
+
+    /// The chain of a replica; `true`: it was not known, and [`Chains::open`] is to be called.
+    fn get(&self, slot: &Arc<Slot>, disk: DiskId, chunk: ChunkId) -> (Arc<Chain>, bool) {
+        let mut table = self.lock();
+        if let Some(chain) = table.chains.get(&(disk, chunk)) {
+            return (Arc::clone(chain), false);
+        }
+        if table.chains.len() >= CHAINS_MAX {
+            table.forget_some();
+        }
+        let chain = Chain::opening(slot, disk, chunk, &self.context);
+        table.chains.insert((disk, chunk), Arc::clone(&chain));
+        (chain, true)
+    }
+
+    /// The chain of a replica for an order, which closes it before anything else; no frame opens it meanwhile.
+    pub(crate) fn for_order(&self, slot: &Arc<Slot>, disk: DiskId, chunk: ChunkId) -> Arc<Chain> {
+        self.get(slot, disk, chunk).0
+    }
+
+    fn open(self: &Arc<Self>, chain: &Arc<Chain>) {
+        let (chains, chain) = (Arc::clone(self), Arc::clone(chain));
+        self.context.tasks.spawn(async move {
+            if !chain.open().await {
+                chains.forget(&chain);
+            }
+        });
+    }
+
+    /// Closes all chains; afterwards nothing is queued or running.
+    pub(crate) async fn close_all(&self) {
+        let chains: Vec<Arc<Chain>> = self.lock().chains.values().map(Arc::clone).collect();
+        // At the same time: one hung disk must not keep the others from being drained.
+        let mut closing = tokio::task::JoinSet::new();
+        for chain in chains {
+            closing.spawn(async move { drop(chain.close(Status::TryAgain).await) });
+        }
+        while closing.join_next().await.is_some() {}
+    }
+
+    /// Takes a chain that is gone out of the table.
+    pub(crate) fn forget(&self, chain: &Arc<Chain>) {
+        let mut table = self.lock();
+        let key = (chain.disk, chain.chunk);
+        if table.chains.get(&key).is_some_and(|found| Arc::ptr_eq(found, chain)) {
+            table.chains.remove(&key);
+        }
+    }
+}
+
+impl Table {
+    fn forget_some(&mut self) {
+        let from = self.cursor.map_or(Bound::Unbounded, Bound::Excluded);
+        let looked: Vec<Key> =
+            self.chains.range((from, Bound::Unbounded)).take(FORGET_BATCH).map(|(key, _)| *key).collect();
+        self.cursor = looked.last().copied();
+        for key in looked {
+            if self.chains.get(&key).is_some_and(|chain| chain.leave_if_idle()) {
+                self.chains.remove(&key);
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What a chunkserver is told at its start, and the named maxima of its queues.
+
+use env::Dir;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Payload bytes of clients' writes that are not answered, over all connections; a further one is told to try
+/// again. Forwarded frames come on top: refusing them would break chains.
+pub(crate) const HEAD_BYTES_MAX: usize = 64 << 20;
+/// Payload bytes without an answer on one connection; reading from it stops at the limit. So large, because a
+/// peer's connection carries the frames of many heads, that two servers do not stop reading from each other;
+/// what clients may have in flight is bounded by [`HEAD_BYTES_MAX`].
+pub(crate) const CONNECTION_BYTES_MAX: usize = 256 << 20;
+/// Jobs waiting for one disk beyond which reads are told to try again.
+pub(crate) const DISK_JOBS_MAX: usize = 1_024;
+/// Frames that wait until a replica's header was read.
+pub(crate) const OPENING_FRAMES_MAX: usize = 128;
+/// Replicas whose chain is remembered; idle ones are forgotten beyond it, and their next write asks for a raise.
+pub(crate) const CHAINS_MAX: usize = 65_536;
+/// Orders carried out at the same time; further ones wait in the link.
+pub(crate) const ORDERS_RUNNING_MAX: usize = 256;
+/// An order that could not begin because its chunk is busy (a hung disk) is given up after this.
+pub(crate) const ORDER_WAIT_MAX: Duration = Duration::from_secs(20);
+/// Born and damaged replicas waiting to be told to one master; beyond it the link is made anew, with a report.
+pub(crate) const EVENTS_MAX: usize = 100_000;
+/// How often each master hears of this server.
+pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
+/// A disk whose jobs do not end for so long counts as failed until they do.
+pub(crate) const DISK_HUNG_AFTER: Duration = Duration::from_secs(30);
+/// Deleted replicas are kept so long.
+pub(crate) const DELETED_HOLD: Duration = Duration::from_secs(3_600);
+/// Below this much free room deleted replicas are erased before their time.
+pub(crate) const PURGE_BELOW_BYTES: u64 = 1 << 30;
+/// Patience of a request that names none.
+pub(crate) const DEADLINE_DEFAULT: Duration = Duration::from_secs(5);
+/// Longest patience that is taken seriously.
+pub(crate) const DEADLINE_MAX: Duration = Duration::from_secs(60);
+
+/// One disk.
+#[derive(Clone)]
+pub struct DiskConfig {
+    /// The directory.
+    pub dir: Arc<dyn Dir>,
+    /// Where it is, for people.
+    pub path: String,
+    /// Labels of the disk alone.
+    pub labels: Vec<String>,
+    /// Threads for blocking work, 1 to 4.
+    pub threads: usize,
+    /// Keep the chunk index in memory even on a real directory; each start then walks the folders.
+    pub index_in_memory: bool,
+}
+
+impl DiskConfig {
+    /// The defaults, for a directory.
+    pub fn new(dir: Arc<dyn Dir>, path: impl Into<String>) -> Self {
+        Self { dir, path: path.into(), labels: Vec::new(), threads: 2, index_in_memory: false }
+    }
+}
+
+/// How a chunkserver is to run.
+#[derive(Clone)]
+pub struct Config {
+    /// `host:port` to listen on; port 0 takes a free one.
+    pub listen: String,
+    /// `host:port` that others are told; `None`: the one listened on.
+    pub advertise: Option<String>,
+    /// What people call it.
+    pub name: String,
+    /// Labels that its disks inherit.
+    pub labels: Vec<String>,
+    /// Where its identity is kept.
+    pub data: Arc<dyn Dir>,
+    /// Its disks. Blank ones are stamped when the first master has told the cluster.
+    pub disks: Vec<DiskConfig>,
+    /// `host:port` of each master and metalogger.
+    pub masters: Vec<String>,
+}
+
+impl Config {
+    /// The defaults, for an address, a data directory, disks and masters.
+    pub fn new(
+        listen: impl Into<String>,
+        data: Arc<dyn Dir>,
+        disks: Vec<DiskConfig>,
+        masters: Vec<String>,
+    ) -> Self {
+        Self {
+            listen: listen.into(),
+            advertise: None,
+            name: "chunkserver".into(),
+            labels: Vec::new(),
+            data,
+            disks,
+            masters,
+        }
+    }
+}

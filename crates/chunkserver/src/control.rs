@@ -1,0 +1,306 @@
+//! Following the masters: one link to each, made again when it breaks.
+//!
+//! A link registers this server, reports its replicas, then carries heartbeats, events and orders. A master of a
+//! lower term than the highest seen, or of another cluster, is not followed.
+
+use crate::chain::Context;
+use crate::config::{HEARTBEAT_INTERVAL, ORDERS_RUNNING_MAX};
+use crate::disks::{Disks, Slot, on_disk};
+use crate::events::EventQueue;
+use crate::orders::Orders;
+use crate::standing::Standing;
+use codec::control::{
+    ChunkReport, REPORT_ENTRIES_MAX, Register, Registered, ReplicaFlags, ReportedChunk, ToMaster, ToServer,
+};
+use env::{Env, Instant, Queue};
+use rpc::control::ServerEnd;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{InventoryEntry, ReplicaState};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use types::DiskId;
+
+/// Pause before a link is made again, doubled up to the second.
+const RETRY_MIN: Duration = Duration::from_millis(200);
+const RETRY_MAX: Duration = Duration::from_secs(5);
+/// A master that does not answer the registration for so long is left.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// A master from which nothing comes for so long is left: five heartbeats.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// How long a disk may take to store its counter before the others go on without it.
+const DISK_MAX: Duration = Duration::from_secs(10);
+/// Heartbeats without an answer whose times are remembered.
+const UNANSWERED_MAX: usize = 16;
+
+/// What the control plane needs.
+pub(crate) struct Control {
+    pub(crate) env: Env,
+    pub(crate) name: String,
+    pub(crate) labels: Vec<String>,
+    /// What others are told.
+    pub(crate) address: String,
+    pub(crate) standing: Arc<Standing>,
+    pub(crate) disks: Arc<Disks>,
+    pub(crate) context: Arc<Context>,
+    pub(crate) orders: Arc<Orders>,
+    /// For the identity file.
+    pub(crate) queue: Arc<dyn Queue>,
+}
+
+/// Why a link ended. Shown to the operator in the log.
+struct Left(String);
+
+impl Control {
+    /// Follows one master for ever.
+    pub(crate) async fn follow(self: Arc<Self>, master: String) {
+        let mut pause = RETRY_MIN;
+        let mut said = String::new();
+        loop {
+            let began = tokio::time::Instant::now();
+            let Left(reason) = self.attach(&master).await;
+            if began.elapsed() > RETRY_MAX {
+                pause = RETRY_MIN;
+                said.clear();
+            }
+            // The same reason once: a master may be away for long.
+            if reason != said {
+                tracing::warn!(master, reason, "not registered with a master; trying again");
+                said = reason;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(RETRY_MAX);
+        }
+    }
+
+    async fn attach(&self, master: &str) -> Left {
+        let link = match rpc::control::connect(&self.env, master).await {
+            Ok(link) => link,
+            Err(error) => return Left(error.to_string()),
+        };
+        // Before the report, so that nothing is missed in between.
+        let events = self.context.events.subscribe();
+        let left = match self.register(link).await {
+            Ok((link, registered)) => self.attached(link, &registered, &events).await,
+            Err(left) => left,
+        };
+        self.context.events.unsubscribe(&events);
+        left
+    }
+
+    async fn register(&self, mut link: ServerEnd) -> Result<(ServerEnd, Registered), Left> {
+        self.look_at_disks().await;
+        let sent = self.env.clock.now();
+        let register = ToMaster::Register(Register {
+            server: self.standing.server(),
+            name: self.name.clone(),
+            address: self.address.clone(),
+            cluster: self.standing.cluster(),
+            labels: self.labels.clone(),
+            highest_term: self.standing.highest_term(),
+            disks: self.disks.reports(sent),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        });
+        send(&link.tx, register).await?;
+        let answer = tokio::time::timeout(ANSWER_MAX, link.rx.recv()).await;
+        let registered = match answer.map_err(|_| Left("no answer to the registration".into()))? {
+            Some(ToServer::Registered(registered)) => registered,
+            Some(ToServer::Refused(refused)) => {
+                return Err(Left(format!("refused: {}: {}", refused.status, refused.reason)));
+            }
+            Some(ToServer::Order(_) | ToServer::HeartbeatAck { .. }) => {
+                return Err(Left("an order before the registration was answered".into()));
+            }
+            None => return Err(Left("the link ended before the registration was answered".into())),
+        };
+        let (standing, cluster, term) = (Arc::clone(&self.standing), registered.cluster, registered.term);
+        let adopted = self.queue.call(move || standing.adopt(cluster, term)).await;
+        match adopted {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(Left(error.to_string())),
+            Err(error) => return Err(Left(error.to_string())),
+        }
+        self.stamp_disks(&registered).await;
+        let lease =
+            Some(Duration::from_millis(u64::from(registered.lease_ms))).filter(|lease| !lease.is_zero());
+        self.standing.registered(term, lease, sent);
+        tracing::info!(master = link.peer, %term, %cluster, "registered");
+        Ok((link, registered))
+    }
+
+    /// Room on the disks, as far as they answer at once.
+    async fn look_at_disks(&self) {
+        let now = self.env.clock.now();
+        let looks: Vec<_> = self.disks.all().iter().filter_map(|slot| slot.probe(now)).collect();
+        let all = async {
+            for look in looks {
+                // A lost look shows as a hung disk.
+                let _ = look.await;
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(1), all).await;
+    }
+
+    /// Stores the counters; a disk that hangs does not hold up the others.
+    async fn stamp_disks(&self, registered: &Registered) {
+        let mut disks = JoinSet::new();
+        for slot in self.disks.all() {
+            let counter = registered.disks.iter().find(|(disk, _)| Some(*disk) == slot.id());
+            let (slot, cluster) = (Arc::clone(slot), registered.cluster);
+            let counter = counter.map(|(_, counter)| *counter);
+            disks.spawn(async move {
+                let done = tokio::time::timeout(DISK_MAX, slot.register(cluster, counter)).await;
+                if done.is_err() {
+                    tracing::error!(path = slot.config.path, "a disk does not store its registration");
+                }
+            });
+        }
+        while disks.join_next().await.is_some() {}
+    }
+
+    async fn attached(&self, link: ServerEnd, registered: &Registered, events: &EventQueue) -> Left {
+        let ServerEnd { tx, mut rx, .. } = link;
+        let mut reports = JoinSet::new();
+        for slot in self.disks.all() {
+            if let (Some(disk), true) = (slot.id(), slot.disk().is_some()) {
+                reports.spawn(report(Arc::clone(slot), disk, tx.clone()));
+            }
+        }
+        let running = Arc::new(Semaphore::new(ORDERS_RUNNING_MAX));
+        let mut unanswered: VecDeque<Instant> = VecDeque::new();
+        let mut heartbeat = tokio::time::interval(HEARTBEAT_INTERVAL);
+        heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut heard = tokio::time::Instant::now();
+        loop {
+            let outcome = tokio::select! {
+                biased;
+                message = rx.recv() => {
+                    heard = tokio::time::Instant::now();
+                    self.message(message, registered, &mut unanswered, &running, &tx).await
+                }
+                () = events.arrived.notified() => tell(events, &tx).await,
+                _ = heartbeat.tick() => {
+                    if heard.elapsed() > SILENCE_MAX {
+                        return Left("nothing comes from it".into());
+                    }
+                    let now = self.env.clock.now();
+                    if unanswered.len() >= UNANSWERED_MAX {
+                        unanswered.pop_front();
+                    }
+                    unanswered.push_back(now);
+                    send(&tx, ToMaster::Heartbeat { disks: self.disks.reports(now) }).await
+                }
+                Some(_) = reports.join_next() => Ok(()),
+            };
+            if let Err(left) = outcome {
+                return left;
+            }
+        }
+    }
+
+    async fn message(
+        &self,
+        message: Option<ToServer>,
+        registered: &Registered,
+        unanswered: &mut VecDeque<Instant>,
+        running: &Arc<Semaphore>,
+        tx: &mpsc::Sender<ToMaster>,
+    ) -> Result<(), Left> {
+        match message {
+            Some(ToServer::Order(order)) => {
+                let Ok(permit) = Arc::clone(running).acquire_owned().await else {
+                    return Err(Left("orders are no longer taken".into()));
+                };
+                let (orders, tx) = (Arc::clone(&self.orders), tx.clone());
+                // Not a task of this link: an order that was begun is carried out also if the link breaks.
+                self.context.tasks.spawn(async move {
+                    let done = orders.carry_out(order).await;
+                    drop(permit);
+                    let _ = send(&tx, ToMaster::OrderDone(done)).await;
+                });
+                Ok(())
+            }
+            Some(ToServer::HeartbeatAck { term }) => {
+                if let Some(sent) = unanswered.pop_front() {
+                    self.standing.heard(term, sent);
+                }
+                if term == registered.term { Ok(()) } else { Err(Left(format!("it is at term {term} now"))) }
+            }
+            Some(ToServer::Refused(refused)) => {
+                Err(Left(format!("refused: {}: {}", refused.status, refused.reason)))
+            }
+            Some(ToServer::Registered(_)) => Err(Left("registered twice".into())),
+            None => Err(Left("the link ended".into())),
+        }
+    }
+}
+
+async fn send(tx: &mpsc::Sender<ToMaster>, message: ToMaster) -> Result<(), Left> {
+    match tokio::time::timeout(SILENCE_MAX, tx.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(Left("the link ended".into())),
+        Err(_) => Err(Left("it takes no messages".into())),
+    }
+}
+
+/// Tells what happened to replicas.
+async fn tell(events: &EventQueue, tx: &mpsc::Sender<ToMaster>) -> Result<(), Left> {
+    let waiting = events.take();
+    if waiting.overflowed {
+        return Err(Left("too much happened to be told: the replicas are reported anew".into()));
+    }
+    for born in waiting.born.chunks(REPORT_ENTRIES_MAX) {
+        send(tx, ToMaster::Born(born.to_vec())).await?;
+    }
+    for damaged in waiting.damaged {
+        let (disk, chunk, version) = (damaged.disk, damaged.chunk, damaged.version);
+        send(tx, ToMaster::Damaged { disk, chunk, version }).await?;
+    }
+    Ok(())
+}
+
+/// Reports what one disk holds, in pieces. Without its last piece a report counts for nothing.
+async fn report(slot: Arc<Slot>, disk: DiskId, tx: mpsc::Sender<ToMaster>) {
+    let listed = on_disk(&slot, |disk| {
+        let mut entries = Vec::new();
+        disk.inventory(&mut |entry| entries.push(reported(&entry))).map(|()| entries)
+    })
+    .await;
+    let entries = match listed {
+        Ok(Ok(entries)) => entries,
+        Ok(Err(error)) => {
+            slot.count_error();
+            return tracing::error!(%disk, %error, "the replicas of a disk cannot be listed");
+        }
+        Err(error) => return tracing::error!(%disk, %error, "the replicas of a disk cannot be listed"),
+    };
+    let pieces = entries.len().div_ceil(REPORT_ENTRIES_MAX).max(1);
+    for piece in 0..pieces {
+        let from = piece * REPORT_ENTRIES_MAX;
+        let to = (from + REPORT_ENTRIES_MAX).min(entries.len());
+        let report = ChunkReport { disk, entries: entries[from..to].to_vec(), last: piece + 1 == pieces };
+        if send(&tx, ToMaster::Report(report)).await.is_err() {
+            return; // The link is gone, and with it the report.
+        }
+    }
+}
+
+fn reported(entry: &InventoryEntry) -> ReportedChunk {
+    let mut flags = match entry.state {
+        ReplicaState::Complete => ReplicaFlags::COMPLETE,
+        ReplicaState::Filling => ReplicaFlags::FILLING,
+        ReplicaState::Lagging => ReplicaFlags::LAGGING,
+    };
+    let conditions = [
+        (entry.bad || entry.damaged, ReplicaFlags::DAMAGED),
+        (entry.marked, ReplicaFlags::MARKED),
+        (entry.torn, ReplicaFlags::TORN),
+    ];
+    for (is, flag) in conditions {
+        if is {
+            flags = flags.with(flag);
+        }
+    }
+    ReportedChunk { chunk: entry.chunk, version: entry.version, flags }
+}

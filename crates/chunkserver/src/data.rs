@@ -1,0 +1,216 @@
+//! The data plane's door: connections, admission, reads.
+
+use crate::chain::{Arrived, Budget, What};
+use crate::chains::Chains;
+use crate::config::CONNECTION_BYTES_MAX;
+use crate::disks::{Disks, Slot};
+use crate::events::Events;
+use crate::standing::Standing;
+use bytes::Bytes;
+use env::Stream;
+use link::{Counters, Incoming, Refused, Replier, ServeOptions};
+use std::sync::Arc;
+use store::{Disk, ReadBack, StoreError};
+use types::{ChainSequence, DiskId, Rights, Status};
+use wire::chain::Refusal;
+use wire::frame::PROTOCOL_VERSION;
+use wire::message::{
+    FailedEdge, Flush, FlushAnswer, Hello, HelloAnswer, Message, Read, ReadAnswer, Write, WriteAnswer,
+};
+use wire::{Frame, Kind};
+
+/// What frames need.
+pub(crate) struct DataPlane {
+    pub(crate) standing: Arc<Standing>,
+    pub(crate) disks: Arc<Disks>,
+    pub(crate) chains: Arc<Chains>,
+    pub(crate) context: Arc<crate::chain::Context>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) name: String,
+}
+
+impl DataPlane {
+    /// Serves one connection until it ends.
+    pub(crate) async fn serve(self: Arc<Self>, stream: Stream, peer: String) {
+        let options = ServeOptions { in_flight_bytes_max: CONNECTION_BYTES_MAX, ..ServeOptions::default() };
+        let counters = Arc::clone(&self.counters);
+        let incoming = Incoming { stream, first: Bytes::new(), peer };
+        let accept = |hello: &Hello| {
+            let cluster = self.standing.cluster();
+            if let (Some(ours), Some(theirs)) = (cluster, hello.cluster)
+                && ours != theirs
+            {
+                let message = format!("{} belongs to cluster {ours}, not to {theirs}", self.name);
+                return Err(Refused { status: Status::WrongCluster, message });
+            }
+            let answer = HelloAnswer {
+                protocol_version: PROTOCOL_VERSION,
+                result: Ok(()),
+                cluster,
+                term: self.standing.highest_term(),
+                message: String::new(),
+            };
+            let plane = Arc::clone(&self);
+            Ok((answer, move |frame, replier| plane.frame(frame, replier)))
+        };
+        link::serve(incoming, options, &counters, accept).await;
+    }
+
+    fn frame(&self, frame: Frame, replier: Replier) {
+        match frame.kind {
+            Kind::Write => self.write(frame, replier),
+            Kind::Read => self.read(frame, replier),
+            Kind::Flush => self.flush(frame, replier),
+            Kind::Hello | Kind::Ping | Kind::SessionOpen | Kind::Request | Kind::Recall => {
+                // Not for a chunkserver. There is no answer that the sender would understand but none.
+                tracing::debug!(kind = ?frame.kind, "a frame for somebody else");
+            }
+        }
+    }
+
+    fn write(&self, frame: Frame, replier: Replier) {
+        let refuse = |replier: Replier, write_id, refusal: Refusal| {
+            let (result, failed) = (Err(refusal.status), refusal.failed);
+            let (chain_sequence, verifiers) = (ChainSequence(0), Vec::new());
+            let answer = WriteAnswer { result, write_id, chain_sequence, verifiers, failed };
+            replier.answer(&answer.to_bytes(), Bytes::new());
+        };
+        let write = match Write::decode(&frame.body) {
+            Ok(write) if write.length as usize == frame.payload.len() => write,
+            Ok(_) | Err(_) => return refuse(replier, 0, plain(Status::BadMessage)),
+        };
+        let (write_id, disk) = (write.write_id, write.disk);
+        if write.capability.rights != Rights::Write {
+            return refuse(replier, write_id, plain(Status::AccessDenied));
+        }
+        if let Err(status) = self.standing.admit_write(write.capability.term) {
+            return refuse(replier, write_id, plain(status));
+        }
+        let slot = match self.slot(disk) {
+            Ok(slot) => slot,
+            Err(status) => return refuse(replier, write_id, at(disk, status)),
+        };
+        // Only at the head, before the write has a place in the order: to refuse a forwarded one breaks the chain.
+        let budget = if write.chain_sequence == ChainSequence(0) {
+            match self.budget.spend(frame.payload.len()) {
+                Some(spent) => Some(spent),
+                None => return refuse(replier, write_id, plain(Status::TryAgain)),
+            }
+        } else {
+            None
+        };
+        let what = What::Write(Box::new(write), frame.payload);
+        self.chains.arrive(slot, disk, Arrived::new(what, replier, budget));
+    }
+
+    fn flush(&self, frame: Frame, replier: Replier) {
+        let refuse = |replier: Replier, refusal: Refusal| {
+            let answer =
+                FlushAnswer { result: Err(refusal.status), verifiers: Vec::new(), failed: refusal.failed };
+            replier.answer(&answer.to_bytes(), Bytes::new());
+        };
+        let Ok(flush) = Flush::decode(&frame.body) else {
+            return refuse(replier, plain(Status::BadMessage));
+        };
+        let disk = flush.disk;
+        if flush.capability.rights != Rights::Write {
+            return refuse(replier, plain(Status::AccessDenied));
+        }
+        if let Err(status) = self.standing.admit_write(flush.capability.term) {
+            return refuse(replier, plain(status));
+        }
+        match self.slot(disk) {
+            Ok(slot) => {
+                self.chains.arrive(slot, disk, Arrived::new(What::Flush(Box::new(flush)), replier, None));
+            }
+            Err(status) => refuse(replier, at(disk, status)),
+        }
+    }
+
+    fn slot(&self, disk: DiskId) -> Result<&Arc<Slot>, Status> {
+        let slot = self.disks.get(disk).ok_or(Status::NoChunk)?;
+        if slot.disk().is_some() { Ok(slot) } else { Err(Status::Io) }
+    }
+
+    fn read(&self, frame: Frame, replier: Replier) {
+        let Ok(read) = Read::decode(&frame.body) else {
+            return refuse_read(replier, Status::BadMessage);
+        };
+        if let Err(status) = self.standing.admit_read(read.capability.term) {
+            return refuse_read(replier, status);
+        }
+        let slot = match self.slot(read.disk) {
+            Ok(slot) => slot,
+            Err(status) => return refuse_read(replier, status),
+        };
+        let Some(disk) = slot.disk() else { return refuse_read(replier, Status::Io) };
+        let capability = &read.capability;
+        let resident =
+            disk.read_resident(capability.chunk, capability.version, u64::from(read.offset), read.length);
+        if let Some(result) = resident {
+            return answer_read(replier, result);
+        }
+        if slot.is_busy() {
+            return refuse_read(replier, Status::TryAgain);
+        }
+        let (context, slot_then) = (Arc::clone(&self.context), Arc::clone(slot));
+        slot.queue.run(Box::new(move || {
+            let result = read_verified(&disk, &read, &context.events);
+            if matches!(&result, Err(error) if error.status() == Status::Io) {
+                slot_then.count_error();
+            }
+            answer_read(replier, result);
+        }));
+    }
+}
+
+fn plain(status: Status) -> Refusal {
+    Refusal { status, failed: None }
+}
+
+fn at(disk: DiskId, status: Status) -> Refusal {
+    Refusal { status, failed: Some(FailedEdge { from: None, to: disk, status }) }
+}
+
+fn refuse_read(replier: Replier, status: Status) {
+    let answer = ReadAnswer { result: Err(status), page_crcs: Vec::new(), zeroes: false };
+    replier.answer(&answer.to_bytes(), Bytes::new());
+}
+
+fn answer_read(replier: Replier, result: Result<ReadBack, StoreError>) {
+    match result {
+        Ok(ReadBack { data, page_crcs, zeroes }) => {
+            let answer = ReadAnswer { result: Ok(()), page_crcs, zeroes };
+            replier.answer(&answer.to_bytes(), data);
+        }
+        Err(error) => refuse_read(replier, error.status()),
+    }
+}
+
+/// Reads from the device, where rot shows first, and looks whether the pages match their checksums. What does
+/// not is read again under the lock, which judges; a write may have been between data and checksum.
+fn read_verified(disk: &Disk, read: &Read, events: &Events) -> Result<ReadBack, StoreError> {
+    let (chunk, version) = (read.capability.chunk, read.capability.version);
+    let offset = u64::from(read.offset);
+    let result = disk.read(chunk, version, offset, read.length);
+    match &result {
+        Ok(back) if back.zeroes || wire::crc::verify(0, &back.data, &back.page_crcs) => return result,
+        Ok(_) => {}
+        Err(error) => {
+            if error.is_damage() {
+                events.damaged(disk.id(), chunk, version);
+            }
+            return result;
+        }
+    }
+    let damaged = disk.verify(chunk, version, offset, u64::from(read.length))?;
+    match damaged.first() {
+        Some(page) => {
+            tracing::warn!(disk = %disk.id(), %chunk, ?damaged, "pages of a replica do not match their checksums");
+            events.damaged(disk.id(), chunk, version);
+            Err(StoreError::Damaged { chunk, page: *page })
+        }
+        None => disk.read(chunk, version, offset, read.length),
+    }
+}

@@ -1,0 +1,260 @@
+//! Starting a chunkserver and holding it.
+
+use crate::chain::{Budget, Context};
+use crate::chains::Chains;
+use crate::config::Config;
+use crate::control::Control;
+use crate::data::DataPlane;
+use crate::disks::Disks;
+use crate::error::StartError;
+use crate::events::Events;
+use crate::identity::{Identity, IdentityError};
+use crate::orders::Orders;
+use crate::standing::Standing;
+use crate::tasks::Tasks;
+use crate::upkeep;
+use env::Env;
+use link::{Counters, CountersSnapshot, Pool, PoolOptions};
+use rpc::port::{PortCounters, PortOptions, Services};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::Notify;
+use types::{ClusterId, DiskId, ServerId, SessionId, Term};
+use wire::frame::PROTOCOL_VERSION;
+use wire::message::{Hello, Role};
+
+/// The lock in the data directory.
+const LOCK: &str = "lock";
+/// How long an orderly end waits for what a hung disk holds up.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// The role.
+pub struct Chunkserver;
+
+/// A running chunkserver. Dropping it ends the role at once, as a crash would; its tasks are gone, and its
+/// directories free, when the runtime has had a turn.
+pub struct ChunkserverHandle {
+    address: String,
+    standing: Arc<Standing>,
+    disks: Arc<Disks>,
+    chains: Arc<Chains>,
+    context: Arc<Context>,
+    counters: Arc<Counters>,
+    env: Env,
+    _lock: Box<dyn Send + Sync>,
+}
+
+/// What a disk is to the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskStatus {
+    /// Where it is.
+    pub path: String,
+    /// Its id, if it is known.
+    pub disk: Option<DiskId>,
+    /// An empty directory that waits to be stamped.
+    pub blank: bool,
+    /// Why it is not served, with the next step.
+    pub error: Option<String>,
+    /// Its requests have not ended for too long.
+    pub hung: bool,
+    /// Bytes in all.
+    pub total_bytes: u64,
+    /// Bytes free to us.
+    pub free_bytes: u64,
+    /// Failed reads, writes and syncs since the start.
+    pub errors: u64,
+}
+
+/// What a chunkserver is to the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Identity.
+    pub server: ServerId,
+    /// The cluster, once it is known.
+    pub cluster: Option<ClusterId>,
+    /// The highest term seen.
+    pub term: Term,
+    /// Registered at that term: requests are served.
+    pub registered: bool,
+    /// Its disks.
+    pub disks: Vec<DiskStatus>,
+    /// Connections and bad frames.
+    pub connections: CountersSnapshot,
+}
+
+impl Chunkserver {
+    /// Opens the disks, listens, and follows the masters. Needs a tokio runtime; everything runs on tasks of
+    /// that runtime and on queues of `env.workers`.
+    pub async fn start(env: Env, config: Config) -> Result<ChunkserverHandle, StartError> {
+        let queue = env.workers.queue("chunkserver", 1);
+        let (identity, lock) = open_data(&env, &config, &queue).await?;
+        let disks = Arc::new(Disks::open(&env, &config, identity.cluster).await?);
+        let standing = Arc::new(Standing::new(Arc::clone(&env.clock), Arc::clone(&config.data), identity));
+        if let (None, Some(cluster)) = (identity.cluster, disks.cluster()) {
+            let standing = Arc::clone(&standing);
+            let adopted = queue.call(move || standing.adopt(cluster, identity.term)).await;
+            adopted
+                .and_then(|adopted| adopted.map_err(io::Error::other))
+                .map_err(|source| StartError::Data { source })?;
+        }
+        let listener = env
+            .net
+            .listen(&config.listen)
+            .await
+            .map_err(|source| StartError::Listen { address: config.listen.clone(), source })?;
+        let address = config.advertise.clone().unwrap_or_else(|| listener.address());
+        let context = Arc::new(Context {
+            pool: pool(&env, &standing, &config.name),
+            events: Events::default(),
+            tasks: Tasks::new(),
+            active: Mutex::new(BTreeMap::new()),
+            activity: Notify::new(),
+        });
+        let chains = Arc::new(Chains::new(Arc::clone(&context)));
+        let counters = Arc::new(Counters::default());
+        let plane = Arc::new(DataPlane {
+            standing: Arc::clone(&standing),
+            disks: Arc::clone(&disks),
+            chains: Arc::clone(&chains),
+            context: Arc::clone(&context),
+            budget: Arc::new(Budget::default()),
+            counters: Arc::clone(&counters),
+            name: config.name.clone(),
+        });
+        let services = Services {
+            frames: Some(Arc::new(move |stream, peer| Box::pin(Arc::clone(&plane).serve(stream, peer)))),
+            ..Services::default()
+        };
+        context.tasks.spawn(async move {
+            let ended =
+                rpc::port::serve(listener, services, PortOptions::default(), Arc::<PortCounters>::default())
+                    .await;
+            tracing::error!(error = ?ended.err(), "the port is lost: no further connections are taken");
+        });
+        let control = Arc::new(Control {
+            env: env.clone(),
+            name: config.name.clone(),
+            labels: config.labels.clone(),
+            address: address.clone(),
+            standing: Arc::clone(&standing),
+            disks: Arc::clone(&disks),
+            context: Arc::clone(&context),
+            orders: Arc::new(Orders {
+                standing: Arc::clone(&standing),
+                disks: Arc::clone(&disks),
+                chains: Arc::clone(&chains),
+                context: Arc::clone(&context),
+                clock: Arc::clone(&env.clock),
+            }),
+            queue,
+        });
+        for master in config.masters {
+            context.tasks.spawn(Arc::clone(&control).follow(master));
+        }
+        context.tasks.spawn(upkeep::keep_deadlines(Arc::clone(&context)));
+        context.tasks.spawn(upkeep::probe(Arc::clone(&disks), Arc::clone(&env.clock)));
+        for slot in disks.all() {
+            context.tasks.spawn(upkeep::look_after(Arc::clone(slot), Arc::clone(&env.clock)));
+        }
+        tracing::info!(address, server = %standing.server(), "the chunkserver listens");
+        Ok(ChunkserverHandle { address, standing, disks, chains, context, counters, env, _lock: lock })
+    }
+}
+
+/// Takes the data directory and reads who this server is.
+async fn open_data(
+    env: &Env,
+    config: &Config,
+    queue: &Arc<dyn env::Queue>,
+) -> Result<(Identity, Box<dyn Send + Sync>), StartError> {
+    let (data, seed) = (Arc::clone(&config.data), Arc::clone(&env.seed));
+    let opened = queue.call(move || {
+        let lock = data.lock(LOCK);
+        lock.map(|lock| (Identity::load_or_make(&*data, &*seed), lock))
+    });
+    match opened.await {
+        Ok(Ok((Ok(identity), lock))) => Ok((identity, lock)),
+        Ok(Ok((Err(IdentityError::Io(source)), _))) | Err(source) => Err(StartError::Data { source }),
+        Ok(Ok((Err(IdentityError::Damaged(what)), _))) => Err(StartError::DamagedIdentity { what }),
+        Ok(Err(source)) if source.kind() == io::ErrorKind::ResourceBusy => Err(StartError::Locked { source }),
+        Ok(Err(source)) => Err(StartError::Data { source }),
+    }
+}
+
+/// Connections to the members behind.
+fn pool(env: &Env, standing: &Arc<Standing>, name: &str) -> Pool {
+    let (standing, name) = (Arc::clone(standing), name.to_owned());
+    Pool::new(env.clone(), PoolOptions::default(), move || Hello {
+        protocol_version: PROTOCOL_VERSION,
+        role: Role::Chunkserver,
+        cluster: standing.cluster(),
+        term: standing.highest_term(),
+        session: SessionId(0),
+        name: name.clone(),
+    })
+}
+
+impl ChunkserverHandle {
+    /// The address that others are told.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// How it is.
+    pub fn status(&self) -> Status {
+        let (now, term) = (self.env.clock.now(), self.standing.highest_term());
+        Status {
+            server: self.standing.server(),
+            cluster: self.standing.cluster(),
+            term,
+            registered: self.standing.registered_term() == Some(term),
+            disks: self
+                .disks
+                .all()
+                .iter()
+                .map(|slot| DiskStatus {
+                    path: slot.config.path.clone(),
+                    disk: slot.id(),
+                    blank: slot.is_blank(),
+                    error: slot.error(),
+                    hung: slot.is_hung(now),
+                    total_bytes: slot.space().total_bytes,
+                    free_bytes: slot.space().free_bytes,
+                    errors: slot.errors(),
+                })
+                .collect(),
+            connections: self.counters.snapshot(),
+        }
+    }
+
+    /// Takes nothing more, applies what was taken, flushes and closes the disks.
+    pub async fn shutdown(self) {
+        self.context.tasks.end();
+        if tokio::time::timeout(DRAIN_MAX, self.chains.close_all()).await.is_err() {
+            tracing::warn!("a disk hangs: what it was asked to do is not waited for");
+        }
+        for slot in self.disks.all() {
+            let Some(disk) = slot.disk() else { continue };
+            let path = slot.config.path.clone();
+            let closed = slot.queue.call(move || disk.close());
+            match tokio::time::timeout(DRAIN_MAX, closed).await {
+                Ok(Ok(Ok(()))) => {}
+                Ok(Ok(Err(error))) => tracing::error!(path, %error, "a disk could not be closed"),
+                Ok(Err(error)) => tracing::error!(path, %error, "a disk could not be closed"),
+                Err(_) => tracing::error!(path, "a disk hangs and is not closed"),
+            }
+        }
+    }
+}
+
+impl Drop for ChunkserverHandle {
+    fn drop(&mut self) {
+        self.context.tasks.end();
+        self.context.pool.clear();
+        let active =
+            std::mem::take(&mut *self.context.active.lock().expect("nothing panics while it is held"));
+        drop(active);
+    }
+}

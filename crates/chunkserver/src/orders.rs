@@ -1,0 +1,242 @@
+//! What masters order: raising and deleting replicas.
+//!
+//! # Invariants
+//! 1. An order of a lower term than the highest seen is refused.
+//! 2. Before a replica is changed its chain is closed and drained, so that no frame of the old version is
+//!    queued or running; what was taken is applied first, for members behind may have it.
+//! 3. An order carried out twice changes nothing the second time, and does not disturb the chain.
+
+use crate::chain::Chain;
+use crate::chains::Chains;
+use crate::config::ORDER_WAIT_MAX;
+use crate::disks::{Disks, Slot, on_disk};
+use crate::events::Events;
+use crate::standing::Standing;
+use codec::control::{BlockRange, Cut, Order, OrderDone, OrderKind, TOUCHED_MAX};
+use env::Clock;
+use std::future::Future;
+use std::sync::Arc;
+use store::{Disk, StoreError};
+use types::{BLOCK_BYTES, ChunkId, DiskId, Status, Version};
+use wire::chain::{Closed, Origin};
+
+/// What orders need.
+pub(crate) struct Orders {
+    pub(crate) standing: Arc<Standing>,
+    pub(crate) disks: Arc<Disks>,
+    pub(crate) chains: Arc<Chains>,
+    pub(crate) context: Arc<crate::chain::Context>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// How an order ended, apart from its number.
+#[derive(Debug)]
+struct Ended {
+    result: Result<(), Status>,
+    found: Option<Version>,
+    closed: Closed,
+}
+
+impl From<Result<(), Status>> for Ended {
+    fn from(result: Result<(), Status>) -> Self {
+        Self { result, found: None, closed: Closed::default() }
+    }
+}
+
+/// What a disk did with a replica.
+struct OnDisk {
+    result: Result<(), StoreError>,
+    /// The version it has now.
+    now: Option<Version>,
+}
+
+impl Orders {
+    /// Carries out one order.
+    pub(crate) async fn carry_out(&self, order: Order) -> OrderDone {
+        let number = order.order;
+        let ended = if order.term < self.standing.highest_term() {
+            Err(Status::WrongTerm).into()
+        } else {
+            self.of_term(order.what).await
+        };
+        if let Err(status) = ended.result {
+            tracing::info!(order = number, %status, found = ?ended.found, "an order was not carried out");
+        }
+        OrderDone {
+            order: number,
+            result: ended.result,
+            found: ended.found,
+            applied: ended.closed.applied,
+            touched: blocks(&ended.closed.unacknowledged),
+        }
+    }
+
+    async fn of_term(&self, what: OrderKind) -> Ended {
+        let (disk, chunk) = match &what {
+            OrderKind::Raise { disk, chunk, .. } | OrderKind::Delete { disk, chunk, .. } => (*disk, *chunk),
+        };
+        let Some(slot) = self.disks.get(disk).map(Arc::clone) else { return Err(Status::NoChunk).into() };
+        if slot.disk().is_none() {
+            return Err(Status::Io).into();
+        }
+        let chain = self.chains.for_order(&slot, disk, chunk);
+        let Some(_order) = within(chain.order.lock()).await else { return Err(Status::TimedOut).into() };
+        match what {
+            OrderKind::Raise { from, to, cuts, .. } => self.raise(&slot, &chain, from, to, cuts).await,
+            OrderKind::Delete { version, .. } => self.delete(&slot, &chain, version).await,
+        }
+    }
+
+    async fn raise(
+        &self,
+        slot: &Arc<Slot>,
+        chain: &Arc<Chain>,
+        from: Version,
+        to: Version,
+        cuts: Vec<Cut>,
+    ) -> Ended {
+        if chain.open_version() == Some(to) {
+            // Repeated; writes of the new version may be under way.
+            return Ended { found: Some(to), ..Ok(()).into() };
+        }
+        let Some(closed) = within(chain.close(Status::WrongVersion)).await else {
+            return Err(Status::TimedOut).into();
+        };
+        let chunk = chain.chunk;
+        let cuts: Vec<(u64, u64)> = cuts.iter().map(|cut| (u64::from(cut.from), u64::from(cut.to))).collect();
+        let done = on_disk(slot, move |disk| raise_on(disk, chunk, from, to, &cuts)).await;
+        self.after(chain, done, closed, |now, raised| {
+            let origin = if raised { Origin::Beginning } else { Origin::Unknown };
+            (now == to).then_some(origin)
+        })
+    }
+
+    async fn delete(&self, slot: &Arc<Slot>, chain: &Arc<Chain>, version: Version) -> Ended {
+        let Some(closed) = within(chain.close(Status::NoChunk)).await else {
+            return Err(Status::TimedOut).into();
+        };
+        let (chunk, now_s) = (chain.chunk, u64::try_from(self.clock.wall().0).unwrap_or(0));
+        let done = on_disk(slot, move |disk| delete_on(disk, chunk, version, now_s)).await;
+        self.after(chain, done.map(|done| (done, false)), closed, |_, _| None)
+    }
+
+    /// Reopens the chain or drops it: a replica whose state is not known for sure is read again when the next
+    /// frame comes.
+    fn after(
+        &self,
+        chain: &Arc<Chain>,
+        done: std::io::Result<(OnDisk, bool)>,
+        closed: Closed,
+        origin: impl Fn(Version, bool) -> Option<Origin>,
+    ) -> Ended {
+        let (result, found) = match done {
+            Ok((OnDisk { result, now }, raised)) => {
+                let origin = now.filter(|_| result.is_ok()).and_then(|now| origin(now, raised));
+                match (origin, now) {
+                    (Some(origin), Some(now)) => chain.reopen(now, origin),
+                    _ => chain.leave(),
+                }
+                if let Err(error) = &result {
+                    note(&self.context.events, &chain.slot, chain.disk, chain.chunk, now, error);
+                }
+                (result.map_err(|error| error.status()), now)
+            }
+            Err(error) => {
+                tracing::warn!(disk = %chain.disk, chunk = %chain.chunk, %error, "an order was lost on its disk");
+                chain.leave();
+                (Err(Status::Io), None)
+            }
+        };
+        // Does nothing to a chain that was reopened.
+        if chain.is_gone() {
+            self.chains.forget(chain);
+        }
+        Ended { result, found, closed }
+    }
+}
+
+fn note(
+    events: &Events,
+    slot: &Slot,
+    disk: DiskId,
+    chunk: ChunkId,
+    version: Option<Version>,
+    error: &StoreError,
+) {
+    if matches!(error, StoreError::Absent { .. } | StoreError::WrongVersion { .. }) {
+        return;
+    }
+    tracing::warn!(%disk, %chunk, %error, "an order failed on its disk");
+    slot.count_error();
+    if let (true, Some(version)) = (error.is_damage(), version) {
+        events.damaged(disk, chunk, version);
+    }
+}
+
+/// Raises from whatever version in `from..to` is found. `true`: it was raised now, so nothing was written yet.
+fn raise_on(disk: &Disk, chunk: ChunkId, from: Version, to: Version, cuts: &[(u64, u64)]) -> (OnDisk, bool) {
+    let found = match disk.entry(chunk) {
+        Ok(entry) => entry.version,
+        Err(error) => return (OnDisk { result: Err(error), now: None }, false),
+    };
+    if found != to && !(from <= found && found < to) {
+        let result = Err(StoreError::WrongVersion { chunk, found, wanted: from });
+        return (OnDisk { result, now: Some(found) }, false);
+    }
+    let result = disk.raise(chunk, found, to, cuts);
+    let now = if result.is_ok() { to } else { found };
+    (OnDisk { result, now: Some(now) }, found != to)
+}
+
+fn delete_on(disk: &Disk, chunk: ChunkId, version: Version, now_s: u64) -> OnDisk {
+    let found = match disk.entry(chunk) {
+        Ok(entry) => entry.version,
+        Err(error) => return OnDisk { result: Err(error), now: None },
+    };
+    if found > version {
+        let result = Err(StoreError::WrongVersion { chunk, found, wanted: version });
+        return OnDisk { result, now: Some(found) };
+    }
+    OnDisk { result: disk.delete(chunk, found, now_s), now: Some(found) }
+}
+
+async fn within<T>(work: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(ORDER_WAIT_MAX, work).await.ok()
+}
+
+/// Byte ranges as ranges of blocks, merged. If there are too many, one range that covers them all.
+fn blocks(ranges: &[(u64, u64)]) -> Vec<BlockRange> {
+    let block = u64::from(BLOCK_BYTES);
+    let mut spans: Vec<(u64, u64)> =
+        ranges.iter().map(|(from, to)| (from / block, to.div_ceil(block))).collect();
+    spans.sort_unstable();
+    let mut merged: Vec<(u64, u64)> = Vec::new();
+    for (from, to) in spans {
+        match merged.last_mut() {
+            Some(last) if from <= last.1 => last.1 = last.1.max(to),
+            _ => merged.push((from, to)),
+        }
+    }
+    if merged.len() > TOUCHED_MAX
+        && let (Some(first), Some(last)) = (merged.first(), merged.last())
+    {
+        merged = vec![(first.0, last.1)];
+    }
+    // Blocks of a chunk are few: the numbers fit.
+    merged.iter().map(|(from, to)| BlockRange { first: *from as u32, count: (to - from) as u32 }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn touched_blocks_are_merged() {
+        let block = u64::from(BLOCK_BYTES);
+        let range = |first, count| BlockRange { first, count };
+        assert_eq!(blocks(&[]), []);
+        assert_eq!(blocks(&[(5 * block, 5 * block + 1), (0, 1), (1, block + 1)]), [range(0, 2), range(5, 1)]);
+        let many: Vec<_> = (0..=TOUCHED_MAX as u64).map(|n| (2 * n * block, 2 * n * block + 1)).collect();
+        assert_eq!(blocks(&many), [range(0, 2 * TOUCHED_MAX as u32 + 1)]);
+    }
+}
