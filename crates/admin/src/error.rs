@@ -58,6 +58,24 @@ impl Failure {
         Self { code, what: what.into(), why: String::new(), next: next.into(), exit }
     }
 
+    /// The same, with another next step.
+    pub fn next(mut self, next: impl Into<String>) -> Self {
+        self.next = next.into();
+        self
+    }
+
+    /// The same, with another exit code.
+    pub fn exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
+    /// The same, about a named thing.
+    pub fn of(mut self, subject: impl fmt::Display) -> Self {
+        self.what = format!("{subject}: {}", self.what);
+        self
+    }
+
     /// The same, with the reason.
     pub fn because(mut self, why: impl fmt::Display) -> Self {
         self.why = why.to_string();
@@ -71,7 +89,7 @@ impl fmt::Display for Failure {
         if !self.why.is_empty() {
             write!(f, ": {}", self.why)?;
         }
-        write!(f, "\n  next: {}", self.next)
+        if self.next.is_empty() { Ok(()) } else { write!(f, "\n  next: {}", self.next) }
     }
 }
 

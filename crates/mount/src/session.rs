@@ -66,11 +66,9 @@ impl Mount {
         Ok(Self { path: path.to_path_buf(), session: Some(session), mounted: true })
     }
 
-    /// Waits until somebody unmounts the directory from outside.
-    pub fn ended(&mut self) -> io::Result<()> {
-        let outcome = self.session.take().map_or(Ok(()), BackgroundSession::join);
-        self.mounted = false;
-        outcome
+    /// What waits until somebody unmounts the directory from outside; to be taken once.
+    pub fn take_watcher(&mut self) -> Watcher {
+        Watcher { session: self.session.take() }
     }
 
     /// The mountpoint.
@@ -84,6 +82,18 @@ impl Mount {
             return Ok(());
         }
         mountpoint::detach(&self.path)
+    }
+}
+
+/// Waits for the end of a mount's session threads; see [`Mount::take_watcher`].
+pub struct Watcher {
+    session: Option<BackgroundSession>,
+}
+
+impl Watcher {
+    /// Blocks until the directory is unmounted and nobody uses it any more.
+    pub fn wait(self) -> io::Result<()> {
+        self.session.map_or(Ok(()), BackgroundSession::join)
     }
 }
 

@@ -1,0 +1,142 @@
+//! One process of the demo: how it is started, known to be ready, stopped.
+
+use super::layout::{DemoProcess, Layout};
+use crate::failure::{Failure, fail};
+use crate::ready::{ADDRESS, PARENT};
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use tokio::net::UnixDatagram;
+use tokio::process::{Child, Command};
+
+/// How long a part may take until it is ready.
+const READY_WAIT: Duration = Duration::from_secs(30);
+/// How long a part may take to end after SIGTERM; then it is killed.
+const STOP_WAIT: Duration = Duration::from_secs(10);
+
+/// One process of the demo.
+pub(crate) struct Part {
+    pub(crate) process: DemoProcess,
+    arguments: Vec<String>,
+    child: Option<Child>,
+}
+
+impl Part {
+    /// Describes a part; nothing runs yet.
+    pub(crate) fn new(name: &str, role: &str, directories: &[PathBuf], arguments: Vec<String>) -> Self {
+        let process = DemoProcess {
+            name: name.to_owned(),
+            role: role.to_owned(),
+            directories: directories.iter().map(|d| d.display().to_string()).collect(),
+            ..DemoProcess::default()
+        };
+        Self { process, arguments, child: None }
+    }
+
+    /// Whether it runs as far as is known.
+    pub(crate) fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// Starts the process and waits until it says that it is ready.
+    pub(crate) async fn start(&mut self, layout: &Layout) -> Result<(), Failure> {
+        let name = self.process.name.clone();
+        let cannot = |error: std::io::Error| {
+            fail("E0120", format!("cannot start {name}: {error}")).next("muskox demo --help")
+        };
+        let directory = File::open(&layout.data).map_err(cannot)?;
+        let socket = format!("/proc/{}/fd/{}/notify-{name}.sock", std::process::id(), directory.as_raw_fd());
+        let _ = std::fs::remove_file(&socket);
+        let notify = UnixDatagram::bind(&socket).map_err(cannot)?;
+        let log = File::options().create(true).append(true).open(layout.log(&name)).map_err(cannot)?;
+        let mut arguments = self.arguments.clone();
+        if !self.process.address.is_empty() {
+            // The same address as before, so that the others find it again.
+            if let Some(place) = arguments.iter().position(|a| a == "--listen") {
+                arguments[place + 1].clone_from(&self.process.address);
+            }
+        }
+        let exe = std::env::current_exe().map_err(cannot)?;
+        let mut child = Command::new(exe)
+            .args(&arguments)
+            .env("NOTIFY_SOCKET", &socket)
+            .env(PARENT, std::process::id().to_string())
+            .env_remove("MUSKOX_CONFIG")
+            .env_remove("MUSKOX_MASTER")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().map_err(cannot)?)
+            .stderr(log)
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(cannot)?;
+        self.process.pid = child.id().unwrap_or_default();
+        let mut told = [0; 512];
+        let ready = async {
+            loop {
+                let length = notify.recv(&mut told).await?;
+                let text = String::from_utf8_lossy(&told[..length]);
+                if text.lines().any(|line| line == "READY=1") {
+                    let address = text.lines().find_map(|l| l.strip_prefix(ADDRESS)?.strip_prefix('='));
+                    return Ok::<_, std::io::Error>(address.unwrap_or_default().to_owned());
+                }
+            }
+        };
+        let outcome = tokio::select! {
+            biased;
+            ready = ready => ready.map_err(cannot),
+            status = child.wait() => Err(self.ended_early(layout, status.ok())),
+            () = tokio::time::sleep(READY_WAIT) => {
+                Err(fail("E0121", format!("{name} was not ready within {} s", READY_WAIT.as_secs()))
+                    .next(format!("see {}", layout.log(&name).display())))
+            }
+        };
+        let _ = std::fs::remove_file(layout.data.join(format!("notify-{name}.sock")));
+        self.process.address = outcome?;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    fn ended_early(&self, layout: &Layout, status: Option<ExitStatus>) -> Failure {
+        let log = layout.log(&self.process.name);
+        let text = std::fs::read_to_string(&log).unwrap_or_default();
+        let last: Vec<&str> = text.lines().rev().take(4).collect();
+        let last: Vec<&str> = last.into_iter().rev().collect();
+        let status = status.map(|s| s.to_string()).unwrap_or_default();
+        fail("E0122", format!("{} ended at once ({status}):\n  {}", self.process.name, last.join("\n  ")))
+            .next(format!("see {}", log.display()))
+    }
+
+    /// Waits until the process ends by itself; for ever if it does not run.
+    pub(crate) async fn ended(&mut self) -> Option<ExitStatus> {
+        match &mut self.child {
+            Some(child) => {
+                let status = child.wait().await.ok();
+                self.child = None;
+                status
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    /// SIGKILL.
+    pub(crate) async fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill().await;
+        }
+    }
+
+    /// SIGTERM, then SIGKILL if it does not end in time.
+    pub(crate) async fn stop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let pid = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
+        if let Some(pid) = pid {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        if tokio::time::timeout(STOP_WAIT, child.wait()).await.is_err() {
+            let _ = child.kill().await;
+        }
+    }
+}

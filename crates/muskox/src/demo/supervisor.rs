@@ -1,0 +1,355 @@
+//! The foreground process of the demo: starts the parts, waits for orders, stops them.
+
+use super::control::{self, LINE_BYTES_MAX};
+use super::in_process::Threads;
+use super::layout::{DemoFile, Layout, holder, user_directory};
+use super::part::Part;
+use crate::cli::DemoArgs;
+use crate::failure::{Exit, Failure, fail};
+use crate::print_line;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long the disks may take to register before the demo says so and goes on.
+const REGISTER_WAIT: Duration = Duration::from_secs(20);
+
+/// The demo that was started last by this user, wherever its data is.
+pub(crate) fn last_started() -> Option<Layout> {
+    let path = std::fs::read_to_string(pointer()?).ok()?;
+    Some(Layout { data: PathBuf::from(path.trim_end()) })
+}
+
+fn pointer() -> Option<PathBuf> {
+    Some(user_directory("XDG_STATE_HOME", ".local/state").ok()?.join("muskox").join("last-demo"))
+}
+
+fn remember(layout: &Layout) {
+    // Only a convenience for commands without --master; a read-only home is no reason to fail.
+    if let Some(path) = pointer() {
+        let _ = path.parent().map(std::fs::create_dir_all);
+        let _ = std::fs::write(path, format!("{}\n", layout.data.display()));
+    }
+}
+
+/// Runs the demo until Ctrl-C, SIGTERM or `muskox demo stop`.
+pub(crate) fn run(arguments: &DemoArgs) -> Result<(), Failure> {
+    let begun = Instant::now();
+    let layout = Layout::new(arguments.data.data.as_deref())?;
+    let cannot = |error: std::io::Error| {
+        fail("E0117", format!("cannot use {}: {error}", layout.data.display())).next("muskox demo --data DIR")
+    };
+    std::fs::create_dir_all(layout.logs()).map_err(cannot)?;
+    let _lock = take_lock(&layout)?;
+    let mountpoint = if arguments.no_mount { None } else { Some(prepare_mountpoint(arguments, &layout)?) };
+    print_line(&format!(
+        "muskox {}  starting a local cluster in {}   (Ctrl-C stops it, data stays)",
+        env!("CARGO_PKG_VERSION"),
+        layout.data.display()
+    ));
+    if arguments.in_process {
+        return Threads::run(arguments, &layout, mountpoint.as_deref(), begun);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
+    runtime.block_on(async {
+        let mut demo = Demo { layout: layout.clone(), parts: Vec::new(), file: DemoFile::default() };
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+        let outcome = tokio::select! {
+            biased;
+            _ = interrupt.recv() => Ok(()),
+            _ = terminate.recv() => Ok(()),
+            outcome = demo.start_and_serve(arguments, mountpoint.as_deref(), begun) => outcome,
+        };
+        demo.stop_all().await;
+        let _ = std::fs::remove_file(layout.json());
+        control::close(&layout);
+        print_line("stopped; the data is still there. Start again: muskox demo");
+        outcome
+    })
+}
+
+fn take_lock(layout: &Layout) -> Result<std::fs::File, Failure> {
+    let path = layout.lock();
+    let error = |error: std::io::Error| fail("E0117", format!("cannot use {}: {error}", path.display()));
+    let mut file = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(error)?;
+    if file.try_lock().is_err() {
+        let pid = holder(&path).map_or_else(|| "another process".to_owned(), |pid| format!("pid {pid}"));
+        return Err(fail("E0118", format!("{} is in use by {pid}", layout.data.display()))
+            .next(format!("muskox demo stop --data {0}   or   muskox demo --data OTHER_DIR", layout.data.display()))
+            .exit(Exit::Refused));
+    }
+    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(error)?;
+    Ok(file)
+}
+
+fn prepare_mountpoint(arguments: &DemoArgs, layout: &Layout) -> Result<PathBuf, Failure> {
+    let wanted = match &arguments.mountpoint {
+        Some(dir) => std::path::absolute(dir).map_err(|e| fail("E0110", format!("{}: {e}", dir.display())))?,
+        None => user_directory("MUSKOX_DEMO_HOME", "muskox")?,
+    };
+    mount::detach_dead(&wanted).map_err(|error| {
+        fail("E0119", format!("cannot detach the dead mount at {}: {error}", wanted.display()))
+            .next(format!("umount -l {}", wanted.display()))
+    })?;
+    std::fs::create_dir_all(&wanted).map_err(|error| {
+        fail("E0119", format!("cannot make the mountpoint {}: {error}", wanted.display()))
+            .next("muskox demo --mountpoint DIR")
+    })?;
+    let inside = |outer: &Path, inner: &Path| inner.starts_with(outer);
+    if inside(&wanted, &layout.data) {
+        return Err(fail("E0119", format!("the data {} would lie under the mountpoint", layout.data.display()))
+            .next("muskox demo --data DIR --mountpoint OTHER_DIR")
+            .exit(Exit::Usage));
+    }
+    Ok(wanted)
+}
+
+struct Demo {
+    layout: Layout,
+    parts: Vec<Part>,
+    file: DemoFile,
+}
+
+impl Demo {
+    async fn start_and_serve(
+        &mut self,
+        arguments: &DemoArgs,
+        mountpoint: Option<&Path>,
+        begun: Instant,
+    ) -> Result<(), Failure> {
+        let layout = self.layout.clone();
+        self.start_master().await?;
+        let master = self.file.master.clone();
+        let mut rest = chunkserver_parts(arguments, &layout, &master);
+        if let Some(mountpoint) = mountpoint {
+            let dir = mountpoint.display().to_string();
+            rest.push(Part::new("mount", "mount", &[], vec!["mount".into(), master.clone(), dir.clone()]));
+            self.file.mountpoint = dir;
+        }
+        // All at once: each waits for its own word that it is ready.
+        let started = start_together(&layout, rest).await;
+        let mut failed = None;
+        for (part, outcome) in started {
+            if let Err(failure) = outcome {
+                failed.get_or_insert(failure);
+            }
+            self.parts.push(part);
+        }
+        if let Some(failure) = failed {
+            return Err(failure);
+        }
+        wait_for_disks(&master, usize::from(arguments.chunkservers) * usize::from(arguments.disks)).await;
+        let listener = control::listen(&layout)
+            .and_then(tokio::net::UnixListener::from_std)
+            .map_err(|error| fail("E0117", format!("cannot listen for demo commands: {error}")))?;
+        self.publish()?;
+        remember(&layout);
+        print_line(&summary(&self.file, begun.elapsed()));
+        print_line("ready");
+        loop {
+            tokio::select! {
+                biased;
+                stream = listener.accept() => {
+                    if let Ok((stream, _)) = stream
+                        && self.obey(stream).await?
+                    {
+                        return Ok(());
+                    }
+                }
+                (name, status) = self.any_ended() => {
+                    let status = status.map(|s| s.to_string()).unwrap_or_default();
+                    print_line(&format!("{name} ended ({status})   again: muskox demo start {name}"));
+                }
+            }
+        }
+    }
+
+    async fn start_master(&mut self) -> Result<(), Failure> {
+        let home = self.layout.home("master");
+        let arguments = ["master", "--listen", "127.0.0.1:0", "--data", &home.display().to_string(), "--name", "master"];
+        let mut part = Part::new("master", "master", &[home], arguments.map(str::to_owned).to_vec());
+        part.start(&self.layout).await?;
+        self.file.master.clone_from(&part.process.address);
+        self.parts.push(part);
+        Ok(())
+    }
+
+    fn publish(&mut self) -> Result<(), Failure> {
+        self.file.processes = self.parts.iter().map(|part| part.process.clone()).collect();
+        self.layout.write(&self.file)
+    }
+
+    async fn any_ended(&mut self) -> (String, Option<std::process::ExitStatus>) {
+        let mut waiting: Vec<_> = self
+            .parts
+            .iter_mut()
+            .map(|part| {
+                let name = part.process.name.clone();
+                Box::pin(async move { (name, part.ended().await) })
+            })
+            .collect();
+        std::future::poll_fn(|context| {
+            for one in &mut waiting {
+                if let std::task::Poll::Ready(ended) = one.as_mut().poll(context) {
+                    return std::task::Poll::Ready(ended);
+                }
+            }
+            std::task::Poll::Pending
+        })
+        .await
+    }
+
+    /// Carries out one line of `muskox demo kill|start|stop`; true means stop.
+    async fn obey(&mut self, stream: UnixStream) -> Result<bool, Failure> {
+        let (read, mut write) = stream.into_split();
+        let mut line = String::new();
+        let mut reader = BufReader::new(read.take(LINE_BYTES_MAX as u64));
+        let read = tokio::time::timeout(Duration::from_secs(1), reader.read_line(&mut line)).await;
+        if !matches!(read, Ok(Ok(_))) {
+            return Ok(false);
+        }
+        let mut words = line.split_whitespace();
+        let (answer, stop) = match (words.next(), words.next()) {
+            (Some("stop"), None) => ("ok the demo stops".to_owned(), true),
+            (Some(verb @ ("kill" | "start")), Some(name)) => (self.kill_or_start(verb, name).await, false),
+            _ => ("error the demo does not know this command".to_owned(), false),
+        };
+        self.publish()?;
+        let _ = write.write_all(format!("{answer}\n").as_bytes()).await;
+        Ok(stop)
+    }
+
+    async fn kill_or_start(&mut self, verb: &str, name: &str) -> String {
+        let names: Vec<_> = self.parts.iter().map(|p| p.process.name.clone()).collect();
+        let layout = self.layout.clone();
+        let mountpoint = PathBuf::from(&self.file.mountpoint);
+        let Some(part) = self.parts.iter_mut().find(|part| part.process.name == name) else {
+            return format!("error nothing is called {name}; there are {}", names.join(", "));
+        };
+        match (verb, part.is_running()) {
+            ("kill", true) => {
+                part.kill().await;
+                print_line(&format!("{name} was killed   again: muskox demo start {name}"));
+                format!("ok {name} (pid {}) was killed   again: muskox demo start {name}", part.process.pid)
+            }
+            ("kill", false) => format!("error {name} is not running   next: muskox demo start {name}"),
+            (_, true) => format!("error {name} is running already (pid {})", part.process.pid),
+            (_, false) => {
+                if part.process.role == "mount" {
+                    let _ = mount::detach_dead(&mountpoint);
+                }
+                match part.start(&layout).await {
+                    Ok(()) => {
+                        print_line(&format!("{name} runs again (pid {})", part.process.pid));
+                        format!("ok {name} runs again (pid {})", part.process.pid)
+                    }
+                    Err(failure) => format!("error {}", failure.to_string().replace('\n', "  ")),
+                }
+            }
+        }
+    }
+
+    /// Stops the mount first, then the chunkservers, the master last.
+    async fn stop_all(&mut self) {
+        for part in self.parts.iter_mut().rev() {
+            part.stop().await;
+        }
+        if !self.file.mountpoint.is_empty() {
+            let _ = mount::detach_dead(Path::new(&self.file.mountpoint));
+        }
+    }
+}
+
+/// The chunkservers of a demo.
+fn chunkserver_parts(arguments: &DemoArgs, layout: &Layout, master: &str) -> Vec<Part> {
+    let mut parts = Vec::new();
+    for number in 1..=arguments.chunkservers {
+        let name = format!("cs{number}");
+        let home = layout.home(&name);
+        let mut words: Vec<String> =
+            ["chunkserver", "--listen", "127.0.0.1:0", "--master", master, "--name", &name, "--data"]
+                .map(str::to_owned)
+                .to_vec();
+        words.push(home.display().to_string());
+        let mut directories = vec![home];
+        for disk in 1..=arguments.disks {
+            let path = layout.disk(&name, disk);
+            words.push("--disk".to_owned());
+            words.push(path.display().to_string());
+            directories.push(path);
+        }
+        for directory in &directories {
+            let _ = std::fs::create_dir_all(directory);
+        }
+        parts.push(Part::new(&name, "chunkserver", &directories, words));
+    }
+    parts
+}
+
+async fn start_together(layout: &Layout, parts: Vec<Part>) -> Vec<(Part, Result<(), Failure>)> {
+    let local = tokio::task::LocalSet::new();
+    let tasks: Vec<_> = parts
+        .into_iter()
+        .map(|mut part| {
+            let layout = layout.clone();
+            local.spawn_local(async move {
+                let outcome = part.start(&layout).await;
+                (part, outcome)
+            })
+        })
+        .collect();
+    local
+        .run_until(async {
+            let mut started = Vec::new();
+            for task in tasks {
+                started.push(task.await.expect("a start neither panics nor is cancelled"));
+            }
+            started
+        })
+        .await
+}
+
+/// Waits until every disk has registered, so that the first write finds room.
+pub(crate) async fn wait_for_disks(master: &str, disks: usize) {
+    let until = Instant::now() + REGISTER_WAIT;
+    while Instant::now() < until {
+        if crate::roles::disks_ready(master).await.is_some_and(|ready| ready >= disks) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    print_line("  some disks have not registered yet   next: muskox status");
+}
+
+/// What to try next.
+pub(crate) fn summary(file: &DemoFile, took: Duration) -> String {
+    let mut text = String::new();
+    for process in &file.processes {
+        let what = match process.role.as_str() {
+            "mount" => file.mountpoint.clone(),
+            "chunkserver" => format!("{}   {} disks", process.address, process.directories.len().saturating_sub(1)),
+            _ => process.address.clone(),
+        };
+        text += &format!("  {:<12} {:<8} {what}\n", process.role, process.name);
+    }
+    text += &format!("ready in {:.2} s\n\n", took.as_secs_f64());
+    if file.mountpoint.is_empty() {
+        text += "  Try:   muskox status\n";
+    } else {
+        text += &format!("  Try:   echo hello > {0}/hello.txt && muskox file info {0}/hello.txt\n", file.mountpoint);
+    }
+    if file.processes.iter().map(|p| p.pid).any(|pid| pid != std::process::id()) {
+        text += "  Break: muskox demo kill cs2     (then: muskox status; muskox demo start cs2)\n";
+    }
+    text + "  Stop:  Ctrl-C, or muskox demo stop"
+}

@@ -1,0 +1,31 @@
+//! Telling whoever started a role that it is ready: systemd, or the demo, through `NOTIFY_SOCKET`.
+
+use sd_notify::NotifyState;
+
+/// The variable by which a role tells its address beside `READY=1`.
+pub(crate) const ADDRESS: &str = "X_MUSKOX_ADDRESS";
+/// Set by the demo for its children: the process that must not be outlived.
+pub(crate) const PARENT: &str = "MUSKOX_DEMO_PARENT";
+
+/// Says that the role serves at `address`.
+pub(crate) fn tell(address: &str) {
+    let line = format!("{ADDRESS}={address}");
+    if let Err(error) = sd_notify::notify(&[NotifyState::Custom(&line), NotifyState::Ready]) {
+        tracing::warn!(%error, "the service manager could not be told that this role is ready");
+    }
+}
+
+/// Says that the role is about to end.
+pub(crate) fn tell_stopping() {
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+}
+
+/// In a child of the demo: end when the demo ends, also if it is killed.
+pub(crate) fn end_with_parent() {
+    let Some(parent) = std::env::var(PARENT).ok().and_then(|p| p.parse::<i32>().ok()) else { return };
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
+    let gone = rustix::process::getppid().is_none_or(|pid| pid.as_raw_nonzero().get() != parent);
+    if gone {
+        std::process::exit(0);
+    }
+}

@@ -1,0 +1,79 @@
+//! `muskox status` and `muskox file info`.
+
+use super::on_this_thread;
+use crate::cli::Target;
+use crate::cli::StatusArgs;
+use crate::config::Config;
+use crate::discover;
+use crate::failure::Failure;
+use env::Env;
+use rpc::admin::{AdminApi, AdminClient, AdminError, ClusterStatus, DiskState};
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// How long a master may take to answer an operator.
+const ANSWER_WAIT: Duration = Duration::from_secs(10);
+/// How long the demo waits for one answer while the cluster comes up.
+const PROBE_WAIT: Duration = Duration::from_secs(2);
+
+/// `muskox status`; the exit code is the verdict.
+pub(crate) fn status(arguments: &StatusArgs, config: &Config) -> Result<ExitCode, Failure> {
+    let mut status = ClusterStatus::default();
+    on_this_thread(async {
+        status = first_answer(&arguments.target, config).await?.status().await?;
+        Ok(())
+    })?;
+    let text = if arguments.json { admin::status::json(&status) } else { admin::status::render(&status) };
+    write_text(&text);
+    Ok(ExitCode::from(admin::status::verdict(&status).exit().code()))
+}
+
+/// `muskox file info PATH`.
+pub(crate) fn file_info(path: &Path, all: bool, json: bool, target: &Target, config: &Config) -> Result<ExitCode, Failure> {
+    let located = admin::locate::locate(path)?;
+    let mut target = target.clone();
+    if target.master.is_empty()
+        && let Some(mount) = &located.mount
+        && let Some(masters) = mount.source.strip_prefix("muskox:")
+    {
+        // The path itself says which cluster is meant.
+        target.master = masters.split(',').map(str::to_owned).collect();
+    }
+    let mut text = String::new();
+    on_this_thread(async {
+        let info = first_answer(&target, config).await?.file_info(located.target).await?;
+        text = if json { admin::file_info::json(&info) } else { admin::file_info::render(&info, all) };
+        Ok(())
+    })?;
+    write_text(&text);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The first master of the list that can be reached.
+async fn first_answer(target: &Target, config: &Config) -> Result<AdminClient, Failure> {
+    let lists: [&[String]; 2] = [&config.admin.masters, &config.mount.masters];
+    let masters = discover::masters(target, &lists)?;
+    let env = Env::real();
+    let mut failed = None;
+    for address in &masters {
+        match AdminClient::connect(&env, address, ANSWER_WAIT).await {
+            Ok(client) => return Ok(client),
+            Err(error) => failed = Some(error),
+        }
+    }
+    let nobody = || AdminError::Unreachable { address: String::new(), reason: "no address".to_owned() };
+    Err(failed.unwrap_or_else(nobody).into())
+}
+
+/// How many disks are registered and can be written; `None` if the master does not answer yet.
+pub(crate) async fn disks_ready(master: &str) -> Option<usize> {
+    let client = AdminClient::connect(&Env::real(), master, PROBE_WAIT).await.ok()?;
+    let status = client.status().await.ok()?;
+    Some(status.disks.iter().filter(|disk| disk.state == Some(DiskState::Good) && disk.reported).count())
+}
+
+fn write_text(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}

@@ -1,0 +1,73 @@
+//! `muskox chunkserver`.
+
+use super::master::chain;
+use super::{Ready, Stop, directory, host_name, on_this_thread, signalled};
+use crate::cli::ChunkserverArgs;
+use crate::config::Config;
+use crate::discover::{self, allow_listening};
+use crate::failure::{Exit, Failure, fail};
+use crate::ready;
+use chunkserver::{Chunkserver, DiskConfig};
+use env::Env;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Where a chunkserver listens if nothing else is said.
+const LISTEN: &str = "127.0.0.1:9422";
+const DATA: &str = "/var/lib/muskox/chunkserver";
+
+/// What a chunkserver is started with.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) listen: String,
+    pub(crate) advertise: Option<String>,
+    pub(crate) data: PathBuf,
+    pub(crate) name: String,
+    pub(crate) disks: Vec<PathBuf>,
+    pub(crate) masters: Vec<String>,
+    pub(crate) insecure: bool,
+}
+
+/// `muskox chunkserver`.
+pub(crate) fn run(arguments: &ChunkserverArgs, config: &Config) -> Result<ExitCode, Failure> {
+    let file = &config.chunkserver;
+    let disks = if arguments.disks.is_empty() { file.disks.clone() } else { arguments.disks.clone() };
+    if disks.is_empty() {
+        return Err(fail("E0134", "a chunkserver needs at least one disk")
+            .next("muskox chunkserver --disk /mnt/disk1 --master HOST:PORT")
+            .exit(Exit::Usage));
+    }
+    let settings = Settings {
+        listen: arguments.listen.clone().or(file.listen.clone()).unwrap_or_else(|| LISTEN.to_owned()),
+        advertise: arguments.advertise.clone().or(file.advertise.clone()),
+        data: arguments.data.clone().or(file.data.clone()).unwrap_or_else(|| DATA.into()),
+        name: arguments.name.clone().or(file.name.clone()).unwrap_or_else(host_name),
+        disks,
+        masters: discover::masters(&arguments.target, &[&file.masters])?,
+        insecure: arguments.insecure || file.insecure.unwrap_or(false),
+    };
+    on_this_thread(async {
+        let stop = signalled()?;
+        serve(settings, stop, Box::new(ready::tell)).await
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a chunkserver until `stop`.
+pub(crate) async fn serve(settings: Settings, stop: Stop, ready: Ready) -> Result<(), Failure> {
+    allow_listening(&settings.listen, settings.insecure)?;
+    let data = directory(&settings.data, true)?;
+    let mut disks = Vec::new();
+    for path in &settings.disks {
+        // A disk's directory is never made here: an unmounted disk must not be taken for an empty one.
+        disks.push(DiskConfig::new(directory(path, false)?, path.display().to_string()));
+    }
+    let mut config = chunkserver::Config::new(settings.listen, data, disks, settings.masters);
+    config.advertise = settings.advertise;
+    config.name = settings.name;
+    let handle = Chunkserver::start(Env::real(), config).await.map_err(|error| chain("E0135", &error))?;
+    ready(handle.address());
+    stop.await;
+    handle.shutdown().await;
+    Ok(())
+}

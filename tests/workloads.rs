@@ -1,0 +1,329 @@
+//! What people put on it: source trees, git, SQLite, tar, rsync, restic, large files; again after a restart.
+
+mod common;
+use common::*;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+/// A real source tree of at least 10,000 files: what cargo unpacked to build this.
+fn source_tree() -> Vec<PathBuf> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from).unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cargo"));
+    let mut trees = Vec::new();
+    let mut files = 0;
+    let mut crates: Vec<PathBuf> = fs::read_dir(home.join("registry/src"))
+        .unwrap()
+        .flatten()
+        .flat_map(|registry| fs::read_dir(registry.path()).unwrap().flatten())
+        .map(|entry| entry.path())
+        .filter(|path| !path.file_name().unwrap().to_string_lossy().starts_with("windows"))
+        .collect();
+    crates.sort();
+    for tree in crates {
+        files += count_files(&tree);
+        trees.push(tree);
+        if files >= 10_000 {
+            return trees;
+        }
+    }
+    panic!("only {files} files of source were found");
+}
+
+fn count_files(path: &Path) -> usize {
+    fs::read_dir(path)
+        .unwrap()
+        .flatten()
+        .map(|entry| if entry.file_type().unwrap().is_dir() { count_files(&entry.path()) } else { 1 })
+        .sum()
+}
+
+#[test]
+fn a_source_tree_of_ten_thousand_files_is_the_same_again_also_after_a_restart() {
+    let test = "a_source_tree_of_ten_thousand_files_is_the_same_again_also_after_a_restart";
+    if !can_mount(test) || !has_program(test, "rsync") {
+        return;
+    }
+    let mut demo = Demo::start();
+    let trees = source_tree();
+    let origin = tempfile::tempdir().unwrap();
+    for tree in &trees {
+        sh(origin.path(), &format!("cp -a '{}' .", tree.display()));
+    }
+    let from = origin.path().display().to_string();
+    sh(&demo.mountpoint, &format!("cp -a {from} copy && diff -r {from} copy"));
+    sh(&demo.mountpoint, "tar -C copy -cf copy.tar . && mkdir untar && tar -C untar -xpf copy.tar && diff -r copy untar");
+    sh(&demo.mountpoint, &format!("rsync -a --checksum {from}/ synced/ && test -z \"$(rsync -ani --checksum {from}/ synced/)\""));
+    let list = "cd \"$0\"; find . -printf '%p %s %m %T@ %y %l\\n' | sort | sha256sum";
+    let before = sh(&demo.mountpoint, &list.replace("$0", "copy"));
+    demo.stop();
+    demo.run(&[]);
+    assert_eq!(sh(&demo.mountpoint, &list.replace("$0", "copy")), before);
+    sh(&demo.mountpoint, &format!("diff -r {from} copy && rm -rf copy untar && test ! -e copy"));
+}
+
+#[test]
+fn git_commits_and_its_fsck_finds_nothing() {
+    let test = "git_commits_and_its_fsck_finds_nothing";
+    if !can_mount(test) || !has_program(test, "git") {
+        return;
+    }
+    let mut demo = Demo::start();
+    let origin = tempfile::tempdir().unwrap();
+    let script = "export GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b;";
+    let trees = source_tree();
+    sh(
+        origin.path(),
+        &format!("{script} git init -q . && cp -r '{}' '{}' . && git add -A && git commit -qm first", trees[0].display(), trees[1].display()),
+    );
+    let from = origin.path().display();
+    sh(
+        &demo.mountpoint,
+        &format!(
+            "{script} git clone -q {from} clone && cd clone && git fsck --full && echo x > new && git add new && git commit -qm second \
+             && git gc -q && git fsck --full && test -z \"$(git status --porcelain)\""
+        ),
+    );
+    let head = sh(&demo.path("clone"), "git rev-parse HEAD");
+    demo.stop();
+    demo.run(&[]);
+    assert_eq!(sh(&demo.path("clone"), "git fsck --full && git rev-parse HEAD"), head);
+}
+
+#[test]
+fn sqlite_keeps_a_thousand_transactions() {
+    let test = "sqlite_keeps_a_thousand_transactions";
+    if !can_mount(test) || !has_program(test, "sqlite3") {
+        return;
+    }
+    let mut demo = Demo::start();
+    let mut script = String::from("create table t(n integer primary key, s text);\n");
+    for n in 0..1000 {
+        script += &format!("begin; insert into t values({n}, hex(randomblob(50))); commit;\n");
+    }
+    fs::write(demo.data.join("script.sql"), script).unwrap();
+    let file = demo.data.join("script.sql").display().to_string();
+    sh(&demo.mountpoint, &format!("sqlite3 a.db < {file}"));
+    let check = "sqlite3 a.db 'pragma integrity_check; select count(*), sum(n) from t'";
+    assert_eq!(sh(&demo.mountpoint, check), "ok\n1000|499500\n");
+    demo.kill_all();
+    demo.run(&[]);
+    assert_eq!(sh(&demo.mountpoint, check), "ok\n1000|499500\n", "every commit was fsynced before everything was killed");
+}
+
+#[test]
+fn restic_backs_up_checks_and_restores() {
+    let test = "restic_backs_up_checks_and_restores";
+    if !can_mount(test) || !has_program(test, "restic") {
+        return;
+    }
+    let mut demo = Demo::start();
+    let origin = tempfile::tempdir().unwrap();
+    for tree in source_tree().iter().take(8) {
+        sh(origin.path(), &format!("cp -a '{}' .", tree.display()));
+    }
+    fs::write(origin.path().join("large"), bytes(5, 20 << 20)).unwrap();
+    let from = origin.path().display().to_string();
+    let restic = format!("export RESTIC_PASSWORD=x RESTIC_CACHE_DIR={}; restic -q -r repository", demo.data.join("cache").display());
+    sh(&demo.mountpoint, &format!("{restic} init && {restic} backup {from} && {restic} check --read-data"));
+    demo.stop();
+    demo.run(&[]);
+    sh(&demo.mountpoint, &format!("{restic} check && {restic} restore latest --target restored && diff -r {from} restored{from}"));
+}
+
+#[test]
+fn a_large_file_is_the_same_by_its_hash_also_after_a_restart() {
+    if !can_mount("a_large_file_is_the_same_by_its_hash_also_after_a_restart") {
+        return;
+    }
+    let mut demo = Demo::start();
+    let mebibytes: u64 = if soak() { 4096 } else { 640 };
+    let mut hash = blake3::Hasher::new();
+    let mut file = File::create(demo.path("large")).unwrap();
+    for n in 0..mebibytes {
+        let piece = bytes(n, 1 << 20);
+        hash.update(&piece);
+        file.write_all(&piece).unwrap();
+    }
+    file.sync_all().unwrap();
+    drop(file);
+    let expected = hash.finalize();
+    let read = |path: &Path| {
+        let mut hash = blake3::Hasher::new();
+        let mut file = File::open(path).unwrap();
+        let mut piece = vec![0; 1 << 20];
+        loop {
+            match file.read(&mut piece).unwrap() {
+                0 => return hash.finalize(),
+                n => hash.update(&piece[..n]),
+            };
+        }
+    };
+    assert_eq!(read(&demo.path("large")), expected);
+    demo.stop();
+    demo.run(&[]);
+    assert_eq!(read(&demo.path("large")), expected);
+}
+
+#[test]
+fn what_was_fsynced_is_exact_after_every_process_is_killed_at_once() {
+    if !can_mount("what_was_fsynced_is_exact_after_every_process_is_killed_at_once") {
+        return;
+    }
+    let mut demo = Demo::start();
+    for round in 0..2u64 {
+        let dir = demo.path(&format!("round{round}"));
+        fs::create_dir(&dir).unwrap();
+        for n in 0..40u64 {
+            let file = File::create(dir.join(format!("f{n}"))).unwrap();
+            file.write_all_at(&bytes(n, 10_000 + 7_000 * n as usize), 0).unwrap();
+            file.sync_all().unwrap();
+        }
+        let big = File::create(dir.join("big")).unwrap();
+        big.write_all_at(&bytes(99, 70 << 20), 0).unwrap();
+        big.sync_data().unwrap();
+        // Overwrites in place, synced too.
+        big.write_all_at(&bytes(100, 5_000), (64 << 20) - 2_500).unwrap();
+        big.sync_data().unwrap();
+        File::open(&dir).unwrap().sync_all().unwrap();
+        // And a writer that is killed in the middle of it.
+        let unsynced = File::create(dir.join("unsynced")).unwrap();
+        unsynced.write_all_at(&bytes(3, 3 << 20), 0).unwrap();
+        demo.kill_all();
+        drop((big, unsynced));
+        demo.run(&[]);
+        for n in 0..40u64 {
+            assert_eq!(fs::read(dir.join(format!("f{n}"))).unwrap(), bytes(n, 10_000 + 7_000 * n as usize), "f{n}");
+        }
+        let mut expected = bytes(99, 70 << 20);
+        expected[(64 << 20) - 2_500..(64 << 20) + 2_500].copy_from_slice(&bytes(100, 5_000));
+        assert_eq!(blake3::hash(&fs::read(dir.join("big")).unwrap()), blake3::hash(&expected));
+    }
+}
+
+#[test]
+fn the_namespace_behaves_like_a_local_filesystem() {
+    if !can_mount("the_namespace_behaves_like_a_local_filesystem") {
+        return;
+    }
+    let demo = Demo::start();
+    let at = |name: &str| demo.path(name);
+    // Hard links, symlinks, special files.
+    fs::write(at("a"), "one").unwrap();
+    fs::hard_link(at("a"), at("b")).unwrap();
+    fs::write(at("b"), "two").unwrap();
+    assert_eq!(fs::read_to_string(at("a")).unwrap(), "two");
+    assert_eq!(fs::metadata(at("a")).unwrap().nlink(), 2);
+    symlink("a", at("l")).unwrap();
+    assert_eq!(fs::read_to_string(at("l")).unwrap(), "two");
+    sh(&demo.mountpoint, "mkfifo p && test -p p");
+    let _socket = std::os::unix::net::UnixListener::bind(at("s")).unwrap();
+    if rustix::process::getuid().is_root() {
+        sh(&demo.mountpoint, "mknod c c 1 3 && test -c c && echo x > c && test ! -s c");
+        sh(&demo.mountpoint, "mkdir g && chgrp 1234 g && chmod 2775 g && touch g/f && mkdir g/d && test $(stat -c %g g/f) = 1234 && test $(stat -c %a g/d | cut -c1) = 2");
+    }
+    // Rename: over an existing file, with both flags.
+    fs::write(at("x"), "x").unwrap();
+    fs::write(at("y"), "y").unwrap();
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    assert_eq!(renameat_with(CWD, at("x"), CWD, at("y"), RenameFlags::NOREPLACE), Err(rustix::io::Errno::EXIST));
+    renameat_with(CWD, at("x"), CWD, at("y"), RenameFlags::EXCHANGE).unwrap();
+    assert_eq!((fs::read_to_string(at("x")).unwrap(), fs::read_to_string(at("y")).unwrap()), ("y".into(), "x".into()));
+    fs::rename(at("x"), at("y")).unwrap();
+    assert_eq!(fs::read_to_string(at("y")).unwrap(), "y");
+    assert!(!at("x").exists());
+    // Open and unlinked.
+    let mut open = File::options().read(true).write(true).create_new(true).open(at("gone")).unwrap();
+    fs::remove_file(at("gone")).unwrap();
+    open.write_all(b"still here").unwrap();
+    let mut back = [0; 10];
+    open.read_exact_at(&mut back, 0).unwrap();
+    assert_eq!(&back, b"still here");
+    assert_eq!(open.metadata().unwrap().nlink(), 0);
+    // Sparse, far out; truncate and extend reads zeroes.
+    let sparse = File::options().read(true).write(true).create(true).truncate(false).open(at("sparse")).unwrap();
+    sparse.write_all_at(b"end", 16 << 40).unwrap();
+    assert_eq!(sparse.metadata().unwrap().len(), (16 << 40) + 3);
+    sparse.read_exact_at(&mut back, 8 << 40).unwrap();
+    assert_eq!(back, [0; 10]);
+    let cut = File::options().read(true).write(true).create(true).truncate(false).open(at("cut")).unwrap();
+    cut.write_all_at(&[7; 10_000], 0).unwrap();
+    cut.set_len(5_001).unwrap();
+    cut.set_len(10_000).unwrap();
+    let all = fs::read(at("cut")).unwrap();
+    assert!(all[..5_001].iter().all(|b| *b == 7) && all[5_001..].iter().all(|b| *b == 0));
+    // Times, modes, names of any bytes, extended attributes.
+    sh(&demo.mountpoint, "touch -d '2300-01-02 03:04:05.123456789 UTC' t && test \"$(TZ=UTC stat -c %y t)\" = '2300-01-02 03:04:05.123456789 +0000'");
+    sh(&demo.mountpoint, "touch -d '1960-01-02 03:04:05.25 UTC' t && test \"$(TZ=UTC stat -c %y t | cut -c1-22)\" = '1960-01-02 03:04:05.25'");
+    fs::set_permissions(at("t"), fs::Permissions::from_mode(0o4711)).unwrap();
+    assert_eq!(fs::metadata(at("t")).unwrap().mode() & 0o7777, 0o4711);
+    use std::os::unix::ffi::OsStrExt;
+    let name: Vec<u8> = (1..=255u8).map(|b| if b == b'/' { 1 } else { b }).collect();
+    let odd = demo.mountpoint.join(std::ffi::OsStr::from_bytes(&name));
+    fs::write(&odd, "odd").unwrap();
+    assert_eq!(fs::read_to_string(&odd).unwrap(), "odd");
+    rustix::fs::setxattr(at("t"), "user.colour", b"blue", rustix::fs::XattrFlags::CREATE).unwrap();
+    let mut value = [0; 16];
+    let length = rustix::fs::getxattr(at("t"), "user.colour", &mut value[..]).unwrap();
+    assert_eq!(&value[..length], b"blue");
+    assert_eq!(rustix::fs::setxattr(at("t"), "user.colour", b"x", rustix::fs::XattrFlags::CREATE), Err(rustix::io::Errno::EXIST));
+    rustix::fs::removexattr(at("t"), "user.colour").unwrap();
+    assert_eq!(rustix::fs::getxattr(at("t"), "user.colour", &mut value[..]), Err(rustix::io::Errno::NODATA));
+    // Errors of directories.
+    fs::create_dir_all(at("d/e")).unwrap();
+    assert_eq!(fs::remove_dir(at("d")).unwrap_err().raw_os_error(), Some(39));
+    assert_eq!(fs::rename(at("d"), at("d/e/f")).unwrap_err().raw_os_error(), Some(22));
+    assert_eq!(fs::metadata(at("d")).unwrap().nlink(), 3);
+    let space = rustix::fs::statvfs(&demo.mountpoint).unwrap();
+    assert!(space.f_blocks > 0 && space.f_bavail > 0 && space.f_bavail <= space.f_blocks);
+    assert_eq!(space.f_namemax, 255);
+}
+
+#[test]
+fn a_directory_of_many_entries_is_listed_whole_while_it_changes() {
+    if !can_mount("a_directory_of_many_entries_is_listed_whole_while_it_changes") {
+        return;
+    }
+    let demo = Demo::start();
+    let count = if soak() { 100_000 } else { 5_000 };
+    let dir = demo.path("many");
+    fs::create_dir(&dir).unwrap();
+    for n in 0..count {
+        File::create(dir.join(format!("f{n:07}"))).unwrap();
+    }
+    let mut listing = fs::read_dir(&dir).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for n in 0..count {
+        let Some(entry) = listing.next() else { break };
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(seen.insert(name.clone()), "{name} came twice");
+        if n % 3 == 0 {
+            fs::remove_file(dir.join(&name)).unwrap();
+            File::create(dir.join(format!("new{n}"))).unwrap();
+        }
+    }
+    seen.extend(listing.map(|e| e.unwrap().file_name().into_string().unwrap()));
+    for n in 0..count {
+        assert!(seen.contains(&format!("f{n:07}")), "f{n:07} was there all the time or until it was seen");
+    }
+    fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn fsx_finds_no_difference() {
+    let test = "fsx_finds_no_difference";
+    if !can_mount(test) || !has_program(test, "fsx") {
+        return;
+    }
+    let fsx = find_program("fsx").unwrap().display().to_string();
+    let demo = Demo::start();
+    let operations = if soak() { 100_000 } else { 4_000 };
+    let artifacts = demo.data.display().to_string();
+    for seed in 1..=3 {
+        sh(&demo.mountpoint, &format!("{fsx} -q -N {operations} -S {seed} -P {artifacts} file{seed} || {{ tail -50 {artifacts}/*.fsxlog; exit 1; }}"));
+    }
+    sh(
+        &demo.mountpoint,
+        &format!("{fsx} -q -N {operations} -S 11 -P {artifacts} one & a=$!; {fsx} -q -N {operations} -S 12 -P {artifacts} two & b=$!; wait $a; wait $b"),
+    );
+}
