@@ -1,5 +1,7 @@
 //! What commit, truncate and punch do to a file's map.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
+
 mod common;
 
 use common::{Fs, MIB, ROOT, chunk, chunk_id, raised, version_of};

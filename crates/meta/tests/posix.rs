@@ -1,5 +1,7 @@
 //! The rules of POSIX that the namespace keeps, one sentence each.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
+
 mod common;
 
 use common::{Fs, ROOT, name, root_caller};

@@ -1,6 +1,7 @@
 //! One setup for all tests: a namespace that is spoken to in short sentences and remembers its log.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 use meta::{Effect, Loader, Meta, Outcome};
 use types::{

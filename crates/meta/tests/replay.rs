@@ -1,0 +1,234 @@
+//! Sessions, positions and checkpoints: the same records give the same state and the same answers.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
+
+mod common;
+
+use common::{Fs, ROOT, chunk, load, name};
+use meta::{LoadError, Loader, Meta};
+use types::{
+    ClusterId, DirCursor, DiskId, FileKind, LogIndex, Op, REQUESTS_OPEN_MAX, Record, Sequence, ServerId,
+    SessionId, Status, Term, XattrMode,
+};
+
+/// A namespace with something of everything.
+fn furnished() -> Fs {
+    let mut fs = Fs::default();
+    fs.ok(Op::OpenSession { session: SessionId(5), name: "host".into() });
+    fs.ok(Op::OpenSession { session: SessionId(6), name: String::new() });
+    let d = fs.make(ROOT, "d", FileKind::Directory, 0o2755);
+    let f = fs.file(d, "f");
+    fs.commit(f, 200 << 20, &[chunk(0, 1, 1), chunk(3, 2, 7)]).unwrap();
+    fs.link(f, ROOT, "hard").unwrap();
+    for (text, kind) in [("s", FileKind::Symlink), ("p", FileKind::Fifo), ("k", FileKind::Socket)] {
+        fs.make(d, text, kind, 0o600);
+    }
+    let mut device = Fs::node(FileKind::CharDevice, 0o600);
+    device.device = 0x0102_0304;
+    let (_, op) = fs.create_op(d, "c", device);
+    fs.ok(op);
+    let orphan = fs.file(ROOT, "orphan");
+    fs.ok(Op::Unlink { parent: ROOT, name: name("orphan"), keep: true });
+    fs.commit(orphan, 9, &[chunk(0, 3, 1)]).unwrap();
+    fs.unlink(d, "p").unwrap();
+    fs.ok(Op::SetXattr { inode: f, name: b"user.x".to_vec(), value: vec![0, 1, 2], mode: XattrMode::Set });
+    fs.ok(Op::RegisterDisk { server: ServerId([3; 16]), disk: DiskId([4; 16]), registrations: 2 });
+    let (_, op) = fs.create_op(ROOT, "asked", Fs::node(FileKind::File, 0o600));
+    fs.asked(5, 3, 2, op).reply.unwrap();
+    fs.asked(5, 4, 2, fs.commit_op(f, 1, &[])).reply.unwrap();
+    fs.asked(5, 6, 2, Op::Unlink { parent: ROOT, name: name("asked"), keep: false }).reply.unwrap();
+    fs
+}
+
+fn assert_same(one: &Meta, other: &Meta) {
+    assert_eq!(one.digest(), other.digest());
+    assert_eq!(other.recomputed_digest(), other.digest());
+    assert_eq!(one.counts(), other.counts());
+    assert_eq!(one.orphans(), other.orphans());
+    assert_eq!(one.sessions(), other.sessions());
+    assert_eq!(one.disks(), other.disks());
+    assert_eq!(one.applied(), other.applied());
+    assert_eq!(
+        one.read_directory(ROOT, DirCursor(0), 1 << 20),
+        other.read_directory(ROOT, DirCursor(0), 1 << 20)
+    );
+}
+
+#[test]
+fn replaying_the_log_gives_the_live_state() {
+    let fs = furnished();
+    let mut again = Meta::new();
+    for record in &fs.log {
+        assert!(again.replay(record).changed);
+    }
+    assert_same(&fs.meta, &again);
+}
+
+#[test]
+fn a_checkpoint_and_the_log_after_it_give_the_live_state_and_the_same_answers() {
+    let mut fs = furnished();
+    let mut loaded = load(&fs.checkpoint()).unwrap();
+    assert_same(&fs.meta, &loaded);
+    for sequence in [3, 4, 5, 6] {
+        let answer = |meta: &Meta| meta.answered(SessionId(5), Sequence(sequence));
+        assert_eq!(answer(&fs.meta), answer(&loaded));
+        assert_eq!(answer(&loaded).is_some(), sequence != 5);
+    }
+    let from = fs.log.len();
+    fs.mkdir(ROOT, "later");
+    fs.rename((ROOT, "hard"), (ROOT, "later2")).unwrap();
+    let orphans = fs.meta.orphans();
+    fs.ok(Op::Reap { inodes: orphans });
+    for record in &fs.log[from..] {
+        loaded.apply(record).reply.unwrap();
+    }
+    assert_same(&fs.meta, &loaded);
+}
+
+#[test]
+fn a_checkpoint_of_nothing_loads() {
+    let empty = Fs::empty();
+    assert_same_empty(&load(&empty.checkpoint()).unwrap());
+}
+
+fn assert_same_empty(meta: &Meta) {
+    assert_eq!((meta.digest(), meta.cluster(), meta.counts().inodes), (Meta::new().digest(), None, 0));
+}
+
+#[test]
+fn the_checkpoint_of_the_first_release_still_loads_and_is_written_the_same() {
+    let golden: &[u8] = include_bytes!("../testdata/checkpoint-v1.bin");
+    let loaded = load(golden).unwrap();
+    let fs = furnished();
+    assert_same(&fs.meta, &loaded);
+    assert_eq!(Fs { meta: loaded, ..Fs::empty() }.checkpoint(), golden);
+}
+
+#[test]
+fn a_repeated_request_takes_effect_once_and_gets_its_first_answer() {
+    let mut fs = furnished();
+    let (_, op) = fs.create_op(ROOT, "once", Fs::node(FileKind::File, 0o600));
+    let first = fs.asked(5, 10, 2, op.clone());
+    assert!(first.changed);
+    fs.set(
+        fs.meta.lookup(ROOT, &name("once")).unwrap().inode,
+        types::AttributeChanges { mode: Some(0), ..Default::default() },
+        common::root_caller(),
+    );
+    let again = fs.asked(5, 10, 2, op);
+    assert_eq!((again.reply, again.changed), (first.reply.clone(), false));
+    assert_eq!(fs.meta.answered(SessionId(5), Sequence(10)), first.reply.ok());
+}
+
+#[test]
+fn answers_go_once_the_client_has_them_and_never_pile_up() {
+    let mut fs = furnished();
+    let max = REQUESTS_OPEN_MAX as u64;
+    let mut touch = |sequence, below| {
+        let inode = ROOT;
+        let changes = types::AttributeChanges { mode: Some(0o755), ..Default::default() };
+        let op = Op::SetAttributes { inode, changes, caller: common::root_caller() };
+        fs.asked(5, sequence, below, op).reply.map(|_| ())
+    };
+    assert_eq!(touch(2 + max, 2), Err(Status::Invalid));
+    assert_eq!(touch(1 + max, 2), Ok(()));
+    assert_eq!(touch(1, 2), Err(Status::Invalid), "answered long ago");
+    assert_eq!(touch(5 + max, 6), Ok(()));
+    for gone in [3, 4] {
+        assert_eq!(fs.meta.answered(SessionId(5), Sequence(gone)), None);
+    }
+    assert!(fs.meta.answered(SessionId(5), Sequence(6)).is_some());
+    fs.ok(Op::CloseSession { session: SessionId(5) });
+    assert_eq!(fs.meta.answered(SessionId(5), Sequence(6)), None);
+    let (_, op) = fs.create_op(ROOT, "x", Fs::node(FileKind::File, 0o600));
+    assert_eq!(fs.asked(5, 7, 6, op).reply, Err(Status::NoSession));
+}
+
+#[test]
+fn a_refused_request_is_not_remembered() {
+    let mut fs = furnished();
+    let op = Op::RemoveDirectory { parent: ROOT, name: name("none") };
+    assert_eq!(fs.asked(5, 8, 2, op).reply, Err(Status::NotFound));
+    assert_eq!(fs.meta.answered(SessionId(5), Sequence(8)), None);
+}
+
+#[test]
+fn records_out_of_order_or_of_an_older_reign_are_refused() {
+    let fs = furnished();
+    let Fs { mut meta, log, .. } = fs;
+    let next = log.len() as u64 + 1;
+    let record = |index, term| Record {
+        index: LogIndex(index),
+        term: Term(term),
+        op: Op::NewTerm { term: Term(9) },
+        ..log[0].clone()
+    };
+    assert_eq!(meta.apply(&record(next + 1, 9)).reply, Err(Status::Gap));
+    assert_eq!(meta.apply(&record(next - 1, 9)).reply, Err(Status::Gap));
+    assert_eq!(meta.apply(&record(next, 0)).reply, Err(Status::WrongTerm));
+    assert!(meta.apply(&record(next, 9)).changed);
+    assert_eq!((meta.term(), meta.applied()), (Term(9), (Term(9), LogIndex(next))));
+    assert_eq!(meta.apply(&record(next + 1, 9)).reply, Err(Status::WrongTerm), "a term is taken once");
+    assert!(!meta.replay(&record(next + 1, 9)).changed);
+    assert_eq!(meta.applied().1, LogIndex(next + 1), "replay passes over a refusal");
+}
+
+#[test]
+fn a_cluster_is_made_once_and_before_all_else() {
+    let mut fs = Fs::empty();
+    assert_eq!(fs.refused(Op::OpenSession { session: SessionId(1), name: "x".into() }), Status::WrongCluster);
+    let mut fs = Fs::default();
+    assert_eq!(fs.refused(Op::NewCluster { cluster: ClusterId([1; 16]) }), Status::Exists);
+    assert_eq!(fs.meta.cluster(), Some(ClusterId([9; 16])));
+}
+
+#[test]
+fn a_disk_registers_with_a_growing_counter() {
+    let mut fs = furnished();
+    let mut register = |registrations| {
+        let (server, disk) = (ServerId([8; 16]), DiskId([4; 16]));
+        fs.op(Op::RegisterDisk { server, disk, registrations }).map(|_| ())
+    };
+    assert_eq!(register(2), Err(Status::Invalid));
+    assert_eq!(register(3), Ok(()));
+    let known = fs.meta.disk_registrations(DiskId([4; 16])).unwrap();
+    assert_eq!((known.server, known.registrations), (ServerId([8; 16]), 3));
+}
+
+#[test]
+fn a_listing_resumes_after_an_entry_that_is_gone_and_shows_each_name_once() {
+    let mut fs = Fs::default();
+    for number in 0..2000 {
+        fs.file(ROOT, &format!("name-{number:05}"));
+    }
+    let mut seen = Vec::new();
+    let mut after = DirCursor(0);
+    loop {
+        let (entries, end) = fs.meta.read_directory(ROOT, after, 10_000).unwrap();
+        assert!(entries.len() <= 44, "a page of 10,000 bytes");
+        after = entries.last().map_or(after, |entry| entry.cursor);
+        for entry in entries {
+            seen.push(entry.name.to_string());
+            fs.unlink(ROOT, &entry.name.to_string()).unwrap();
+        }
+        fs.file(ROOT, &format!("later-{}", seen.len()));
+        if end || seen.len() > 3000 {
+            break;
+        }
+    }
+    seen.retain(|name| name.starts_with("name"));
+    assert_eq!((seen.len(), seen.is_sorted()), (2000, true));
+    let (entries, end) = fs.meta.read_directory(ROOT, DirCursor(u64::MAX), 0).unwrap();
+    assert!(entries.is_empty() && end);
+}
+
+#[test]
+fn another_digest_than_the_expected_one_is_refused() {
+    let fs = furnished();
+    let mut loader = Loader::new();
+    loader.feed(&fs.checkpoint()).unwrap();
+    assert_eq!(loader.finish(Some([0; 16])).unwrap_err(), LoadError::Digest);
+    let mut short = Loader::new();
+    short.feed(&fs.checkpoint()[..100]).unwrap();
+    assert!(matches!(short.finish(None), Err(LoadError::Malformed { .. })));
+}
