@@ -1,24 +1,25 @@
 //! One disk: the operations on its chunks.
 //!
-//! Opening and stamping: `disk/open.rs`. Walks and inventory: `disk/walk.rs`. Deleting: `disk/remove.rs`.
+//! Opening, syncing and closing chunk files: `disk/files.rs`. Opening and stamping a disk: `disk/open.rs`.
+//! Walks and inventory: `disk/walk.rs`. Deleting: `disk/remove.rs`.
 
+mod files;
 mod open;
 mod remove;
 mod walk;
 
 use crate::StoreError;
 use crate::activity::Activity;
-use crate::cache::{Cache, Slot};
+use crate::cache::Cache;
 use crate::header::Flags;
 use crate::index::{Index, IndexEntry};
-use crate::locks::{exclusive, lock, shared};
+use crate::locks::{exclusive, lock};
 use crate::names::{chunk_path, folder_of, folder_path};
-use crate::replica::{ALL_PAGES, CheckedWrite, LoadError, Replica, Settled};
+use crate::replica::{ALL_PAGES, CheckedWrite, LoadError, Replica};
 use crate::report::{Counters, DiskSpace, InventoryEntry, ReadBack, Write};
 use crate::stamp::Stamp;
-use env::{Dir, File, OpenMode};
+use env::{Dir, OpenMode};
 use std::collections::BTreeSet;
-use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -329,54 +330,6 @@ impl Disk {
         Ok(result?)
     }
 
-    fn sync_file(&self, chunk: ChunkId, file: &dyn File, entry: bool) -> io::Result<()> {
-        add(&self.counts.syncs, 1);
-        file.sync_data()?;
-        if entry {
-            let folder = folder_of(chunk);
-            let (outer, inner) = folder_path(folder);
-            self.dir.sync_dir(&inner)?;
-            let known = lock(&self.folders).synced[usize::from(folder)];
-            if !known {
-                self.dir.sync_dir(&outer)?;
-                self.dir.sync_dir(crate::names::CHUNKS)?;
-                lock(&self.folders).synced[usize::from(folder)] = true;
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes the result of an fdatasync that covered all changes up to `upto`.
-    fn synced(&self, replica: &mut Replica, chunk: ChunkId, upto: u64, result: &io::Result<()>) {
-        match result {
-            Ok(()) => {
-                replica.set_synced(upto);
-                replica.entry_unsynced = false;
-                if !replica.is_dirty() {
-                    self.activity.clean(chunk);
-                }
-            }
-            Err(error) => {
-                tracing::error!(%chunk, disk = %self.disk, %error, "fdatasync failed: the replica is bad");
-                add(&self.counts.sync_failures, 1);
-                replica.set_bad();
-                lock(&self.bad).insert(chunk);
-                self.index.put(chunk, entry_of(replica));
-            }
-        }
-    }
-
-    /// fdatasyncs a replica under its locks.
-    fn sync_replica(&self, chunk: ChunkId, replica: &mut Replica) -> io::Result<()> {
-        if !replica.is_dirty() && !replica.entry_unsynced {
-            return Ok(());
-        }
-        let (file, upto) = (replica.file(), replica.written());
-        let result = self.sync_file(chunk, &*file, replica.entry_unsynced);
-        self.synced(replica, chunk, upto, &result);
-        result
-    }
-
     /// Makes `cuts` (byte ranges `from..to`) read as zeroes and takes the version from `from` to `to`,
     /// durably with all that was written. Does nothing if it is at `to`.
     pub fn raise(
@@ -467,8 +420,9 @@ impl Disk {
             // Whoever is busy is taken the next time.
             if let Ok(mut state) = slot.state.try_write()
                 && let Some(replica) = state.as_mut()
+                && let Err(error) = replica.clear_new()
             {
-                replica.clear_new()?;
+                tracing::warn!(chunk = %replica.chunk(), %error, "a header could not be written");
             }
         }
         Ok(self.activity.checkpoint()?)
@@ -488,117 +442,6 @@ impl Disk {
         }
         self.activity.finish()?;
         Ok(())
-    }
-
-    /// Syncs and closes a chunk file.
-    fn shut(&self, chunk: ChunkId, slot: &Slot) -> io::Result<()> {
-        let _syncing = lock(&slot.sync);
-        let mut state = exclusive(&slot.state);
-        let Some(replica) = state.as_mut() else {
-            return Ok(());
-        };
-        // The error of a bad replica was counted; another fdatasync proves nothing.
-        if !replica.flags().has(Flags::BAD) {
-            self.sync_replica(chunk, replica)?;
-            replica.clear_new()?;
-        }
-        *state = None;
-        Ok(())
-    }
-
-    /// The slot of a chunk. Makes room for it if too many files are open.
-    fn slot(&self, chunk: ChunkId) -> Arc<Slot> {
-        let (slot, victim) = self.cache.slot(chunk);
-        if let Some((other, old)) = victim {
-            match self.shut(other, &old) {
-                Ok(()) => self.cache.forget(other, old),
-                Err(error) => tracing::error!(chunk = %other, %error, "a chunk file could not be synced"),
-            }
-        }
-        slot
-    }
-
-    /// Runs `work` on a replica whose records of `pages` are loaded, under the shared lock if possible.
-    fn with_shared<T>(
-        &self,
-        chunk: ChunkId,
-        pages: &Range<u32>,
-        work: impl FnOnce(&Replica) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let slot = self.slot(chunk);
-        {
-            let state = shared(&slot.state);
-            if let Some(replica) = state.as_ref().filter(|replica| replica.has_table(pages)) {
-                return work(replica);
-            }
-        }
-        let mut state = exclusive(&slot.state);
-        self.load(chunk, &mut state).map_err(|error| error.of(chunk))?;
-        let replica = state.as_mut().ok_or(StoreError::Absent { chunk })?;
-        replica.load_table(pages)?;
-        work(replica)
-    }
-
-    /// Opens the chunk's file if it is not open. A header that says `NEW` was left by an unclean stop,
-    /// since every orderly way of closing clears it: such a chunk is settled first.
-    fn load(&self, chunk: ChunkId, state: &mut Option<Replica>) -> Result<(), LoadError> {
-        if state.is_some() {
-            return Ok(());
-        }
-        self.load_named(chunk, state, None).map(drop)
-    }
-
-    /// Opens the chunk's file. If it is new, or `named` by the activity log with its marked regions, what the
-    /// process before left in the page cache is made durable and torn pages are settled.
-    fn load_named(
-        &self,
-        chunk: ChunkId,
-        state: &mut Option<Replica>,
-        named: Option<u16>,
-    ) -> Result<Settled, LoadError> {
-        // Counts of changes of different openings never meet.
-        let opening = self.loads.fetch_add(1, Ordering::Relaxed) << 32;
-        let mut replica = match Replica::load(&*self.dir, &chunk_path(chunk), chunk, self.cluster, opening) {
-            Err(LoadError::Stub) => {
-                self.set_aside(chunk).map_err(LoadError::Disk)?;
-                self.index.remove(chunk);
-                return Err(LoadError::Stub);
-            }
-            loaded => loaded?,
-        };
-        let indexed = self.index.get(chunk).filter(|entry| entry.version == replica.version());
-        if lock(&self.bad).contains(&chunk) || indexed.is_some_and(|entry| entry.flags.has(Flags::BAD)) {
-            replica.set_bad();
-        }
-        let mut settled = Settled::default();
-        if named.is_some() || replica.flags().has(Flags::NEW) {
-            settled = self.settle(chunk, &mut replica, named.unwrap_or(0)).map_err(LoadError::Disk)?;
-        }
-        if indexed != Some(entry_of(&replica)) {
-            self.index.put(chunk, entry_of(&replica));
-        }
-        *state = Some(replica);
-        Ok(settled)
-    }
-
-    fn settle(&self, chunk: ChunkId, replica: &mut Replica, marked: u16) -> io::Result<Settled> {
-        let new = replica.flags().has(Flags::NEW);
-        let marked = if new { crate::activity::ALL_REGIONS } else { marked };
-        // First what is there, so that a header that survives is there before the next is written. A failed
-        // sync makes the replica bad, which is all there is to do about it.
-        replica.assume_dirty();
-        replica.entry_unsynced |= new;
-        if self.sync_replica(chunk, replica).is_err() || marked == 0 {
-            return Ok(Settled::default());
-        }
-        let settled = replica.settle(marked)?;
-        replica.set_flags(Flags::MARKED, 0)?;
-        add(&self.counts.torn_pages, settled.torn_pages);
-        add(&self.counts.damaged_pages, settled.rotten_pages);
-        if self.sync_replica(chunk, replica).is_ok() {
-            replica.clear_new()?;
-        }
-        Ok(settled)
     }
 
     /// Changes flags in header and index; a header that cannot be written is logged, the index says it.

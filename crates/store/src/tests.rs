@@ -3,6 +3,8 @@
 mod basic;
 mod damage;
 mod disks;
+mod fuzz;
 mod golden;
+mod kill;
 mod model;
 mod power;

@@ -240,7 +240,7 @@ fn a_stop_at_any_write_of_a_script_leaves_what_was_synced() {
 }
 
 proptest! {
-    #![proptest_config(cases(6))]
+    #![proptest_config(cases(4))]
 
     #[test]
     fn a_stop_at_any_write_of_random_work_leaves_what_was_synced(ops in ops(5..25), seed in any::<u32>()) {
