@@ -14,6 +14,11 @@ pub enum OpenError {
     )]
     Damaged { file: String, offset: u64, index: LogIndex, stable: LogIndex },
     #[error(
+        "{file} is damaged: neither copy of its stamp, at byte 0 and at byte 512, can be read. Nothing was \
+         changed. Restore the log from a metalogger's copy or from a backup"
+    )]
+    Stamp { file: String },
+    #[error(
         "{file} begins with record {found}, but the segment before it ends with {before}; a segment \
          does not belong here. Restore the log from a metalogger's copy or from a backup"
     )]

@@ -20,9 +20,13 @@
 
 pub mod checkpoint;
 mod error;
+mod format;
 mod journal;
 mod options;
 mod reader;
+mod recovery;
+mod segment;
+mod shared;
 mod syncer;
 pub mod term_file;
 
