@@ -89,7 +89,7 @@ impl Core {
             }),
             total_bytes: view.total_bytes,
             free_bytes: view.free_bytes,
-            chunks: view.replicas as u64,
+            chunks: view.replicas,
             errors: self.servers.disk_errors.get(&view.disk).copied().unwrap_or(0),
             reported: view.reported,
         };

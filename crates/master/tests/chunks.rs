@@ -1,0 +1,291 @@
+//! Chunkservers: registration, grants, edits, deletion.
+
+mod helper;
+
+use codec::control::{Cut, OrderKind, ToServer};
+use helper::{Client, FakeServer, World, create, eventually, run, servers_up};
+use master::MasterHandle;
+use std::time::Duration;
+use types::*;
+
+/// A master with two registered chunkservers.
+async fn two_servers(world: &World) -> (MasterHandle, [FakeServer; 2]) {
+    let master = world.start().await;
+    let mut servers = [FakeServer::new(1), FakeServer::new(2)];
+    for server in &mut servers {
+        assert!(matches!(server.register(&master).await, ToServer::Registered(_)));
+    }
+    servers_up(&master, 2).await;
+    (master, servers)
+}
+
+/// A file with one committed chunk of `length` bytes, which both servers hold.
+async fn written(
+    client: &mut Client,
+    servers: &mut [FakeServer; 2],
+    name: &str,
+    length: u64,
+) -> (InodeRef, WriteGrant) {
+    let entry = client.make_file(name).await;
+    let grant = entry.grant.unwrap();
+    for server in servers {
+        server.hold(grant.capability.chunk, grant.capability.version);
+    }
+    client.commit(entry.attributes.inode, length, &grant).await.unwrap();
+    (entry.attributes.inode, grant)
+}
+
+#[test]
+fn create_answers_the_grant_of_the_first_chunk_and_commit_puts_it_into_the_map() {
+    run(async |world| {
+        let (_master, mut servers) = two_servers(&world).await;
+        let mut client = world.client("a").await;
+        let (inode, grant) = written(&mut client, &mut servers, "f", 5).await;
+        assert!(grant.fresh);
+        assert_eq!(grant.chain.len(), 2);
+        assert_eq!(grant.capability.session, client.session.unwrap());
+        let found = client.lookup("f").await.unwrap();
+        assert_eq!((found.attributes.length, found.attributes.chunks), (5, 1));
+        let first = found.first.unwrap();
+        assert_eq!((first.chunk, first.replicas.len()), (grant.capability.chunk, 2));
+        let Ok(Reply::FileInfo(info)) = client.ask(Request::FileInfo { inode }).await else { panic!() };
+        assert_eq!((info.class.as_str(), info.goal, info.chunks.len()), ("default", 2, 1));
+    });
+}
+
+#[test]
+fn two_writers_of_a_fresh_chunk_share_its_chain() {
+    run(async |world| {
+        let (_master, _servers) = two_servers(&world).await;
+        let mut a = world.client("a").await;
+        let mut b = world.client("b").await;
+        let entry = a.make_file("f").await;
+        let theirs = b.grant(entry.attributes.inode, 0).await.unwrap();
+        let ours = entry.grant.unwrap();
+        assert_eq!((ours.capability.chunk, ours.chain), (theirs.capability.chunk, theirs.chain));
+    });
+}
+
+#[test]
+fn a_chunk_that_nobody_granted_is_not_taken_into_a_map() {
+    run(async |world| {
+        let (_master, _servers) = two_servers(&world).await;
+        let mut client = world.client("a").await;
+        let entry = client.make_file("f").await;
+        let mut grant = entry.grant.unwrap();
+        grant.capability.chunk = ChunkId(grant.capability.chunk.0 + 77);
+        assert_eq!(client.commit(entry.attributes.inode, 5, &grant).await, Err(Status::Io));
+    });
+}
+
+#[test]
+fn without_chunkservers_a_file_is_made_and_a_grant_refused() {
+    run(async |world| {
+        let _master = world.start().await;
+        let mut client = world.client("a").await;
+        let entry = client.make_file("f").await;
+        assert!(entry.grant.is_none());
+        assert!(client.grant(entry.attributes.inode, 0).await.is_err());
+    });
+}
+
+#[test]
+fn after_a_restart_the_first_grant_raises_the_version_into_the_new_term() {
+    run(async |world| {
+        let (master, mut servers) = two_servers(&world).await;
+        let mut client = world.client("a").await;
+        let (inode, before) = written(&mut client, &mut servers, "f", 5).await;
+        let master = world.restart(master).await;
+        for server in &mut servers {
+            server.register(&master).await;
+        }
+        servers_up(&master, 2).await;
+        client.connect().await;
+        let [one, two] = &mut servers;
+        let (grant, (), ()) = tokio::join!(client.grant(inode, 0), one.serve_one(), two.serve_one());
+        let grant = grant.unwrap();
+        assert!(!grant.fresh);
+        assert_eq!(grant.capability.chunk, before.capability.chunk);
+        assert_eq!(grant.capability.version.term, Term(2));
+        assert!(
+            client.position.stable >= client.position.applied,
+            "the raise is stable before the grant leaves"
+        );
+        assert!(matches!(one.orders[0], OrderKind::Raise { .. }));
+        let again = client.grant(inode, 0).await.unwrap();
+        assert_eq!(again.capability.version, grant.capability.version);
+        world.cut_power(master).await;
+        client.connect().await;
+        let found = client.lookup("f").await.unwrap();
+        assert_eq!(found.first.unwrap().version, grant.capability.version);
+    });
+}
+
+#[test]
+fn truncate_cuts_the_boundary_chunk_on_the_disks_before_it_is_answered() {
+    run(async |world| {
+        let (_master, mut servers) = two_servers(&world).await;
+        let mut client = world.client("a").await;
+        let (inode, grant) = written(&mut client, &mut servers, "f", 100_000).await;
+        let generation = client.attributes(inode).await.unwrap().truncate_generation;
+        let [one, two] = &mut servers;
+        let request = Request::SetLength { inode, length: 5_000, clear_privileges: false };
+        let (answer, (), ()) = tokio::join!(client.ask(request), one.serve_one(), two.serve_one());
+        let Ok(Reply::Attributes(after)) = answer else { panic!("{answer:?}") };
+        assert_eq!(after.length, 5_000);
+        assert!(after.truncate_generation > generation);
+        let OrderKind::Raise { chunk, cuts, .. } = &one.orders[0] else { panic!() };
+        assert_eq!(*chunk, grant.capability.chunk);
+        assert_eq!(cuts[0].from, 5_000);
+        assert!(matches!(cuts[0], Cut { to, .. } if u64::from(to) >= 100_000));
+        let found = client.lookup("f").await.unwrap();
+        assert!(found.first.unwrap().version > grant.capability.version);
+    });
+}
+
+#[test]
+fn edits_and_commits_of_one_file_keep_their_order() {
+    run(async |world| {
+        let (_master, mut servers) = two_servers(&world).await;
+        let mut client = world.client("a").await;
+        let mut other = world.client("b").await;
+        let (inode, grant) = written(&mut client, &mut servers, "f", 100_000).await;
+        let [one, two] = &mut servers;
+        let truncate = Request::SetLength { inode, length: 10, clear_privileges: false };
+        let late_commit = async {
+            let now = other.attributes(inode).await.unwrap();
+            assert_eq!(now.length, 100_000);
+            let answer = other.commit(inode, 200_000, &grant).await;
+            answer.unwrap().length
+        };
+        let orders = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            tokio::join!(one.serve_one(), two.serve_one());
+        };
+        let (answer, length, ()) = tokio::join!(client.ask(truncate), late_commit, orders);
+        answer.unwrap();
+        assert_eq!(length, 10, "the commit waited and its truncate generation was old by then");
+    });
+}
+
+#[test]
+fn an_edit_without_any_replica_ends_in_bounded_time() {
+    run(async |world| {
+        let (_master, mut servers) = two_servers(&world).await;
+        let mut client = world.client("a").await;
+        let (inode, _) = written(&mut client, &mut servers, "f", 100_000).await;
+        for server in &mut servers {
+            server.detach();
+        }
+        let request = Request::SetLength { inode, length: 10, clear_privileges: false };
+        assert!(client.ask(request).await.is_err());
+        assert_eq!(client.attributes(inode).await.unwrap().length, 100_000);
+        let gone = Request::SetLength { inode, length: 0, clear_privileges: false };
+        client.ask(gone).await.unwrap();
+    });
+}
+
+#[test]
+fn replicas_of_a_removed_file_are_deleted_once_the_record_is_stable() {
+    run(async |world| {
+        let (_master, mut servers) = two_servers(&world).await;
+        let mut client = world.client("a").await;
+        written(&mut client, &mut servers, "f", 5).await;
+        client.unlink("f").await.unwrap();
+        let [one, two] = &mut servers;
+        let both = async { tokio::join!(one.serve_one(), two.serve_one()) };
+        tokio::time::timeout(Duration::from_secs(60), both).await.unwrap();
+        assert!(one.replicas.is_empty() && two.replicas.is_empty());
+        client.ask(Request::KeepAlive).await.unwrap();
+        assert_eq!(client.position.stable, client.position.applied);
+    });
+}
+
+#[test]
+fn a_chunkserver_of_another_cluster_is_refused_with_a_reason() {
+    run(async |world| {
+        let master = world.start().await;
+        let mut server = FakeServer::new(1);
+        server.cluster = Some(ClusterId([9; 16]));
+        let ToServer::Refused(refused) = server.register(&master).await else { panic!() };
+        assert_eq!(refused.status, Status::WrongCluster);
+        assert!(refused.reason.contains("server1"));
+    });
+}
+
+#[test]
+fn a_disk_with_a_used_counter_is_not_taken() {
+    run(async |world| {
+        let (master, mut servers) = two_servers(&world).await;
+        assert_eq!(servers[0].registrations, 1);
+        servers[0].register(&master).await;
+        assert_eq!(servers[0].registrations, 2);
+        servers[0].heartbeat().await;
+        servers_up(&master, 2).await;
+        let master = world.restart(master).await;
+        servers[0].registrations = 1;
+        let ToServer::Registered(answer) = servers[0].register(&master).await else { panic!() };
+        assert!(answer.disks.is_empty());
+        let admin = master.admin();
+        let status = admin.status().await.unwrap();
+        assert!(status.warnings.iter().any(|w| w.code.starts_with("DISK_UNTRUSTED")));
+    });
+}
+
+#[test]
+fn a_disk_whose_stamp_is_ahead_of_the_metadata_is_taken() {
+    run(async |world| {
+        let (master, mut servers) = two_servers(&world).await;
+        let master = world.restart(master).await;
+        // It stamped its disk and died before it could say so.
+        servers[0].registrations += 1;
+        assert!(matches!(servers[0].register(&master).await, ToServer::Registered(r) if r.disks.len() == 1));
+        servers_up(&master, 1).await;
+    });
+}
+
+#[test]
+fn a_silent_chunkserver_counts_as_gone() {
+    run(async |world| {
+        let (master, mut servers) = two_servers(&world).await;
+        let admin = master.admin();
+        let mut passed = 0;
+        eventually("one server is down", || {
+            passed += 1;
+            let admin = admin.clone();
+            let last = passed;
+            async move {
+                let _ = last;
+                let status = admin.status().await.unwrap();
+                status.warnings.iter().any(|w| w.code == "SERVER_DOWN")
+            }
+        })
+        .await;
+        servers[1].detach();
+    });
+}
+
+#[test]
+fn operators_see_a_file_by_path_with_its_replicas() {
+    run(async |world| {
+        let (master, mut servers) = two_servers(&world).await;
+        let mut client = world.client("a").await;
+        let dir = client.mkdir("dir").await.unwrap();
+        let entry = client.entry(create(dir, "f", FileKind::File, true)).await.unwrap();
+        let grant = entry.grant.unwrap();
+        for server in &mut servers {
+            server.hold(grant.capability.chunk, grant.capability.version);
+        }
+        client.commit(entry.attributes.inode, 7, &grant).await.unwrap();
+        let target = codec::admin::FileTarget::Path(b"/dir//f".to_vec());
+        let info = master.admin().file_info(target).await.unwrap();
+        assert_eq!(info.attributes.length, 7);
+        let names: Vec<_> = info.chunks[0].replicas.iter().map(|r| r.server_name.as_str()).collect();
+        assert_eq!(names.len(), 2);
+        assert!(names.contains(&"server1") && names.contains(&"server2"));
+        let missing = codec::admin::FileTarget::Path(b"/nothing".to_vec());
+        assert!(master.admin().file_info(missing).await.is_err());
+        let status = master.admin().status().await.unwrap();
+        assert_eq!((status.files, status.directories, status.chunks.ok), (1, 2, 1));
+    });
+}
