@@ -5,6 +5,8 @@ use std::time::Duration;
 
 /// Most sessions at one time; each keeps up to [`types::REQUESTS_OPEN_MAX`] answers.
 pub const SESSIONS_MAX: usize = 4_096;
+/// A segment of the log holds at least one whole batch.
+pub const LOG_SEGMENT_BYTES_MIN: u64 = 8 << 20;
 /// Messages waiting for the core; senders wait when it is full.
 pub(crate) const INBOX_MESSAGES_MAX: usize = 8_192;
 /// Messages handled between two writes of the log: bounds the latency that a batch adds.
@@ -29,6 +31,9 @@ pub(crate) const SERVER_LINKS_MAX: usize = 4_096;
 pub(crate) const ADMIN_ANSWER_MAX: Duration = Duration::from_secs(10);
 /// How often time-driven work (leases, silent servers, the fleet's own deadlines) is looked at.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
+
+const _: () =
+    assert!(LOG_SEGMENT_BYTES_MIN > BATCH_BYTES_MAX as u64 + 2 * codec::limits::RECORD_BYTES_MAX as u64);
 
 /// When ordinary mutations are answered; critical ones always wait for stable storage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +62,8 @@ pub struct Config {
     pub checkpoint_every_records: u64,
     /// A checkpoint is built after so many bytes of log.
     pub checkpoint_every_bytes: u64,
+    /// Bytes of a segment of the log; less than [`LOG_SEGMENT_BYTES_MIN`] counts as that.
+    pub log_segment_bytes: u64,
     /// A session that sends nothing for so long is closed.
     pub session_lease: Duration,
     /// Builds checkpoints; `None`: in this process, on a queue of its own.
@@ -76,6 +83,7 @@ impl Config {
             ack: Ack::Local,
             checkpoint_every_records: 1_000_000,
             checkpoint_every_bytes: 256 << 20,
+            log_segment_bytes: 64 << 20,
             session_lease: Duration::from_secs(60),
             checkpointer: None,
             insecure: false,

@@ -26,6 +26,6 @@ mod recover;
 mod term;
 
 pub use checkpoint::Checkpointer;
-pub use config::{Ack, Config, SESSIONS_MAX};
+pub use config::{Ack, Config, LOG_SEGMENT_BYTES_MIN, SESSIONS_MAX};
 pub use error::{Fatal, StartError};
 pub use handle::{Master, MasterHandle};

@@ -8,7 +8,7 @@
 //! 2. What is unusual and not refused (a damaged checkpoint, a cut tail) is in `warnings`.
 
 use crate::checkpoint::{self, BuildError};
-use crate::config::{CHECKPOINT_FOLDER, Config, LOG_FOLDER};
+use crate::config::{CHECKPOINT_FOLDER, Config, LOG_FOLDER, LOG_SEGMENT_BYTES_MIN};
 use crate::core::record_time;
 use crate::error::{StartError, chain};
 use crate::folder::Folder;
@@ -60,7 +60,8 @@ pub(crate) fn recover(env: &Env, config: &Config) -> Result<Recovered, StartErro
     let mut meta = meta.unwrap_or_default();
     let checkpoint = header.map(|header| header.index);
 
-    let options = Options::new(terms.cluster, Arc::clone(&env.seed));
+    let mut options = Options::new(terms.cluster, Arc::clone(&env.seed));
+    options.segment_bytes = config.log_segment_bytes.max(LOG_SEGMENT_BYTES_MIN);
     let (mut journal, found) = Journal::open(log_folder, options).map_err(open_error)?;
     report_cuts(&found, &mut warnings);
     let from = check_log(&terms, &found, checkpoint)?;

@@ -167,7 +167,7 @@ fn nonsense_is_answered_as_nonsense_and_changes_nothing() {
             Request::GetAttributes { inode: unknown },
             Request::Grant { inode: unknown, index: ChunkIndex(0), failed: None },
             Request::SetLength { inode: unknown, length: 5, clear_privileges: false },
-            Request::Locate { inode: unknown, first: ChunkIndex(u32::MAX), count: u32::MAX },
+            Request::Locate { inode: unknown, first: ChunkIndex(u32::MAX), count: 1024 },
             Request::FileInfo { inode: unknown },
         ] {
             client.sequence = client.sequence.max(5000);

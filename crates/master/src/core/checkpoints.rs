@@ -106,8 +106,9 @@ impl Core {
         let build = self.checkpoints.builder.build(running.index);
         let inbox = self.inbox.clone();
         tokio::spawn(async move {
+            let built = tokio::spawn(build).await.unwrap_or_else(|_| Err("the builder failed".to_owned()));
             // If the core has gone nobody wants to know.
-            let _ = inbox.send(Message::Built(build.await)).await;
+            let _ = inbox.send(Message::Built(built)).await;
         });
     }
 

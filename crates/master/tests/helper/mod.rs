@@ -1,5 +1,5 @@
 //! One master in a simulated world, clients that speak frames, and chunkservers that only pretend.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses its part")]
 
 use bytes::Bytes;
 use codec::Message as _;
@@ -28,7 +28,8 @@ pub fn run<F: Future<Output = ()>>(test: impl FnOnce(World) -> F) {
     runtime.unwrap().block_on(async {
         let sim = SimWorld::new(7);
         let disk = sim.disk("metadata");
-        test(World { sim, disk }).await;
+        let test = test(World { sim, disk });
+        tokio::time::timeout(Duration::from_secs(3600), test).await.expect("the test ends");
     });
 }
 
@@ -41,7 +42,9 @@ pub struct World {
 
 impl World {
     pub fn config(&self) -> Config {
-        Config::new(ADDRESS, self.disk.dir())
+        let mut config = Config::new(ADDRESS, self.disk.dir());
+        config.log_segment_bytes = 8 << 20;
+        config
     }
 
     pub async fn start(&self) -> MasterHandle {
@@ -89,7 +92,7 @@ impl World {
 
 /// Waits until something is true.
 pub async fn eventually<F: Future<Output = bool>>(what: &str, mut check: impl FnMut() -> F) {
-    let end = tokio::time::Instant::now() + DEADLINE;
+    let end = tokio::time::Instant::now() + 10 * DEADLINE;
     while !check().await {
         assert!(tokio::time::Instant::now() < end, "in time: {what}");
         tokio::time::sleep(Duration::from_millis(50)).await;
