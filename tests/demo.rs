@@ -11,7 +11,8 @@ fn one_command_gives_a_mounted_cluster_that_keeps_its_files() {
     }
     let mut demo = Demo::start();
     let json = demo.json();
-    let names: Vec<_> = json["processes"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+    let names: Vec<_> =
+        json["processes"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["master", "cs1", "cs2", "cs3", "mount"]);
     fs::write(demo.path("hello.txt"), "hello\n").unwrap();
     let info = demo.ask(&["file", "info", demo.path("hello.txt").to_str().unwrap()]);

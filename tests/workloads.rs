@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 /// A real source tree of at least 10,000 files: what cargo unpacked to build this.
 fn source_tree() -> Vec<PathBuf> {
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from).unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cargo"));
+    let home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cargo"));
     let mut trees = Vec::new();
     let mut files = 0;
     let mut crates: Vec<PathBuf> = fs::read_dir(home.join("registry/src"))
@@ -52,8 +54,16 @@ fn a_source_tree_of_ten_thousand_files_is_the_same_again_also_after_a_restart() 
     }
     let from = origin.path().display().to_string();
     sh(&demo.mountpoint, &format!("cp -a {from} copy && diff -r {from} copy"));
-    sh(&demo.mountpoint, "tar -C copy -cf copy.tar . && mkdir untar && tar -C untar -xpf copy.tar && diff -r copy untar");
-    sh(&demo.mountpoint, &format!("rsync -a --checksum {from}/ synced/ && test -z \"$(rsync -ani --checksum {from}/ synced/)\""));
+    sh(
+        &demo.mountpoint,
+        "tar -C copy -cf copy.tar . && mkdir untar && tar -C untar -xpf copy.tar && diff -r copy untar",
+    );
+    sh(
+        &demo.mountpoint,
+        &format!(
+            "rsync -a --checksum {from}/ synced/ && test -z \"$(rsync -ani --checksum {from}/ synced/)\""
+        ),
+    );
     let list = "cd \"$0\"; find . -printf '%p %s %m %T@ %y %l\\n' | sort | sha256sum";
     let before = sh(&demo.mountpoint, &list.replace("$0", "copy"));
     demo.stop();
@@ -74,7 +84,11 @@ fn git_commits_and_its_fsck_finds_nothing() {
     let trees = source_tree();
     sh(
         origin.path(),
-        &format!("{script} git init -q . && cp -r '{}' '{}' . && git add -A && git commit -qm first", trees[0].display(), trees[1].display()),
+        &format!(
+            "{script} git init -q . && cp -r '{}' '{}' . && git add -A && git commit -qm first",
+            trees[0].display(),
+            trees[1].display()
+        ),
     );
     let from = origin.path().display();
     sh(
@@ -108,7 +122,11 @@ fn sqlite_keeps_a_thousand_transactions() {
     assert_eq!(sh(&demo.mountpoint, check), "ok\n1000|499500\n");
     demo.kill_all();
     demo.run(&[]);
-    assert_eq!(sh(&demo.mountpoint, check), "ok\n1000|499500\n", "every commit was fsynced before everything was killed");
+    assert_eq!(
+        sh(&demo.mountpoint, check),
+        "ok\n1000|499500\n",
+        "every commit was fsynced before everything was killed"
+    );
 }
 
 #[test]
@@ -124,11 +142,19 @@ fn restic_backs_up_checks_and_restores() {
     }
     fs::write(origin.path().join("large"), bytes(5, 20 << 20)).unwrap();
     let from = origin.path().display().to_string();
-    let restic = format!("export RESTIC_PASSWORD=x RESTIC_CACHE_DIR={}; restic -q -r repository", demo.data.join("cache").display());
+    let restic = format!(
+        "export RESTIC_PASSWORD=x RESTIC_CACHE_DIR={}; restic -q -r repository",
+        demo.data.join("cache").display()
+    );
     sh(&demo.mountpoint, &format!("{restic} init && {restic} backup {from} && {restic} check --read-data"));
     demo.stop();
     demo.run(&[]);
-    sh(&demo.mountpoint, &format!("{restic} check && {restic} restore latest --target restored && diff -r {from} restored{from}"));
+    sh(
+        &demo.mountpoint,
+        &format!(
+            "{restic} check && {restic} restore latest --target restored && diff -r {from} restored{from}"
+        ),
+    );
 }
 
 #[test]
@@ -193,7 +219,11 @@ fn what_was_fsynced_is_exact_after_every_process_is_killed_at_once() {
         drop((big, unsynced));
         demo.run(&[]);
         for n in 0..40u64 {
-            assert_eq!(fs::read(dir.join(format!("f{n}"))).unwrap(), bytes(n, 10_000 + 7_000 * n as usize), "f{n}");
+            assert_eq!(
+                fs::read(dir.join(format!("f{n}"))).unwrap(),
+                bytes(n, 10_000 + 7_000 * n as usize),
+                "f{n}"
+            );
         }
         let mut expected = bytes(99, 70 << 20);
         expected[(64 << 20) - 2_500..(64 << 20) + 2_500].copy_from_slice(&bytes(100, 5_000));
@@ -220,15 +250,24 @@ fn the_namespace_behaves_like_a_local_filesystem() {
     let _socket = std::os::unix::net::UnixListener::bind(at("s")).unwrap();
     if rustix::process::getuid().is_root() {
         sh(&demo.mountpoint, "mknod c c 1 3 && test -c c && echo x > c && test ! -s c");
-        sh(&demo.mountpoint, "mkdir g && chgrp 1234 g && chmod 2775 g && touch g/f && mkdir g/d && test $(stat -c %g g/f) = 1234 && test $(stat -c %a g/d | cut -c1) = 2");
+        sh(
+            &demo.mountpoint,
+            "mkdir g && chgrp 1234 g && chmod 2775 g && touch g/f && mkdir g/d && test $(stat -c %g g/f) = 1234 && test $(stat -c %a g/d | cut -c1) = 2",
+        );
     }
     // Rename: over an existing file, with both flags.
     fs::write(at("x"), "x").unwrap();
     fs::write(at("y"), "y").unwrap();
     use rustix::fs::{CWD, RenameFlags, renameat_with};
-    assert_eq!(renameat_with(CWD, at("x"), CWD, at("y"), RenameFlags::NOREPLACE), Err(rustix::io::Errno::EXIST));
+    assert_eq!(
+        renameat_with(CWD, at("x"), CWD, at("y"), RenameFlags::NOREPLACE),
+        Err(rustix::io::Errno::EXIST)
+    );
     renameat_with(CWD, at("x"), CWD, at("y"), RenameFlags::EXCHANGE).unwrap();
-    assert_eq!((fs::read_to_string(at("x")).unwrap(), fs::read_to_string(at("y")).unwrap()), ("y".into(), "x".into()));
+    assert_eq!(
+        (fs::read_to_string(at("x")).unwrap(), fs::read_to_string(at("y")).unwrap()),
+        ("y".into(), "x".into())
+    );
     fs::rename(at("x"), at("y")).unwrap();
     assert_eq!(fs::read_to_string(at("y")).unwrap(), "y");
     assert!(!at("x").exists());
@@ -241,7 +280,8 @@ fn the_namespace_behaves_like_a_local_filesystem() {
     assert_eq!(&back, b"still here");
     assert_eq!(open.metadata().unwrap().nlink(), 0);
     // Sparse, far out; truncate and extend reads zeroes.
-    let sparse = File::options().read(true).write(true).create(true).truncate(false).open(at("sparse")).unwrap();
+    let sparse =
+        File::options().read(true).write(true).create(true).truncate(false).open(at("sparse")).unwrap();
     sparse.write_all_at(b"end", 16 << 40).unwrap();
     assert_eq!(sparse.metadata().unwrap().len(), (16 << 40) + 3);
     sparse.read_exact_at(&mut back, 8 << 40).unwrap();
@@ -253,8 +293,14 @@ fn the_namespace_behaves_like_a_local_filesystem() {
     let all = fs::read(at("cut")).unwrap();
     assert!(all[..5_001].iter().all(|b| *b == 7) && all[5_001..].iter().all(|b| *b == 0));
     // Times, modes, names of any bytes, extended attributes.
-    sh(&demo.mountpoint, "touch -d '2300-01-02 03:04:05.123456789 UTC' t && test \"$(TZ=UTC stat -c %y t)\" = '2300-01-02 03:04:05.123456789 +0000'");
-    sh(&demo.mountpoint, "touch -d '1960-01-02 03:04:05.25 UTC' t && test \"$(TZ=UTC stat -c %y t | cut -c1-22)\" = '1960-01-02 03:04:05.25'");
+    sh(
+        &demo.mountpoint,
+        "touch -d '2300-01-02 03:04:05.123456789 UTC' t && test \"$(TZ=UTC stat -c %y t)\" = '2300-01-02 03:04:05.123456789 +0000'",
+    );
+    sh(
+        &demo.mountpoint,
+        "touch -d '1960-01-02 03:04:05.25 UTC' t && test \"$(TZ=UTC stat -c %y t | cut -c1-22)\" = '1960-01-02 03:04:05.25'",
+    );
     fs::set_permissions(at("t"), fs::Permissions::from_mode(0o4711)).unwrap();
     assert_eq!(fs::metadata(at("t")).unwrap().mode() & 0o7777, 0o4711);
     use std::os::unix::ffi::OsStrExt;
@@ -266,7 +312,10 @@ fn the_namespace_behaves_like_a_local_filesystem() {
     let mut value = [0; 16];
     let length = rustix::fs::getxattr(at("t"), "user.colour", &mut value[..]).unwrap();
     assert_eq!(&value[..length], b"blue");
-    assert_eq!(rustix::fs::setxattr(at("t"), "user.colour", b"x", rustix::fs::XattrFlags::CREATE), Err(rustix::io::Errno::EXIST));
+    assert_eq!(
+        rustix::fs::setxattr(at("t"), "user.colour", b"x", rustix::fs::XattrFlags::CREATE),
+        Err(rustix::io::Errno::EXIST)
+    );
     rustix::fs::removexattr(at("t"), "user.colour").unwrap();
     assert_eq!(rustix::fs::getxattr(at("t"), "user.colour", &mut value[..]), Err(rustix::io::Errno::NODATA));
     // Errors of directories.
@@ -320,10 +369,17 @@ fn fsx_finds_no_difference() {
     let operations = if soak() { 100_000 } else { 4_000 };
     let artifacts = demo.data.display().to_string();
     for seed in 1..=3 {
-        sh(&demo.mountpoint, &format!("{fsx} -q -N {operations} -S {seed} -P {artifacts} file{seed} || {{ tail -50 {artifacts}/*.fsxlog; exit 1; }}"));
+        sh(
+            &demo.mountpoint,
+            &format!(
+                "{fsx} -q -N {operations} -S {seed} -P {artifacts} file{seed} || {{ tail -50 {artifacts}/*.fsxlog; exit 1; }}"
+            ),
+        );
     }
     sh(
         &demo.mountpoint,
-        &format!("{fsx} -q -N {operations} -S 11 -P {artifacts} one & a=$!; {fsx} -q -N {operations} -S 12 -P {artifacts} two & b=$!; wait $a; wait $b"),
+        &format!(
+            "{fsx} -q -N {operations} -S 11 -P {artifacts} one & a=$!; {fsx} -q -N {operations} -S 12 -P {artifacts} two & b=$!; wait $a; wait $b"
+        ),
     );
 }

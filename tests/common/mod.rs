@@ -32,9 +32,14 @@ pub fn has_program(test: &str, program: &str) -> bool {
 
 /// Finds a program in PATH or where cargo installs.
 pub fn find_program(program: &str) -> Option<PathBuf> {
-    let cargo = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    let cargo = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).chain(cargo.map(|c| c.join("bin"))).map(|dir| dir.join(program)).find(|p| p.is_file())
+    std::env::split_paths(&path)
+        .chain(cargo.map(|c| c.join("bin")))
+        .map(|dir| dir.join(program))
+        .find(|p| p.is_file())
 }
 
 /// Whether the long variant was asked for (`cargo xtask soak e2e`).
@@ -71,7 +76,8 @@ impl Demo {
     pub fn run(&mut self, arguments: &[&str]) {
         assert!(self.child.is_none(), "it runs already");
         let begun = Instant::now();
-        let mut child = self.command().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            self.command().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (send, receive) = mpsc::channel();
         let stdout = child.stdout.take().unwrap();
         std::thread::spawn(move || {

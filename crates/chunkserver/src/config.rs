@@ -45,6 +45,8 @@ pub struct DiskConfig {
     pub path: String,
     /// Labels of the disk alone.
     pub labels: Vec<String>,
+    /// Stamp the directory if it is blank. Otherwise a blank one is refused: its device may not be mounted.
+    pub format_if_blank: bool,
     /// Threads for blocking work, 1 to 4.
     pub threads: usize,
     /// Keep the chunk index in memory even on a real directory; each start then walks the folders.
@@ -54,7 +56,14 @@ pub struct DiskConfig {
 impl DiskConfig {
     /// The defaults, for a directory.
     pub fn new(dir: Arc<dyn Dir>, path: impl Into<String>) -> Self {
-        Self { dir, path: path.into(), labels: Vec::new(), threads: 2, index_in_memory: false }
+        Self {
+            dir,
+            path: path.into(),
+            labels: Vec::new(),
+            format_if_blank: true,
+            threads: 2,
+            index_in_memory: false,
+        }
     }
 }
 

@@ -72,13 +72,19 @@ impl Disks {
                     tracing::info!(path = config.path, disk = %opened.disk.id(), report = ?opened.report, "a disk is open");
                     State::Open(Arc::new(opened.disk))
                 }
-                Ok(Err(OpenDiskError::Blank { .. })) => State::Blank(DiskId(env.seed.next_id())),
+                Ok(Err(OpenDiskError::Blank { .. })) if config.format_if_blank => {
+                    State::Blank(DiskId(env.seed.next_id()))
+                }
                 Ok(Err(error)) => failed(&config.path, None, error.to_string()),
                 Err(_) => failed(&config.path, None, "the disk's thread ended while opening it".into()),
             };
             disks.add(config, queue, state);
         }
         disks.check_clusters()?;
+        let errors: Vec<_> = disks.all.iter().filter_map(|slot| slot.error()).collect();
+        if !errors.is_empty() && errors.len() == disks.all.len() {
+            return Err(StartError::NoDisk { errors });
+        }
         Ok(disks)
     }
 

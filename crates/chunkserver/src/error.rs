@@ -36,6 +36,12 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// Not one disk can be used.
+    #[error("no disk can be used: {}", errors.join("; "))]
+    NoDisk {
+        /// What is wrong with each, and its next step.
+        errors: Vec<String>,
+    },
     /// Disks of two clusters in one server.
     #[error(
         "disk {path} belongs to cluster {found}, the others to {wanted}; next step: serve one cluster only"

@@ -10,8 +10,9 @@ use fleet::{DiskInfo, Event, Fleet, FleetOptions, ReportedReplica, ServerInfo};
 use meta::{Effect, Loader, Meta};
 use std::time::Instant;
 use types::{
-    ChunkId, ChunkIndex, ChunkSlot, ClusterId, DirCursor, DirtyChunk, DiskId, FileKind, Generation, InodeId, InodeRef, LogIndex,
-    Name, NodeSpec, Op, Owner, Record, ServerId, Term, Timestamp, TruncateGeneration, Version,
+    ChunkId, ChunkIndex, ChunkSlot, ClusterId, DirCursor, DirtyChunk, DiskId, FileKind, Generation, InodeId,
+    InodeRef, LogIndex, Name, NodeSpec, Op, Owner, Record, ServerId, Term, Timestamp, TruncateGeneration,
+    Version,
 };
 
 const FILES_PER_DIRECTORY: u64 = 1000;
@@ -63,16 +64,24 @@ impl Log {
                     let first = slot.0 as usize % DISKS;
                     number == first || number == (first + 2) % DISKS
                 })
-                .map(|&(slot, chunk, version)| ReportedReplica { slot: Some(slot), chunk, version, complete: true })
+                .map(|&(slot, chunk, version)| ReportedReplica {
+                    slot: Some(slot),
+                    chunk,
+                    version,
+                    complete: true,
+                })
                 .collect();
             for part in held.chunks(REPORT_ENTRIES) {
                 let event = Event::Reported { disk: disk(number), replicas: part.to_vec(), last: false };
                 self.fleet.handle(event, 0, &mut commands);
             }
-            self.fleet.handle(Event::Reported { disk: disk(number), replicas: Vec::new(), last: true }, 0, &mut commands);
+            self.fleet.handle(
+                Event::Reported { disk: disk(number), replicas: Vec::new(), last: true },
+                0,
+                &mut commands,
+            );
         }
     }
-
 
     fn apply(&mut self, op: Op) {
         self.index += 1;

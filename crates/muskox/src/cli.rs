@@ -95,6 +95,9 @@ pub(crate) struct ChunkserverArgs {
     /// A disk: one directory on one device; may be repeated
     #[arg(long = "disk", value_name = "PATH")]
     pub(crate) disks: Vec<PathBuf>,
+    /// Stamp blank disk directories; without it a blank one is refused, for its device may not be mounted
+    #[arg(long)]
+    pub(crate) format: bool,
     /// Allow listening beyond loopback without authentication
     #[arg(long)]
     pub(crate) insecure: bool,

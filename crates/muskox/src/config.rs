@@ -140,9 +140,8 @@ fn bad(what: String) -> Failure {
 }
 
 fn unknown(kind: &str, word: &str, known: &[&str]) -> Failure {
-    let nearest = known.iter().max_by(|a, b| {
-        strsim::jaro_winkler(word, a).total_cmp(&strsim::jaro_winkler(word, b))
-    });
+    let nearest =
+        known.iter().max_by(|a, b| strsim::jaro_winkler(word, a).total_cmp(&strsim::jaro_winkler(word, b)));
     let hint = nearest.map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
     bad(format!("unknown {kind} `{word}` in the configuration{hint}"))
 }
@@ -185,7 +184,10 @@ mod tests {
     #[test]
     fn an_unknown_key_is_refused_with_the_nearest() {
         let failure = Config::parse("[master]\nlisen = \"127.0.0.1:1\"\n").unwrap_err();
-        assert!(failure.to_string().contains("`lisen`") && failure.to_string().contains("`listen`"), "{failure}");
+        assert!(
+            failure.to_string().contains("`lisen`") && failure.to_string().contains("`listen`"),
+            "{failure}"
+        );
         let failure = Config::parse("[chunkservers]\n").unwrap_err();
         assert!(failure.to_string().contains("did you mean `chunkserver`"), "{failure}");
     }

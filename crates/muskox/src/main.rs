@@ -89,6 +89,7 @@ fn start_logging(cli: &Cli) {
         None => EnvFilter::new(default),
     };
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
+    let lines =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     if cli.log_format == "json" { lines.json().init() } else { lines.init() }
 }

@@ -1,8 +1,8 @@
 //! `muskox demo --in-process`: each role on a thread of this process. Nothing can be killed singly.
 
+use super::control;
 use super::layout::{DemoFile, DemoProcess, Layout};
 use super::supervisor::{summary, wait_for_disks};
-use super::control;
 use crate::cli::DemoArgs;
 use crate::failure::{Failure, fail};
 use crate::print_line;
@@ -42,7 +42,12 @@ impl Threads {
         outcome.and(stopped)
     }
 
-    fn start_all(&mut self, arguments: &DemoArgs, layout: &Layout, mountpoint: Option<&Path>) -> Result<(), Failure> {
+    fn start_all(
+        &mut self,
+        arguments: &DemoArgs,
+        layout: &Layout,
+        mountpoint: Option<&Path>,
+    ) -> Result<(), Failure> {
         let home = layout.home("master");
         let settings = roles::master::Settings {
             listen: "127.0.0.1:0".to_owned(),
@@ -68,6 +73,7 @@ impl Threads {
                 data: layout.home(&name),
                 name: name.clone(),
                 disks,
+                format: true,
                 masters: vec![master.clone()],
                 insecure: false,
             };

@@ -41,9 +41,8 @@ impl Layout {
     /// For an explicit directory, or the default one.
     pub(crate) fn new(data: Option<&Path>) -> Result<Self, Failure> {
         let data = match data {
-            Some(dir) => std::path::absolute(dir).map_err(|error| {
-                fail("E0110", format!("{}: {error}", dir.display())).exit(Exit::Usage)
-            })?,
+            Some(dir) => std::path::absolute(dir)
+                .map_err(|error| fail("E0110", format!("{}: {error}", dir.display())).exit(Exit::Usage))?,
             None => user_directory("XDG_DATA_HOME", ".local/share")?.join("muskox").join("demo"),
         };
         Ok(Self { data })
@@ -96,7 +95,8 @@ impl Layout {
 pub(crate) fn user_directory(variable: &str, below_home: &str) -> Result<PathBuf, Failure> {
     let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
     set(variable).or_else(|| set("HOME").map(|home| home.join(below_home))).ok_or_else(|| {
-        fail("E0114", "neither HOME nor the XDG directories are set").next("muskox demo --data DIR --mountpoint DIR")
+        fail("E0114", "neither HOME nor the XDG directories are set")
+            .next("muskox demo --data DIR --mountpoint DIR")
     })
 }
 
@@ -118,7 +118,12 @@ mod tests {
         let file = DemoFile {
             mountpoint: "/m".into(),
             master: "127.0.0.1:1".into(),
-            processes: vec![DemoProcess { name: "cs1".into(), role: "chunkserver".into(), pid: 7, ..Default::default() }],
+            processes: vec![DemoProcess {
+                name: "cs1".into(),
+                role: "chunkserver".into(),
+                pid: 7,
+                ..Default::default()
+            }],
         };
         let value: serde_json::Value = serde_json::to_value(&file).unwrap();
         assert_eq!(value["processes"][0]["name"], "cs1");

@@ -85,7 +85,10 @@ fn take_lock(layout: &Layout) -> Result<std::fs::File, Failure> {
     if file.try_lock().is_err() {
         let pid = holder(&path).map_or_else(|| "another process".to_owned(), |pid| format!("pid {pid}"));
         return Err(fail("E0118", format!("{} is in use by {pid}", layout.data.display()))
-            .next(format!("muskox demo stop --data {0}   or   muskox demo --data OTHER_DIR", layout.data.display()))
+            .next(format!(
+                "muskox demo stop --data {0}   or   muskox demo --data OTHER_DIR",
+                layout.data.display()
+            ))
             .exit(Exit::Refused));
     }
     file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(error)?;
@@ -94,7 +97,9 @@ fn take_lock(layout: &Layout) -> Result<std::fs::File, Failure> {
 
 fn prepare_mountpoint(arguments: &DemoArgs, layout: &Layout) -> Result<PathBuf, Failure> {
     let wanted = match &arguments.mountpoint {
-        Some(dir) => std::path::absolute(dir).map_err(|e| fail("E0110", format!("{}: {e}", dir.display())))?,
+        Some(dir) => {
+            std::path::absolute(dir).map_err(|e| fail("E0110", format!("{}: {e}", dir.display())))?
+        }
         None => user_directory("MUSKOX_DEMO_HOME", "muskox")?,
     };
     mount::detach_dead(&wanted).map_err(|error| {
@@ -107,9 +112,12 @@ fn prepare_mountpoint(arguments: &DemoArgs, layout: &Layout) -> Result<PathBuf, 
     })?;
     let inside = |outer: &Path, inner: &Path| inner.starts_with(outer);
     if inside(&wanted, &layout.data) {
-        return Err(fail("E0119", format!("the data {} would lie under the mountpoint", layout.data.display()))
-            .next("muskox demo --data DIR --mountpoint OTHER_DIR")
-            .exit(Exit::Usage));
+        return Err(fail(
+            "E0119",
+            format!("the data {} would lie under the mountpoint", layout.data.display()),
+        )
+        .next("muskox demo --data DIR --mountpoint OTHER_DIR")
+        .exit(Exit::Usage));
     }
     Ok(wanted)
 }
@@ -176,7 +184,8 @@ impl Demo {
 
     async fn start_master(&mut self) -> Result<(), Failure> {
         let home = self.layout.home("master");
-        let arguments = ["master", "--listen", "127.0.0.1:0", "--data", &home.display().to_string(), "--name", "master"];
+        let arguments =
+            ["master", "--listen", "127.0.0.1:0", "--data", &home.display().to_string(), "--name", "master"];
         let mut part = Part::new("master", "master", &[home], arguments.map(str::to_owned).to_vec());
         part.start(&self.layout).await?;
         self.file.master.clone_from(&part.process.address);
@@ -276,10 +285,19 @@ fn chunkserver_parts(arguments: &DemoArgs, layout: &Layout, master: &str) -> Vec
     for number in 1..=arguments.chunkservers {
         let name = format!("cs{number}");
         let home = layout.home(&name);
-        let mut words: Vec<String> =
-            ["chunkserver", "--listen", "127.0.0.1:0", "--master", master, "--name", &name, "--data"]
-                .map(str::to_owned)
-                .to_vec();
+        let mut words: Vec<String> = [
+            "chunkserver",
+            "--format",
+            "--listen",
+            "127.0.0.1:0",
+            "--master",
+            master,
+            "--name",
+            &name,
+            "--data",
+        ]
+        .map(str::to_owned)
+        .to_vec();
         words.push(home.display().to_string());
         let mut directories = vec![home];
         for disk in 1..=arguments.disks {
@@ -337,7 +355,9 @@ pub(crate) fn summary(file: &DemoFile, took: Duration) -> String {
     for process in &file.processes {
         let what = match process.role.as_str() {
             "mount" => file.mountpoint.clone(),
-            "chunkserver" => format!("{}   {} disks", process.address, process.directories.len().saturating_sub(1)),
+            "chunkserver" => {
+                format!("{}   {} disks", process.address, process.directories.len().saturating_sub(1))
+            }
             _ => process.address.clone(),
         };
         text += &format!("  {:<12} {:<8} {what}\n", process.role, process.name);
@@ -346,7 +366,10 @@ pub(crate) fn summary(file: &DemoFile, took: Duration) -> String {
     if file.mountpoint.is_empty() {
         text += "  Try:   muskox status\n";
     } else {
-        text += &format!("  Try:   echo hello > {0}/hello.txt && muskox file info {0}/hello.txt\n", file.mountpoint);
+        text += &format!(
+            "  Try:   echo hello > {0}/hello.txt && muskox file info {0}/hello.txt\n",
+            file.mountpoint
+        );
     }
     if file.processes.iter().map(|p| p.pid).any(|pid| pid != std::process::id()) {
         text += "  Break: muskox demo kill cs2     (then: muskox status; muskox demo start cs2)\n";

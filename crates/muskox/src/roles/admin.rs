@@ -1,8 +1,8 @@
 //! `muskox status` and `muskox file info`.
 
 use super::on_this_thread;
-use crate::cli::Target;
 use crate::cli::StatusArgs;
+use crate::cli::Target;
 use crate::config::Config;
 use crate::discover;
 use crate::failure::Failure;
@@ -31,7 +31,13 @@ pub(crate) fn status(arguments: &StatusArgs, config: &Config) -> Result<ExitCode
 }
 
 /// `muskox file info PATH`.
-pub(crate) fn file_info(path: &Path, all: bool, json: bool, target: &Target, config: &Config) -> Result<ExitCode, Failure> {
+pub(crate) fn file_info(
+    path: &Path,
+    all: bool,
+    json: bool,
+    target: &Target,
+    config: &Config,
+) -> Result<ExitCode, Failure> {
     let located = admin::locate::locate(path)?;
     let mut target = target.clone();
     if target.master.is_empty()

@@ -24,6 +24,7 @@ pub(crate) struct Settings {
     pub(crate) data: PathBuf,
     pub(crate) name: String,
     pub(crate) disks: Vec<PathBuf>,
+    pub(crate) format: bool,
     pub(crate) masters: Vec<String>,
     pub(crate) insecure: bool,
 }
@@ -43,6 +44,7 @@ pub(crate) fn run(arguments: &ChunkserverArgs, config: &Config) -> Result<ExitCo
         data: arguments.data.clone().or(file.data.clone()).unwrap_or_else(|| DATA.into()),
         name: arguments.name.clone().or(file.name.clone()).unwrap_or_else(host_name),
         disks,
+        format: arguments.format,
         masters: discover::masters(&arguments.target, &[&file.masters])?,
         insecure: arguments.insecure || file.insecure.unwrap_or(false),
     };
@@ -60,7 +62,9 @@ pub(crate) async fn serve(settings: Settings, stop: Stop, ready: Ready) -> Resul
     let mut disks = Vec::new();
     for path in &settings.disks {
         // A disk's directory is never made here: an unmounted disk must not be taken for an empty one.
-        disks.push(DiskConfig::new(directory(path, false)?, path.display().to_string()));
+        let mut disk = DiskConfig::new(directory(path, false)?, path.display().to_string());
+        disk.format_if_blank = settings.format;
+        disks.push(disk);
     }
     let mut config = chunkserver::Config::new(settings.listen, data, disks, settings.masters);
     config.advertise = settings.advertise;

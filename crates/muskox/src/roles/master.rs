@@ -105,7 +105,8 @@ impl Checkpointer for BuilderProcess {
                 let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
                 return Err(format!("the builder ended with {}: {reason}", output.status));
             }
-            parse_built(&String::from_utf8_lossy(&output.stdout)).ok_or_else(|| "the builder's answer makes no sense".into())
+            parse_built(&String::from_utf8_lossy(&output.stdout))
+                .ok_or_else(|| "the builder's answer makes no sense".into())
         })
     }
 }
@@ -145,7 +146,13 @@ mod tests {
     fn the_builders_answer_is_checked() {
         let built = parse_built("77 000102030405060708090a0b0c0d0eff\n").unwrap();
         assert_eq!((built.index, built.digest[15]), (LogIndex(77), 0xff));
-        for bad in ["", "77", "x 000102030405060708090a0b0c0d0eff", "77 0001", "77 00010203040506070809\u{e4}b0c0d0eff0"] {
+        for bad in [
+            "",
+            "77",
+            "x 000102030405060708090a0b0c0d0eff",
+            "77 0001",
+            "77 00010203040506070809\u{e4}b0c0d0eff0",
+        ] {
             assert!(parse_built(bad).is_none(), "{bad}");
         }
     }

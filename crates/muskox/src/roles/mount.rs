@@ -41,7 +41,11 @@ fn settings(arguments: &MountArgs, config: &Config) -> Result<Settings, Failure>
     let (source, mountpoint) = match arguments.places.as_slice() {
         [source, mountpoint] => (Some(source.as_str()), mountpoint),
         [mountpoint] => (None, mountpoint),
-        _ => return Err(fail("E0140", "a mount needs a directory").next("muskox mount MASTER DIR").exit(Exit::Usage)),
+        _ => {
+            return Err(fail("E0140", "a mount needs a directory")
+                .next("muskox mount MASTER DIR")
+                .exit(Exit::Usage));
+        }
     };
     let mut target: Target = arguments.target.clone();
     if let Some(source) = source.filter(|_| target.master.is_empty()) {
@@ -81,7 +85,10 @@ pub(crate) async fn serve(settings: Settings, stop: Stop, ready: Ready) -> Resul
     let connecting = tokio::time::timeout(CONNECT_WAIT, Client::connect(Env::real(), options));
     let client = connecting.await.unwrap_or_else(|_| {
         let masters = settings.masters.join(",");
-        Err(ClientError::Unreachable { masters, last: format!("nothing within {} s", CONNECT_WAIT.as_secs()) })
+        Err(ClientError::Unreachable {
+            masters,
+            last: format!("nothing within {} s", CONNECT_WAIT.as_secs()),
+        })
     });
     let client = client.map_err(|error| {
         fail("E0143", error.to_string()).next("muskox status   or   muskox demo").exit(Exit::Unreachable)
@@ -94,7 +101,9 @@ pub(crate) async fn serve(settings: Settings, stop: Stop, ready: Ready) -> Resul
     })?;
     // Only once the root answers is the mount of use.
     if let Err(status) = client.attributes(types::InodeId::ROOT).await {
-        return Err(fail("E0144", format!("the root directory does not answer: {status}")).next("muskox status"));
+        return Err(
+            fail("E0144", format!("the root directory does not answer: {status}")).next("muskox status")
+        );
     }
     tracing::info!(mountpoint = %mountpoint.display(), masters = %settings.masters.join(","), "mounted");
     ready("");
@@ -154,7 +163,8 @@ fn in_background(settings: &Settings, arguments: &MountArgs) -> Result<ExitCode,
 }
 
 fn tempdir() -> std::io::Result<PathBuf> {
-    let base = if Path::new("/run").is_dir() && rustix::process::geteuid().is_root() { "/run" } else { "/tmp" };
+    let base =
+        if Path::new("/run").is_dir() && rustix::process::geteuid().is_root() { "/run" } else { "/tmp" };
     let dir = Path::new(base).join(format!("muskox-mount-{}", std::process::id()));
     std::fs::create_dir(&dir)?;
     Ok(dir)
