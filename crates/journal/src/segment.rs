@@ -207,16 +207,15 @@ pub(crate) fn remains_after(
         } else if !remains.any {
             let (length, index) = record_numbers(bytes);
             if index >= next && index.0 - next.0 < TRACE_INDEXES_MAX {
-                remains.any = match effort.checked_sub(length as u64) {
-                    Some(left) => {
-                        let record = window.get(offset, record_bytes(length))?;
-                        if record.is_some() {
+                if let Some(record) = window.get(offset, record_bytes(length))? {
+                    remains.any = match effort.checked_sub(length as u64) {
+                        Some(left) => {
                             effort = left;
+                            decode_record(binding, record).is_some()
                         }
-                        record.and_then(|bytes| decode_record(binding, bytes)).is_some()
-                    }
-                    None => true,
-                };
+                        None => true,
+                    };
+                }
             }
         }
         offset += ALIGN_BYTES as u64;
