@@ -238,3 +238,55 @@ pub(crate) fn record_numbers(header: &[u8]) -> (usize, LogIndex) {
 pub(crate) fn looks_like_batch(bytes: &[u8]) -> bool {
     bytes.starts_with(&BATCH_MAGIC)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_passes_for_a_part_of_another_segment() {
+        let here = Binding::new(5, 77);
+        let mut bytes = vec![0; BATCH_HEADER_BYTES];
+        encode_record(&here, Term(1), LogIndex(9), b"body", &mut bytes);
+        let header = BatchHeader {
+            first: LogIndex(9),
+            stable: LogIndex(8),
+            bytes: (bytes.len() - BATCH_HEADER_BYTES) as u32,
+            count: 1,
+        };
+        header.encode_into(&here, &mut bytes);
+        assert_eq!(BatchHeader::decode(&here, &bytes), Some(header));
+        assert!(decode_record(&here, &bytes[BATCH_HEADER_BYTES..]).is_some());
+        for other in [Binding::new(6, 77), Binding::new(5, 78)] {
+            assert_eq!(BatchHeader::decode(&other, &bytes), None);
+            assert!(decode_record(&other, &bytes[BATCH_HEADER_BYTES..]).is_none());
+        }
+    }
+
+    #[test]
+    fn lengths_are_checked_before_they_are_used() {
+        let here = Binding::new(5, 77);
+        for length in [1, 8, 1000, u32::MAX - 30, u32::MAX] {
+            let mut bytes = vec![0; RECORD_HEADER_BYTES];
+            bytes[4..8].copy_from_slice(&length.to_le_bytes());
+            let crc = here.record_crc(&bytes[4..]);
+            bytes[..4].copy_from_slice(&crc.to_le_bytes());
+            assert!(decode_record(&here, &bytes).is_none());
+        }
+        for cut in 0..RECORD_HEADER_BYTES {
+            assert!(decode_record(&here, &vec![0; cut]).is_none());
+        }
+    }
+
+    #[test]
+    fn a_stamp_of_a_later_version_is_told_from_noise() {
+        let stamp = Stamp { segment: 1, salt: 2, cluster: ClusterId([3; 16]), bytes: 4096 };
+        let mut sector = stamp.encode();
+        assert_eq!(Stamp::decode(&sector), FoundStamp::Valid(stamp));
+        sector[8] = 9;
+        assert_eq!(Stamp::decode(&sector), FoundStamp::Invalid);
+        let crc = stamp_crc(&sector);
+        sector[12..16].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(Stamp::decode(&sector), FoundStamp::Newer(9));
+    }
+}

@@ -206,16 +206,17 @@ pub(crate) fn remains_after(
             }
         } else if !remains.any {
             let (length, index) = record_numbers(bytes);
-            if index >= next && index.0 - next.0 < TRACE_INDEXES_MAX {
-                if let Some(record) = window.get(offset, record_bytes(length))? {
-                    remains.any = match effort.checked_sub(length as u64) {
-                        Some(left) => {
-                            effort = left;
-                            decode_record(binding, record).is_some()
-                        }
-                        None => true,
-                    };
-                }
+            if index >= next
+                && index.0 - next.0 < TRACE_INDEXES_MAX
+                && let Some(record) = window.get(offset, record_bytes(length))?
+            {
+                remains.any = match effort.checked_sub(length as u64) {
+                    Some(left) => {
+                        effort = left;
+                        decode_record(binding, record).is_some()
+                    }
+                    None => true,
+                };
             }
         }
         offset += ALIGN_BYTES as u64;
