@@ -392,7 +392,7 @@ impl Chain {
             self.context.tasks.spawn(async move {
                 let patience = deadline.saturating_duration_since(Instant::now());
                 let link = tokio::time::timeout(patience, chain.context.pool.get(&address)).await;
-                chain.connected(link.unwrap_or(Err(link::LinkError::TimedOut)));
+                chain.connected(&address, link.unwrap_or(Err(link::LinkError::TimedOut)));
             });
         }
         self.kick();

@@ -14,7 +14,8 @@ use wire::message::{Flush, FlushAnswer, Message, Write, WriteAnswer};
 /// The connection to the member behind.
 pub(super) enum Hop {
     Idle,
-    Connecting,
+    /// To this address.
+    Connecting(String),
     Up(Link),
 }
 
@@ -93,7 +94,7 @@ impl Chain {
                 Some(link) => Hop::Up(link),
                 None => {
                     effects.connect = Some((outgoing.address.clone(), outgoing.deadline));
-                    Hop::Connecting
+                    Hop::Connecting(outgoing.address.clone())
                 }
             };
         }
@@ -102,17 +103,17 @@ impl Chain {
                 let link = link.clone();
                 inner.send(&link, outgoing, effects);
             }
-            Hop::Idle | Hop::Connecting => inner.outgoing.push_back(outgoing),
+            Hop::Idle | Hop::Connecting(_) => inner.outgoing.push_back(outgoing),
         }
     }
 
     /// The connection stands, or could not be made.
-    pub(super) fn connected(self: &Arc<Self>, result: Result<Link, LinkError>) {
+    pub(super) fn connected(self: &Arc<Self>, address: &str, result: Result<Link, LinkError>) {
         let mut effects = Effects::default();
         {
             let mut inner = self.lock();
             let inner = &mut *inner;
-            if !matches!(inner.hop, Hop::Connecting) {
+            if !matches!(&inner.hop, Hop::Connecting(wanted) if wanted == address) {
                 return; // Closed meanwhile.
             }
             match result {
