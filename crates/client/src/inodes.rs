@@ -9,7 +9,7 @@
 use crate::read::locate::Locations;
 use crate::write::pipeline::Pipeline;
 use env::Instant;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::{Notify, RwLock, watch};
 use types::{Attributes, InodeId, InodeRef, LogIndex, Name, Timestamp};
@@ -111,7 +111,7 @@ pub(crate) struct Inodes {
 struct Table {
     inodes: BTreeMap<InodeId, Arc<Inode>>,
     epoch: u64,
-    forgotten: Vec<InodeRef>,
+    forgotten: BTreeSet<InodeRef>,
 }
 
 impl Inodes {
@@ -127,6 +127,8 @@ impl Inodes {
     /// The inode, made known if it is not. One with another generation takes its place.
     pub(crate) fn enter(&self, reference: InodeRef) -> Arc<Inode> {
         let mut table = self.table();
+        // It is known again before the master was told that it was forgotten.
+        table.forgotten.remove(&reference);
         if let Some(inode) = table.inodes.get(&reference.id).filter(|i| i.reference == reference) {
             return Arc::clone(inode);
         }
@@ -174,7 +176,7 @@ impl Inodes {
         drop(state);
         if table.inodes.get(&inode.reference.id).is_some_and(|known| Arc::ptr_eq(known, inode)) {
             table.inodes.remove(&inode.reference.id);
-            table.forgotten.push(inode.reference);
+            table.forgotten.insert(inode.reference);
         }
         true
     }
@@ -182,8 +184,22 @@ impl Inodes {
     /// At most `max` inodes that left since the last time.
     pub(crate) fn take_forgotten(&self, max: usize) -> Vec<InodeRef> {
         let mut table = self.table();
-        let keep = table.forgotten.len().saturating_sub(max);
-        table.forgotten.split_off(keep)
+        let mut taken = Vec::new();
+        while taken.len() < max
+            && let Some(inode) = table.forgotten.pop_first()
+        {
+            taken.push(inode);
+        }
+        taken
+    }
+
+    /// A directory page named the inode, so the master counts it as known here. Unless the caller makes it
+    /// known with [`Inodes::enter`], the master is told that it is not.
+    pub(crate) fn glimpsed(&self, reference: InodeRef) {
+        let mut table = self.table();
+        if !table.inodes.contains_key(&reference.id) {
+            table.forgotten.insert(reference);
+        }
     }
 
     /// Takes an answer in, asked for at `at` when the epoch was `epoch`.

@@ -442,11 +442,18 @@ impl Session {
         if !first && let Some(holder) = self.holder() {
             let lost = line.opened.lost_tail.then_some(line.opened.position.applied);
             holder.reopened(lost, before != Some(line.opened.session));
-            for inodes in holder.held().chunks(RECLAIM_MAX) {
-                let reply = self.call_on(&line, Request::Reclaim { inodes: inodes.to_vec() }).await?;
+            let mut held = holder.held();
+            // Sent also when nothing is held: the master waits for it before it frees unlinked files.
+            loop {
+                let later = held.split_off(held.len().min(RECLAIM_MAX));
+                let reply = self.call_on(&line, Request::Reclaim { inodes: held }).await?;
                 if let Ok(Reply::Gone(gone)) = reply {
                     holder.gone(gone);
                 }
+                if later.is_empty() {
+                    break;
+                }
+                held = later;
             }
         }
         tracing::info!(address, session = %line.opened.session, term = %line.opened.term, "session open");

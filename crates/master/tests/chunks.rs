@@ -27,11 +27,11 @@ async fn written(
     length: u64,
 ) -> (InodeRef, WriteGrant) {
     let entry = client.make_file(name).await;
-    let grant = entry.grant.unwrap();
+    let grant = entry.grant.expect("chunkservers are there");
     for server in servers {
         server.hold(grant.capability.chunk, grant.capability.version);
     }
-    client.commit(entry.attributes.inode, length, &grant).await.unwrap();
+    client.commit(entry.attributes.inode, length, &grant).await.expect("the grant is good");
     (entry.attributes.inode, grant)
 }
 

@@ -256,6 +256,8 @@ impl Client {
                 for entry in &mut entries {
                     if let Some(inode) = self.shared.inodes.get(entry.attributes.inode.id) {
                         entry.attributes = inode.state().shown(entry.attributes);
+                    } else {
+                        self.shared.inodes.glimpsed(entry.attributes.inode);
                     }
                 }
                 Ok(DirectoryPage { entries, end })

@@ -69,7 +69,12 @@ impl Core {
                 let attributes = self.meta.parent_of(dir)?;
                 self.entry(session, attributes, false, None)
             }
-            Request::GetAttributes { inode } => Reply::Attributes(self.meta.attributes(inode)?),
+            Request::GetAttributes { inode } => {
+                // An open that relies on an entry of a directory page asks so: it counts as knowing the inode.
+                let attributes = self.meta.attributes(inode)?;
+                self.sessions.learn(session, inode.id);
+                Reply::Attributes(attributes)
+            }
             Request::ReadLink { inode } => Reply::Target(self.meta.read_link(inode)?),
             Request::ReadDirectory { dir, after, bytes_max } => {
                 let bytes_max = bytes_max.min(DIRECTORY_BYTES_MAX);
