@@ -16,7 +16,7 @@
 //! 6. Bytes from a disk never cause a panic or an allocation beyond the size of a segment.
 //!
 //! # Elsewhere
-//! What a record means: `codec` and `meta`. Which thread calls what: `master`.
+//! What a record means: `codec` and `meta`. Which thread calls what, and the term file: `master`.
 
 pub mod checkpoint;
 mod error;
@@ -28,7 +28,6 @@ mod recovery;
 mod segment;
 mod shared;
 mod syncer;
-pub mod term_file;
 
 pub use error::{OpenError, ReplayError};
 pub use journal::Journal;

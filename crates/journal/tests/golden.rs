@@ -6,7 +6,6 @@
 
 use env::{Dir, OpenMode, Seed, SimDisk};
 use journal::checkpoint::{Header, Reader, Writer};
-use journal::term_file::{Reign, load, store};
 use journal::{Entry, Journal, Options, ReplayError};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -93,16 +92,4 @@ fn a_checkpoint_keeps_its_form() {
     });
     assert_eq!(digest.unwrap(), *b"sixteen byte sum");
     assert_eq!(pieces, [b"one".to_vec(), b"and two".to_vec()]);
-}
-
-#[test]
-fn the_term_file_keeps_its_form() {
-    let disk = SimDisk::new(1, "log");
-    let reign = Reign { cluster: CLUSTER, term: Term(4) };
-    store(&*disk.dir(), reign).unwrap();
-    let kept = golden("term-v1.bin", &disk.contents("term").unwrap());
-    assert_eq!(kept, disk.contents("term").unwrap());
-    let disk = SimDisk::new(1, "log");
-    put(&*disk.dir(), "term", &kept);
-    assert_eq!(load(&*disk.dir()).unwrap(), Some(reign));
 }
