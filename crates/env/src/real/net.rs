@@ -82,3 +82,38 @@ fn concerns_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::TimedOut
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    fn socket(stream: Stream) -> TcpStream {
+        match stream {
+            Stream::Tcp(stream) => stream,
+            Stream::Simulated(_) => panic!("a simulated stream from the real network"),
+        }
+    }
+
+    #[tokio::test]
+    async fn sockets_connect_without_delay_and_a_port_can_be_taken_again_at_once() {
+        let listener = RealNet.listen("127.0.0.1:0").await.unwrap();
+        let address = listener.address();
+        let (near, far) = tokio::join!(RealNet.connect(&address), listener.accept());
+        let (mut near, (far, peer)) = (socket(near.unwrap()), far.unwrap());
+        let mut far = socket(far);
+        assert!(near.nodelay().unwrap() && far.nodelay().unwrap());
+        assert_eq!(peer, near.local_addr().unwrap().to_string());
+        near.write_all(b"hello").await.unwrap();
+        let mut buffer = [0; 5];
+        far.read_exact(&mut buffer).await.unwrap();
+        assert_eq!(&buffer, b"hello");
+        // The listener's side closes first and keeps the port in TIME_WAIT.
+        drop((far, listener));
+        assert_eq!(near.read(&mut buffer).await.unwrap(), 0);
+        drop(near);
+        RealNet.listen(&address).await.map(drop).unwrap();
+        let refused = RealNet.connect(&address).await.map(drop).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    }
+}
