@@ -46,8 +46,8 @@ pub(crate) trait Holder: Send + Sync {
     fn held(&self) -> Vec<InodeRef>;
     /// Some of them are no more.
     fn gone(&self, inodes: Vec<InodeRef>);
-    /// A connection was made; `lost` names the last record that is still there if acknowledged ones are
-    /// gone, and `anew`: the session is a new one.
+    /// A connection was made. `lost`: acknowledged records are gone, and this was the last one known to be
+    /// on stable storage, so all after it are in doubt. `anew`: the session is a new one.
     fn reopened(&self, lost: Option<LogIndex>, anew: bool);
 }
 
@@ -65,6 +65,7 @@ struct State {
     cluster: Option<ClusterId>,
     term: Term,
     answered: (Term, LogIndex),
+    stable: LogIndex,
     lines: u64,
     closed: bool,
 }
@@ -114,6 +115,7 @@ impl Session {
                 cluster: None,
                 term: Term(0),
                 answered: (Term(0), LogIndex(0)),
+                stable: LogIndex(0),
                 lines: 0,
                 closed: false,
             }),
@@ -266,6 +268,7 @@ impl Session {
     fn note(&self, term: Term, position: LogPosition) {
         let mut state = self.state();
         state.answered = state.answered.max((term, position.applied));
+        state.stable = state.stable.max(position.stable);
     }
 
     fn report_lost(&self, number: u64) {
@@ -416,7 +419,7 @@ impl Session {
         let SessionOpenAnswer(answer) = SessionOpenAnswer::decode(&frame.body)
             .map_err(|_| refused(Status::BadMessage, "its answer to SESSION_OPEN makes no sense"))?;
         let opened = answer.map_err(|status| refused(status, "no session"))?;
-        let (number, first) = {
+        let (number, first, lost) = {
             let mut state = self.state();
             if state.cluster.is_some_and(|known| known != opened.cluster) {
                 return Err(refused(Status::WrongCluster, "it serves another cluster now"));
@@ -431,16 +434,17 @@ impl Session {
             }
             state.cluster = Some(opened.cluster);
             state.term = opened.term;
+            let lost = opened.lost_tail.then_some(state.stable);
             if opened.lost_tail {
                 state.answered = (opened.term, opened.position.applied);
+                state.stable = opened.position.stable;
             }
             state.lines += 1;
-            (state.lines, first)
+            (state.lines, first, lost)
         };
         self.room.notify_waiters();
         let line = Line { link, number, opened };
         if !first && let Some(holder) = self.holder() {
-            let lost = line.opened.lost_tail.then_some(line.opened.position.applied);
             holder.reopened(lost, before != Some(line.opened.session));
             let mut held = holder.held();
             // Sent also when nothing is held: the master waits for it before it frees unlinked files.

@@ -336,7 +336,8 @@ impl Holder for Shared {
                 }
             }
             state.pages_at = None;
-            let missing = lost.is_some_and(|last| state.changed_at > last) && state.opens > 0;
+            let missing = lost.is_some_and(|stable| state.changed_at > stable) && state.opens > 0;
+            state.changed_at = LogIndex(0);
             drop(state);
             if missing {
                 tracing::warn!(inode = %inode.reference.id, "acknowledged changes of an open file are lost");

@@ -140,6 +140,14 @@ impl Chunk {
         self.held.as_ref().is_none_or(|held| !held.is_empty())
     }
 
+    /// A disk (the head, if not named) lost what it had not synced; another may still hold everything.
+    pub(crate) fn not_held_by(&mut self, disk: Option<DiskId>) {
+        let head = self.last.as_ref().and_then(|grant| grant.chain.first()).map(|head| head.disk);
+        if let (Some(held), Some(disk)) = (&mut self.held, disk.or(head)) {
+            held.remove(&disk);
+        }
+    }
+
     /// All writes before it are durable and nothing new came: what was held is of no more interest.
     pub(crate) fn forget_held_if_synced(&mut self) {
         if self.unsynced.is_none() && self.flushing.is_none() {

@@ -555,6 +555,12 @@ impl Pipeline {
             }
             Err(error) => {
                 chunk.flush_failed();
+                if let DataError::Refused { status: Status::LostTail, failed } = error {
+                    chunk.not_held_by(failed.map(|edge| edge.to));
+                    if !chunk.is_held() {
+                        return self.fail(Status::LostTail);
+                    }
+                }
                 self.chain_failed(index, version, error, now);
             }
         }
