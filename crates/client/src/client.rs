@@ -6,7 +6,7 @@ mod attributes;
 mod files;
 mod names;
 
-use crate::session::{Holder, Session};
+use crate::session::Session;
 use crate::shared::Shared;
 use crate::{ClientError, ClientOptions};
 use env::Env;
@@ -87,6 +87,3 @@ impl Drop for Client {
         self.shared.session.close();
     }
 }
-
-// The session keeps the holder as an object.
-const _: fn(Weak<Shared>) -> Weak<dyn Holder> = |holder| holder;

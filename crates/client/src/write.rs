@@ -3,5 +3,6 @@
 pub(crate) mod buffer;
 mod chain;
 pub(crate) mod engine;
+mod orders;
 mod overlay;
 pub(crate) mod pipeline;

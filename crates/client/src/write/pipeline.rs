@@ -14,20 +14,19 @@
 //!    the data again.
 //!
 //! # Elsewhere
-//! Bytes and extents: `buffer`. One chunk's grant and verifiers: `chain`. Doing it: `engine`.
+//! What goes in and comes out: `orders`. Bytes and extents: `buffer`. One chunk's grant and verifiers: `chain`. Doing it: `engine`.
 
 use super::buffer::{Buffer, ExtentId, Stamp};
 use super::chain::Chunk;
-use bytes::Bytes;
+pub(crate) use super::orders::{Action, DataError, Effect, Event, Moment, Rules, WriteJob};
 use env::Instant;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use types::{
-    Attributes, CHUNK_BYTES, ChunkId, ChunkIndex, ChunkLocation, DirtyChunk, FailedHop, SessionId, Status,
-    Term, Timestamp, TruncateGeneration, Verifier, Version, WriteGrant,
+    Attributes, CHUNK_BYTES, ChunkIndex, ChunkLocation, FailedHop, SessionId, Status, Term, Timestamp,
+    TruncateGeneration, Verifier, Version, WriteGrant,
 };
-use wire::message::FailedEdge;
 
 /// Frames in flight to one chunk's chain: 16 MiB cover a round trip of 16 ms at 1 GB/s.
 const FLYING_PER_CHUNK_MAX: usize = 16;
@@ -41,118 +40,6 @@ const COMMIT_IDLE: Duration = Duration::from_secs(1);
 const IDLE_CHUNKS_MAX: usize = 64;
 /// A refused commit is tried again with fresh grants this often.
 const COMMIT_TRIES_MAX: u32 = 4;
-
-/// What rules the decisions from outside.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
-    /// Monotonic time.
-    pub(crate) now: Instant,
-    /// The master's term; grants of another are void.
-    pub(crate) term: Term,
-    /// The client's session; grants to another are void.
-    pub(crate) session: SessionId,
-    /// Somebody waits for room: store and commit everything.
-    pub(crate) pressure: bool,
-}
-
-/// Settings.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rules {
-    /// How long a small write waits for company.
-    pub(crate) delay: Duration,
-    /// How long a chain may be in trouble before data is given up.
-    pub(crate) timeout: Option<Duration>,
-}
-
-/// A WRITE frame to be sent.
-#[derive(Debug)]
-pub(crate) struct WriteJob {
-    pub(crate) extent: ExtentId,
-    pub(crate) attempt: u32,
-    pub(crate) grant: Arc<WriteGrant>,
-    pub(crate) write_id: u64,
-    pub(crate) answered_below: u64,
-    /// Within the file.
-    pub(crate) offset: u64,
-    pub(crate) data: Bytes,
-    pub(crate) crcs: Arc<[u32]>,
-    pub(crate) create: bool,
-    pub(crate) durable: bool,
-}
-
-/// Something to be done; each is answered by the [`Event`] of the same name.
-#[derive(Debug)]
-pub(crate) enum Action {
-    /// `known`: the chunk granted before. If the answer names another, the file's truncate generation is
-    /// wanted with it.
-    Grant {
-        index: ChunkIndex,
-        failed: Option<FailedHop>,
-        known: Option<ChunkId>,
-    },
-    Write(WriteJob),
-    Flush {
-        serial: u64,
-        grant: Arc<WriteGrant>,
-        held: Vec<Verifier>,
-    },
-    Commit {
-        serial: u64,
-        truncate_generation: TruncateGeneration,
-        length: u64,
-        modified: Option<Timestamp>,
-        chunks: Vec<DirtyChunk>,
-        durable: bool,
-    },
-}
-
-/// Why a data-plane frame failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DataError {
-    /// No answer: the connection broke or the time was up.
-    Link,
-    /// A member refused, or could not reach the next.
-    Refused { status: Status, failed: Option<FailedEdge> },
-}
-
-/// An answer.
-#[derive(Debug)]
-pub(crate) enum Event {
-    Granted {
-        index: ChunkIndex,
-        result: Result<(WriteGrant, Option<TruncateGeneration>), Status>,
-    },
-    Written {
-        index: ChunkIndex,
-        extent: ExtentId,
-        attempt: u32,
-        version: Version,
-        result: Result<Vec<Verifier>, DataError>,
-    },
-    Flushed {
-        index: ChunkIndex,
-        serial: u64,
-        version: Version,
-        result: Result<Vec<Verifier>, DataError>,
-    },
-    Committed {
-        serial: u64,
-        result: Result<Attributes, Status>,
-    },
-}
-
-/// What others have to hear.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
-    /// What was read of this range from a server before now is outdated.
-    Changed { offset: u64, length: u64 },
-    /// The chunk is in the file's map now.
-    Located(ChunkLocation),
-    /// As the master answered.
-    Attributes(Attributes),
-    /// Bytes of memory that are free again.
-    Freed(u64),
-}
 
 #[derive(Debug)]
 struct Commit {

@@ -2,8 +2,8 @@ use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use types::{
-    Capability, DiskId, FileKind, Generation, InodeId, InodeRef, LeaseEpoch, Owner, ReplicaAddress, Rights,
-    ServerId,
+    Capability, ChunkId, DirtyChunk, DiskId, FileKind, Generation, InodeId, InodeRef, LeaseEpoch, Owner,
+    ReplicaAddress, Rights, ServerId,
 };
 
 const MIB: u64 = 1 << 20;
