@@ -12,7 +12,7 @@ use crate::{ClientOptions, FileHandle, Known, OpenFlags};
 use env::{Env, Instant};
 use link::Pool;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -61,6 +61,7 @@ pub(crate) struct Shared {
     pub(crate) replicas: Replicas,
     handles: Mutex<BTreeMap<FileHandle, Arc<Open>>>,
     next_handle: AtomicU64,
+    next_writer: AtomicU32,
 }
 
 impl Shared {
@@ -76,6 +77,7 @@ impl Shared {
             replicas: Replicas::default(),
             handles: Mutex::default(),
             next_handle: AtomicU64::new(1),
+            next_writer: AtomicU32::new(0),
             env,
             options,
         }
@@ -212,8 +214,14 @@ impl Shared {
     pub(crate) fn writer<'a>(&self, state: &'a mut crate::inodes::State) -> &'a mut Pipeline {
         let generation =
             state.cached.map_or(TruncateGeneration(0), |cached| cached.attributes.truncate_generation);
-        let rules = Rules { delay: self.options.write_delay, timeout: self.options.timeout };
-        let new = || Box::new(Writer { pipeline: Pipeline::new(rules, generation), engine: false });
+        let new = || {
+            let rules = Rules {
+                delay: self.options.write_delay,
+                timeout: self.options.timeout,
+                writer: self.next_writer.fetch_add(1, Ordering::Relaxed),
+            };
+            Box::new(Writer { pipeline: Pipeline::new(rules, generation), engine: false })
+        };
         &mut state.writer.get_or_insert_with(new).pipeline
     }
 

@@ -101,6 +101,30 @@ fn what_one_mount_closed_another_opens_and_reads() {
 }
 
 #[test]
+fn a_file_closed_and_opened_again_takes_writes_under_the_same_chunk_version() {
+    simulate(|cluster| async move {
+        let client = mount(&cluster, "one").await;
+        let (inode, handle) = create(&client, "again").await;
+        let (first, second) = (pattern(1000, 1), pattern(1000, 2));
+        client.write(handle, 0, &first).await.unwrap();
+        client.flush(handle).await.unwrap();
+        client.release(handle);
+        client.forget(inode, 1);
+        // The background sync of the forgotten file ends, and with it all that was known of the file.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let known = client.lookup(ROOT, b"again").await.unwrap();
+        assert_eq!(known.attributes.inode.id, inode);
+        let handle = client.open(inode, RW).await.unwrap().handle;
+        client.write(handle, 5000, &second).await.unwrap();
+        client.flush(handle).await.unwrap();
+        let other = mount(&cluster, "two").await;
+        let handle = other.open(inode, RW).await.unwrap().handle;
+        let found = other.read(handle, 0, 10_000).await.unwrap();
+        assert!(found[..1000] == first && found[5000..] == second);
+    });
+}
+
+#[test]
 fn a_stream_is_read_with_one_request_per_mebibyte_and_mostly_from_memory() {
     simulate(|cluster| async move {
         let (a, b) = (mount(&cluster, "a").await, mount(&cluster, "b").await);

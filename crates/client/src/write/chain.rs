@@ -1,7 +1,8 @@
 //! What a file's writer knows of one chunk: its grant, what flies under it, what is not yet durable.
 //!
 //! # Invariants
-//! 1. A frame sent again under the same version keeps its write id, so that the head drops the repeat.
+//! 1. A frame sent again under the same version keeps its write id, so that the head drops the repeat. No
+//!    other frame of this client ever has it: a writer that is forgotten and made anew goes on above.
 //! 2. `held` names the disks (and boots) that have taken every unsynced write without a break; when none
 //!    is left, an fsync of this chunk cannot succeed (`docs/semantics.md`).
 
@@ -48,7 +49,6 @@ pub(crate) struct Chunk {
     pub(crate) synced_unnamed: bool,
     held: Option<BTreeMap<DiskId, u64>>,
     write_ids: BTreeMap<ExtentId, u64>,
-    last_write_id: u64,
     trouble_since: Option<Instant>,
     tries: u32,
     /// Not asked again before this moment.
@@ -81,7 +81,6 @@ impl Chunk {
             self.id() == Some(grant.capability.chunk) && self.version() == Some(grant.capability.version);
         if !same {
             self.write_ids.clear();
-            self.last_write_id = 0;
             self.born = false;
         }
         if self.id() != Some(grant.capability.chunk) {
@@ -105,10 +104,11 @@ impl Chunk {
     }
 
     /// The write id of an extent under the present version, and the id below which all are answered.
-    pub(crate) fn write_id(&mut self, extent: ExtentId) -> (u64, u64) {
+    /// `last` is the highest one given so far.
+    pub(crate) fn write_id(&mut self, extent: ExtentId, last: &mut u64) -> (u64, u64) {
         let id = *self.write_ids.entry(extent).or_insert_with(|| {
-            self.last_write_id += 1;
-            self.last_write_id
+            *last += 1;
+            *last
         });
         (id, self.write_ids.values().min().copied().unwrap_or(id))
     }

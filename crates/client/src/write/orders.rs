@@ -31,6 +31,9 @@ pub(crate) struct Rules {
     pub(crate) delay: Duration,
     /// How long a chain may be in trouble before data is given up.
     pub(crate) timeout: Option<Duration>,
+    /// Which writer of this client it is. Chains remember the write ids of a session, and a file's writer may be
+    /// forgotten and made anew while its chunk keeps its version: ids of one are never given by another.
+    pub(crate) writer: u32,
 }
 
 /// A WRITE frame to be sent.

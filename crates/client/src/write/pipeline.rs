@@ -38,6 +38,8 @@ const STORED_BYTES_MAX: u64 = 8 << 20;
 const COMMIT_IDLE: Duration = Duration::from_secs(1);
 /// Chunk states kept for their grants alone.
 const IDLE_CHUNKS_MAX: usize = 64;
+/// Write ids of one writer; more frames than any writer lives to send.
+const WRITE_ID_BITS: u32 = 32;
 /// A refused commit is tried again with fresh grants this often.
 const COMMIT_TRIES_MAX: u32 = 4;
 
@@ -69,6 +71,7 @@ pub(crate) struct Pipeline {
     commit: Option<Commit>,
     commit_tries: u32,
     last_serial: u64,
+    last_write_id: u64,
     stored_since: Option<Instant>,
     errors: u64,
     error: Status,
@@ -93,6 +96,7 @@ impl Pipeline {
             commit: None,
             commit_tries: 0,
             last_serial: 0,
+            last_write_id: u64::from(rules.writer) << WRITE_ID_BITS,
             stored_since: None,
             errors: 0,
             error: Status::Io,
@@ -247,7 +251,7 @@ impl Pipeline {
                 && chunk.durable_flying.is_none()
             {
                 let Some((id, extent)) = self.buffer.send_next(index) else { break };
-                let (write_id, answered_below) = chunk.write_id(id);
+                let (write_id, answered_below) = chunk.write_id(id, &mut self.last_write_id);
                 let mut job = WriteJob {
                     extent: id,
                     attempt: extent.attempt,

@@ -222,7 +222,7 @@ impl World {
 }
 
 fn pipeline() -> Pipeline {
-    let rules = Rules { delay: Duration::from_millis(50), timeout: Some(Duration::from_secs(60)) };
+    let rules = Rules { delay: Duration::from_millis(50), timeout: Some(Duration::from_secs(60)), writer: 0 };
     Pipeline::new(rules, TruncateGeneration(0))
 }
 
