@@ -5,14 +5,17 @@
 //!    on stable storage.
 //! 2. Cached attributes are used for at most `ttl`, and not at all after this client changed a name.
 //! 3. Of two answers about one inode the one with the higher change counter counts.
+//! 4. [`Names`] agrees with the state of each inode whenever that is not locked.
 
+use crate::names::{Names, Place};
 use crate::read::locate::Locations;
 use crate::write::pipeline::Pipeline;
 use env::Instant;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::{Notify, RwLock, watch};
-use types::{Attributes, InodeId, InodeRef, LogIndex, Name, Timestamp};
+use types::{Attributes, InodeId, InodeRef, LogIndex, Timestamp};
 
 /// Attributes and when they were asked for.
 #[derive(Clone, Copy, Debug)]
@@ -42,8 +45,12 @@ pub(crate) struct State {
     pub(crate) opens: u32,
     /// See [`Cached`]. Kept when too old, for the length of a file being written.
     pub(crate) cached: Option<Cached>,
-    /// A name under which it was found last.
-    pub(crate) name: Option<(InodeId, Name)>,
+    /// A name under which it was found last; see [`Held::found_at`].
+    place: Option<Place>,
+    /// It left the table.
+    gone: bool,
+    /// What [`Names`] was told.
+    unclear: bool,
     /// The change counter up to which the kernel's pages are right.
     pub(crate) pages_at: Option<u64>,
     /// The last record that an answer about a change of this inode rested on.
@@ -75,6 +82,17 @@ impl State {
         attributes
     }
 
+    /// Whether somebody here uses the content: an open handle, or a writer at work.
+    pub(crate) fn is_held(&self) -> bool {
+        self.opens > 0 || self.writer.as_ref().is_some_and(|writer| writer.engine) || self.is_dirty()
+    }
+
+    /// Whether it is held and may lose a name other than the one it was found under.
+    fn is_unclear(&self) -> bool {
+        let links = || self.cached.map_or(2, |cached| cached.attributes.links);
+        self.is_held() && !self.gone && (self.place.is_none() || links() > 1)
+    }
+
     /// Whether the master was not told of all writes.
     pub(crate) fn is_dirty(&self) -> bool {
         self.writer.as_ref().is_some_and(|writer| !writer.pipeline.is_clean())
@@ -86,6 +104,7 @@ pub(crate) struct Inode {
     /// Number and generation.
     pub(crate) reference: InodeRef,
     state: Mutex<State>,
+    names: Arc<Names>,
     /// Writers hold it shared for a moment; truncate and punch hold it alone while the file is settled.
     pub(crate) gate: RwLock<()>,
     /// Wakes the engine.
@@ -96,8 +115,59 @@ pub(crate) struct Inode {
 
 impl Inode {
     /// Locks what changes. Never held across a wait.
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nothing panics while it is held")
+    pub(crate) fn state(&self) -> Held<'_> {
+        Held { inode: self, state: self.state.lock().expect("nothing panics while it is held") }
+    }
+}
+
+/// The locked state of an inode. [`Names`] is told of what changed before the lock is given back.
+pub(crate) struct Held<'a> {
+    inode: &'a Inode,
+    state: MutexGuard<'a, State>,
+}
+
+impl Held<'_> {
+    /// The inode was found under this name.
+    pub(crate) fn found_at(&mut self, place: Place) {
+        self.put_at(Some(place));
+    }
+
+    fn put_at(&mut self, place: Option<Place>) {
+        let state = &mut *self.state;
+        if !state.gone && state.place != place {
+            let before = std::mem::replace(&mut state.place, place.clone());
+            self.inode.names.moved(self.inode.reference.id, before, place);
+        }
+    }
+
+    /// It is in the table no longer.
+    fn leave_table(&mut self) {
+        self.put_at(None);
+        self.state.gone = true;
+    }
+}
+
+impl Deref for Held<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Held<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        let unclear = self.state.is_unclear();
+        if self.state.unclear != unclear {
+            self.state.unclear = unclear;
+            self.inode.names.set_unclear(self.inode.reference, unclear);
+        }
     }
 }
 
@@ -105,6 +175,7 @@ impl Inode {
 #[derive(Default)]
 pub(crate) struct Inodes {
     table: Mutex<Table>,
+    names: Arc<Names>,
 }
 
 #[derive(Default)]
@@ -135,17 +206,41 @@ impl Inodes {
         let inode = Arc::new(Inode {
             reference,
             state: Mutex::default(),
+            names: Arc::clone(&self.names),
             gate: RwLock::new(()),
             kick: Notify::new(),
             progress: watch::Sender::new(()),
         });
-        table.inodes.insert(reference.id, Arc::clone(&inode));
+        if let Some(before) = table.inodes.insert(reference.id, Arc::clone(&inode)) {
+            before.state().leave_table();
+        }
         inode
     }
 
     /// All, in order of their numbers.
     pub(crate) fn all(&self) -> Vec<Arc<Inode>> {
         self.table().inodes.values().map(Arc::clone).collect()
+    }
+
+    /// Whether a file that is held here may lose this name. True if in doubt: it costs a record at the
+    /// master, and a wrong "no" would cost the file.
+    pub(crate) fn in_use(&self, place: &Place) -> bool {
+        self.names.any_unclear() || self.found_at(place).iter().any(|inode| inode.state().is_held())
+    }
+
+    /// Inodes keep the name under which they are known when it moves.
+    pub(crate) fn renamed(&self, from: &Place, to: &Place, exchange: bool) {
+        let moved = self.found_at(from);
+        let back = if exchange { self.found_at(to) } else { Vec::new() };
+        for (inodes, place) in [(moved, to), (back, from)] {
+            for inode in inodes {
+                inode.state().found_at(place.clone());
+            }
+        }
+    }
+
+    fn found_at(&self, place: &Place) -> Vec<Arc<Inode>> {
+        self.names.at(place).into_iter().filter_map(|inode| self.get(inode)).collect()
     }
 
     /// Grows when this client changes names.
@@ -173,8 +268,8 @@ impl Inodes {
         if pending && !synced {
             return std::mem::replace(&mut state.leaving, true);
         }
-        drop(state);
         if table.inodes.get(&inode.reference.id).is_some_and(|known| Arc::ptr_eq(known, inode)) {
+            state.leave_table();
             table.inodes.remove(&inode.reference.id);
             table.forgotten.insert(inode.reference);
         }

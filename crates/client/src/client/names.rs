@@ -28,7 +28,7 @@ impl Client {
             let mut state = inode.state();
             state.lookups += 1;
             state.leaving = false;
-            state.name = Some((parent, name.clone()));
+            state.found_at((parent, name.clone()));
             if mutation {
                 state.changed_at = shared.session.answered();
             }
@@ -48,34 +48,6 @@ impl Client {
             && let Some(cached) = &mut inode.state().cached
         {
             cached.epoch = u64::MAX;
-        }
-    }
-
-    /// Whether a file that is open here may lose this name. True if in doubt: it costs a record at the
-    /// master, and a wrong "no" would cost the file.
-    fn in_use(&self, parent: InodeId, name: &Name) -> bool {
-        self.shared.inodes.all().iter().any(|inode| {
-            let state = inode.state();
-            if state.opens == 0 && !state.is_dirty() {
-                return false;
-            }
-            let links = state.cached.map_or(2, |cached| cached.attributes.links);
-            links > 1 || state.name.as_ref().is_none_or(|(dir, known)| *dir == parent && known == name)
-        })
-    }
-
-    /// Files that are held keep the name under which they are known.
-    fn renamed(&self, from: (InodeId, &Name), to: (InodeId, &Name), exchange: bool) {
-        for inode in self.shared.inodes.all() {
-            let mut state = inode.state();
-            let is = |place: (InodeId, &Name)| {
-                state.name.as_ref().is_some_and(|(dir, name)| *dir == place.0 && name == place.1)
-            };
-            if is(from) {
-                state.name = Some((to.0, to.1.clone()));
-            } else if exchange && is(to) {
-                state.name = Some((from.0, from.1.clone()));
-            }
         }
     }
 
@@ -191,7 +163,7 @@ impl Client {
     pub async fn unlink(&self, parent: InodeId, name: &[u8]) -> Result<(), Status> {
         let name = Name::new(name)?;
         let dir = self.shared.reference(parent).await?;
-        let in_use = self.in_use(parent, &name);
+        let in_use = self.shared.inodes.in_use(&(parent, name.clone()));
         let outcome = self.done(Request::Unlink { parent: dir, name, in_use }).await;
         self.shared.inodes.names_changed();
         outcome
@@ -222,12 +194,12 @@ impl Client {
             to: self.shared.reference(to).await?,
             to_name: to_name.clone(),
             mode,
-            in_use: self.in_use(to, &to_name),
+            in_use: self.shared.inodes.in_use(&(to, to_name.clone())),
         };
         let outcome = self.done(request).await;
         self.shared.inodes.names_changed();
         if outcome.is_ok() {
-            self.renamed((from, &from_name), (to, &to_name), mode == RenameMode::Exchange);
+            self.shared.inodes.renamed(&(from, from_name), &(to, to_name), mode == RenameMode::Exchange);
         }
         outcome
     }
