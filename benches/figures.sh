@@ -15,7 +15,7 @@ trap cleanup EXIT
 
 field() { python3 -c "import json,sys; d=json.load(open('$data/demo.json')); print([p['pid'] for p in d['processes'] if p['name']=='$1'][0])"; }
 seconds() { local t0=$EPOCHREALTIME; "$@" >/dev/null 2>&1; python3 -c "print($EPOCHREALTIME-$t0)"; }
-requests() { "$muskox" status --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["requests"])'; }
+requests() { "$muskox" status --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["metadata"]["requests"])'; }
 rate() { python3 -c "print(f'{$mebibytes*1.048576/$1:.0f} MB/s ({$1:.2f} s)')"; }
 
 echo "machine   $(nproc) cores, $(awk '/MemTotal/{printf "%.0f GiB", $2/1048576}' /proc/meminfo), Linux $(uname -r)"

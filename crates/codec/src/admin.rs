@@ -64,6 +64,8 @@ pub struct ClusterStatus {
     pub usable_free_bytes: u64,
     /// The default number of replicas.
     pub goal: u32,
+    /// Requests of clients since the master started.
+    pub requests: u64,
 }
 
 /// Whether a server is there.

@@ -117,6 +117,8 @@ pub(crate) struct Core {
     servers: Servers,
     sessions: Sessions,
     session_counter: u64,
+    /// Requests of clients so far.
+    requests: u64,
     edits: Edits,
     orphans: Orphans,
     checkpoints: Checkpoints,
@@ -173,6 +175,7 @@ impl Core {
             servers: Servers::default(),
             sessions,
             session_counter: 0,
+            requests: 0,
             edits: Edits::default(),
             orphans,
             checkpoints,

@@ -42,6 +42,7 @@ struct Metadata<'a> {
     stable: u64,
     files: u64,
     directories: u64,
+    requests: u64,
     checkpoint_age_ms: Option<u64>,
 }
 
@@ -146,6 +147,7 @@ pub fn json(status: &ClusterStatus) -> String {
             stable: status.position.stable.0,
             files: status.files,
             directories: status.directories,
+            requests: status.requests,
             checkpoint_age_ms: status.checkpoint_age_ms,
         },
         storage: Storage {

@@ -51,6 +51,7 @@ fn home() -> ClusterStatus {
         usable_total_bytes: 3 << 40,
         usable_free_bytes: 9 << 38,
         goal: 2,
+        requests: 0,
     }
 }
 

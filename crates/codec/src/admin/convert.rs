@@ -38,6 +38,7 @@ impl From<&ClusterStatus> for proto::ClusterStatus {
             usable_total_bytes: v.usable_total_bytes,
             usable_free_bytes: v.usable_free_bytes,
             goal: v.goal,
+            requests: v.requests,
         }
     }
 }
@@ -68,6 +69,7 @@ impl TryFrom<proto::ClusterStatus> for ClusterStatus {
             usable_total_bytes: p.usable_total_bytes,
             usable_free_bytes: p.usable_free_bytes,
             goal: p.goal,
+            requests: p.requests,
         })
     }
 }

@@ -582,6 +582,7 @@ pub(crate) fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
             warnings: b.5,
             insecure: c.0,
             goal: c.1,
+            requests: u64::from(c.1),
         })
 }
 

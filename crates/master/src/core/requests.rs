@@ -20,6 +20,7 @@ impl Core {
     /// A client asks. A mutation that was done already is answered with its first answer.
     pub(super) fn request(&mut self, session: SessionId, message: RequestMessage, answer: Answerer) {
         let RequestMessage { sequence, answered_below, request } = message;
+        self.requests += 1;
         let now_ms = self.now_ms();
         self.sessions.touch(session, now_ms);
         let answer = match self.sessions.admit(session, sequence, answered_below, answer) {

@@ -57,6 +57,7 @@ impl Core {
             usable_total_bytes: space.total_bytes,
             usable_free_bytes: space.free_bytes,
             goal: DEFAULT_GOAL,
+            requests: self.requests,
         }
     }
 
