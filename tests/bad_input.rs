@@ -1,5 +1,7 @@
 //! What bad input gets: a clear error with the next step, and nobody else notices.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
+
 mod common;
 use common::*;
 use std::fs;

@@ -1,5 +1,7 @@
 //! The demo: one command to a mounted cluster, and back.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
+
 mod common;
 use common::*;
 use std::fs;

@@ -1,5 +1,7 @@
 //! What people put on it: source trees, git, SQLite, tar, rsync, restic, large files; again after a restart.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
+
 mod common;
 use common::*;
 use std::fs::{self, File};

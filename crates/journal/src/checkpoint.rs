@@ -311,10 +311,20 @@ pub fn load_newest<T>(
         };
         match attempt() {
             Ok(checkpoint) => return Ok(Loaded { checkpoint: Some(checkpoint), bad }),
-            Err(error) => bad.push(Bad { file: name_of(index), why: with_causes(&*error) }),
+            Err(error) => {
+                bad.push(Bad { file: name_of(index), why: with_causes(&*error) });
+                set_aside(dir, index)?;
+            }
         }
     }
     Ok(Loaded { checkpoint: None, bad })
+}
+
+/// A damaged checkpoint keeps its bytes under another name, so that it does not count among those to keep.
+fn set_aside(dir: &dyn Dir, index: LogIndex) -> io::Result<()> {
+    let name = name_of(index);
+    dir.rename(&name, &format!("damaged-{name}"))?;
+    dir.sync_dir("")
 }
 
 /// An error and what caused it, in one line.

@@ -125,7 +125,8 @@ impl Filesystem for Adapter {
     fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> io::Result<()> {
         let _ = config.set_max_write(PAYLOAD_BYTES_MAX);
         let _ = config.set_max_background(BACKGROUND_MAX);
-        // Only what fuser 0.18 parses. A flag that the kernel does not know is left out.
+        // Only what fuser 0.18 parses. A flag that the kernel does not know is left out. Without KILLPRIV and
+        // ATOMIC_O_TRUNC the kernel itself drops setuid and setgid when somebody unprivileged writes or cuts.
         for wanted in [
             InitFlags::FUSE_ASYNC_READ,
             InitFlags::FUSE_BIG_WRITES,
@@ -135,10 +136,8 @@ impl Filesystem for Adapter {
             InitFlags::FUSE_READDIRPLUS_AUTO,
             InitFlags::FUSE_ASYNC_DIO,
             InitFlags::FUSE_PARALLEL_DIROPS,
-            InitFlags::FUSE_HANDLE_KILLPRIV,
             InitFlags::FUSE_MAX_PAGES,
             InitFlags::FUSE_CACHE_SYMLINKS,
-            InitFlags::FUSE_ATOMIC_O_TRUNC,
         ] {
             let _ = config.add_capabilities(wanted);
         }
@@ -554,6 +553,10 @@ impl Filesystem for Adapter {
         _position: u32,
         reply: ReplyEmpty,
     ) {
+        if name == "security.capability" {
+            // They would have to go with the first write of anybody unprivileged.
+            return reply.error(errno(Status::Unsupported));
+        }
         let mode = match flags {
             0 => XattrMode::Set,
             libc::XATTR_CREATE => XattrMode::Create,
@@ -566,7 +569,7 @@ impl Filesystem for Adapter {
 
     fn getxattr(&self, request: &Request, number: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
         if name == "security.capability" {
-            // Asked before each write. Killing privileges is the master's work, and file capabilities are not kept.
+            // Asked before each write. File capabilities are not kept, see `setxattr`.
             return reply.error(errno(Status::NoAttribute));
         }
         let (client, name) = (self.client.clone(), name.as_bytes().to_vec());

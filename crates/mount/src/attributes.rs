@@ -8,22 +8,24 @@ use types::{Attributes, CHUNK_BYTES, FileKind, SetTime, Timestamp};
 const EXCHANGE_BYTES: u32 = 1 << 20;
 /// The unit of `st_blocks`.
 const STAT_BLOCK_BYTES: u64 = 512;
+const PAGE: u64 = types::PAGE_BYTES as u64;
 
 /// The kernel's form of our attributes.
 pub(crate) fn to_kernel(attributes: &Attributes) -> FileAttr {
     let blocks = match attributes.kind {
-        // What is mapped, as far as the length reaches: a sparse file shows fewer blocks than its length.
+        // What is mapped, as far as the length reaches: a sparse file shows fewer blocks than its length. Never
+        // none while there is a length: what was not sent yet is not mapped, and tar(1) takes 0 for "all hole".
         FileKind::File => {
-            attributes.length.min(u64::from(attributes.chunks) * CHUNK_BYTES).div_ceil(4096) * 8
+            let mapped = attributes.length.min(u64::from(attributes.chunks) * CHUNK_BYTES);
+            mapped.max(attributes.length.min(1)).div_ceil(PAGE) * (PAGE / STAT_BLOCK_BYTES)
         }
-        FileKind::Directory => 8,
+        FileKind::Directory => PAGE / STAT_BLOCK_BYTES,
         _ => 0,
     };
     FileAttr {
         ino: INodeNo(attributes.inode.id.0),
         size: attributes.length,
-        blocks: blocks
-            .max(attributes.length.min(1) * u64::from(attributes.chunks > 0) * (4096 / STAT_BLOCK_BYTES)),
+        blocks,
         atime: to_system_time(attributes.accessed),
         mtime: to_system_time(attributes.modified),
         ctime: to_system_time(attributes.changed),
@@ -93,6 +95,32 @@ fn from_request(time: SystemTime) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use types::{InodeRef, Owner, TruncateGeneration};
+
+    #[test]
+    fn a_file_with_a_length_never_shows_zero_blocks() {
+        let mut attributes = Attributes {
+            inode: InodeRef::ROOT,
+            kind: FileKind::File,
+            mode: 0o644,
+            links: 1,
+            owner: Owner::default(),
+            device: 0,
+            length: 100_000,
+            chunks: 0,
+            accessed: Timestamp::default(),
+            modified: Timestamp::default(),
+            changed: Timestamp::default(),
+            created: Timestamp::default(),
+            change_counter: 0,
+            truncate_generation: TruncateGeneration(0),
+        };
+        assert_eq!(to_kernel(&attributes).blocks, 8);
+        attributes.chunks = 1;
+        assert_eq!(to_kernel(&attributes).blocks, 25 * 8);
+        attributes.length = 0;
+        assert_eq!(to_kernel(&attributes).blocks, 0);
+    }
 
     #[test]
     fn times_before_1970_keep_their_nanoseconds() {

@@ -164,12 +164,12 @@ pub(crate) struct DemoArgs {
     /// Where to mount [default: ~/muskox]
     #[arg(long, value_name = "DIR")]
     pub(crate) mountpoint: Option<PathBuf>,
-    /// Number of chunkservers
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub(crate) chunkservers: u16,
-    /// Disk directories of each chunkserver
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub(crate) disks: u16,
+    /// Number of chunkservers [default: 3, or as many as hold data]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) chunkservers: Option<u16>,
+    /// Disk directories of each chunkserver [default: 2, or as many as hold data]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) disks: Option<u16>,
     /// All roles in one process (nothing can be killed singly)
     #[arg(long)]
     pub(crate) in_process: bool,

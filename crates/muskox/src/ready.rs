@@ -20,6 +20,11 @@ pub(crate) fn tell_stopping() {
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
 }
 
+/// How long a child of the demo may take to store what is unsent when it ends: less than the demo waits for it.
+pub(crate) fn close_wait() -> Option<std::time::Duration> {
+    std::env::var_os(PARENT).map(|_| std::time::Duration::from_secs(6))
+}
+
 /// In a child of the demo: end when the demo ends, also if it is killed.
 pub(crate) fn end_with_parent() {
     let Some(parent) = std::env::var(PARENT).ok().and_then(|p| p.parse::<i32>().ok()) else { return };

@@ -2,7 +2,7 @@
 
 use super::control;
 use super::layout::{DemoFile, DemoProcess, Layout};
-use super::supervisor::{summary, wait_for_disks};
+use super::supervisor::{forget, remember, servers, summary, wait_for_disks};
 use crate::cli::DemoArgs;
 use crate::failure::{Failure, fail};
 use crate::print_line;
@@ -32,12 +32,12 @@ impl Threads {
         begun: Instant,
     ) -> Result<(), Failure> {
         let mut threads = Self::default();
-        let outcome = threads
-            .start_all(arguments, layout, mountpoint)
-            .and_then(|()| threads.wait(arguments, layout, begun));
+        let outcome =
+            threads.start_all(arguments, layout, mountpoint).and_then(|()| threads.wait(layout, begun));
         let stopped = threads.stop_all();
         let _ = std::fs::remove_file(layout.json());
         control::close(layout);
+        forget();
         print_line("stopped; the data is still there. Start again: muskox demo");
         outcome.and(stopped)
     }
@@ -62,9 +62,8 @@ impl Threads {
             roles::master::serve(settings, stop, ready)
         })?;
         self.file.master.clone_from(&master);
-        for number in 1..=arguments.chunkservers {
-            let name = format!("cs{number}");
-            let disks: Vec<PathBuf> = (1..=arguments.disks).map(|disk| layout.disk(&name, disk)).collect();
+        for (name, disks) in servers(arguments, layout) {
+            let disks: Vec<PathBuf> = (1..=disks).map(|disk| layout.disk(&name, disk)).collect();
             let mut directories = vec![layout.home(&name)];
             directories.extend(disks.iter().cloned());
             let settings = roles::chunkserver::Settings {
@@ -139,15 +138,16 @@ impl Threads {
         }
     }
 
-    fn wait(&self, arguments: &DemoArgs, layout: &Layout, begun: Instant) -> Result<(), Failure> {
+    fn wait(&self, layout: &Layout, begun: Instant) -> Result<(), Failure> {
         on_this_thread(async {
             let stop = signalled()?;
-            let disks = usize::from(arguments.chunkservers) * usize::from(arguments.disks);
+            let disks = self.file.processes.iter().map(|p| p.directories.len().saturating_sub(1)).sum();
             wait_for_disks(&self.file.master, disks).await;
             let listener = control::listen(layout)
                 .and_then(tokio::net::UnixListener::from_std)
                 .map_err(|error| fail("E0117", format!("cannot listen for demo commands: {error}")))?;
             layout.write(&self.file)?;
+            remember(layout);
             print_line(&summary(&self.file, begun.elapsed()));
             print_line("ready");
             tokio::select! {

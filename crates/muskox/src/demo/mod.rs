@@ -18,7 +18,10 @@ pub(crate) use layout::{DemoFile, Layout, holder};
 /// Runs `muskox demo` and its verbs.
 pub(crate) fn run(arguments: DemoArgs) -> Result<(), Failure> {
     let ask = |data: Option<&std::path::Path>, line: &str| -> Result<(), Failure> {
-        let answer = control::ask(&Layout::new(data)?, line)?;
+        let default = Layout::new(data)?;
+        let other = supervisor::running().into_iter().next().filter(|_| data.is_none());
+        let layout = if holder(&default.lock()).is_none() { other.unwrap_or(default) } else { default };
+        let answer = control::ask(&layout, line)?;
         crate::print_line(&answer);
         Ok(())
     };
@@ -30,12 +33,7 @@ pub(crate) fn run(arguments: DemoArgs) -> Result<(), Failure> {
     }
 }
 
-/// The demo of this user that runs now, if any: the default one, or the one started last elsewhere.
+/// The demo of this user that runs now, if any; of several the one started last.
 pub(crate) fn running() -> Option<DemoFile> {
-    let last = supervisor::last_started();
-    let default = Layout::new(None).ok();
-    last.into_iter().chain(default).find_map(|layout| {
-        holder(&layout.lock())?;
-        layout.read().ok()
-    })
+    supervisor::running().into_iter().find_map(|layout| layout.read().ok())
 }

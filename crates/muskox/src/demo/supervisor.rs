@@ -7,31 +7,61 @@ use super::part::Part;
 use crate::cli::DemoArgs;
 use crate::failure::{Exit, Failure, fail};
 use crate::print_line;
+use crate::roles::signalled;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::signal::unix::{SignalKind, signal};
 
+/// What a fresh demo consists of if nothing else is asked for.
+const SERVERS: u16 = 3;
+const DISKS: u16 = 2;
+/// Most servers, and most disks of one.
+pub(crate) const PARTS_MAX: u16 = 64;
 /// How long the disks may take to register before the demo says so and goes on.
 const REGISTER_WAIT: Duration = Duration::from_secs(20);
 
-/// The demo that was started last by this user, wherever its data is.
-pub(crate) fn last_started() -> Option<Layout> {
-    let path = std::fs::read_to_string(pointer()?).ok()?;
-    Some(Layout { data: PathBuf::from(path.trim_end()) })
+/// The demos of this user that run now, wherever their data is, the newest first.
+pub(crate) fn running() -> Vec<Layout> {
+    let mut found: Vec<_> = std::fs::read_dir(registry().unwrap_or_default())
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let data = std::fs::read_to_string(entry.path()).ok()?;
+            let layout = Layout { data: PathBuf::from(data.trim_end()) };
+            let since = entry.metadata().and_then(|metadata| metadata.modified()).ok()?;
+            if holder(&layout.lock()).is_none() {
+                let _ = std::fs::remove_file(entry.path());
+                return None;
+            }
+            Some((since, layout))
+        })
+        .collect();
+    found.sort_by(|(a, _), (b, _)| b.cmp(a));
+    found.into_iter().map(|(_, layout)| layout).collect()
 }
 
-fn pointer() -> Option<PathBuf> {
-    Some(user_directory("XDG_STATE_HOME", ".local/state").ok()?.join("muskox").join("last-demo"))
+fn registry() -> Option<PathBuf> {
+    Some(user_directory("XDG_STATE_HOME", ".local/state").ok()?.join("muskox").join("demos"))
 }
 
-fn remember(layout: &Layout) {
-    // Only a convenience for commands without --master; a read-only home is no reason to fail.
-    if let Some(path) = pointer() {
-        let _ = path.parent().map(std::fs::create_dir_all);
-        let _ = std::fs::write(path, format!("{}\n", layout.data.display()));
+/// Only a convenience for commands without `--master`; a read-only home is no reason to fail.
+pub(crate) fn remember(layout: &Layout) {
+    if let Some(registry) = registry() {
+        let _ = std::fs::create_dir_all(&registry);
+        let _ = std::fs::write(
+            registry.join(std::process::id().to_string()),
+            format!("{}\n", layout.data.display()),
+        );
+    }
+}
+
+/// Undoes [`remember`].
+pub(crate) fn forget() {
+    if let Some(registry) = registry() {
+        let _ = std::fs::remove_file(registry.join(std::process::id().to_string()));
     }
 }
 
@@ -56,17 +86,16 @@ pub(crate) fn run(arguments: &DemoArgs) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
     runtime.block_on(async {
         let mut demo = Demo { layout: layout.clone(), parts: Vec::new(), file: DemoFile::default() };
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+        let stop = signalled()?;
         let outcome = tokio::select! {
             biased;
-            _ = interrupt.recv() => Ok(()),
-            _ = terminate.recv() => Ok(()),
+            () = stop => Ok(()),
             outcome = demo.start_and_serve(arguments, mountpoint.as_deref(), begun) => outcome,
         };
         demo.stop_all().await;
         let _ = std::fs::remove_file(layout.json());
         control::close(&layout);
+        forget();
         print_line("stopped; the data is still there. Start again: muskox demo");
         outcome
     })
@@ -139,6 +168,7 @@ impl Demo {
         self.start_master().await?;
         let master = self.file.master.clone();
         let mut rest = chunkserver_parts(arguments, &layout, &master);
+        let disks = rest.iter().map(|part| part.process.directories.len() - 1).sum();
         if let Some(mountpoint) = mountpoint {
             let dir = mountpoint.display().to_string();
             rest.push(Part::new("mount", "mount", &[], vec!["mount".into(), master.clone(), dir.clone()]));
@@ -156,7 +186,7 @@ impl Demo {
         if let Some(failure) = failed {
             return Err(failure);
         }
-        wait_for_disks(&master, usize::from(arguments.chunkservers) * usize::from(arguments.disks)).await;
+        wait_for_disks(&master, disks).await;
         let listener = control::listen(&layout)
             .and_then(tokio::net::UnixListener::from_std)
             .map_err(|error| fail("E0117", format!("cannot listen for demo commands: {error}")))?;
@@ -279,11 +309,29 @@ impl Demo {
     }
 }
 
+/// Names of the chunkservers and how many disks each has: as many as asked for, and never fewer than hold data.
+pub(crate) fn servers(arguments: &DemoArgs, layout: &Layout) -> Vec<(String, u16)> {
+    let last_there =
+        |path: &dyn Fn(u16) -> PathBuf| (1..=PARTS_MAX).rev().find(|n| path(*n).is_dir()).unwrap_or(0);
+    let there = last_there(&|n| layout.home(&format!("cs{n}")));
+    let wanted = arguments.chunkservers.unwrap_or(if there > 0 { there } else { SERVERS });
+    if there > wanted {
+        print_line(&format!("  {there} chunkservers hold data, so {there} are started"));
+    }
+    (1..=wanted.max(there))
+        .map(|number| {
+            let name = format!("cs{number}");
+            let disks = last_there(&|n| layout.disk(&name, n));
+            let wanted = arguments.disks.unwrap_or(if disks > 0 { disks } else { DISKS });
+            (name, wanted.max(disks))
+        })
+        .collect()
+}
+
 /// The chunkservers of a demo.
 fn chunkserver_parts(arguments: &DemoArgs, layout: &Layout, master: &str) -> Vec<Part> {
     let mut parts = Vec::new();
-    for number in 1..=arguments.chunkservers {
-        let name = format!("cs{number}");
+    for (name, disks) in servers(arguments, layout) {
         let home = layout.home(&name);
         let mut words: Vec<String> = [
             "chunkserver",
@@ -300,7 +348,7 @@ fn chunkserver_parts(arguments: &DemoArgs, layout: &Layout, master: &str) -> Vec
         .to_vec();
         words.push(home.display().to_string());
         let mut directories = vec![home];
-        for disk in 1..=arguments.disks {
+        for disk in 1..=disks {
             let path = layout.disk(&name, disk);
             words.push("--disk".to_owned());
             words.push(path.display().to_string());

@@ -19,16 +19,18 @@ pub(crate) type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Is told the address once a role serves.
 pub(crate) type Ready = Box<dyn FnOnce(&str) + Send>;
 
-/// SIGTERM or SIGINT; to be called within a runtime.
+/// SIGTERM, SIGINT or SIGHUP (the terminal closed); to be called within a runtime.
 pub(crate) fn signalled() -> Result<Stop, Failure> {
     let cannot = |error| fail("E0106", format!("cannot wait for signals: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(cannot)?;
     Ok(Box::pin(async move {
         tokio::select! {
             biased;
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
         }
         crate::ready::tell_stopping();
     }))

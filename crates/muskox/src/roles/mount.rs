@@ -126,8 +126,15 @@ pub(crate) async fn serve(settings: Settings, stop: Stop, ready: Ready) -> Resul
     if let Err(error) = mount.detach() {
         tracing::warn!(mountpoint = %path.display(), %error, "the mount could not be detached");
     }
-    client.close().await.map_err(|status| {
+    let closed = match ready::close_wait() {
+        Some(wait) => {
+            tokio::time::timeout(wait, client.close()).await.unwrap_or(Err(types::Status::TimedOut))
+        }
+        None => client.close().await,
+    };
+    closed.map_err(|status| {
         fail("E0145", format!("some written data could not be stored before the end: {status}"))
+            .next("muskox status")
     })
 }
 
