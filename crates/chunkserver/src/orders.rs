@@ -62,8 +62,12 @@ impl Orders {
         if let Err(status) = ended.result {
             // A delete of what was never written is the ordinary end of an unused grant.
             match status {
-                Status::NoChunk => tracing::debug!(order = number, "an order concerned a chunk that is not here"),
-                _ => tracing::info!(order = number, %status, found = ?ended.found, "an order was not carried out"),
+                Status::NoChunk => {
+                    tracing::debug!(order = number, "an order concerned a chunk that is not here")
+                }
+                _ => {
+                    tracing::info!(order = number, %status, found = ?ended.found, "an order was not carried out")
+                }
             }
         }
         OrderDone {

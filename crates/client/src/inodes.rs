@@ -61,6 +61,8 @@ pub(crate) struct State {
     pub(crate) writer: Option<Box<Writer>>,
     /// It waits to be synced before it is forgotten.
     pub(crate) leaving: bool,
+    /// When a lookup was answered that the next open belongs to; used up by it.
+    pub(crate) looked_up: Option<env::Instant>,
 }
 
 impl State {

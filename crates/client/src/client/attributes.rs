@@ -151,9 +151,16 @@ impl Client {
         self.shared.told(inode, Request::GetAttributes { inode: inode.reference }).await
     }
 
-    /// Attributes that an open may rest on.
+    /// Attributes that an open may rest on: those of the lookup that belongs to it, once, or fresh ones. Any
+    /// other answer may be older than another mount's close.
     pub(super) async fn for_open(&self, inode: &Inode) -> Result<Known, Status> {
-        self.shared.attributes(inode, OPEN_TRUST).await
+        let looked_up = inode.state().looked_up.take();
+        match looked_up {
+            Some(at) if self.shared.now().since(at) <= OPEN_TRUST => {
+                self.shared.attributes(inode, OPEN_TRUST).await
+            }
+            _ => self.fresh(inode).await,
+        }
     }
 }
 

@@ -56,7 +56,11 @@ impl Client {
         let name = Name::new(name)?;
         let dir = self.shared.reference(parent).await?;
         let request = Request::Lookup { parent: dir, name: name.clone() };
+        let asked = self.shared.now();
         let (_, known, _) = self.entry(parent, &name, request).await?;
+        if let Some(inode) = self.shared.inodes.get(known.attributes.inode.id) {
+            inode.state().looked_up = Some(asked);
+        }
         Ok(known)
     }
 
