@@ -16,10 +16,13 @@ use tokio::sync::watch;
 
 const READY_WAIT: Duration = Duration::from_secs(30);
 
+/// A thread that serves a role until it is told to stop.
+type Role = JoinHandle<Result<(), Failure>>;
+
 /// The roles that run on threads, in the order of their start.
 #[derive(Default)]
 pub(crate) struct Threads {
-    running: Vec<(watch::Sender<bool>, JoinHandle<Result<(), Failure>>)>,
+    running: Vec<(watch::Sender<bool>, Role)>,
     file: DemoFile,
 }
 
