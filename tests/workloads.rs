@@ -333,6 +333,42 @@ fn the_namespace_behaves_like_a_local_filesystem() {
 }
 
 #[test]
+fn a_write_by_another_user_drops_setuid() {
+    let test = "a_write_by_another_user_drops_setuid";
+    if !can_mount(test) || !rustix::process::getuid().is_root() || !has_program(test, "setpriv") {
+        return;
+    }
+    let demo = Demo::start();
+    // The way to the mountpoint must be open to the other user.
+    for dir in demo.mountpoint.ancestors().take(2) {
+        let _ = fs::set_permissions(dir, fs::Permissions::from_mode(0o755));
+    }
+    for (name, how) in [("written", "echo more >> written"), ("cut", ": > cut")] {
+        fs::write(demo.path(name), "content").unwrap();
+        fs::set_permissions(demo.path(name), fs::Permissions::from_mode(0o6777)).unwrap();
+        sh(&demo.mountpoint, &format!("setpriv --reuid 1000 --regid 1000 --clear-groups bash -c '{how}'"));
+        assert_eq!(fs::metadata(demo.path(name)).unwrap().mode() & 0o7777, 0o777, "{name}");
+    }
+}
+
+#[test]
+fn tar_keeps_data_that_was_written_just_before() {
+    if !can_mount("tar_keeps_data_that_was_written_just_before") {
+        return;
+    }
+    let demo = Demo::start();
+    let content = bytes(4, 100_000);
+    let file = File::create(demo.path("fresh")).unwrap();
+    file.write_all_at(&content, 0).unwrap();
+    assert!(file.metadata().unwrap().blocks() > 0);
+    let out = demo.data.join("out.tar").display().to_string();
+    sh(
+        &demo.mountpoint,
+        &format!("tar -cSf {out} fresh && mv fresh before && tar -xf {out} && cmp before fresh"),
+    );
+}
+
+#[test]
 fn a_directory_of_many_entries_is_listed_whole_while_it_changes() {
     if !can_mount("a_directory_of_many_entries_is_listed_whole_while_it_changes") {
         return;
