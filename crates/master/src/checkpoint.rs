@@ -76,23 +76,36 @@ impl From<TermFileError> for BuildError {
 
 /// Builds the checkpoint of the state after record `upto` in a master's data directory. Blocks.
 pub fn build(data: &Arc<dyn Dir>, upto: LogIndex) -> Result<Built, BuildError> {
+    let (cluster, newest, meta) = load_upto(data, upto)?;
+    if newest < upto {
+        let (term, index) = meta.applied();
+        let folder = Folder::make(data, CHECKPOINT_FOLDER)?;
+        let mut writer = Writer::create(folder, Header { cluster, term, index })?;
+        meta.write_checkpoint(&mut |piece| writer.piece(piece))?;
+        writer.finish(meta.digest())?;
+    }
+    Ok(Built { index: upto, digest: meta.digest() })
+}
+
+/// The state after record `upto`, as the newest checkpoint and the log tell it. Blocks.
+pub fn replay(data: &Arc<dyn Dir>, upto: LogIndex) -> Result<Meta, BuildError> {
+    load_upto(data, upto).map(|(_, _, meta)| meta)
+}
+
+/// The cluster, the record of the newest checkpoint, and the state after `upto`.
+fn load_upto(data: &Arc<dyn Dir>, upto: LogIndex) -> Result<(ClusterId, LogIndex, Meta), BuildError> {
     let terms = TermFile::read(data.as_ref())?.ok_or(BuildError::Absent)?;
     let folder = Folder::make(data, CHECKPOINT_FOLDER)?;
-    let (_, mut meta) = load(folder.as_ref(), terms.cluster)?.checkpoint.unzip();
-    let meta = meta.get_or_insert_default();
+    let mut meta = load(folder.as_ref(), terms.cluster)?.checkpoint.unzip().1.unwrap_or_default();
     let newest = meta.applied().1;
     if newest > upto {
         return Err(BuildError::Outdated { newest });
     }
     if newest < upto {
         let log = journal::Reader::open(Folder::make(data, LOG_FOLDER)?, terms.cluster)?;
-        log.replay(LogIndex(newest.0 + 1), upto, |entry| replay_entry(meta, entry).map(drop))?;
-        let (term, index) = meta.applied();
-        let mut writer = Writer::create(folder, Header { cluster: terms.cluster, term, index })?;
-        meta.write_checkpoint(&mut |piece| writer.piece(piece))?;
-        writer.finish(meta.digest())?;
+        log.replay(LogIndex(newest.0 + 1), upto, |entry| replay_entry(&mut meta, entry).map(drop))?;
     }
-    Ok(Built { index: upto, digest: meta.digest() })
+    Ok((terms.cluster, newest, meta))
 }
 
 /// Loads the newest usable checkpoint.

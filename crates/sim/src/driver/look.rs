@@ -1,0 +1,92 @@
+//! The look at everything once the faults have stopped.
+
+use super::{Answer, Driver, Violation};
+use crate::cluster::Program;
+use crate::oracle::TREES;
+use crate::oracle::tree::{Change, FileId, Node};
+use std::collections::BTreeSet;
+
+/// Longest single read of a look.
+const READ_BYTES_MAX: u64 = 1 << 20;
+
+impl Driver<'_> {
+    /// Closes what is open and makes everything stable.
+    pub(crate) async fn finish(&mut self) -> Result<(), Violation> {
+        if let Some(program) = self.program().await? {
+            self.close_all(&program).await?;
+            self.sync_all(&program).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads all names and all files of both trees, and compares.
+    pub(crate) async fn look(&mut self) -> Result<(), Violation> {
+        let Some(program) = self.program().await? else {
+            return Err(self.stage.violation("the client was refused"));
+        };
+        for tree in 0..TREES {
+            let what = format_args!("list tree {tree}");
+            let shown = |found: &super::names::Found| format!("{found:?}");
+            match self.ask(&program, what, shown, self.walk(&program, tree)).await? {
+                Answer::Done(found) => self.seen(tree, &found)?,
+                _ => return Err(self.stage.violation(format_args!("tree {tree} cannot be listed"))),
+            }
+            for (path, file) in self.names_of_files(tree) {
+                self.look_at(&program, tree, &path, file).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn names_of_files(&self, tree: usize) -> Vec<(String, FileId)> {
+        let oracle = self.stage.oracle.borrow();
+        let Some(state) = oracle.trees[tree].possible().first() else { return Vec::new() };
+        state
+            .iter()
+            .filter_map(|(path, node)| match node {
+                Node::File(file) => Some((path.clone(), *file)),
+                Node::Directory => None,
+            })
+            .collect()
+    }
+
+    async fn look_at(
+        &self,
+        program: &Program,
+        tree: usize,
+        path: &str,
+        file: FileId,
+    ) -> Result<(), Violation> {
+        let regions = self.stage.oracle.borrow_mut().file(file).content.regions();
+        let ranges: Vec<(u64, u64)> = regions
+            .into_iter()
+            .flat_map(|(from, to)| {
+                let starts = (from..to).step_by(READ_BYTES_MAX as usize);
+                starts.map(move |start| (start, (to - start).min(READ_BYTES_MAX)))
+            })
+            .collect();
+        match self.read_file(program, tree, path, file, &ranges).await? {
+            Some(status) => Err(self.stage.violation(format_args!("{path} cannot be opened: {status:?}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Unlinks the files of its tree of which several contents are possible: their replicas may differ in what
+    /// was not synced, until replicas are compared after a loss of power.
+    pub(crate) async fn drop_uncertain(&mut self) -> Result<(), Violation> {
+        let Some(program) = self.program().await? else { return Ok(()) };
+        let uncertain: BTreeSet<FileId> = {
+            let oracle = self.stage.oracle.borrow();
+            let files = oracle.files.iter();
+            files.filter(|(_, file)| !file.content.is_certain()).map(|(file, _)| *file).collect()
+        };
+        for (path, file) in self.names_of_files(self.tree) {
+            if uncertain.contains(&file) {
+                self.do_change(&program, &Change::Unlink(path)).await?;
+            } else {
+                self.stage.oracle.borrow_mut().file(file).doubtful = false;
+            }
+        }
+        self.barrier(&program).await
+    }
+}

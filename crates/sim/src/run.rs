@@ -1,0 +1,175 @@
+//! One seed from its beginning to its end.
+
+use crate::chance::Chance;
+use crate::cluster::{CLIENTS, Cluster};
+use crate::driver::{Driver, Stage, Violation};
+use crate::nemesis::{Faults, Nemesis};
+use crate::oracle::{Oracle, TREES};
+use crate::trace::Trace;
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+use types::{FileKind, InodeId, NodeSpec, Owner};
+
+/// Rounds of faults and a look.
+const ROUNDS: usize = 2;
+/// Operations of each client in a round.
+const OPERATIONS: u64 = 60;
+/// After the faults stop: longer than any call of a client, so that nothing is on its way any more.
+const SETTLE: Duration = Duration::from_secs(45);
+
+/// What a run is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Everything follows from it.
+    pub seed: u64,
+    /// What may go wrong.
+    pub faults: Faults,
+    /// Every event goes to stderr.
+    pub aloud: bool,
+}
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// A hash over every event, its result and its simulated time.
+    pub trace: u64,
+    /// Events.
+    pub events: u64,
+}
+
+impl Plan {
+    /// The plan of a seed: a third of them each without faults, with kills, and with losses of power.
+    pub fn new(seed: u64) -> Self {
+        let faults = match seed % 6 {
+            0 => Faults::Delays,
+            1 | 2 => Faults::Kills,
+            _ => Faults::PowerCuts,
+        };
+        Self { seed, faults, aloud: false }
+    }
+
+    /// Runs it. An error says what was broken, what came before, and how to see it again.
+    pub fn run(self) -> Result<Report, String> {
+        let panics = crate::panics::count();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .map_err(|error| error.to_string())?;
+        let (outcome, report, tail) = runtime.block_on(async {
+            let stage = Stage {
+                cluster: Cluster::new(self.seed),
+                oracle: RefCell::new(Oracle::new()),
+                trace: Trace::new(self.aloud),
+                calm: Cell::new(true),
+            };
+            let outcome = Box::pin(self.play(&stage)).await;
+            let (trace, events) = stage.trace.digest();
+            (outcome, Report { trace, events }, stage.trace.tail())
+        });
+        drop(runtime);
+        let broken = match outcome {
+            Err(Violation(what)) => what,
+            Ok(()) if crate::panics::count() != panics => "a task panicked".to_owned(),
+            Ok(()) => return Ok(report),
+        };
+        Err(format!(
+            "seed {} ({:?}): {broken}\nbefore it:\n{tail}replay: MUSKOX_SIM_SEED={} cargo test -p sim -- --nocapture replay\n",
+            self.seed, self.faults, self.seed
+        ))
+    }
+
+    async fn play(self, stage: &Stage) -> Result<(), Violation> {
+        let mut chance = Chance::named(self.seed, "plan");
+        stage.cluster.checkpoint_every(chance.within(20, 400));
+        stage.cluster.start().await.map_err(Violation)?;
+        let roots = make_trees(stage).await?;
+        let mut drivers: Vec<Driver<'_>> = (0..CLIENTS)
+            .map(|number| {
+                let chance = Chance::named(self.seed, &format!("client{number}"));
+                Driver::new(stage, number, chance, roots)
+            })
+            .collect();
+        let mut nemesis = Nemesis::new(stage, self.faults, Chance::named(self.seed, "nemesis"));
+        for round in 0..ROUNDS {
+            stage.trace.note(format_args!("round {round}"));
+            if chance.percent(50) {
+                (0..CLIENTS).for_each(|number| drivers[number].take_tree((number + round) % TREES));
+            }
+            stage.calm.set(self.faults == Faults::Delays);
+            self.disturb(stage, &mut drivers, &mut nemesis).await?;
+            self.calm_down(stage, &mut drivers).await?;
+            look(stage, &mut drivers).await?;
+            if self.faults == Faults::PowerCuts && chance.percent(50) {
+                stage.calm.set(false);
+                nemesis.cut_all().await?;
+                stage.calm.set(true);
+                look(stage, &mut drivers).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn disturb(
+        self,
+        stage: &Stage,
+        drivers: &mut [Driver<'_>],
+        nemesis: &mut Nemesis<'_>,
+    ) -> Result<(), Violation> {
+        let [one, two] = drivers else { return Err(Violation("there are two clients".into())) };
+        let work = async {
+            let (one, two) = tokio::join!(one.run(OPERATIONS), two.run(OPERATIONS));
+            one.and(two)
+        };
+        tokio::select! {
+            biased;
+            done = work => done,
+            broken = nemesis.run() => broken,
+        }?;
+        stage.trace.note(format_args!("the faults stop"));
+        Ok(())
+    }
+
+    async fn calm_down(self, stage: &Stage, drivers: &mut [Driver<'_>]) -> Result<(), Violation> {
+        stage.cluster.start().await.map_err(Violation)?;
+        tokio::time::sleep(SETTLE).await;
+        for driver in &mut *drivers {
+            driver.finish().await?;
+        }
+        tokio::time::sleep(SETTLE).await;
+        stage.calm.set(true);
+        Ok(())
+    }
+}
+
+async fn look(stage: &Stage, drivers: &mut [Driver<'_>]) -> Result<(), Violation> {
+    for driver in &mut *drivers {
+        driver.look().await?;
+    }
+    for driver in &mut *drivers {
+        driver.drop_uncertain().await?;
+    }
+    stage.oracle.borrow_mut().collect();
+    Ok(())
+}
+
+/// Makes the directories of the trees, durably.
+async fn make_trees(stage: &Stage) -> Result<[InodeId; TREES], Violation> {
+    let program = stage.cluster.program(0).await.map_err(Violation)?;
+    let mut roots = [InodeId::ROOT; TREES];
+    for (tree, root) in roots.iter_mut().enumerate() {
+        let node = NodeSpec {
+            kind: FileKind::Directory,
+            mode: 0o755,
+            owner: Owner::default(),
+            device: 0,
+            target: Vec::new(),
+        };
+        let made = program.client.make(InodeId::ROOT, format!("t{tree}").as_bytes(), node).await;
+        let known = made.map_err(|status| Violation(format!("a directory cannot be made: {status:?}")))?;
+        *root = known.attributes.inode.id;
+    }
+    let synced = program.client.fsync_directory(InodeId::ROOT).await;
+    synced.map_err(|status| Violation(format!("no barrier: {status:?}")))?;
+    Ok(roots)
+}

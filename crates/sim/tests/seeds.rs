@@ -1,0 +1,47 @@
+//! Fixed seeds in CI; fresh ones, and one again, on request.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use sim::Plan;
+
+/// Seeds whose violation is known and not yet understood (`docs/roadmap.md`). Each replays with
+/// `MUSKOX_SIM_SEED=N cargo test -p sim -- --nocapture replay`; a soak counts them.
+const OPEN: &[u64] = &[10, 11, 21];
+
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|value| value.parse().unwrap())
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    for seed in [0, 1, 3] {
+        assert_eq!(Plan::new(seed).run().unwrap(), Plan::new(seed).run().unwrap(), "seed {seed}");
+    }
+}
+
+#[test]
+fn replay() {
+    if let Some(seed) = variable("MUSKOX_SIM_SEED") {
+        let report = Plan { aloud: true, ..Plan::new(seed) }.run();
+        eprintln!("{}", report.map_or_else(|broken| broken, |report| format!("{report:?}")));
+    }
+}
+
+#[test]
+fn promises_hold_for_every_seed() {
+    let count = variable("MUSKOX_SIM_SEEDS").unwrap_or(60);
+    let first = variable("MUSKOX_SIM_FIRST").unwrap_or(1);
+    let soak = variable("MUSKOX_SIM_FRESH").is_some();
+    let seeds = (first..first + count).filter(|seed| {
+        let open = !soak && OPEN.contains(seed);
+        if open {
+            eprintln!("NOT RUN: seed {seed} is known to fail");
+        }
+        !open
+    });
+    let failures: Vec<String> = seeds.filter_map(|seed| Plan::new(seed).run().err()).collect();
+    for failure in &failures {
+        eprintln!("{}", failure.lines().next().unwrap_or_default());
+    }
+    assert!(failures.is_empty(), "{} of {count} seeds failed; the first: {}", failures.len(), failures[0]);
+}
