@@ -31,7 +31,7 @@ fn source_tree() -> Vec<PathBuf> {
             return trees;
         }
     }
-    panic!("only {files} files of source were found");
+    trees
 }
 
 fn count_files(path: &Path) -> usize {
@@ -54,6 +54,11 @@ fn a_source_tree_of_ten_thousand_files_is_the_same_again_also_after_a_restart() 
     for tree in &trees {
         sh(origin.path(), &format!("cp -a '{}' .", tree.display()));
     }
+    // Where less source is unpacked, a second copy makes up the number.
+    if count_files(origin.path()) < 10_000 {
+        sh(origin.path(), "mkdir second && cp -a $(ls | grep -v '^second$') second/");
+    }
+    assert!(count_files(origin.path()) >= 10_000);
     let from = origin.path().display().to_string();
     sh(&demo.mountpoint, &format!("cp -a {from} copy && diff -r {from} copy"));
     // tar and rsync take a part of it, all of it in a soak.
