@@ -4,7 +4,8 @@
 //! 1. A frame sent again under the same version keeps its write id, so that the head drops the repeat. No
 //!    other frame of this client ever has it: a writer that is forgotten and made anew goes on above.
 //! 2. `held` names the disks (and boots) that have taken every unsynced write without a break; when none
-//!    is left, an fsync of this chunk cannot succeed (`docs/semantics.md`).
+//!    is left, an fsync of this chunk cannot succeed (`docs/semantics.md`), and it does not succeed while the
+//!    chain has a member that is not among them ([`Chunk::laggard`]): readers would be sent there.
 
 use super::buffer::{ExtentId, Stamp};
 use env::Instant;
@@ -130,9 +131,18 @@ impl Chunk {
         }
         if self.durable_flying == Some(extent) {
             self.durable_flying = None;
-            self.synced_unnamed = true;
-            self.unsynced = None;
+            if self.laggard().is_none() {
+                self.synced_unnamed = true;
+                self.unsynced = None;
+            }
         }
+    }
+
+    /// A member of the chain that lost writes which were not synced, or never had them, although others hold them
+    /// all. The chain must go on without it.
+    pub(crate) fn laggard(&self) -> Option<DiskId> {
+        let held = self.held.as_ref().filter(|held| !held.is_empty())?;
+        self.last.as_ref()?.chain.iter().map(|member| member.disk).find(|disk| !held.contains_key(disk))
     }
 
     /// Whether some disk has held all unsynced writes without a break.
@@ -207,12 +217,17 @@ impl Chunk {
         }
     }
 
-    /// The flush was answered; false if no member that answered had held everything.
+    /// The flush was answered; false if no member that answered had held everything. While there is a laggard,
+    /// what was flushed stays unsynced.
     pub(crate) fn flushed(&mut self, verifiers: &[Verifier]) -> bool {
-        self.calm();
         if let Some(held) = &mut self.held {
             held.retain(|disk, boot| verifiers.iter().any(|v| v.disk == *disk && v.boot == *boot));
         }
+        if self.laggard().is_some() {
+            self.flush_failed();
+            return true;
+        }
+        self.calm();
         self.flushing = None;
         self.synced_unnamed = true;
         let held = self.is_held();

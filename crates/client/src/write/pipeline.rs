@@ -24,9 +24,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use types::{
-    Attributes, CHUNK_BYTES, ChunkIndex, ChunkLocation, FailedHop, SessionId, Status, Term, Timestamp,
-    TruncateGeneration, Verifier, Version, WriteGrant,
+    Attributes, CHUNK_BYTES, ChunkIndex, ChunkLocation, DiskId, FailedHop, SessionId, Status, Term,
+    Timestamp, TruncateGeneration, Verifier, Version, WriteGrant,
 };
+use wire::message::FailedEdge;
 
 /// Frames in flight to one chunk's chain: 16 MiB cover a round trip of 16 ms at 1 GB/s.
 const FLYING_PER_CHUNK_MAX: usize = 16;
@@ -265,7 +266,8 @@ impl Pipeline {
                     durable: false,
                 };
                 let last = !self.buffer.has_queued(index) && !self.buffer.has_dirty(index);
-                if syncing && last && chunk.flying.is_empty() && !chunk.is_syncing() && chunk.is_held() {
+                let whole = chunk.is_held() && chunk.laggard().is_none();
+                if syncing && last && chunk.flying.is_empty() && !chunk.is_syncing() && whole {
                     job.durable = true;
                     chunk.durable_flying = Some(id);
                 }
@@ -442,6 +444,9 @@ impl Pipeline {
             Ok(verifiers) => {
                 if !chunk.flushed(&verifiers) {
                     self.fail(Status::LostTail);
+                } else if let Some(disk) = chunk.laggard() {
+                    // Others hold everything: the chain goes on without it, and is flushed again.
+                    self.lost_by(index, version, disk, now);
                 }
             }
             Err(error) => {
@@ -455,6 +460,13 @@ impl Pipeline {
                 self.chain_failed(index, version, error, now);
             }
         }
+    }
+
+    /// A member of the chain does not hold what it answered for.
+    fn lost_by(&mut self, index: ChunkIndex, version: Version, disk: DiskId, now: Instant) {
+        let edge = FailedEdge { from: None, to: disk, status: Status::LostTail };
+        let error = DataError::Refused { status: Status::LostTail, failed: Some(edge) };
+        self.chain_failed(index, version, error, now);
     }
 
     fn chain_failed(&mut self, index: ChunkIndex, version: Version, error: DataError, now: Instant) {

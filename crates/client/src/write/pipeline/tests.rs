@@ -23,7 +23,9 @@ struct World {
     durable_length: u64,
     generation: u32,
     requests: usize,
-    boot: u64,
+    boots: [u64; 2],
+    /// Disks that a chain goes on without.
+    left_out: BTreeSet<DiskId>,
 }
 
 impl World {
@@ -39,6 +41,9 @@ impl World {
                 self.reserved.remove(&index).inspect(|_| self.next_chunk += 1);
             } else if let Some(entry) = self.map.get_mut(&index).filter(|entry| entry.1 == hop.version) {
                 entry.1.counter += 1;
+                if hop.status == Status::LostTail {
+                    self.left_out.insert(hop.to);
+                }
             }
         }
         let next = self.next_chunk;
@@ -57,7 +62,7 @@ impl World {
         WriteGrant {
             inode: INODE,
             index,
-            chain: chain.to_vec(),
+            chain: chain.into_iter().filter(|member| !self.left_out.contains(&member.disk)).collect(),
             capability: Capability {
                 session: SessionId(9),
                 term: Term(3),
@@ -72,7 +77,8 @@ impl World {
     }
 
     fn verifiers(&self) -> Vec<Verifier> {
-        [1, 2].map(|n| Verifier { disk: DiskId([n; 16]), boot: self.boot }).to_vec()
+        let all = [1, 2].map(|n| Verifier { disk: DiskId([n; 16]), boot: self.boots[usize::from(n) - 1] });
+        all.into_iter().filter(|verifier| !self.left_out.contains(&verifier.disk)).collect()
     }
 
     fn write(&mut self, job: &WriteJob) -> Result<Vec<Verifier>, DataError> {
@@ -284,11 +290,31 @@ fn an_fsync_fails_when_power_took_what_was_written_on_every_replica() {
     write(&mut pipeline, &world, 0, b"hello");
     pipeline.want_flush();
     world.run(&mut pipeline, &mut std::iter::empty());
-    world.boot += 1;
+    world.boots = [1, 1];
     let sync = pipeline.want_sync();
     world.run(&mut pipeline, &mut std::iter::empty());
     assert!(!pipeline.is_synced(sync));
     assert_eq!(pipeline.errors(), (1, Status::LostTail));
+}
+
+#[test]
+fn an_fsync_goes_on_without_a_replica_that_lost_what_others_hold() {
+    for written_after in [false, true] {
+        let (mut world, mut pipeline) = (World::default(), pipeline());
+        write(&mut pipeline, &world, 0, b"hello");
+        pipeline.want_flush();
+        world.run(&mut pipeline, &mut std::iter::empty());
+        world.boots[1] += 1;
+        if written_after {
+            // Durable with its own frame, but not what was written before it.
+            write(&mut pipeline, &world, 5, b" world");
+        }
+        let sync = pipeline.want_sync();
+        world.run(&mut pipeline, &mut std::iter::empty());
+        assert!(pipeline.is_synced(sync) && !pipeline.is_unsynced());
+        assert_eq!(pipeline.errors().0, 0);
+        assert_eq!(world.left_out, BTreeSet::from([DiskId([2; 16])]), "readers are not sent there");
+    }
 }
 
 #[test]
