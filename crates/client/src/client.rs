@@ -53,20 +53,21 @@ impl Client {
         }
     }
 
-    /// syncfs(2): everything written and answered so far is on stable storage.
+    /// syncfs(2): everything written and answered so far is on stable storage. An error: since the last call
+    /// writes to some file were lost, in the background or just now. Its handles are told all the same.
     pub async fn sync_all(&self) -> Result<(), Status> {
-        let mut outcome = Ok(());
         for inode in self.shared.inodes.all() {
             let pending = {
                 let state = inode.state();
                 state.writer.as_ref().is_some_and(|w| !w.pipeline.is_clean() || w.pipeline.is_unsynced())
             };
             if pending {
-                outcome = outcome.and(self.shared.sync(&inode, None).await);
+                // A loss is kept with all others.
+                let _ = self.shared.sync(&inode, None).await;
             }
         }
         self.done(Request::Barrier).await?;
-        outcome
+        self.shared.take_losses()
     }
 
     /// Stores what is unsent, ends the session and all background tasks.

@@ -5,8 +5,10 @@
 //!    on stable storage.
 //! 2. Cached attributes are used for at most `ttl`, and not at all after this client changed a name.
 //! 3. Of two answers about one inode the one with the higher change counter counts.
-//! 4. [`Names`] agrees with the state of each inode whenever that is not locked.
+//! 4. An inode that leaves takes no loss of writes with it that nobody was told of (`losses`).
+//! 5. [`Names`] agrees with the state of each inode whenever that is not locked.
 
+use crate::losses::{Debts, Losses};
 use crate::names::{Names, Place};
 use crate::read::locate::Locations;
 use crate::write::pipeline::Pipeline;
@@ -59,6 +61,8 @@ pub(crate) struct State {
     pub(crate) locations: Locations,
     /// Present once it was written.
     pub(crate) writer: Option<Box<Writer>>,
+    /// Writes that were lost, and whether anybody was told.
+    pub(crate) losses: Losses,
     /// It waits to be synced before it is forgotten.
     pub(crate) leaving: bool,
     /// When a lookup was answered that the next open belongs to; used up by it.
@@ -185,6 +189,7 @@ struct Table {
     inodes: BTreeMap<InodeId, Arc<Inode>>,
     epoch: u64,
     forgotten: BTreeSet<InodeRef>,
+    debts: Debts,
 }
 
 impl Inodes {
@@ -213,6 +218,12 @@ impl Inodes {
             kick: Notify::new(),
             progress: watch::Sender::new(()),
         });
+        let (lost, changed_at) = table.debts.settle(reference);
+        {
+            let mut state = inode.state();
+            lost.into_iter().for_each(|status| state.losses.note(status));
+            state.changed_at = changed_at.unwrap_or_default();
+        }
         if let Some(before) = table.inodes.insert(reference.id, Arc::clone(&inode)) {
             before.state().leave_table();
         }
@@ -256,8 +267,9 @@ impl Inodes {
     }
 
     /// Takes the inode out if nobody holds it. False: its writes are to be synced first, by the caller,
-    /// who then calls again with `synced`.
-    pub(crate) fn leave(&self, inode: &Arc<Inode>, synced: bool) -> bool {
+    /// who then calls again with `synced`. What it owes is remembered: losses that nobody was told of, and
+    /// changes that the master has not on stable storage.
+    pub(crate) fn leave(&self, inode: &Arc<Inode>, synced: bool, stable: LogIndex) -> bool {
         let mut table = self.table();
         let mut state = inode.state();
         if state.lookups > 0 || state.opens > 0 || inode.reference.id == InodeId::ROOT {
@@ -273,9 +285,20 @@ impl Inodes {
         if table.inodes.get(&inode.reference.id).is_some_and(|known| Arc::ptr_eq(known, inode)) {
             state.leave_table();
             table.inodes.remove(&inode.reference.id);
+            match state.losses.untold() {
+                _ if unlinked => {}
+                Some(status) => table.debts.owe(inode.reference, status),
+                None => table.debts.watch(inode.reference, state.changed_at, stable),
+            }
             table.forgotten.insert(inode.reference);
         }
         true
+    }
+
+    /// The master lost what came after `stable`: forgotten inodes that it concerns owe a report. Says whether
+    /// there are any.
+    pub(crate) fn tail_lost(&self, stable: LogIndex) -> bool {
+        self.table().debts.tail_lost(stable)
     }
 
     /// At most `max` inodes that left since the last time.

@@ -24,6 +24,7 @@ mod client;
 mod data;
 mod error;
 mod inodes;
+mod losses;
 mod names;
 mod read;
 mod session;

@@ -145,6 +145,11 @@ impl Session {
         self.state().answered.1
     }
 
+    /// The last record known to be on stable storage.
+    pub(crate) fn stable(&self) -> LogIndex {
+        self.state().stable
+    }
+
     /// The HELLO of a connection to a chunkserver.
     pub(crate) fn hello(&self) -> Hello {
         let state = self.state();

@@ -1,7 +1,8 @@
 //! What the tasks of one client share, and the small steps that many operations take.
 
 use crate::budget::Budget;
-use crate::inodes::{Inode, Inodes, Writer};
+use crate::inodes::{Inode, Inodes, State, Writer};
+use crate::losses::{Call, Losses, Told};
 use crate::read::ahead::Ahead;
 use crate::read::cache::Cache;
 use crate::read::replica::Replicas;
@@ -32,20 +33,14 @@ pub(crate) struct Open {
     /// The pattern of its reads.
     pub(crate) ahead: Mutex<Ahead>,
     /// Lost writes that it was told of.
-    errors_seen: AtomicU64,
+    told: Mutex<Told>,
 }
 
 impl Open {
     /// Reports lost writes that this handle was not told of; each is reported once.
-    pub(crate) fn take_error(&self, pipeline: &Pipeline) -> Result<(), Status> {
-        let (errors, status) = pipeline.errors();
-        if self.errors_seen.swap(errors, Ordering::Relaxed) < errors { Err(reported(status)) } else { Ok(()) }
+    pub(crate) fn report(&self, state: &mut State, call: Call) -> Result<(), Status> {
+        self.told.lock().expect("nothing panics while it is held").report(&mut state.losses, call)
     }
-}
-
-/// What a program sees of a reason.
-fn reported(status: Status) -> Status {
-    if status == Status::LostTail { Status::Io } else { status }
 }
 
 /// See the module.
@@ -62,6 +57,8 @@ pub(crate) struct Shared {
     handles: Mutex<BTreeMap<FileHandle, Arc<Open>>>,
     next_handle: AtomicU64,
     next_writer: AtomicU32,
+    /// Of all files, for syncfs.
+    losses: Mutex<Losses>,
 }
 
 impl Shared {
@@ -78,6 +75,7 @@ impl Shared {
             handles: Mutex::default(),
             next_handle: AtomicU64::new(1),
             next_writer: AtomicU32::new(0),
+            losses: Mutex::default(),
             env,
             options,
         }
@@ -94,18 +92,13 @@ impl Shared {
     pub(crate) fn add_handle(&self, inode: &Arc<Inode>, flags: OpenFlags) -> FileHandle {
         let mut state = inode.state();
         state.opens += 1;
-        let errors = state.writer.as_ref().map_or(0, |writer| writer.pipeline.errors().0);
+        let told = Mutex::new(Told::new(&state.losses));
         if flags.write {
             self.writer(&mut state);
         }
         drop(state);
         let handle = FileHandle(self.next_handle.fetch_add(1, Ordering::Relaxed));
-        let open = Open {
-            inode: Arc::clone(inode),
-            flags,
-            ahead: Mutex::default(),
-            errors_seen: AtomicU64::new(errors),
-        };
+        let open = Open { inode: Arc::clone(inode), flags, ahead: Mutex::default(), told };
         self.handles.lock().expect("nothing panics while it is held").insert(handle, Arc::new(open));
         handle
     }
@@ -152,7 +145,7 @@ impl Shared {
 
     /// Lets go of an inode that nobody holds; unsynced writes are synced first, in the background.
     pub(crate) fn leave(self: &Arc<Self>, inode: &Arc<Inode>) {
-        if self.inodes.leave(inode, false) {
+        if self.inodes.leave(inode, false, self.session.stable()) {
             return;
         }
         let (shared, inode) = (Arc::clone(self), Arc::clone(inode));
@@ -160,7 +153,7 @@ impl Shared {
             if let Err(status) = shared.sync(&inode, None).await {
                 tracing::warn!(%status, inode = %inode.reference.id, "writes to a forgotten file are not durable");
             }
-            shared.inodes.leave(&inode, true);
+            shared.inodes.leave(&inode, true, shared.session.stable());
         });
     }
 
@@ -231,20 +224,22 @@ impl Shared {
         inode: &Arc<Inode>,
         open: Option<&Open>,
     ) -> Result<(), Status> {
-        let stamp = {
+        let (stamp, before) = {
             let mut state = inode.state();
-            let Some(writer) = &mut state.writer else { return Ok(()) };
             if let Some(open) = open {
-                open.take_error(&writer.pipeline)?;
+                open.report(&mut state, Call::Close)?;
             }
+            let before = state.losses.count();
+            let Some(writer) = &mut state.writer else { return Ok(()) };
             let stamp = writer.pipeline.want_flush();
             if writer.pipeline.is_flushed(stamp) {
                 return Ok(());
             }
             engine::wake(self, inode, &mut state);
-            stamp
+            (stamp, before)
         };
-        self.wait(inode, open, |pipeline| pipeline.is_flushed(stamp)).await
+        let open = open.map(|open| (open, Call::Close));
+        self.wait(inode, open, before, |pipeline| pipeline.is_flushed(stamp)).await
     }
 
     /// Waits until every write made before, and the attributes, are on stable storage.
@@ -253,39 +248,38 @@ impl Shared {
         inode: &Arc<Inode>,
         open: Option<&Open>,
     ) -> Result<(), Status> {
-        let sync = {
+        let (sync, before) = {
             let mut state = inode.state();
-            let pipeline = self.writer(&mut state);
             if let Some(open) = open {
-                open.take_error(pipeline)?;
+                open.report(&mut state, Call::Sync)?;
             }
-            let sync = pipeline.want_sync();
+            let sync = self.writer(&mut state).want_sync();
             engine::wake(self, inode, &mut state);
-            sync
+            (sync, state.losses.count())
         };
-        self.wait(inode, open, |pipeline| pipeline.is_synced(sync)).await
+        let open = open.map(|open| (open, Call::Sync));
+        self.wait(inode, open, before, |pipeline| pipeline.is_synced(sync)).await
     }
 
+    /// Fails if something was lost since the count was `before`: what is waited for will not come, even if
+    /// another call on the same handle took the report.
     async fn wait(
         &self,
         inode: &Inode,
-        open: Option<&Open>,
+        open: Option<(&Open, Call)>,
+        before: u64,
         done: impl Fn(&Pipeline) -> bool,
     ) -> Result<(), Status> {
         let mut progress = inode.progress.subscribe();
-        let mut errors_before = None;
         loop {
             progress.mark_unchanged();
             {
-                let state = inode.state();
-                let Some(writer) = &state.writer else { return Ok(()) };
-                let (errors, status) = writer.pipeline.errors();
-                match open {
-                    Some(open) => open.take_error(&writer.pipeline)?,
-                    None if *errors_before.get_or_insert(errors) < errors => return Err(reported(status)),
-                    None => {}
+                let mut state = inode.state();
+                if let Some((open, call)) = open {
+                    open.report(&mut state, call)?;
                 }
-                if done(&writer.pipeline) {
+                state.losses.since(before)?;
+                if state.writer.as_ref().is_none_or(|writer| done(&writer.pipeline)) {
                     return Ok(());
                 }
             }
@@ -333,6 +327,9 @@ impl Holder for Shared {
 
     fn reopened(&self, lost: Option<LogIndex>, anew: bool) {
         self.cache.clear();
+        if lost.is_some_and(|stable| self.inodes.tail_lost(stable)) {
+            self.lost(Status::Io);
+        }
         for inode in self.inodes.all() {
             let mut state = inode.state();
             state.locations.clear();
@@ -344,11 +341,13 @@ impl Holder for Shared {
                 }
             }
             state.pages_at = None;
-            let missing = lost.is_some_and(|stable| state.changed_at > stable) && state.opens > 0;
+            let file = state.opens > 0
+                || state.cached.is_some_and(|cached| cached.attributes.kind == types::FileKind::File);
+            let missing = file && lost.is_some_and(|stable| state.changed_at > stable);
             state.changed_at = LogIndex(0);
             drop(state);
             if missing {
-                tracing::warn!(inode = %inode.reference.id, "acknowledged changes of an open file are lost");
+                tracing::warn!(inode = %inode.reference.id, "acknowledged changes of a file are lost");
                 self.lose(&inode, Status::Io);
             }
             inode.kick.notify_one();
@@ -357,7 +356,20 @@ impl Holder for Shared {
 }
 
 impl Shared {
-    /// What was promised about the file's content does not hold; each open handle is told once.
+    /// Writes to some file were lost; the next syncfs says so. Nobody misses those to a file that is no more.
+    pub(crate) fn lost(&self, status: Status) {
+        if status != Status::Stale {
+            self.losses.lock().expect("nothing panics while it is held").note(status);
+        }
+    }
+
+    /// Reports losses of all files since the last time.
+    pub(crate) fn take_losses(&self) -> Result<(), Status> {
+        self.losses.lock().expect("nothing panics while it is held").take()
+    }
+
+    /// What was promised about the file's content does not hold; each open handle is told once, or else the
+    /// next one to be opened.
     fn lose(&self, inode: &Inode, status: Status) {
         let mut state = inode.state();
         self.writer(&mut state).fail(status);

@@ -234,6 +234,70 @@ fn an_fsync_fails_once_on_each_handle_when_power_took_unsynced_bytes() {
 }
 
 #[test]
+fn a_loss_in_the_background_is_told_to_the_next_handle_that_opens_the_file() {
+    simulate(|cluster| async move {
+        let client = mount(&cluster, "a").await;
+        let (inode, handle) = create(&client, "f").await;
+        client.write(handle, 0, b"precious").await.expect("written");
+        client.flush(handle).await.expect("stored");
+        cluster.state().boot = 2;
+        client.release(handle);
+        client.forget(inode, 1);
+        // The sync in the background fails, and the file is forgotten.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let open = async |flags| {
+            let inode = client.lookup(ROOT, b"f").await.expect("it is there").attributes.inode.id;
+            client.open(inode, flags).await.expect("opens").handle
+        };
+        let reader = open(OpenFlags { write: false, ..RW }).await;
+        assert_eq!(client.flush(reader).await, Ok(()), "a reader's close takes no report away");
+        client.release(reader);
+        // As `sync f` does: open for reading, fsync.
+        let next = open(OpenFlags { write: false, ..RW }).await;
+        assert_eq!(client.fsync(next).await, Err(Status::Io));
+        assert_eq!(client.fsync(next).await, Ok(()));
+        let later = open(RW).await;
+        assert_eq!(client.fsync(later).await, Ok(()), "it was reported once");
+        assert_eq!(client.sync_all().await, Err(Status::Io), "and to syncfs, once");
+        assert_eq!(client.sync_all().await, Ok(()));
+    });
+}
+
+#[test]
+fn two_fsyncs_under_way_on_one_handle_both_end_when_writes_are_lost() {
+    simulate(|cluster| async move {
+        let client = mount(&cluster, "a").await;
+        let (_, handle) = create(&client, "f").await;
+        client.write(handle, 0, b"precious").await.expect("written");
+        client.flush(handle).await.expect("stored");
+        cluster.state().boot = 2;
+        let (one, two) = tokio::join!(client.fsync(handle), client.fsync(handle));
+        assert_eq!((one, two), (Err(Status::Io), Err(Status::Io)));
+    });
+}
+
+#[test]
+fn a_closed_file_whose_changes_went_with_the_masters_power_tells_its_next_handle() {
+    simulate(|cluster| async move {
+        let client = mount(&cluster, "a").await;
+        let (inode, handle) = create(&client, "f").await;
+        client.write(handle, 0, b"precious").await.expect("written");
+        client.fsync(handle).await.expect("durable");
+        client.release(handle);
+        cluster.state().unstable = true;
+        client.set_length(inode, 2, false).await.expect("cut");
+        client.forget(inode, 1);
+        cluster.kill_master();
+        cluster.state().lose_tail(1);
+        cluster.start_master().await;
+        let inode = client.lookup(ROOT, b"f").await.expect("it is there").attributes.inode.id;
+        let handle = client.open(inode, RW).await.expect("opens").handle;
+        assert_eq!(client.fsync(handle).await, Err(Status::Io));
+        assert_eq!(client.fsync(handle).await, Ok(()));
+    });
+}
+
+#[test]
 fn a_broken_chain_is_reported_by_its_edge_and_nothing_is_lost() {
     simulate(|cluster| async move {
         let client = mount(&cluster, "a").await;

@@ -28,7 +28,8 @@ pub(crate) struct FileState {
     pub(crate) readers: usize,
     /// An operation on it is of unknown outcome: nobody touches it until it was looked at.
     pub(crate) doubtful: bool,
-    /// The incarnation whose fsync covers what the content's intent says.
+    /// The incarnation whose fsync covers what the content's intent says, also after the file was closed: a loss that
+    /// nobody saw is told to the next handle.
     writer: Option<u64>,
 }
 
@@ -120,10 +121,17 @@ impl Oracle {
         }
     }
 
+    /// A client's syncfs failed: some of its files lost writes, it is not said which.
+    pub(crate) fn client_sync_failed(&mut self, incarnation: u64) {
+        for state in self.files.values_mut().filter(|state| state.writer == Some(incarnation)) {
+            state.content.doubt_unclosed();
+        }
+    }
+
     /// Machines lost power; `master`: its machine was among them.
     pub(crate) fn power_cut(&mut self, master: bool) {
         for state in self.files.values_mut() {
-            state.content.doubt_unsynced(state.held);
+            state.content.doubt_unsynced();
         }
         if master {
             self.master_cuts += 1;

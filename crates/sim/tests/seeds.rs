@@ -4,10 +4,6 @@
 
 use sim::Plan;
 
-/// Seeds whose violation is known and not yet understood (`docs/roadmap.md`). Each replays with
-/// `MUSKOX_SIM_SEED=N cargo test -p sim -- --nocapture replay`; a soak counts them.
-const OPEN: &[u64] = &[10, 21];
-
 fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().unwrap())
 }
@@ -31,14 +27,7 @@ fn replay() {
 fn promises_hold_for_every_seed() {
     let count = variable("MUSKOX_SIM_SEEDS").unwrap_or(60);
     let first = variable("MUSKOX_SIM_FIRST").unwrap_or(1);
-    let soak = variable("MUSKOX_SIM_FRESH").is_some();
-    let seeds = (first..first + count).filter(|seed| {
-        let open = !soak && OPEN.contains(seed);
-        if open {
-            eprintln!("NOT RUN: seed {seed} is known to fail");
-        }
-        !open
-    });
+    let seeds = first..first + count;
     let failures: Vec<String> = seeds.filter_map(|seed| Plan::new(seed).run().err()).collect();
     for failure in &failures {
         eprintln!("{}", failure.lines().next().unwrap_or_default());

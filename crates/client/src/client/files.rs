@@ -2,6 +2,7 @@
 
 use super::Client;
 use crate::inodes::{Inode, wall};
+use crate::losses::Call;
 use crate::read;
 use crate::shared::Open;
 use crate::write::buffer::WINDOW_BYTES;
@@ -117,9 +118,8 @@ impl Client {
         while !has_room(inode, bytes, self.shared.budget.limit_per_file()) {
             {
                 let mut state = inode.state();
-                let pipeline = self.shared.writer(&mut state);
-                open.take_error(pipeline)?;
-                pipeline.want_flush();
+                open.report(&mut state, Call::Write)?;
+                self.shared.writer(&mut state).want_flush();
                 engine::wake(&self.shared, inode, &mut state);
             }
             if progress.changed().await.is_err() {
@@ -135,12 +135,12 @@ impl Client {
         let shared = &self.shared;
         let mut state = open.inode.state();
         let at = if open.flags.append { state.length() } else { offset };
-        let pipeline = shared.writer(&mut state);
-        let reported = open.take_error(pipeline).and_then(|()| check_range(at, data.len()));
+        let reported = open.report(&mut state, Call::Write).and_then(|()| check_range(at, data.len()));
         if let Err(status) = reported {
             shared.budget.give(data.len() as u64);
             return Err(status);
         }
+        let pipeline = shared.writer(&mut state);
         let before = pipeline.buffer().bytes();
         let news = pipeline.write(at, data, shared.now(), wall(&shared.env));
         let grown = pipeline.buffer().bytes() - before;
@@ -152,9 +152,13 @@ impl Client {
         Ok(())
     }
 
-    /// close(2): every replica has the data, and the master knows length, time and chunks.
+    /// close(2): every replica has the data, and the master knows length, time and chunks. Nothing is to be done
+    /// for a handle that cannot write, and it is told of no loss: nobody looks at a reader's close.
     pub async fn flush(&self, handle: FileHandle) -> Result<(), Status> {
         let open = self.shared.handle(handle)?;
+        if !open.flags.write {
+            return Ok(());
+        }
         self.shared.settle(&open.inode, Some(&open)).await
     }
 

@@ -94,6 +94,10 @@ pub(crate) fn apply_effects(shared: &Shared, inode: &Inode, state: &mut State) {
                 }
             }
             Effect::Located(location) => state.locations.put(location, shared.env.clock.now()),
+            Effect::Lost(status) => {
+                state.losses.note(status);
+                shared.lost(status);
+            }
             Effect::Freed(bytes) => shared.budget.give(bytes),
             Effect::Attributes(attributes) => {
                 state.changed_at = shared.session.answered();

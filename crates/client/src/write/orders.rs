@@ -124,4 +124,6 @@ pub(crate) enum Effect {
     Attributes(Attributes),
     /// Bytes of memory that are free again.
     Freed(u64),
+    /// Writes were given up.
+    Lost(Status),
 }

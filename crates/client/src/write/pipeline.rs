@@ -8,8 +8,8 @@
 //! 2. A flush is done when a commit covers every write made before it; an fsync when, besides, each of
 //!    their chunks was flushed on a chain with a member that held them all, and a *durable* commit
 //!    begun afterwards was answered.
-//! 3. Whatever cannot be stored within the limit of time raises `errors`, drops what is unsent, and is
-//!    never tried again.
+//! 3. Whatever cannot be stored within the limit of time is reported as lost ([`Effect::Lost`]), drops what is unsent,
+//!    and is never tried again.
 //! 4. A commit that the master ignored, because somebody else truncated the file, is followed by sending
 //!    the data again.
 //!
@@ -74,8 +74,6 @@ pub(crate) struct Pipeline {
     last_serial: u64,
     last_write_id: u64,
     stored_since: Option<Instant>,
-    errors: u64,
-    error: Status,
     effects: Vec<Effect>,
 }
 
@@ -99,8 +97,6 @@ impl Pipeline {
             last_serial: 0,
             last_write_id: u64::from(rules.writer) << WRITE_ID_BITS,
             stored_since: None,
-            errors: 0,
-            error: Status::Io,
             effects: Vec::new(),
         }
     }
@@ -134,10 +130,6 @@ impl Pipeline {
     pub(crate) fn is_synced(&self, sync: u64) -> bool {
         self.synced >= sync
     }
-    /// How often data was lost, and how the last time.
-    pub(crate) fn errors(&self) -> (u64, Status) {
-        (self.errors, self.error)
-    }
     /// A grant that came with another answer.
     pub(crate) fn offer(&mut self, grant: WriteGrant) {
         let chunk = self.chunks.entry(grant.index).or_default();
@@ -160,10 +152,9 @@ impl Pipeline {
             self.truncated_by_another(generation);
         }
     }
-    /// Gives up what is held and reports it to every open handle.
+    /// Gives up what is held and reports it.
     pub(crate) fn fail(&mut self, status: Status) {
-        self.errors += 1;
-        self.error = status;
+        self.effects.push(Effect::Lost(status));
         self.effects.push(Effect::Freed(self.buffer.bytes()));
         self.effects.push(Effect::Changed { offset: 0, length: u64::MAX });
         self.buffer.clear();

@@ -244,7 +244,8 @@ impl Driver<'_> {
             Answer::Refused(status) => {
                 return Err(self.stage.violation(format_args!("syncing was refused: {status:?}")));
             }
-            Answer::Unknown(_) | Answer::Died => {}
+            Answer::Unknown(_) => self.stage.oracle.borrow_mut().client_sync_failed(program.incarnation),
+            Answer::Died => {}
         }
         Ok(())
     }

@@ -215,13 +215,10 @@ impl Content {
         self.forget_intent();
     }
 
-    /// Power was lost somewhere: what was not synced is in doubt. `held`: the writer is still there, and will
-    /// be told at its fsync if it matters.
-    pub(crate) fn doubt_unsynced(&mut self, held: bool) {
+    /// Power was lost somewhere: what was not synced is in doubt. A writer that is still there will be told at its
+    /// fsync if it matters.
+    pub(crate) fn doubt_unsynced(&mut self) {
         self.fall_back(Layer::Synced);
-        if !held {
-            self.forget_intent();
-        }
     }
 
     fn fall_back(&mut self, to: Layer) {
@@ -352,7 +349,7 @@ mod tests {
     fn a_fsync_that_succeeds_makes_everything_certain_again() {
         let mut file = Content::new();
         file.write(0, 600, 1, true);
-        file.doubt_unsynced(true);
+        file.doubt_unsynced();
         assert!(!file.is_certain());
         file.synced();
         assert!(file.is_certain() && file.is_durable());

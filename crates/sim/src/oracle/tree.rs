@@ -95,11 +95,11 @@ pub(crate) fn apply(state: &Snapshot, change: &Change) -> Result<Snapshot, Statu
         Change::Link(from, to) => {
             let node = find(&state, from)?;
             parent_is_there(&state, to)?;
-            if node == Node::Directory {
-                return Err(Status::NotPermitted);
-            }
             if state.contains_key(to) {
                 return Err(Status::Exists);
+            }
+            if node == Node::Directory {
+                return Err(Status::NotPermitted);
             }
             state.insert(to.clone(), node);
         }
