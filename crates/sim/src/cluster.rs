@@ -10,12 +10,13 @@ use chunkserver::{Chunkserver, ChunkserverHandle, DiskConfig};
 use client::{Client, ClientOptions};
 use env::{SimDisk, SimWorld};
 use master::{Master, MasterHandle};
-use rpc::admin::ClusterStatus;
+use rpc::admin::{ClusterStatus, FileInfoReply, FileTarget};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
+use types::InodeId;
 
 /// Chunkservers.
 pub(crate) const SERVERS: usize = 3;
@@ -28,7 +29,7 @@ const MASTER: &str = "master";
 const MASTER_ADDRESS: &str = "master:9421";
 const MASTER_LOG_SEGMENT_BYTES: u64 = 8 << 20;
 /// How long the simulated programs' operations wait for an absent cluster.
-const CLIENT_TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const CLIENT_TIMEOUT: Duration = Duration::from_secs(20);
 /// No cluster takes longer to be whole again once the faults have stopped.
 const WHOLE_WITHIN: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -175,7 +176,7 @@ impl Cluster {
             let config = chunkserver::Config {
                 name: server.host.clone(),
                 ..chunkserver::Config::new(
-                    format!("{}:9422", server.host),
+                    server_address(&server.host),
                     server.data.dir(),
                     disks.collect(),
                     vec![MASTER_ADDRESS.into()],
@@ -278,6 +279,31 @@ impl Cluster {
         admin.status().await.ok()
     }
 
+    /// What the master tells operators of a file.
+    pub(crate) async fn file_info(&self, inode: InodeId) -> Result<FileInfoReply, String> {
+        let admin = self.master.borrow().handle.as_ref().map(master::MasterHandle::admin);
+        let admin = admin.ok_or("the master is down")?;
+        admin.file_info(FileTarget::Inode(inode)).await.map_err(|error| causes(&error))
+    }
+
+    /// The disks of all chunkservers, with names for people.
+    pub(crate) fn disks(&self) -> Vec<(String, SimDisk)> {
+        let of_server = |server: &RefCell<Server>| {
+            let server = server.borrow();
+            let disks = server.disks.iter().enumerate();
+            disks
+                .map(|(number, disk)| (format!("disk{number} of {}", server.host), disk.clone()))
+                .collect::<Vec<_>>()
+        };
+        self.servers.iter().flat_map(of_server).collect()
+    }
+
+    /// Where all roles listen.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        let servers = self.servers.iter().map(|server| server_address(&server.borrow().host));
+        std::iter::once(MASTER_ADDRESS.to_owned()).chain(servers).collect()
+    }
+
     /// Lets the master build a checkpoint.
     pub(crate) async fn checkpoint(&self) -> Result<master::checkpoint::Built, String> {
         let handle = self.master.borrow_mut().handle.take().ok_or("the master is down")?;
@@ -285,6 +311,10 @@ impl Cluster {
         self.master.borrow_mut().handle = Some(handle);
         built
     }
+}
+
+fn server_address(host: &str) -> String {
+    format!("{host}:9422")
 }
 
 fn client_host(incarnation: u64) -> String {

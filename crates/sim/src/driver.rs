@@ -1,7 +1,7 @@
 //! A program on each client that does random things to a few files and compares every answer.
 //!
 //! # Invariants
-//! 1. Every call ends within [`CALL_MAX`], whatever happens to the cluster.
+//! 1. Every call ends in bounded time (`invariants::bounded`), whatever happens to the cluster.
 //! 2. While nothing is broken no call fails that the oracle does not expect to fail.
 //! 3. A call that fails otherwise is of unknown outcome, and so is one whose client was killed.
 
@@ -11,6 +11,7 @@ mod names;
 
 use crate::chance::Chance;
 use crate::cluster::{Cluster, Program};
+use crate::invariants::bounded::bounded;
 use crate::oracle::Oracle;
 use crate::oracle::tree::FileId;
 use crate::trace::Trace;
@@ -19,11 +20,8 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
-use tokio::time::timeout;
 use types::{InodeId, Status};
 
-/// Longest call: a few of the client's own timeouts, one after the other.
-const CALL_MAX: Duration = Duration::from_secs(240);
 /// Files that one client has open for writing.
 const HELD_MAX: usize = 3;
 
@@ -195,7 +193,7 @@ impl<'a> Driver<'a> {
         shown: impl FnOnce(&T) -> String,
         call: impl Future<Output = Result<T, Status>>,
     ) -> Result<Answer<T>, Violation> {
-        let bounded = timeout(CALL_MAX, call);
+        let bounded = bounded(call);
         let outcome = tokio::select! {
             biased;
             () = program.gone.notified() => {
@@ -207,7 +205,7 @@ impl<'a> Driver<'a> {
             outcome = bounded => outcome,
         };
         match outcome {
-            Err(_) => Err(self.stage.violation(format_args!("{what} did not end within {CALL_MAX:?}"))),
+            Err(reason) => Err(self.stage.violation(format_args!("{what} {reason}"))),
             Ok(Ok(value)) => {
                 self.note(format_args!("{what}: {}", shown(&value)));
                 Ok(Answer::Done(value))

@@ -8,15 +8,19 @@
 //! 1. The same seed gives the same events at the same simulated times ([`Report::trace`]).
 //! 2. What a client is told is compared with every state that the oracle holds possible (`oracle`).
 //!
+//! 3. After each round everything is held against `invariants`.
+//!
 //! # Elsewhere
 //! Simulated disks, network and time: `env`.
 
 mod chance;
 mod cluster;
 mod driver;
+mod invariants;
 mod nemesis;
 mod oracle;
 mod panics;
+mod quiet;
 mod run;
 mod trace;
 

@@ -139,6 +139,12 @@ impl Oracle {
         }
     }
 
+    /// Files that are on stable storage to the last byte, and that nobody writes.
+    pub(crate) fn durable_inodes(&self) -> impl Iterator<Item = InodeId> + '_ {
+        let files = self.files.values().filter(|state| !state.held && state.content.is_durable());
+        files.filter_map(|state| state.inode)
+    }
+
     /// Drops files that no possible state names and nobody holds.
     pub(crate) fn collect(&mut self) {
         let named: Vec<FileId> = self

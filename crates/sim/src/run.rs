@@ -3,6 +3,7 @@
 use crate::chance::Chance;
 use crate::cluster::{CLIENTS, Cluster};
 use crate::driver::{Driver, Stage, Violation};
+use crate::invariants;
 use crate::nemesis::{Faults, Nemesis};
 use crate::oracle::{Oracle, TREES};
 use crate::trace::Trace;
@@ -97,15 +98,30 @@ impl Plan {
                 (0..CLIENTS).for_each(|number| drivers[number].take_tree((number + round) % TREES));
             }
             stage.calm.set(self.faults == Faults::Delays);
-            self.disturb(stage, &mut drivers, &mut nemesis).await?;
+            Box::pin(self.disturb(stage, &mut drivers, &mut nemesis)).await?;
             self.calm_down(stage, &mut drivers).await?;
             look(stage, &mut drivers).await?;
+            invariants::check_quiet(stage).await?;
             if self.faults == Faults::PowerCuts && chance.percent(50) {
                 stage.calm.set(false);
                 nemesis.cut_all().await?;
                 stage.calm.set(true);
                 look(stage, &mut drivers).await?;
+                invariants::check_quiet(stage).await?;
             }
+        }
+        self.stress(stage, &mut drivers).await
+    }
+
+    /// The end: a kill, nonsense and rot, none of which may be seen by anybody.
+    async fn stress(self, stage: &Stage, drivers: &mut [Driver<'_>]) -> Result<(), Violation> {
+        let mut chance = Chance::named(self.seed, "stress");
+        stage.trace.note(format_args!("stress"));
+        invariants::restart::check(stage).await?;
+        invariants::garbage::send(stage, &mut chance).await?;
+        invariants::rot::flip(stage, &mut chance).await?;
+        for driver in &mut *drivers {
+            driver.look().await?;
         }
         Ok(())
     }

@@ -246,7 +246,7 @@ impl Driver<'_> {
         self.flush_one(program, at).await
     }
 
-    async fn flush_one(&mut self, program: &Program, at: usize) -> Result<(), Violation> {
+    pub(super) async fn flush_one(&mut self, program: &Program, at: usize) -> Result<(), Violation> {
         let (file, handle) = (self.held[at].file, self.held[at].handle);
         let what = format_args!("flush file {file}");
         let answer = self.ask(program, what, nothing, program.client.flush(handle)).await?;

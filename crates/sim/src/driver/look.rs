@@ -2,6 +2,7 @@
 
 use super::{Answer, Driver, Violation};
 use crate::cluster::Program;
+use crate::invariants::once;
 use crate::oracle::TREES;
 use crate::oracle::tree::{Change, FileId, Node};
 use std::collections::BTreeSet;
@@ -10,11 +11,18 @@ use std::collections::BTreeSet;
 const READ_BYTES_MAX: u64 = 1 << 20;
 
 impl Driver<'_> {
-    /// Closes what is open and makes everything stable.
+    /// Closes what is open and makes everything stable. Whatever fails is asked for again, and must not fail then.
     pub(crate) async fn finish(&mut self) -> Result<(), Violation> {
         if let Some(program) = self.program().await? {
+            for at in 0..self.held.len() {
+                self.flush_one(&program, at).await?;
+                let again = program.client.flush(self.held[at].handle).await;
+                once::check("close(2)", again).map_err(|reason| self.stage.violation(reason))?;
+            }
             self.close_all(&program).await?;
             self.sync_all(&program).await?;
+            let again = program.client.sync_all().await;
+            once::check("syncfs(2)", again).map_err(|reason| self.stage.violation(reason))?;
         }
         Ok(())
     }

@@ -19,6 +19,8 @@ pub(crate) type WriteId = u32;
 
 /// Bytes of one write are not mixed with those of another within this unit.
 const SECTOR_BYTES: u64 = 512;
+/// A write across a multiple of this is stored in two frames.
+const SEAM_BYTES: u64 = types::PAYLOAD_BYTES_MAX as u64;
 /// How much of a long hole is read at each end.
 const EDGE_BYTES: u64 = 4096;
 
@@ -152,8 +154,7 @@ impl Content {
     }
 
     /// Whether everything survives a loss of power.
-    #[cfg(test)]
-    fn is_durable(&self) -> bool {
+    pub(crate) fn is_durable(&self) -> bool {
         self.lengths[2].len() == 1 && self.extents.values().all(|extent| extent.layers[2].len() == 1)
     }
 
@@ -161,7 +162,20 @@ impl Content {
     pub(crate) fn write(&mut self, offset: u64, length: u64, id: WriteId, sure: bool) {
         let end = offset + length;
         self.each(offset, end, |extent| extent.put(id, sure));
+        // A writer that dies half way may have committed what lies before a seam.
+        let seams = (offset / SEAM_BYTES + 1..).map(|seam| seam * SEAM_BYTES).take_while(|seam| *seam < end);
+        let partly: Vec<BTreeSet<u64>> = {
+            let seams: Vec<u64> = seams.collect();
+            let part = |lengths: &BTreeSet<u64>| {
+                lengths.iter().flat_map(|old| seams.iter().map(move |seam| *old.max(seam))).collect()
+            };
+            self.lengths.iter().map(part).collect()
+        };
         self.set_length(sure, |old| old.max(end));
+        let first = if sure { Layer::Closed } else { Layer::Live } as usize;
+        for (lengths, partly) in self.lengths.iter_mut().zip(partly).skip(first) {
+            lengths.extend(partly);
+        }
     }
 
     /// truncate(2).
@@ -343,6 +357,17 @@ mod tests {
         assert!(!file.is_certain());
         file.check(Layer::Live, 0, 1024, &bytes(&[(1, 0, 512), (2, 512, 1024)])).unwrap();
         assert!(file.check(Layer::Live, 0, 1024, &bytes(&[(1, 0, 256), (2, 256, 1024)])).is_err());
+    }
+
+    #[test]
+    fn a_writer_that_dies_may_leave_the_part_of_a_write_before_a_seam() {
+        let mut file = Content::new();
+        file.write(SEAM_BYTES - 100, 300, 1, true);
+        assert_eq!(file.length(), Some(SEAM_BYTES + 200));
+        file.doubt_unclosed();
+        let half = bytes(&[(1, SEAM_BYTES - 100, SEAM_BYTES)]);
+        file.check(Layer::Live, SEAM_BYTES - 100, 300, &half).unwrap();
+        assert!(file.check(Layer::Live, SEAM_BYTES - 100, 300, &half[..50]).is_err());
     }
 
     #[test]

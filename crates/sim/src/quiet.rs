@@ -1,0 +1,116 @@
+//! Everything at one moment at which nothing is under way: the metadata as its log tells it, and the replicas as
+//! their files tell them. Looked at through copies of the disks, so that looking changes nothing.
+//!
+//! # Elsewhere
+//! What must be true of it: `invariants`.
+
+use crate::cluster::Cluster;
+use crate::driver::Stage;
+use meta::{ChunkOwner, ChunkView, Meta};
+use std::collections::{BTreeMap, BTreeSet};
+use store::{Disk, DiskOptions, InventoryEntry, ReplicaState};
+use types::{ChunkId, DiskId, InodeId, LogIndex, Version};
+
+/// Where a disk keeps replicas that were deleted and are not erased yet.
+const DELETED: &str = "deleted";
+
+/// One disk.
+pub(crate) struct QuietDisk {
+    /// For people.
+    pub(crate) label: String,
+    pub(crate) id: DiskId,
+    pub(crate) replicas: BTreeMap<ChunkId, InventoryEntry>,
+    /// Deleted and not erased yet.
+    pub(crate) deleted: Vec<(ChunkId, Version)>,
+    disk: Disk,
+    /// The same disk after a loss of power at this moment.
+    dark: Disk,
+}
+
+/// See the module.
+pub(crate) struct Quiet {
+    /// The state after the last record that was answered.
+    pub(crate) meta: Meta,
+    pub(crate) applied: LogIndex,
+    pub(crate) disks: Vec<QuietDisk>,
+    /// Files that the oracle knows to be on stable storage to the last byte.
+    durable: BTreeSet<InodeId>,
+}
+
+impl QuietDisk {
+    /// BLAKE3 of a replica.
+    pub(crate) fn value(&self, chunk: ChunkId, version: Version) -> Result<[u8; 32], String> {
+        self.disk.chunk_value(chunk, version).map_err(|error| format!("on {}: {error}", self.label))
+    }
+
+    /// BLAKE3 of what a loss of power would leave of it.
+    pub(crate) fn value_in_the_dark(&self, chunk: ChunkId, version: Version) -> Result<[u8; 32], String> {
+        self.dark.chunk_value(chunk, version).map_err(|error| format!("on {}: {error}", self.label))
+    }
+}
+
+impl Quiet {
+    /// Looks at a cluster that is whole and idle.
+    pub(crate) async fn look(stage: &Stage) -> Result<Self, String> {
+        let cluster = &stage.cluster;
+        let status = cluster.status().await.ok_or("the master does not answer")?;
+        let applied = status.position.applied;
+        let meta = replayed(cluster, applied)?;
+        let disks = cluster.disks().into_iter().map(|(label, disk)| {
+            let open = |disk: &env::SimDisk| {
+                let options = DiskOptions { cluster: meta.cluster(), index_in_memory: true };
+                Disk::open(disk.dir(), options)
+                    .map(|opened| opened.disk)
+                    .map_err(|error| format!("{label} cannot be opened: {error}"))
+            };
+            let (now, dark) = (disk.fork(), disk.fork());
+            dark.power_cut();
+            let deleted = now.dir().list(DELETED).map_err(|error| format!("{label}: {error}"))?;
+            let deleted = deleted.iter().filter_map(|entry| deleted_replica(&entry.name)).collect();
+            let (disk, dark) = (open(&now)?, open(&dark)?);
+            let mut replicas = BTreeMap::new();
+            disk.inventory(&mut |entry| _ = replicas.insert(entry.chunk, entry))
+                .map_err(|error| format!("{label}: {error}"))?;
+            Ok(QuietDisk { id: disk.id(), replicas, deleted, disk, dark, label })
+        });
+        let disks = disks.collect::<Result<_, String>>()?;
+        let durable = stage.oracle.borrow().durable_inodes().collect();
+        Ok(Self { applied, disks, durable, meta })
+    }
+
+    /// Chunks in the maps of files, and whose they are.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = (ChunkView, ChunkOwner)> + '_ {
+        self.meta.all_chunks()
+    }
+
+    /// Whether all that was ever written to the chunk's file is on stable storage.
+    pub(crate) fn is_durable(&self, owner: &ChunkOwner) -> bool {
+        self.durable.contains(&owner.inode.id)
+    }
+
+    /// The disks with a replica of the chunk that may be read.
+    pub(crate) fn good<'a>(&'a self, view: &ChunkView) -> impl Iterator<Item = &'a QuietDisk> + use<'a> {
+        let (chunk, version) = (view.chunk, view.version);
+        self.disks
+            .iter()
+            .filter(move |disk| disk.replicas.get(&chunk).is_some_and(|entry| is_good(entry, version)))
+    }
+}
+
+/// Whether a replica is complete and at this version.
+pub(crate) fn is_good(entry: &InventoryEntry, version: Version) -> bool {
+    entry.version == version && entry.state == ReplicaState::Complete && !entry.bad
+}
+
+/// The state after record `upto`, from the newest checkpoint and the log.
+pub(crate) fn replayed(cluster: &Cluster, upto: LogIndex) -> Result<Meta, String> {
+    let copy = cluster.master_disk().fork().dir();
+    master::checkpoint::replay(&copy, upto).map_err(|error| format!("the log cannot be replayed: {error}"))
+}
+
+/// Chunk and version in the name of a deleted replica (`docs/format/disk.md`).
+fn deleted_replica(name: &str) -> Option<(ChunkId, Version)> {
+    let mut parts = name.split('-').skip(1).map(|part| u64::from_str_radix(part, 16).ok());
+    let (chunk, version) = (parts.next()??, parts.next()??);
+    Some((ChunkId(chunk), Version::from_u64(version)?))
+}
