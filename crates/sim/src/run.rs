@@ -133,10 +133,7 @@ impl Plan {
         nemesis: &mut Nemesis<'_>,
     ) -> Result<(), Violation> {
         let [one, two] = drivers else { return Err(Violation("there are two clients".into())) };
-        let work = async {
-            let (one, two) = tokio::join!(one.run(OPERATIONS), two.run(OPERATIONS));
-            one.and(two)
-        };
+        let work = async { tokio::try_join!(one.run(OPERATIONS), two.run(OPERATIONS)).map(drop) };
         tokio::select! {
             biased;
             done = work => done,

@@ -23,6 +23,13 @@ fn an_fsync_tells_the_truth_about_what_an_earlier_handle_wrote() {
     [10, 21, 153, 189, 219, 269, 311, 322, 347].into_iter().for_each(holds);
 }
 
+/// A chain went on under a new version without a replica, and reads through the same mount were still sent to that
+/// replica for up to a second: they lacked what had been written and flushed.
+#[test]
+fn a_mount_that_wrote_under_a_new_version_reads_no_replica_of_the_old_one() {
+    holds(847);
+}
+
 /// The oracle expected "not permitted" where the master says that the new name exists: with both true, either is
 /// right, and the oracle follows `meta`.
 #[test]

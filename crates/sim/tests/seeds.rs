@@ -18,6 +18,9 @@ fn the_same_seed_gives_the_same_trace() {
 #[test]
 fn replay() {
     if let Some(seed) = variable("MUSKOX_SIM_SEED") {
+        // With RUST_LOG the roles' own words too.
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        tracing_subscriber::fmt().with_env_filter(filter).without_time().with_writer(std::io::stderr).init();
         let report = Plan { aloud: true, ..Plan::new(seed) }.run();
         eprintln!("{}", report.map_or_else(|broken| broken, |report| format!("{report:?}")));
     }

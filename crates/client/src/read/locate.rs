@@ -1,11 +1,12 @@
 //! Where the chunks of one file are, as far as was told lately.
 //!
-//! Before leases a location is used for at most `ttl`, and asked for again when a replica refuses it.
+//! Before leases a location is used for at most `ttl`, and asked for again when a replica refuses it, or when this
+//! client's own writer was granted another version: a replica that was left out refuses nothing at the old one.
 
 use env::Instant;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use types::{ChunkIndex, ChunkLocation};
+use types::{ChunkIndex, ChunkLocation, Version};
 
 /// Chunks asked for at once, so that a stream asks once per 512 MiB.
 pub(crate) const LOCATE_COUNT: u32 = 8;
@@ -67,6 +68,15 @@ impl Locations {
         self.known.insert(location.index, (Some(location), told));
     }
 
+    /// The chunk is at this version: a location at another is not used any more, for its replicas may be stale.
+    pub(crate) fn raised(&mut self, index: ChunkIndex, version: Version) {
+        self.serial += 1;
+        let same = |known: &Option<ChunkLocation>| known.as_ref().is_some_and(|one| one.version == version);
+        if self.known.get(&index).is_some_and(|(known, _)| !same(known)) {
+            self.known.remove(&index);
+        }
+    }
+
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         self.serial += 1;
@@ -77,7 +87,7 @@ impl Locations {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use types::{ChunkId, Version};
+    use types::ChunkId;
 
     fn location(index: u32, chunk: u64) -> ChunkLocation {
         ChunkLocation {
@@ -86,6 +96,20 @@ mod tests {
             version: Version::default(),
             replicas: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_location_is_not_used_after_its_chunk_was_raised() {
+        let (mut locations, now) = (Locations::default(), Instant::default());
+        let ttl = Duration::from_secs(1);
+        locations.put(location(0, 7), now);
+        let serial = locations.serial();
+        locations.raised(ChunkIndex(0), Version::default());
+        assert!(locations.get(ChunkIndex(0), now, ttl).is_some(), "it is the same version");
+        locations.raised(ChunkIndex(0), Version { counter: 9, ..Version::default() });
+        assert_eq!(locations.get(ChunkIndex(0), now, ttl), None);
+        locations.answered(ChunkIndex(0), 1, vec![location(0, 7)], now, serial);
+        assert_eq!(locations.get(ChunkIndex(0), now, ttl), None, "an answer on its way may be older");
     }
 
     #[test]

@@ -94,6 +94,7 @@ pub(crate) fn apply_effects(shared: &Shared, inode: &Inode, state: &mut State) {
                 }
             }
             Effect::Located(location) => state.locations.put(location, shared.env.clock.now()),
+            Effect::Raised { index, version } => state.locations.raised(index, version),
             Effect::Lost(status) => {
                 state.losses.note(status);
                 shared.lost(status);

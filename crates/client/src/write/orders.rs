@@ -120,6 +120,8 @@ pub(crate) enum Effect {
     Changed { offset: u64, length: u64 },
     /// The chunk is in the file's map now.
     Located(ChunkLocation),
+    /// The chunk is at this version now: replicas of an earlier one may lack what is written from here on.
+    Raised { index: ChunkIndex, version: Version },
     /// As the master answered.
     Attributes(Attributes),
     /// Bytes of memory that are free again.

@@ -388,6 +388,7 @@ impl Pipeline {
             return;
         }
         self.buffer.requeue_chunk(index, another);
+        self.effects.push(Effect::Raised { index, version: grant.capability.version });
         self.chunks.entry(index).or_default().granted(grant);
     }
 

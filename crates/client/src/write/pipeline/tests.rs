@@ -324,6 +324,24 @@ fn an_fsync_goes_on_without_a_replica_that_lost_what_others_hold() {
 }
 
 #[test]
+fn a_raise_is_told_before_anything_is_written_under_the_new_version() {
+    let (mut world, mut pipeline) = (World::default(), pipeline());
+    write(&mut pipeline, &world, 0, b"hello");
+    pipeline.want_flush();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    pipeline.take_effects();
+    // The connection breaks twice: the chain goes on under another version.
+    write(&mut pipeline, &world, 0, b"HELLO");
+    pipeline.want_flush();
+    world.run(&mut pipeline, &mut [true, true].into_iter());
+    let raised = Effect::Raised { index: ChunkIndex(0), version: Version { term: Term(3), counter: 2 } };
+    let effects = pipeline.take_effects();
+    let told = effects.iter().position(|effect| *effect == raised).expect("it is told");
+    let stored = effects.iter().rposition(|effect| matches!(effect, Effect::Changed { .. })).unwrap();
+    assert!(told < stored);
+}
+
+#[test]
 fn a_fresh_chunk_lost_with_its_chain_is_written_again_from_memory() {
     let (mut world, mut pipeline) = (World::default(), pipeline());
     let data: Vec<u8> = (0..3 * MIB).map(|n| (n / 7) as u8).collect();
