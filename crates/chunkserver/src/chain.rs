@@ -43,6 +43,7 @@ pub(crate) struct Context {
     /// Connections to members behind.
     pub(crate) pool: Pool,
     pub(crate) events: Events,
+    /// On the data runtime, whoever begins them.
     pub(crate) tasks: Tasks,
     /// Chains with operations that have deadlines.
     pub(crate) active: Mutex<BTreeMap<(DiskId, ChunkId), Arc<Chain>>>,

@@ -4,6 +4,8 @@ use env::Dir;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The runtime of the port's listener and of what concerns masters: registration, heartbeats, orders.
+pub(crate) const CONTROL_RUNTIME: &str = "control";
 /// Payload bytes of clients' writes that are not answered, over all connections; a further one is told to try
 /// again. Forwarded frames come on top: refusing them would break chains.
 pub(crate) const HEAD_BYTES_MAX: usize = 64 << 20;

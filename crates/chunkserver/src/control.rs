@@ -1,5 +1,8 @@
 //! Following the masters: one link to each, made again when it breaks.
 //!
+//! All of it runs on the control runtime, so that heartbeats go on and orders are taken while the data runtime is
+//! busy.
+//!
 //! A link registers this server, reports its replicas, then carries heartbeats, events and orders. A master of a
 //! lower term than the highest seen, or of another cluster, is not followed.
 
@@ -9,6 +12,7 @@ use crate::disks::{Disks, Slot, on_disk};
 use crate::events::EventQueue;
 use crate::orders::Orders;
 use crate::standing::Standing;
+use crate::tasks::Tasks;
 use codec::control::{
     ChunkReport, REPORT_ENTRIES_MAX, Register, Registered, ReplicaFlags, ReportedChunk, ToMaster, ToServer,
 };
@@ -45,6 +49,8 @@ pub(crate) struct Control {
     pub(crate) disks: Arc<Disks>,
     pub(crate) context: Arc<Context>,
     pub(crate) orders: Arc<Orders>,
+    /// On the control runtime.
+    pub(crate) tasks: Arc<Tasks>,
     /// For the identity file.
     pub(crate) queue: Arc<dyn Queue>,
 }
@@ -214,7 +220,7 @@ impl Control {
                 };
                 let (orders, tx) = (Arc::clone(&self.orders), tx.clone());
                 // Not a task of this link: an order that was begun is carried out also if the link breaks.
-                self.context.tasks.spawn(async move {
+                self.tasks.spawn(async move {
                     let done = orders.carry_out(order).await;
                     drop(permit);
                     let _ = send(&tx, ToMaster::OrderDone(done)).await;

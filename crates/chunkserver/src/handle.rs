@@ -2,7 +2,7 @@
 
 use crate::chain::{Budget, Context};
 use crate::chains::Chains;
-use crate::config::Config;
+use crate::config::{CONTROL_RUNTIME, Config};
 use crate::control::Control;
 use crate::data::DataPlane;
 use crate::disks::Disks;
@@ -13,13 +13,14 @@ use crate::orders::Orders;
 use crate::standing::Standing;
 use crate::tasks::Tasks;
 use crate::upkeep;
-use env::Env;
+use env::{Env, Runtime, Task};
 use link::{Counters, CountersSnapshot, Pool, PoolOptions};
-use rpc::port::{PortCounters, PortOptions, Services};
+use rpc::port::{Frames, PortCounters, PortOptions, Services};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use types::{ClusterId, DiskId, ServerId, SessionId, Term};
 use wire::frame::PROTOCOL_VERSION;
@@ -41,8 +42,11 @@ pub struct ChunkserverHandle {
     disks: Arc<Disks>,
     chains: Arc<Chains>,
     context: Arc<Context>,
+    /// Those of the control runtime.
+    tasks: Arc<Tasks>,
     counters: Arc<Counters>,
     env: Env,
+    _runtime: Runtime,
     _lock: Box<dyn Send + Sync>,
 }
 
@@ -85,10 +89,10 @@ pub struct Status {
 }
 
 impl Chunkserver {
-    /// Opens the disks, listens, and follows the masters. Needs a tokio runtime; everything runs on tasks of
-    /// that runtime and on queues of `env.workers`.
+    /// Opens the disks, listens, and follows the masters. Needs a tokio runtime, which becomes the data runtime;
+    /// the control runtime and the disks' queues are made by `env.workers`.
     pub async fn start(env: Env, config: Config) -> Result<ChunkserverHandle, StartError> {
-        let queue = env.workers.queue("chunkserver", 1);
+        let queue = env.workers.queue("identity", 1);
         let (identity, lock) = open_data(&env, &config, &queue).await?;
         let disks = Arc::new(Disks::open(&env, &config, identity.cluster).await?);
         let standing = Arc::new(Standing::new(Arc::clone(&env.clock), Arc::clone(&config.data), identity));
@@ -99,16 +103,18 @@ impl Chunkserver {
                 .and_then(|adopted| adopted.map_err(io::Error::other))
                 .map_err(|source| StartError::Data { source })?;
         }
-        let listener = env
-            .net
-            .listen(&config.listen)
+        let runtime = env.workers.runtime(CONTROL_RUNTIME);
+        let tasks = Arc::new(Tasks::new(runtime.handle().clone()));
+        let (net, listen) = (Arc::clone(&env.net), config.listen.clone());
+        let listener = Task::spawn(runtime.handle(), async move { net.listen(&listen).await })
             .await
+            .and_then(|listener| listener)
             .map_err(|source| StartError::Listen { address: config.listen.clone(), source })?;
         let address = config.advertise.clone().unwrap_or_else(|| listener.address());
         let context = Arc::new(Context {
             pool: pool(&env, &standing, &config.name),
             events: Events::default(),
-            tasks: Tasks::new(),
+            tasks: Tasks::new(Handle::current()),
             active: Mutex::new(BTreeMap::new()),
             activity: Notify::new(),
         });
@@ -123,11 +129,12 @@ impl Chunkserver {
             counters: Arc::clone(&counters),
             name: config.name.clone(),
         });
-        let services = Services {
-            frames: Some(Arc::new(move |stream, peer| Box::pin(Arc::clone(&plane).serve(stream, peer)))),
-            ..Services::default()
+        let frames = Frames {
+            handler: Arc::new(move |stream, peer| Box::pin(Arc::clone(&plane).serve(stream, peer))),
+            runtime: Handle::current(),
         };
-        context.tasks.spawn(async move {
+        let services = Services { frames: Some(frames), ..Services::default() };
+        tasks.spawn(async move {
             let ended =
                 rpc::port::serve(listener, services, PortOptions::default(), Arc::<PortCounters>::default())
                     .await;
@@ -148,18 +155,30 @@ impl Chunkserver {
                 context: Arc::clone(&context),
                 clock: Arc::clone(&env.clock),
             }),
+            tasks: Arc::clone(&tasks),
             queue,
         });
         for master in config.masters {
-            context.tasks.spawn(Arc::clone(&control).follow(master));
+            tasks.spawn(Arc::clone(&control).follow(master));
         }
         context.tasks.spawn(upkeep::keep_deadlines(Arc::clone(&context)));
-        context.tasks.spawn(upkeep::probe(Arc::clone(&disks), Arc::clone(&env.clock)));
+        tasks.spawn(upkeep::probe(Arc::clone(&disks), Arc::clone(&env.clock)));
         for slot in disks.all() {
-            context.tasks.spawn(upkeep::look_after(Arc::clone(slot), Arc::clone(&env.clock)));
+            tasks.spawn(upkeep::look_after(Arc::clone(slot), Arc::clone(&env.clock)));
         }
         tracing::info!(address, server = %standing.server(), "the chunkserver listens");
-        Ok(ChunkserverHandle { address, standing, disks, chains, context, counters, env, _lock: lock })
+        Ok(ChunkserverHandle {
+            address,
+            standing,
+            disks,
+            chains,
+            context,
+            tasks,
+            counters,
+            env,
+            _runtime: runtime,
+            _lock: lock,
+        })
     }
 }
 
@@ -231,6 +250,7 @@ impl ChunkserverHandle {
 
     /// Takes nothing more, applies what was taken, flushes and closes the disks.
     pub async fn shutdown(self) {
+        self.tasks.end();
         self.context.tasks.end();
         if tokio::time::timeout(DRAIN_MAX, self.chains.close_all()).await.is_err() {
             tracing::warn!("a disk hangs: what it was asked to do is not waited for");
@@ -251,6 +271,7 @@ impl ChunkserverHandle {
 
 impl Drop for ChunkserverHandle {
     fn drop(&mut self) {
+        self.tasks.end();
         self.context.tasks.end();
         self.context.pool.clear();
         let active =

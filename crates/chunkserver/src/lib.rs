@@ -4,6 +4,9 @@
 //! send orders over a control link (`docs/protocol/control.md`). Writes of one chunk pass through the
 //! [`chain`] of that replica, which drives `wire::chain::Member`.
 //!
+//! Frames are served on the data runtime, masters on the control runtime, and whatever may wait for a disk runs on
+//! that disk's threads.
+//!
 //! # Invariants
 //! 1. No data-plane request is served before this process has registered at the highest term it knows, and
 //!    no write when the master was not heard for one lease.

@@ -294,6 +294,10 @@ impl Workers for Hanging {
         let hung = if name == "disk-0" { Arc::clone(&self.hung) } else { Arc::default() };
         Arc::new(Hanging { hung, waiting: Arc::clone(&self.waiting) })
     }
+
+    fn runtime(&self, _name: &str) -> env::Runtime {
+        env::Runtime::here()
+    }
 }
 
 impl Queue for Hanging {

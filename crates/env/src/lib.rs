@@ -15,6 +15,7 @@ mod disk;
 mod net;
 mod path;
 mod real;
+mod runtime;
 mod seed;
 mod sim;
 mod workers;
@@ -23,6 +24,7 @@ pub use clock::{Clock, Instant};
 pub use disk::{Dir, DirEntry, EntryKind, File, Identity, OpenMode, Space};
 pub use net::{BoxFuture, Listener, Net, SimulatedStream, Stream};
 pub use real::RealDir;
+pub use runtime::{Runtime, Task};
 pub use seed::Seed;
 pub use sim::{Effort, Fault, SimDisk, SimNet, SimWorld};
 pub use workers::{Queue, Workers};
@@ -36,7 +38,7 @@ pub struct Env {
     pub clock: Arc<dyn Clock>,
     /// Sockets.
     pub net: Arc<dyn Net>,
-    /// Threads for blocking work.
+    /// Threads for blocking work, and runtimes with threads of their own.
     pub workers: Arc<dyn Workers>,
     /// Randomness.
     pub seed: Arc<dyn Seed>,

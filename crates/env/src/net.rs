@@ -19,6 +19,16 @@ pub enum Stream {
     Simulated(Box<dyn SimulatedStream>),
 }
 
+impl Stream {
+    /// Has a socket served by the runtime that calls this, whichever accepted it.
+    pub fn move_here(self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(socket) => Ok(Self::Tcp(tokio::net::TcpStream::from_std(socket.into_std()?)?)),
+            simulated @ Self::Simulated(_) => Ok(simulated),
+        }
+    }
+}
+
 /// What a simulated stream must be.
 pub trait SimulatedStream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> SimulatedStream for T {}

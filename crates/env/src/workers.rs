@@ -1,5 +1,7 @@
-//! Threads for blocking work, behind one call; a simulation runs the work in line.
+//! Threads, behind one trait: for blocking work, which a simulation runs in line, and for runtimes, of which
+//! a simulation has one.
 
+use crate::Runtime;
 use std::sync::Arc;
 
 /// Jobs that may wait in one queue. Callers bound their own requests far below; this only keeps a hung
@@ -16,10 +18,13 @@ pub trait Queue: Send + Sync {
     fn depth(&self) -> usize;
 }
 
-/// Makes queues.
+/// Makes queues and runtimes.
 pub trait Workers: Send + Sync {
     /// A queue with its own threads (named `name`), alive until dropped.
     fn queue(&self, name: &str, threads: usize) -> Arc<dyn Queue>;
+    /// A runtime with one thread of its own (named `name`), alive until dropped. In a simulation: the one that
+    /// calls this.
+    fn runtime(&self, name: &str) -> Runtime;
 }
 
 impl dyn Queue {

@@ -13,6 +13,8 @@ pub(crate) const INBOX_MESSAGES_MAX: usize = 8_192;
 pub(crate) const BATCH_MESSAGES_MAX: usize = 256;
 /// Bytes of records written at once: bounds the size of one write of the log.
 pub(crate) const BATCH_BYTES_MAX: usize = 4 << 20;
+/// The runtime of the port: chunkservers, operators.
+pub(crate) const CONTROL_RUNTIME: &str = "control";
 /// The queue of the thread that syncs and rotates the log.
 pub(crate) const LOG_QUEUE: &str = "log";
 /// The queue of the in-line checkpoint builder.

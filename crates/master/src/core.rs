@@ -27,7 +27,7 @@ mod session_requests;
 mod sessions;
 mod status;
 
-pub(crate) use control::{LinkId, ServerMessage};
+pub(crate) use control::{Attached, LinkId, ServerMessage};
 pub(crate) use session_requests::OpenAnswerer;
 pub(crate) use sessions::{Answerer, Connection};
 
@@ -43,7 +43,7 @@ use codec::control::{ToMaster, ToServer};
 use codec::session::{RequestMessage, SessionOpen};
 use control::Servers;
 use edits::Edits;
-use env::Env;
+use env::{Clock, Env};
 use fleet::{Command, Event, Fleet, FleetOptions, RaiseTicket, Ticket};
 use grants::Asked;
 use hold::Hold;
@@ -148,7 +148,7 @@ impl Core {
     ) -> Self {
         let Recovered { meta, journal, cluster, term, terms, since_checkpoint, checkpoint, warnings } =
             recovered;
-        let now_ms = now_ms(&env);
+        let now_ms = now_ms(&*env.clock);
         let mut sessions = Sessions::default();
         for (id, name) in meta.sessions() {
             sessions.found(id, name, now_ms);
@@ -349,7 +349,7 @@ impl Core {
     }
 
     fn tell(&mut self, event: Event) {
-        let now_ms = now_ms(&self.env);
+        let now_ms = self.now_ms();
         self.fleet.handle(event, now_ms, &mut self.commands);
     }
 
@@ -380,7 +380,7 @@ impl Core {
     }
 
     fn now_ms(&self) -> u64 {
-        now_ms(&self.env)
+        now_ms(&*self.env.clock)
     }
 
     fn applied(&self) -> LogIndex {
@@ -400,8 +400,9 @@ impl Core {
     }
 }
 
-fn now_ms(env: &Env) -> u64 {
-    env.clock.now().0.as_millis() as u64
+/// The time by which the core judges silence.
+pub(crate) fn now_ms(clock: &dyn Clock) -> u64 {
+    clock.now().0.as_millis() as u64
 }
 
 /// The wall clock, but never before the last record.

@@ -1,16 +1,17 @@
 //! Starting a master and holding it.
 
 use crate::checkpoint::Built;
-use crate::config::{Config, INBOX_MESSAGES_MAX};
+use crate::config::{CONTROL_RUNTIME, Config, INBOX_MESSAGES_MAX};
 use crate::core::{Core, Message};
 use crate::port::Door;
 use crate::recover::recover;
 use crate::{Fatal, StartError};
-use env::Env;
+use env::{Env, Runtime, Task};
 use rpc::admin::AdminApi;
 use rpc::control::{ControlHandler, ServerEnd};
 use rpc::port::{PortCounters, PortOptions};
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -23,17 +24,22 @@ pub struct MasterHandle {
     door: Door,
     control: ControlHandler,
     task: JoinHandle<Result<(), Fatal>>,
+    /// Ends when the port and its connections have.
+    port_ended: oneshot::Receiver<()>,
+    _runtime: Runtime,
 }
 
 impl Master {
-    /// Recovers the metadata, takes a new term and begins to serve. Needs a tokio runtime; everything runs
-    /// on tasks of that runtime and on queues of `env.workers`.
+    /// Recovers the metadata, takes a new term and begins to serve. Needs a tokio runtime, on which the core and
+    /// the sessions live; chunkservers and operators are served on a runtime of `env.workers`, and what may wait
+    /// for the disk runs on its queues.
     pub async fn start(env: Env, config: Config) -> Result<MasterHandle, StartError> {
         let lock = config.data.lock("lock").map_err(|source| StartError::Locked { source })?;
-        let listener = env
-            .net
-            .listen(&config.listen)
+        let runtime = env.workers.runtime(CONTROL_RUNTIME);
+        let (net, listen) = (Arc::clone(&env.net), config.listen.clone());
+        let listener = Task::spawn(runtime.handle(), async move { net.listen(&listen).await })
             .await
+            .and_then(|listener| listener)
             .map_err(|source| StartError::Listen { address: config.listen.clone(), source })?;
         let queue = env.workers.queue("recovery", 1);
         let recovered = queue
@@ -56,24 +62,34 @@ impl Master {
             term: recovered.term,
             counters: Arc::default(),
             address: address.clone(),
+            clock: Arc::clone(&env.clock),
+            control: runtime.handle().clone(),
         };
         let core = Core::new(env, config, address.clone(), recovered, inbox);
-        let services = door.services();
+        let services = door.services(Handle::current());
         let control = services.control.clone().expect("the master serves control links");
-        let port =
-            rpc::port::serve(listener, services, PortOptions::default(), Arc::<PortCounters>::default());
-        // One task for both: when the core ends, all connections end with it, and then the lock goes.
+        let (ending, port_ended) = oneshot::channel();
+        let mut port = Task::spawn(runtime.handle(), async move {
+            let _ending = ending;
+            rpc::port::serve(listener, services, PortOptions::default(), Arc::<PortCounters>::default()).await
+        });
+        // When the core ends, all connections end with it, and then the lock goes.
         let task = tokio::spawn(async move {
             let _lock = lock;
-            tokio::select! {
+            let ended = tokio::select! {
                 biased;
                 ended = core.run(messages) => ended,
-                lost = port => Err(Fatal::Listener {
-                    reason: lost.err().map_or_else(|| "it ended".into(), |error| error.to_string()),
+                lost = &mut port => Err(Fatal::Listener {
+                    reason: lost
+                        .and_then(|lost| lost)
+                        .err()
+                        .map_or_else(|| "it ended".into(), |error| error.to_string()),
                 }),
-            }
+            };
+            port.end().await;
+            ended
         });
-        Ok(MasterHandle { address, door, control, task })
+        Ok(MasterHandle { address, door, control, task, port_ended, _runtime: runtime })
     }
 }
 
@@ -138,6 +154,7 @@ impl MasterHandle {
         self.task.abort();
         // However it ended, it has ended.
         let _ = (&mut self.task).await;
+        let _ = (&mut self.port_ended).await;
     }
 }
 

@@ -1,5 +1,7 @@
 //! The master's port: session sockets, chunkservers' control links, operators.
 //!
+//! Chunkservers and operators are served on the control runtime, sessions on the core's; so whoever asks is heard
+//! while the core is busy, and a chunkserver's heartbeats are answered without it.
 //! Everything becomes a message to the core. A session outlives its connection: what a connection knows is
 //! only which session its requests belong to.
 //!
@@ -8,18 +10,20 @@
 //! 2. A body that cannot be understood is answered with `BadMessage` and changes nothing.
 
 use crate::config::ADMIN_ANSWER_MAX;
-use crate::core::{Answerer, Connection, LinkId, Message, OpenAnswerer, ServerMessage};
+use crate::core::{Answerer, Attached, Connection, LinkId, Message, OpenAnswerer, ServerMessage, now_ms};
 use bytes::Bytes;
 use codec::Message as _;
 use codec::admin::{ClusterStatus, FileInfoReply, FileTarget};
+use codec::control::{ToMaster, ToServer};
 use codec::session::{AnswerMessage, RequestMessage, SessionOpen, SessionOpenAnswer};
-use env::{BoxFuture, Stream};
+use env::{BoxFuture, Clock, Stream};
 use link::{Counters, Incoming, Refused, Replier, ServeOptions};
 use rpc::admin::{AdminApi, AdminError};
 use rpc::control::{ControlHandler, MasterEnd};
-use rpc::port::{FrameHandler, Services};
+use rpc::port::{FrameHandler, Frames, Services};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use types::{BODY_BYTES_MAX, ClusterId, LogPosition, Reply, SessionId, Status, Term};
@@ -35,12 +39,16 @@ pub(crate) struct Door {
     pub(crate) term: Term,
     pub(crate) counters: Arc<Counters>,
     pub(crate) address: String,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Where chunkservers' links are served.
+    pub(crate) control: Handle,
 }
 
 impl Door {
-    /// All services of the port.
-    pub(crate) fn services(&self) -> Services {
-        Services { frames: Some(self.frames()), control: Some(self.control()), admin: Some(self.admin()) }
+    /// All services of the port. Sessions are served on the runtime `core`.
+    pub(crate) fn services(&self, core: Handle) -> Services {
+        let frames = Frames { handler: self.frames(), runtime: core };
+        Services { frames: Some(frames), control: Some(self.control()), admin: Some(self.admin()) }
     }
 
     /// Serves sessions.
@@ -89,11 +97,11 @@ impl Door {
 
     /// Takes chunkservers' links.
     pub(crate) fn control(&self) -> ControlHandler {
-        let inbox = self.inbox.clone();
+        let door = self.clone();
         let counter = Arc::new(AtomicU64::new(0));
         Arc::new(move |end: MasterEnd| {
             let link = LinkId(counter.fetch_add(1, Ordering::Relaxed));
-            tokio::spawn(forward(link, end, inbox.clone()));
+            door.control.spawn(door.clone().forward(link, end));
         })
     }
 
@@ -101,25 +109,38 @@ impl Door {
     pub(crate) fn admin(&self) -> Arc<dyn AdminApi> {
         Arc::new(Admin { inbox: self.inbox.clone(), address: self.address.clone() })
     }
-}
 
-/// Moves a chunkserver's messages into the inbox; the queue of the link gives back-pressure.
-async fn forward(link: LinkId, end: MasterEnd, inbox: mpsc::Sender<Message>) {
-    let MasterEnd { tx, mut rx, peer } = end;
-    let closed = tx.clone();
-    let mut next = Some(ServerMessage::Attached { to: tx, peer });
-    while let Some(message) = next {
-        if inbox.send(Message::Server { link, message }).await.is_err() {
-            return;
+    /// Moves a chunkserver's messages into the inbox; the queue of the link gives back-pressure. When they came
+    /// is noted here, and heartbeats are answered here: they say that the two reach each other, which is true
+    /// also while the core is busy.
+    async fn forward(self, link: LinkId, end: MasterEnd) {
+        let MasterEnd { tx, mut rx, peer } = end;
+        let heard_ms = Arc::new(AtomicU64::new(now_ms(&*self.clock)));
+        let (wanted, mut unwanted) = oneshot::channel();
+        let attached = Attached { to: tx.clone(), peer, heard_ms: Arc::clone(&heard_ms), _wanted: wanted };
+        let mut next = Some(ServerMessage::Attached(attached));
+        while let Some(message) = next {
+            if self.inbox.send(Message::Server { link, message }).await.is_err() {
+                return;
+            }
+            next = tokio::select! {
+                biased;
+                () = tx.closed() => None,
+                // The core has dropped the link: the server is to notice at once, not after its patience.
+                _ = &mut unwanted => None,
+                said = rx.recv() => said.map(|said| {
+                    heard_ms.store(now_ms(&*self.clock), Ordering::Relaxed);
+                    if matches!(said, ToMaster::Heartbeat { .. }) {
+                        // A server that does not read its answers misses this one too.
+                        let _ = tx.try_send(ToServer::HeartbeatAck { term: self.term });
+                    }
+                    ServerMessage::Says(said)
+                }),
+            };
         }
-        next = tokio::select! {
-            biased;
-            () = closed.closed() => None,
-            said = rx.recv() => said.map(ServerMessage::Says),
-        };
+        // If the core has gone nobody wants to know.
+        let _ = self.inbox.send(Message::Server { link, message: ServerMessage::Gone }).await;
     }
-    // If the core has gone nobody wants to know.
-    let _ = inbox.send(Message::Server { link, message: ServerMessage::Gone }).await;
 }
 
 /// One connection of a client.

@@ -8,6 +8,9 @@
 //! | `GET ` | a person with a browser | a short text, then closed |
 //! | else | | closed |
 //!
+//! The port is accepted and sorted on the runtime that polls [`serve`]; frames may belong to another one
+//! ([`Frames`]), so that neither keeps the other's callers waiting.
+//!
 //! # Invariants
 //! 1. There are never more connections than [`PortOptions::connections_max`], and never more of one
 //!    peer's host than [`PortOptions::per_peer_max`].
@@ -24,13 +27,14 @@ pub(crate) use grpc::Peer;
 use crate::admin::AdminApi;
 use crate::control::ControlHandler;
 use crate::{admin, carrier, control};
-use env::{BoxFuture, Listener, Stream};
+use env::{BoxFuture, Listener, Stream, Task};
 use seats::{Seat, Seats};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
@@ -46,11 +50,20 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// At most one warning about turned-away connections in this time.
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Who serves frames, and where.
+#[derive(Clone)]
+pub struct Frames {
+    /// Who.
+    pub handler: FrameHandler,
+    /// The runtime on which the handler and the socket live.
+    pub runtime: Handle,
+}
+
 /// What a port serves; what is `None` is refused.
 #[derive(Clone, Default)]
 pub struct Services {
     /// Frames.
-    pub frames: Option<FrameHandler>,
+    pub frames: Option<Frames>,
     /// Chunkservers' control links.
     pub control: Option<ControlHandler>,
     /// Operators.
@@ -160,22 +173,20 @@ async fn connection(shared: Arc<Shared>, mut stream: Stream, peer: String, _seat
         return;
     };
     let services = &shared.services;
-    match &first {
-        b"MSKX" if services.frames.is_some() => {
+    match (&first, &services.frames) {
+        (b"MSKX", Some(frames)) => {
             counters.frames.fetch_add(1, Relaxed);
-            if let Some(handler) = &services.frames {
-                handler(first::put_back(stream, first), peer).await;
-            }
+            serve_frames(frames, first::put_back(stream, first), peer).await;
         }
-        b"PRI " if services.control.is_some() || services.admin.is_some() => {
+        (b"PRI ", _) if services.control.is_some() || services.admin.is_some() => {
             counters.grpc.fetch_add(1, Relaxed);
             grpc::hand_over(&shared.grpc, first::put_back(stream, first), peer).await;
         }
-        b"GET " => {
+        (b"GET ", _) => {
             counters.http.fetch_add(1, Relaxed);
             http::answer(stream).await;
         }
-        &carrier::MAGIC => match stream {
+        (&carrier::MAGIC, _) => match stream {
             Stream::Simulated(stream) => {
                 counters.grpc.fetch_add(1, Relaxed);
                 if let Err(error) = plain(services, stream, &peer).await {
@@ -186,6 +197,19 @@ async fn connection(shared: Arc<Shared>, mut stream: Stream, peer: String, _seat
         },
         _ => unknown(counters, &peer),
     }
+}
+
+/// Has frames served on their runtime, until the connection ends or this future is dropped.
+async fn serve_frames(frames: &Frames, stream: Stream, peer: String) {
+    let handler = Arc::clone(&frames.handler);
+    let served = Task::spawn(&frames.runtime, async move {
+        match stream.move_here() {
+            Ok(stream) => handler(stream, peer).await,
+            Err(error) => warn!(peer, %error, "a connection could not be handed to those who serve frames"),
+        }
+    });
+    // A handler that panicked has told so.
+    let _ = served.await;
 }
 
 fn unknown(counters: &PortCounters, peer: &str) {

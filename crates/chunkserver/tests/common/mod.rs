@@ -62,6 +62,7 @@ pub struct Heard {
     pub reports: BTreeMap<DiskId, Vec<ReportedChunk>>,
     pub links: BTreeMap<ServerId, mpsc::Sender<ToServer>>,
     pub registrations: u64,
+    pub heartbeats: u64,
     pub addresses: BTreeMap<DiskId, ReplicaAddress>,
     pub lease_ms: u32,
     pub term: Term,
@@ -116,7 +117,10 @@ impl Master {
                         heard.reports.entry(report.disk).or_default().extend(report.entries);
                         None
                     }
-                    ToMaster::Heartbeat { .. } => Some(ToServer::HeartbeatAck { term: heard.term }),
+                    ToMaster::Heartbeat { .. } => {
+                        heard.heartbeats += 1;
+                        Some(ToServer::HeartbeatAck { term: heard.term })
+                    }
                     ToMaster::Born(born) => {
                         heard.born.extend(born);
                         None

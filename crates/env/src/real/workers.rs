@@ -7,7 +7,7 @@
 //! 3. When the queue is dropped, jobs already taken in are still run, then its threads end.
 
 use crate::workers::QUEUE_JOBS_MAX;
-use crate::{Queue, Workers};
+use crate::{Queue, Runtime, Workers};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -29,6 +29,11 @@ impl Workers for RealWorkers {
                 .expect("a role starts its few threads before it serves; without them it cannot run");
         }
         Arc::new(RealQueue { shared })
+    }
+
+    fn runtime(&self, name: &str) -> Runtime {
+        Runtime::on_new_thread(name)
+            .expect("a role starts its few threads before it serves; without them it cannot run")
     }
 }
 

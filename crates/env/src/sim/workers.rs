@@ -1,14 +1,18 @@
-//! Blocking work, run in line.
+//! Blocking work, run in line; and the one runtime there is.
 
-use crate::{Queue, Workers};
+use crate::{Queue, Runtime, Workers};
 use std::sync::Arc;
 
-/// Makes queues without threads.
+/// Makes queues and runtimes without threads.
 pub(super) struct SimWorkers;
 
 impl Workers for SimWorkers {
     fn queue(&self, _name: &str, _threads: usize) -> Arc<dyn Queue> {
         Arc::new(InLine)
+    }
+
+    fn runtime(&self, _name: &str) -> Runtime {
+        Runtime::here()
     }
 }
 

@@ -8,7 +8,8 @@
 //! # Invariants
 //! 1. A stamp's counter is never below the one in the metadata, unless the disk was copied or rolled back.
 //! 2. The fleet hears of a disk only after the record of its registration is stable.
-//! 3. A disk is served by one link at a time; what a link says of other disks is ignored.
+//! 3. Silence is judged by when messages came, not by when the core came to them.
+//! 4. A disk is served by one link at a time; what a link says of other disks is ignored.
 
 use super::{Core, Out};
 use crate::config::{SERVER_LINKS_MAX, SERVER_SILENCE_MAX};
@@ -18,7 +19,9 @@ use codec::control::{
 };
 use fleet::{DiskInfo, DiskState, Event, OrderId, ReportedReplica, ServerInfo};
 use std::collections::{BTreeMap, BTreeSet};
-use tokio::sync::mpsc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{mpsc, oneshot};
 use types::{ChunkId, ChunkSlot, DiskId, Op, ServerId, Status, Term};
 
 /// Messages of one server that wait for its registration to be stable; a report of 2.5 million replicas fits.
@@ -31,11 +34,23 @@ pub(crate) struct LinkId(pub(crate) u64);
 /// What happens on control links.
 pub(crate) enum ServerMessage {
     /// A link came.
-    Attached { to: mpsc::Sender<ToServer>, peer: String },
+    Attached(Attached),
     /// The server says something.
     Says(ToMaster),
     /// The link has gone.
     Gone,
+}
+
+/// The core's side of a control link. Dropping it ends the link.
+pub(crate) struct Attached {
+    /// To the server.
+    pub(crate) to: mpsc::Sender<ToServer>,
+    /// The server's address.
+    pub(crate) peer: String,
+    /// When a message last came, kept true by whoever receives them.
+    pub(crate) heard_ms: Arc<AtomicU64>,
+    /// The other end of this notices that the link is dropped.
+    pub(crate) _wanted: oneshot::Sender<()>,
 }
 
 /// All control links.
@@ -57,9 +72,7 @@ pub(super) struct Heard {
 }
 
 struct ServerLink {
-    to: mpsc::Sender<ToServer>,
-    peer: String,
-    heard_ms: u64,
+    end: Attached,
     state: State,
 }
 
@@ -75,6 +88,10 @@ enum State {
 }
 
 impl ServerLink {
+    fn heard_ms(&self) -> u64 {
+        self.end.heard_ms.load(Ordering::Relaxed)
+    }
+
     fn server(&self) -> Option<ServerId> {
         match &self.state {
             State::New => None,
@@ -98,13 +115,12 @@ impl Core {
     /// Something happened on a control link.
     pub(super) fn server_message(&mut self, link: LinkId, message: ServerMessage) {
         match message {
-            ServerMessage::Attached { to, peer } => {
+            ServerMessage::Attached(end) => {
                 if self.servers.links.len() >= SERVER_LINKS_MAX {
-                    tracing::warn!(%peer, "too many control links; one was closed");
+                    tracing::warn!(peer = %end.peer, "too many control links; one was closed");
                     return;
                 }
-                let heard_ms = self.now_ms();
-                self.servers.links.insert(link, ServerLink { to, peer, heard_ms, state: State::New });
+                self.servers.links.insert(link, ServerLink { end, state: State::New });
             }
             ServerMessage::Says(message) => self.server_says(link, message),
             ServerMessage::Gone => self.drop_link(link, "its control link ended"),
@@ -112,13 +128,11 @@ impl Core {
     }
 
     fn server_says(&mut self, id: LinkId, message: ToMaster) {
-        let now_ms = self.now_ms();
         // A link that was closed from here may still have messages under way.
         let Some(link) = self.servers.links.get_mut(&id) else { return };
-        link.heard_ms = now_ms;
         let server = link.server();
         if let Some(heard) = server.and_then(|server| self.servers.heard.get_mut(&server)) {
-            heard.at_ms = now_ms;
+            heard.at_ms = link.heard_ms();
         }
         match (&mut link.state, message) {
             (State::New, ToMaster::Register(register)) => self.register(id, register),
@@ -227,7 +241,7 @@ impl Core {
         let refused = Refused { status, reason, term: self.term };
         if let Some(link) = self.servers.links.remove(&id) {
             // The link closes behind it, so a full queue loses nothing that matters.
-            let _ = link.to.try_send(ToServer::Refused(refused));
+            let _ = link.end.to.try_send(ToServer::Refused(refused));
         }
     }
 
@@ -264,7 +278,7 @@ impl Core {
         let disks = link.disks();
         let State::Logging { info, .. } = &mut link.state else { return };
         let info = std::mem::take(info);
-        tracing::info!(server = %info.name, address = %info.address, disks = disks.len(), peer = %link.peer, "a chunkserver registered");
+        tracing::info!(server = %info.name, address = %info.address, disks = disks.len(), peer = %link.end.peer, "a chunkserver registered");
         link.state = State::Serving { server: info.server, disks };
         self.tell(Event::ServerRegistered(info));
     }
@@ -297,7 +311,6 @@ impl Core {
                     self.servers.disk_errors.insert(report.disk, report.errors);
                 }
                 let disks = owned.into_iter().map(disk_info).collect();
-                self.out.push(Out::ToServer(id, ToServer::HeartbeatAck { term: self.term }));
                 self.tell(Event::Heartbeat { server, disks });
             }
             ToMaster::Born(replicas) => {
@@ -338,7 +351,7 @@ impl Core {
 
     pub(super) fn send_to_server(&mut self, id: LinkId, message: ToServer) {
         let Some(link) = self.servers.links.get(&id) else { return };
-        match link.to.try_send(message) {
+        match link.end.to.try_send(message) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Closed(_)) => self.drop_link(id, "its control link ended"),
             Err(mpsc::error::TrySendError::Full(_)) => self.drop_link(id, "it does not read its orders"),
@@ -349,7 +362,7 @@ impl Core {
     pub(super) fn drop_silent_servers(&mut self) {
         let limit = SERVER_SILENCE_MAX.as_millis() as u64;
         let now_ms = self.now_ms();
-        let silent = |link: &ServerLink| now_ms.saturating_sub(link.heard_ms) >= limit;
+        let silent = |link: &ServerLink| now_ms.saturating_sub(link.heard_ms()) >= limit;
         let ids: Vec<_> =
             self.servers.links.iter().filter(|(_, link)| silent(link)).map(|(id, _)| *id).collect();
         for id in ids {
@@ -360,7 +373,7 @@ impl Core {
     fn drop_link(&mut self, id: LinkId, why: &'static str) {
         let Some(link) = self.servers.links.remove(&id) else { return };
         let Some(server) = link.server() else { return };
-        tracing::warn!(%server, peer = %link.peer, why, "a chunkserver is gone");
+        tracing::warn!(%server, peer = %link.end.peer, why, "a chunkserver is gone");
         if self.servers.current.get(&server) == Some(&id) {
             self.servers.current.remove(&server);
             self.tell(Event::ServerGone { server });

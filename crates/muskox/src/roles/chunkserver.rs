@@ -1,7 +1,7 @@
 //! `muskox chunkserver`.
 
 use super::master::chain;
-use super::{Ready, Stop, directory, host_name, on_this_thread, signalled};
+use super::{Ready, Stop, directory, host_name, on_thread, signalled};
 use crate::cli::ChunkserverArgs;
 use crate::config::Config;
 use crate::discover::{self, allow_listening};
@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &ChunkserverArgs, config: &Config) -> Result<ExitCo
         masters: discover::masters(&arguments.target, &[&file.masters])?,
         insecure: arguments.insecure || file.insecure.unwrap_or(false),
     };
-    on_this_thread(async {
+    on_thread("data", || async {
         let stop = signalled()?;
         serve(settings, stop, Box::new(ready::tell)).await
     })?;

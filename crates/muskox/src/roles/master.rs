@@ -1,6 +1,6 @@
 //! `muskox master`, and the process that builds a checkpoint for it.
 
-use super::{Ready, Stop, directory, host_name, on_this_thread, signalled};
+use super::{Ready, Stop, directory, host_name, on_thread, signalled};
 use crate::cli::MasterArgs;
 use crate::config::Config;
 use crate::discover::allow_listening;
@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &MasterArgs, config: &Config) -> Result<ExitCode, F
         session_lease: file.session_lease_seconds.map(Duration::from_secs),
         checkpoint_records: file.checkpoint_records,
     };
-    on_this_thread(async {
+    on_thread("state", || async {
         let stop = signalled()?;
         serve(settings, stop, Box::new(ready::tell)).await
     })?;

@@ -36,10 +36,27 @@ pub(crate) fn signalled() -> Result<Stop, Failure> {
     }))
 }
 
-/// Runs a role on a runtime of this one thread, until it ends.
+/// Runs a role on a runtime of one thread with this name, until it ends. The process's first thread only waits:
+/// its name is that of the process.
+pub(crate) fn on_thread<F>(name: &str, role: impl FnOnce() -> F + Send) -> Result<(), Failure>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn_scoped(scope, || on_this_thread(role()))
+            .map_err(|error| fail("E0106", format!("cannot start a thread: {error}")))?
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Runs something on a runtime of this one thread, until it ends.
 pub(crate) fn on_this_thread(role: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .thread_name("blocking")
         .build()
         .map_err(|error| fail("E0106", format!("cannot start a runtime: {error}")))?
         .block_on(role)

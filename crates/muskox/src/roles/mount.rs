@@ -1,6 +1,6 @@
 //! `muskox mount` and `mount.muskox`.
 
-use super::{Ready, Stop, host_name, on_this_thread, signalled};
+use super::{Ready, Stop, host_name, on_thread, signalled};
 use crate::cli::{MountArgs, Target};
 use crate::config::Config;
 use crate::discover;
@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &MountArgs, config: &Config) -> Result<ExitCode, Fa
     if arguments.background {
         return in_background(&settings, arguments);
     }
-    on_this_thread(async {
+    on_thread("io", || async {
         let stop = signalled()?;
         serve(settings, stop, Box::new(ready::tell)).await
     })?;

@@ -14,7 +14,7 @@ fn both(stream: Stream) -> Box<dyn Both> {
 
 /// A port whose frame handler echoes four bytes, then holds the connection until the other end goes.
 fn echo() -> Services {
-    let frames: FrameHandler = Arc::new(|stream, _peer| {
+    let handler: FrameHandler = Arc::new(|stream, _peer| {
         Box::pin(async move {
             let mut stream = both(stream);
             let mut first = [0; 4];
@@ -24,7 +24,7 @@ fn echo() -> Services {
             }
         })
     });
-    Services { frames: Some(frames), ..Default::default() }
+    Services { frames: Some(Frames { handler, runtime: Handle::current() }), ..Default::default() }
 }
 
 async fn open(port: &Port) -> Box<dyn Both> {
