@@ -118,8 +118,15 @@ pub enum Event {
     /// The inode no longer exists, by the record `index`: what was reserved for it is released.
     InodeGone { inode: InodeRef, index: LogIndex },
     /// A truncate or a punch was applied (record `index`): reservations for these parts of the file are void, so that
-    /// bytes written before it cannot come back. `first..=last`.
-    RangeCut { inode: InodeRef, first: ChunkIndex, last: ChunkIndex, index: LogIndex },
+    /// bytes written before it cannot come back. `first..=last`. `editor`: nothing of the map was cut, and what this
+    /// session alone ever wrote to stays, since it committed everything before it asked.
+    RangeCut {
+        inode: InodeRef,
+        first: ChunkIndex,
+        last: ChunkIndex,
+        index: LogIndex,
+        editor: Option<SessionId>,
+    },
     /// A session wants to write. `existing`: what the file's map says now. Answer: [`Command::Granted`].
     GrantWanted {
         /// Answered with the same ticket.

@@ -112,10 +112,10 @@ impl Fleet {
             Event::Stable { index } => self.stable(index, now_ms, out),
             Event::InodeGone { inode, index } => {
                 let all = (ChunkIndex(0), ChunkIndex(u32::MAX));
-                self.void_places(inode, all, index, now_ms, out);
+                self.void_places(inode, all, None, index, now_ms, out);
             }
-            Event::RangeCut { inode, first, last, index } => {
-                self.void_places(inode, (first, last), index, now_ms, out);
+            Event::RangeCut { inode, first, last, index, editor } => {
+                self.void_places(inode, (first, last), editor, index, now_ms, out);
             }
             Event::GrantWanted { ticket, inode, index, existing, class: _, session, failed } => {
                 match existing {

@@ -37,6 +37,8 @@ pub(crate) struct Reservation {
     index: ChunkIndex,
     pub(crate) members: Vec<FreshMember>,
     sessions: Vec<SessionId>,
+    /// More than one session could write to it, one after the other or together.
+    shared: bool,
     /// How many reservations of this place failed before this one.
     failures: u32,
     /// Disks that failed for this place.
@@ -76,6 +78,7 @@ impl Reservations {
     fn share(&mut self, chunk: ChunkId, session: SessionId) {
         if let Some(reservation) = self.by_chunk.get_mut(&chunk) {
             if !reservation.sessions.contains(&session) {
+                reservation.shared |= !reservation.sessions.is_empty();
                 reservation.sessions.push(session);
             }
             self.by_session.entry(session).or_default().insert(chunk);
@@ -186,6 +189,7 @@ impl Fleet {
                 index: wanted.index,
                 members,
                 sessions: Vec::new(),
+                shared: false,
                 failures,
                 avoid,
             },
@@ -266,11 +270,13 @@ impl Fleet {
         }
     }
 
-    /// Parts `first..=last` of a file were cut: what is reserved there must not enter the map.
+    /// Parts `first..=last` of a file were cut: what is reserved there must not enter the map, unless only `editor`
+    /// ever had it.
     pub(crate) fn void_places(
         &mut self,
         inode: InodeRef,
         range: (ChunkIndex, ChunkIndex),
+        editor: Option<SessionId>,
         index: LogIndex,
         now_ms: u64,
         out: &mut Vec<Command>,
@@ -281,7 +287,12 @@ impl Fleet {
         let places = (inode, range.0, ChunkId(0))..=(inode, range.1, ChunkId(u64::MAX));
         let chunks: Vec<ChunkId> = self.reservations.places.range(places).map(|place| place.2).collect();
         for chunk in chunks {
-            self.release(chunk, index, now_ms, out);
+            let own = |one: &Reservation| {
+                !one.shared && editor.is_some() && one.sessions.first().copied() == editor
+            };
+            if !self.reservations.get(chunk).is_some_and(own) {
+                self.release(chunk, index, now_ms, out);
+            }
         }
     }
 

@@ -30,6 +30,13 @@ fn a_mount_that_wrote_under_a_new_version_reads_no_replica_of_the_old_one() {
     holds(847);
 }
 
+/// A writer died before its commit; another one extended the file, was given the same reservation, and its commit
+/// brought bytes of the dead one to where zeroes had been answered.
+#[test]
+fn bytes_of_a_dead_writer_do_not_show_up_in_a_file_that_was_extended_since() {
+    holds(1246);
+}
+
 /// The oracle expected "not permitted" where the master says that the new name exists: with both true, either is
 /// right, and the oracle follows `meta`.
 #[test]

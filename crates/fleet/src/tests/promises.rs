@@ -96,12 +96,35 @@ fn a_truncate_voids_reservations_in_its_range_and_their_replicas_go_when_it_is_s
     world.log.0 += 1;
     let index = world.log;
     world.gone.insert(grant.chunk, index);
-    world.tell(Event::RangeCut { inode: inode(1), first: ZERO, last: ChunkIndex(9), index });
+    world.tell(Event::RangeCut { inode: inode(1), first: ZERO, last: ChunkIndex(9), index, editor: None });
     assert!(!world.fleet.may_attach(inode(1), ZERO, grant.chunk, grant.version));
     assert!(world.deletes.is_empty());
     world.settle();
     assert!(world.replicas.is_empty());
     assert_ne!(world.grant(1).unwrap().chunk, grant.chunk);
+}
+
+#[test]
+fn an_edit_that_cuts_nothing_still_voids_what_another_session_wrote_and_did_not_commit() {
+    let mut world = World::new(2);
+    let own = world.grant(1).unwrap();
+    let edit = |world: &mut World, editor| {
+        let (last, index) = (ChunkIndex(u32::MAX), world.log);
+        world.tell(Event::RangeCut { inode: inode(1), first: ZERO, last, index, editor: Some(editor) });
+    };
+    let other = SessionId(SESSION.0 + 1);
+    edit(&mut world, SESSION);
+    assert!(world.fleet.may_attach(inode(1), ZERO, own.chunk, own.version), "its own");
+    world.gone.insert(own.chunk, world.log);
+    edit(&mut world, other);
+    assert!(!world.fleet.may_attach(inode(1), ZERO, own.chunk, own.version), "another's");
+    let place = (inode(1), ZERO);
+    let shared = world.grant(1).unwrap();
+    let ticket = world.want(place, other, None);
+    assert_eq!(world.grants[&ticket].clone().unwrap().chunk, shared.chunk);
+    world.gone.insert(shared.chunk, world.log);
+    edit(&mut world, SESSION);
+    assert!(!world.fleet.may_attach(inode(1), ZERO, shared.chunk, shared.version), "not its alone");
 }
 
 #[test]

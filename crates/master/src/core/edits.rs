@@ -213,7 +213,9 @@ impl Core {
         }
     }
 
-    /// Logs the edit. Reservations of fresh chunks in the cut range are void with it.
+    /// Logs the edit. Reservations of fresh chunks in the cut range are void with it; if it changed nothing of what
+    /// the map has, only those that others wrote to: their bytes must not show up in what was just answered to be
+    /// zeroes.
     fn log_edit(&mut self, origin: Origin, request: &Request, raised: Vec<RaisedChunk>) -> super::Applied {
         let inode = ordered_inode(request).expect("an edit names its inode");
         let before = self.meta.attributes(inode).map(|a| a.truncate_generation);
@@ -232,10 +234,10 @@ impl Core {
         };
         let applied = self.log(Some(origin), op);
         if let Ok(Reply::Attributes(after)) = &applied.reply
-            && before != Ok(after.truncate_generation)
             && let Some(index) = applied.index
         {
-            self.tell(Event::RangeCut { inode, first, last, index });
+            let editor = (before == Ok(after.truncate_generation)).then_some(origin.session);
+            self.tell(Event::RangeCut { inode, first, last, index, editor });
         }
         applied
     }
