@@ -428,3 +428,33 @@ fn fsx_finds_no_difference() {
         ),
     );
 }
+
+#[test]
+fn a_small_file_costs_the_master_two_requests() {
+    let test = "a_small_file_costs_the_master_two_requests";
+    if !can_mount(test) {
+        return;
+    }
+    let demo = Demo::start();
+    let requests = |demo: &Demo| demo.status()["metadata"]["requests"].as_u64().unwrap();
+    let (files, house_keeping) = (500, 100);
+    for dir in ["new", "full"] {
+        let dir = demo.path(dir);
+        fs::create_dir(&dir).unwrap();
+        let before = requests(&demo);
+        for n in 0..files {
+            let mut file = File::create_new(dir.join(format!("f{n}"))).unwrap();
+            file.write_all(&[7; 4096]).unwrap();
+        }
+        let each = requests(&demo) - before;
+        assert!(each <= 2 * files + house_keeping, "{each} requests for {files} files");
+    }
+    let before = requests(&demo);
+    for n in 0..files {
+        fs::rename(demo.path(&format!("new/f{n}")), demo.path(&format!("full/g{n}"))).unwrap();
+    }
+    assert_eq!(fs::read_dir(demo.path("new")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(demo.path("full")).unwrap().count() as u64, 2 * files);
+    let each = requests(&demo) - before;
+    assert!(each <= 3 * files + house_keeping, "{each} requests to rename {files} files");
+}

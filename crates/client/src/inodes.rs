@@ -3,7 +3,7 @@
 //! # Invariants
 //! 1. An inode stays while the kernel counts lookups of it, a handle is open on it, or writes to it are not
 //!    on stable storage.
-//! 2. Cached attributes are used for at most `ttl`, and not at all after this client changed a name.
+//! 2. Cached attributes are used for at most `ttl`. What this client changes is told by the answer, or not used again.
 //! 3. Of two answers about one inode the one with the higher change counter counts.
 //! 4. An inode that leaves takes no loss of writes with it that nobody was told of (`losses`).
 //! 5. [`Names`] agrees with the state of each inode whenever that is not locked.
@@ -24,10 +24,8 @@ use types::{Attributes, InodeId, InodeRef, LogIndex, Timestamp};
 pub(crate) struct Cached {
     /// As the master told them.
     pub(crate) attributes: Attributes,
-    /// When they were asked for.
-    pub(crate) at: Instant,
-    /// [`Inodes::epoch`] then.
-    pub(crate) epoch: u64,
+    /// When they were asked for; `None`: they are outdated and not to be shown.
+    pub(crate) at: Option<Instant>,
 }
 
 /// The writer of one file.
@@ -65,6 +63,8 @@ pub(crate) struct State {
     pub(crate) losses: Losses,
     /// It waits to be synced before it is forgotten.
     pub(crate) leaving: bool,
+    /// When a name was last asked for in this directory that was not there.
+    pub(crate) absent_at: Option<env::Instant>,
     /// When a lookup was answered that the next open belongs to; used up by it.
     pub(crate) looked_up: Option<env::Instant>,
 }
@@ -74,6 +74,13 @@ impl State {
     pub(crate) fn length(&self) -> u64 {
         let told = self.cached.map_or(0, |cached| cached.attributes.length);
         told.max(self.writer.as_ref().map_or(0, |writer| writer.pipeline.end()))
+    }
+
+    /// The attributes are kept for their length, and not shown any more.
+    pub(crate) fn outdate(&mut self) {
+        if let Some(cached) = &mut self.cached {
+            cached.at = None;
+        }
     }
 
     /// Attributes with this client's own unsent writes.
@@ -187,7 +194,6 @@ pub(crate) struct Inodes {
 #[derive(Default)]
 struct Table {
     inodes: BTreeMap<InodeId, Arc<Inode>>,
-    epoch: u64,
     forgotten: BTreeSet<InodeRef>,
     debts: Debts,
 }
@@ -241,6 +247,13 @@ impl Inodes {
         self.names.any_unclear() || self.found_at(place).iter().any(|inode| inode.state().is_held())
     }
 
+    /// The attributes of what was found under this name are not to be shown any more.
+    pub(crate) fn outdate(&self, place: &Place) {
+        for inode in self.found_at(place) {
+            inode.state().outdate();
+        }
+    }
+
     /// Inodes keep the name under which they are known when it moves.
     pub(crate) fn renamed(&self, from: &Place, to: &Place, exchange: bool) {
         let moved = self.found_at(from);
@@ -254,16 +267,6 @@ impl Inodes {
 
     fn found_at(&self, place: &Place) -> Vec<Arc<Inode>> {
         self.names.at(place).into_iter().filter_map(|inode| self.get(inode)).collect()
-    }
-
-    /// Grows when this client changes names.
-    pub(crate) fn epoch(&self) -> u64 {
-        self.table().epoch
-    }
-
-    /// This client changed a name: link counts and directories told before are outdated.
-    pub(crate) fn names_changed(&self) {
-        self.table().epoch += 1;
     }
 
     /// Takes the inode out if nobody holds it. False: its writes are to be synced first, by the caller,
@@ -322,15 +325,16 @@ impl Inodes {
         }
     }
 
-    /// Takes an answer in, asked for at `at` when the epoch was `epoch`.
-    pub(crate) fn told(inode: &Inode, attributes: Attributes, at: Instant, epoch: u64) {
+    /// Takes an answer in, asked for at `at`.
+    pub(crate) fn told(inode: &Inode, attributes: Attributes, at: Instant) {
         let mut state = inode.state();
         let newer = state.cached.is_none_or(|cached| {
             let known = cached.attributes.change_counter;
-            attributes.change_counter > known || (attributes.change_counter == known && at >= cached.at)
+            attributes.change_counter > known
+                || (attributes.change_counter == known && cached.at.is_none_or(|before| at >= before))
         });
         if newer {
-            state.cached = Some(Cached { attributes, at, epoch });
+            state.cached = Some(Cached { attributes, at: Some(at) });
         }
         if let Some(writer) = &mut state.writer {
             writer.pipeline.learn_generation(attributes.truncate_generation);

@@ -22,6 +22,7 @@ mod api;
 mod budget;
 mod client;
 mod data;
+mod directories;
 mod error;
 mod inodes;
 mod losses;

@@ -23,7 +23,9 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
-use types::{ClusterId, InodeRef, LogIndex, LogPosition, Reply, Request, Sequence, SessionId, Status, Term};
+use types::{
+    ClusterId, InodeRef, LogIndex, LogPosition, News, Reply, Request, Sequence, SessionId, Status, Term,
+};
 use window::Window;
 use wire::Kind;
 use wire::frame::PROTOCOL_VERSION;
@@ -179,14 +181,26 @@ impl Session {
 
     /// Asks the master, waiting for it as long as the options say.
     pub(crate) async fn call(&self, request: Request) -> Result<Reply, Status> {
-        let answer = self.call_patiently(request);
+        self.call_with_news(request).await.0
+    }
+
+    /// As [`Session::call`], with what the answer tells of other inodes.
+    pub(crate) async fn call_with_news(&self, request: Request) -> (Result<Reply, Status>, Vec<News>) {
+        let answer = async {
+            match self.call_patiently(request).await {
+                Ok(answer) => (answer.outcome, answer.news),
+                Err(status) => (Err(status), Vec::new()),
+            }
+        };
         match self.timeout {
-            Some(timeout) => tokio::time::timeout(timeout, answer).await.unwrap_or(Err(Status::TimedOut)),
+            Some(timeout) => tokio::time::timeout(timeout, answer)
+                .await
+                .unwrap_or_else(|_| (Err(Status::TimedOut), Vec::new())),
             None => answer.await,
         }
     }
 
-    async fn call_patiently(&self, request: Request) -> Result<Reply, Status> {
+    async fn call_patiently(&self, request: Request) -> Result<AnswerMessage, Status> {
         let mutation = request.is_mutation();
         let mut message = RequestMessage { sequence: Sequence(0), answered_below: Sequence(0), request };
         let mut ticket: Option<Ticket<'_>> = None;
@@ -217,7 +231,7 @@ impl Session {
                             sent = false;
                         }
                         Err(Status::WrongTerm) => self.report_lost(line.number),
-                        outcome => return outcome,
+                        _ => return Ok(answer),
                     }
                 }
                 Err(LinkError::TooLong) => return Err(Status::TooBig),

@@ -1,6 +1,7 @@
 //! What the tasks of one client share, and the small steps that many operations take.
 
 use crate::budget::Budget;
+use crate::directories::Directories;
 use crate::inodes::{Inode, Inodes, State, Writer};
 use crate::losses::{Call, Losses, Told};
 use crate::read::ahead::Ahead;
@@ -17,7 +18,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use types::{Attributes, InodeId, InodeRef, LogIndex, Reply, Request, Status, TruncateGeneration};
+use types::{
+    Attributes, FileKind, InodeId, InodeRef, LogIndex, News, Reply, Request, Status, TruncateGeneration,
+};
 
 /// Inodes of one Forget.
 const FORGET_MAX: usize = 4_096;
@@ -51,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) session: Arc<Session>,
     pub(crate) pool: Pool,
     pub(crate) inodes: Inodes,
+    pub(crate) directories: Directories,
     pub(crate) budget: Budget,
     pub(crate) cache: Cache,
     pub(crate) replicas: Replicas,
@@ -69,6 +73,7 @@ impl Shared {
             session,
             pool,
             inodes: Inodes::default(),
+            directories: Directories::default(),
             budget: Budget::new(options.write_buffer_bytes),
             cache: Cache::new(options.read_cache_bytes, options.attribute_ttl),
             replicas: Replicas::default(),
@@ -127,11 +132,11 @@ impl Shared {
         if let Some(inode) = self.inodes.get(id) {
             return Ok(inode);
         }
-        let (at, epoch) = (self.now(), self.inodes.epoch());
+        let at = self.now();
         match self.session.call(Request::Reopen { inode: id }).await? {
             Reply::Attributes(attributes) if attributes.inode.id == id => {
                 let inode = self.inodes.enter(attributes.inode);
-                Inodes::told(&inode, attributes, at, epoch);
+                Inodes::told(&inode, attributes, at);
                 Ok(inode)
             }
             _ => Err(Status::BadMessage),
@@ -159,10 +164,10 @@ impl Shared {
 
     /// Attributes asked for at most `age` ago.
     pub(crate) fn cached(&self, inode: &Inode, age: Duration) -> Option<Known> {
-        let (epoch, now) = (self.inodes.epoch(), self.now());
+        let now = self.now();
         let state = inode.state();
-        let cached = state.cached.filter(|cached| cached.epoch == epoch)?;
-        let old = now.since(cached.at);
+        let cached = state.cached?;
+        let old = now.since(cached.at?);
         (old <= age).then(|| Known {
             attributes: state.shown(cached.attributes),
             valid_for: self.options.attribute_ttl.saturating_sub(old),
@@ -177,24 +182,38 @@ impl Shared {
         self.told(inode, Request::GetAttributes { inode: inode.reference }).await
     }
 
+    /// Takes in what an answer tells of inodes besides its own. Those that are not known here do not matter.
+    pub(crate) fn take_news(&self, news: &[News], at: Instant) {
+        for News { attributes, .. } in news {
+            if let Some(inode) = self.inodes.get(attributes.inode.id)
+                && inode.reference == attributes.inode
+            {
+                self.take_in(&inode, *attributes, at);
+            }
+        }
+    }
+
     /// A request that is answered with the inode's attributes.
     pub(crate) async fn told(&self, inode: &Inode, request: Request) -> Result<Known, Status> {
-        let (at, epoch) = (self.now(), self.inodes.epoch());
+        let at = self.now();
         let mutation = request.is_mutation();
         match self.session.call(request).await? {
             Reply::Attributes(attributes) => {
                 if mutation {
                     inode.state().changed_at = self.session.answered();
                 }
-                Ok(self.take_in(inode, attributes, at, epoch))
+                Ok(self.take_in(inode, attributes, at))
             }
             _ => Err(Status::BadMessage),
         }
     }
 
     /// Keeps attributes, and shows them.
-    pub(crate) fn take_in(&self, inode: &Inode, attributes: Attributes, at: Instant, epoch: u64) -> Known {
-        Inodes::told(inode, attributes, at, epoch);
+    pub(crate) fn take_in(&self, inode: &Inode, attributes: Attributes, at: Instant) -> Known {
+        Inodes::told(inode, attributes, at);
+        if attributes.kind == FileKind::Directory {
+            self.directories.seen(&attributes, at);
+        }
         let state = inode.state();
         let latest = state.cached.map_or(attributes, |cached| cached.attributes);
         let old = self.now().since(at);
@@ -327,6 +346,7 @@ impl Holder for Shared {
 
     fn reopened(&self, lost: Option<LogIndex>, anew: bool) {
         self.cache.clear();
+        self.directories.clear();
         if lost.is_some_and(|stable| self.inodes.tail_lost(stable)) {
             self.lost(Status::Io);
         }
@@ -335,7 +355,7 @@ impl Holder for Shared {
             state.locations.clear();
             if let Some(cached) = &mut state.cached {
                 // Kept for its length; too old to be shown.
-                cached.epoch = u64::MAX;
+                cached.at = None;
                 if lost.is_some() || anew {
                     cached.attributes.change_counter = 0;
                 }

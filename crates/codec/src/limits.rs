@@ -10,6 +10,8 @@ pub const LOCATIONS_MAX: usize = 1_024;
 pub const FILE_INFO_CHUNKS_MAX: usize = 16_384;
 /// Entries of one directory answer; its bytes are limited by the frame body.
 pub const DIRECTORY_ENTRIES_MAX: usize = 16_384;
+/// News of one answer: a rename tells of two directories and two inodes.
+pub const NEWS_MAX: usize = 4;
 /// Replicas of one chunk in any list, surplus ones included.
 pub const MEMBERS_MAX: usize = 64;
 /// Supplementary groups of a caller (Linux `NGROUPS_MAX`).

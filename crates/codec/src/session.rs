@@ -7,12 +7,12 @@
 mod reply;
 mod request;
 
-use crate::common::{cluster, maybe, part, refusal, term, text, within};
-use crate::limits::LABEL_BYTES_MAX;
+use crate::common::{cluster, list, maybe, part, refusal, term, text, within};
+use crate::limits::{LABEL_BYTES_MAX, NEWS_MAX};
 use crate::{Malformed, Message, proto};
 use prost::Message as _;
 use types::{
-    BODY_BYTES_MAX, ClusterId, LogIndex, LogPosition, Reply, Request, Sequence, SessionId, Status, Term,
+    BODY_BYTES_MAX, ClusterId, LogIndex, LogPosition, News, Reply, Request, Sequence, SessionId, Status, Term,
 };
 
 /// Body of SESSION_OPEN.
@@ -68,6 +68,8 @@ pub struct AnswerMessage {
     pub position: LogPosition,
     /// The answer or the refusal.
     pub outcome: Result<Reply, Status>,
+    /// What else the request touched or found.
+    pub news: Vec<News>,
 }
 
 /// Refuses a body longer than a frame may carry, before anything is allocated.
@@ -165,7 +167,8 @@ impl Message for AnswerMessage {
             Ok(reply) => (0, Some(reply.into())),
             Err(status) => (status.code().into(), None),
         };
-        append(&proto::Answer { status, position: Some((&self.position).into()), reply }, out);
+        let news = self.news.iter().map(Into::into).collect();
+        append(&proto::Answer { status, position: Some((&self.position).into()), news, reply }, out);
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
@@ -174,6 +177,7 @@ impl Message for AnswerMessage {
             Some(status) => Err(status),
             None => Ok(part(p.reply, "reply")?),
         };
-        Ok(Self { position: maybe(p.position)?.unwrap_or_default(), outcome })
+        let news = list(p.news, NEWS_MAX, "news")?;
+        Ok(Self { position: maybe(p.position)?.unwrap_or_default(), outcome, news })
     }
 }

@@ -13,6 +13,7 @@
 //! # Elsewhere
 //! Sockets and frames: `port`. Recovery before the core runs: `recover`.
 
+mod bystanders;
 mod checkpoints;
 mod commands;
 mod control;
@@ -40,7 +41,7 @@ use checkpoints::{BuildAnswerer, Checkpoints};
 use codec::admin::FileTarget;
 use codec::admin::Warning;
 use codec::control::{ToMaster, ToServer};
-use codec::session::{RequestMessage, SessionOpen};
+use codec::session::{AnswerMessage, RequestMessage, SessionOpen};
 use control::Servers;
 use edits::Edits;
 use env::{Clock, Env};
@@ -58,7 +59,7 @@ use std::sync::{Arc, Weak};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 use types::{
-    ClusterId, LogIndex, LogPosition, Op, Origin, Record, Reply, SessionId, Status, Term, Timestamp,
+    ClusterId, LogIndex, LogPosition, News, Op, Origin, Record, Reply, SessionId, Status, Term, Timestamp,
 };
 
 /// What the core is told.
@@ -83,7 +84,7 @@ pub(crate) enum Message {
 
 /// What leaves the core once the records it rests on are written, or stable.
 enum Out {
-    Answer(Answerer, Result<Reply, Status>),
+    Answer(Answerer, Result<Reply, Status>, Vec<News>),
     Opened(OpenAnswerer, Opened),
     ToServer(LinkId, ToServer),
     Registered(LinkId),
@@ -100,6 +101,15 @@ struct Applied {
     /// Where it stands in the log; `None` if nothing changed.
     index: Option<LogIndex>,
     critical: bool,
+    /// What it touched besides.
+    news: Vec<News>,
+}
+
+impl Applied {
+    /// Nothing was done.
+    fn refused(status: Status) -> Self {
+        Self { reply: Err(status), index: None, critical: false, news: Vec::new() }
+    }
 }
 
 /// See the module.
@@ -299,7 +309,9 @@ impl Core {
 
     fn leave(&mut self, out: Out) {
         match out {
-            Out::Answer(answer, outcome) => answer(self.position(), outcome),
+            Out::Answer(answer, outcome, news) => {
+                answer(AnswerMessage { position: self.position(), outcome, news });
+            }
             Out::Opened(answer, opened) => self.opened(answer, opened),
             Out::ToServer(link, message) => self.send_to_server(link, message),
             Out::Registered(link) => self.registered(link),
@@ -320,7 +332,7 @@ impl Core {
         let critical = op.is_critical();
         let record = Record { term: self.term, index: self.next_index(), at: self.record_time(), origin, op };
         if let Err(status) = self.log.stage(&record) {
-            return Applied { reply: Err(status), index: None, critical };
+            return Applied::refused(status);
         }
         let outcome = self.meta.apply(&record);
         if !outcome.changed {
@@ -329,7 +341,8 @@ impl Core {
         for effect in outcome.effects {
             self.tell_effect(effect, record.index);
         }
-        Applied { reply: outcome.reply, index: outcome.changed.then_some(record.index), critical }
+        let index = outcome.changed.then_some(record.index);
+        Applied { reply: outcome.reply, index, critical, news: Vec::new() }
     }
 
     fn tell_effect(&mut self, effect: Effect, index: LogIndex) {
@@ -355,15 +368,16 @@ impl Core {
 
     /// Answers after this batch's write.
     fn answer(&mut self, answer: Answerer, outcome: Result<Reply, Status>) {
-        self.out.push(Out::Answer(answer, outcome));
+        self.out.push(Out::Answer(answer, outcome, Vec::new()));
     }
 
     /// Answers a mutation: after the write, or when its record is stable if it is critical or the operator
     /// wants it so. A success that changed nothing rests on the records before it.
     fn answer_applied(&mut self, answer: Answerer, applied: Applied) {
-        let out = Out::Answer(answer, applied.reply);
-        let refused = matches!(&out, Out::Answer(_, Err(_)));
-        if !refused && (applied.critical || self.config.ack == crate::Ack::Stable) {
+        let must_wait = applied.critical || self.config.ack == crate::Ack::Stable;
+        let must_wait = applied.reply.is_ok() && must_wait;
+        let out = Out::Answer(answer, applied.reply, applied.news);
+        if must_wait {
             self.leave_when_stable(applied.index.unwrap_or(self.applied()), out);
         } else {
             self.out.push(out);

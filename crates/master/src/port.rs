@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
-use types::{BODY_BYTES_MAX, ClusterId, LogPosition, Reply, SessionId, Status, Term};
+use types::{BODY_BYTES_MAX, ClusterId, LogPosition, SessionId, Status, Term};
 use wire::frame::PROTOCOL_VERSION;
 use wire::message::{Hello, HelloAnswer};
 use wire::{Frame, Kind};
@@ -156,7 +156,7 @@ impl SessionSocket {
         match frame.kind {
             Kind::SessionOpen => self.open(frame, replier),
             Kind::Request => self.request(frame, replier),
-            _ => answer(replier, LogPosition::default(), Err(Status::Unsupported)),
+            _ => answer(replier, refusal(Status::Unsupported)),
         }
     }
 
@@ -178,13 +178,13 @@ impl SessionSocket {
     }
 
     fn request(&self, frame: &Frame, replier: Replier) {
-        let respond: Answerer = Box::new(move |position, outcome| answer(replier, position, outcome));
+        let respond: Answerer = Box::new(move |message| answer(replier, message));
         let session = SessionId(self.session.load(Ordering::Relaxed));
         match RequestMessage::decode(&frame.body) {
             Ok(message) => self.send(Message::Request { session, message, answer: respond }),
             Err(error) => {
                 tracing::debug!(%error, peer = %self.connection.peer, "a request cannot be understood");
-                respond(LogPosition::default(), Err(Status::BadMessage));
+                respond(refusal(Status::BadMessage));
             }
         }
     }
@@ -196,7 +196,7 @@ impl SessionSocket {
                 answer(SessionOpenAnswer(Err(Status::TryAgain)));
             }
             Err(TrySendError::Full(Message::Request { answer, .. })) => {
-                answer(LogPosition::default(), Err(Status::TryAgain));
+                answer(refusal(Status::TryAgain));
             }
             // The core has gone and the connection ends with it: a client must not be told anything.
             Err(_) => {}
@@ -204,10 +204,15 @@ impl SessionSocket {
     }
 }
 
-fn answer(replier: Replier, position: LogPosition, outcome: Result<Reply, Status>) {
-    let mut body = AnswerMessage { position, outcome }.to_bytes();
+/// A refusal that the core had no part in.
+fn refusal(status: Status) -> AnswerMessage {
+    AnswerMessage { position: LogPosition::default(), outcome: Err(status), news: Vec::new() }
+}
+
+fn answer(replier: Replier, message: AnswerMessage) {
+    let mut body = message.to_bytes();
     if body.len() > BODY_BYTES_MAX as usize {
-        body = AnswerMessage { position, outcome: Err(Status::TooBig) }.to_bytes();
+        body = AnswerMessage { outcome: Err(Status::TooBig), ..message }.to_bytes();
     }
     replier.answer(&body, Bytes::new());
 }

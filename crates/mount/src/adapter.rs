@@ -145,6 +145,9 @@ impl Filesystem for Adapter {
     }
 
     fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        if self.client.is_absent(inode(parent), name.as_bytes()) {
+            return reply.error(errno(Status::NotFound));
+        }
         let (client, name) = (self.client.clone(), name.as_bytes().to_vec());
         self.entry(request, reply, async move {
             match name.as_slice() {

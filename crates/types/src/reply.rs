@@ -26,6 +26,16 @@ pub struct DirectoryEntry {
     pub attributes: Attributes,
 }
 
+/// An inode that a request touched besides the one it is answered with: the directory of a name, the target of
+/// an unlink. Told so that a client need not ask again for what it changed itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct News {
+    /// As the request left it.
+    pub attributes: Attributes,
+    /// Its change counter before the request; the same as now if the request did not change it.
+    pub before: u64,
+}
+
 /// The answer to a [`crate::Request`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "fields carry the names of the vocabulary")]

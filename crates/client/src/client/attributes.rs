@@ -121,11 +121,14 @@ impl Client {
     }
 
     async fn xattr_changed(&self, inode: &Inode, request: Request) -> Result<(), Status> {
-        self.done(request).await?;
-        if let Some(cached) = &mut inode.state().cached {
-            cached.epoch = u64::MAX;
+        let at = self.shared.now();
+        let (outcome, news) = self.shared.session.call_with_news(request).await;
+        if news.is_empty() {
+            // A repeated answer, or none: it may be changed.
+            inode.state().outdate();
         }
-        Ok(())
+        self.shared.take_news(&news, at);
+        outcome.map(drop)
     }
 
     /// Capacity and use.
@@ -164,5 +167,6 @@ impl Client {
     }
 }
 
-/// A lookup answered so shortly before an open is part of it.
-const OPEN_TRUST: Duration = Duration::from_millis(50);
+/// A lookup answered so shortly before an open is part of it, and a name that was not there so shortly before is
+/// not there.
+pub(super) const OPEN_TRUST: Duration = Duration::from_millis(50);

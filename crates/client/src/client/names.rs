@@ -1,28 +1,64 @@
 //! Names and directories.
 
 use super::Client;
+use super::attributes::OPEN_TRUST;
+use crate::directories::{Change, Page};
 use crate::inodes::Inode;
 use crate::{Created, DirectoryPage, Known, OpenFlags, Opened};
+use env::Instant;
 use std::sync::Arc;
 use types::{
-    Attributes, DirCursor, Entry, FileKind, InodeId, Name, NodeSpec, RenameMode, Reply, Request, Status,
+    Attributes, DirCursor, Entry, FileKind, InodeId, InodeRef, Name, News, NodeSpec, RenameMode, Reply,
+    Request, Status,
 };
 
 /// Most bytes of one directory page: it fits a frame with room to spare.
 const PAGE_BYTES_MAX: u32 = 512 << 10;
+/// Entries of a directory that is listed for the sake of names that are not there: they fit one page.
+const LISTED_MAX: u64 = 256;
+
+/// An inode that was found or made, with one lookup counted.
+struct Found {
+    inode: Arc<Inode>,
+    known: Known,
+}
+
+/// What this client asked the master to do to the names of a directory.
+struct Asked {
+    at: Instant,
+    news: Vec<News>,
+}
 
 impl Client {
-    /// Asks for an entry, and counts a lookup of its inode.
-    async fn entry(
-        &self,
-        parent: InodeId,
-        name: &Name,
-        request: Request,
-    ) -> Result<(Arc<Inode>, Known, Entry), Status> {
+    /// Sends a request about names, and takes in what its answer tells of other inodes.
+    async fn ask(&self, request: Request) -> (Result<Reply, Status>, Asked) {
+        let at = self.shared.now();
+        let (outcome, news) = self.shared.session.call_with_news(request).await;
+        self.shared.take_news(&news, at);
+        (outcome, Asked { at, news })
+    }
+
+    /// The request may have changed the names of this directory.
+    fn name_changed(&self, dir: InodeRef, asked: &Asked, change: Change) {
+        match asked.news.iter().find(|news| news.attributes.inode == dir) {
+            Some(News { attributes, before }) if *before < attributes.change_counter => {
+                let after = attributes.change_counter;
+                self.shared.directories.changed(dir, *before, after, asked.at, change);
+            }
+            Some(_) => {}
+            None => {
+                // A repeated answer, or none: what happened is not known.
+                self.shared.directories.forget(dir);
+                if let Some(inode) = self.shared.inodes.get(dir.id) {
+                    inode.state().outdate();
+                }
+            }
+        }
+    }
+
+    /// Counts a lookup of the inode of an entry.
+    fn entered(&self, parent: InodeId, name: &Name, entry: &Entry, at: Instant, mutation: bool) -> Found {
         let shared = &self.shared;
-        let (at, epoch) = (shared.now(), shared.inodes.epoch());
-        let mutation = request.is_mutation();
-        let Reply::Entry(entry) = shared.session.call(request).await? else { return Err(Status::BadMessage) };
         let inode = shared.inodes.enter(entry.attributes.inode);
         {
             let mut state = inode.state();
@@ -38,30 +74,64 @@ impl Client {
                 state.locations.put(first, at);
             }
         }
-        let known = shared.take_in(&inode, entry.attributes, at, epoch);
-        Ok((inode, known, *entry))
+        let known = shared.take_in(&inode, entry.attributes, at);
+        Found { inode, known }
     }
 
-    /// Attributes of a directory in which this client changed a name are asked for again.
-    fn directory_changed(&self, dir: InodeId) {
-        if let Some(inode) = self.shared.inodes.get(dir)
-            && let Some(cached) = &mut inode.state().cached
-        {
-            cached.epoch = u64::MAX;
-        }
+    /// Makes a name, and counts a lookup of its inode.
+    async fn make_name(
+        &self,
+        dir: InodeRef,
+        name: &Name,
+        request: Request,
+    ) -> Result<(Found, Entry), Status> {
+        let (outcome, asked) = self.ask(request).await;
+        self.name_changed(dir, &asked, Change::Added(name.clone()));
+        let Reply::Entry(entry) = outcome? else { return Err(Status::BadMessage) };
+        let found = self.entered(dir.id, name, &entry, asked.at, true);
+        Ok((found, *entry))
+    }
+
+    /// Whether it is known without asking that a directory has no such name. False if in doubt.
+    pub fn is_absent(&self, parent: InodeId, name: &[u8]) -> bool {
+        let Some(dir) = self.shared.inodes.get(parent) else { return false };
+        let Ok(name) = Name::new(name) else { return false };
+        self.shared.directories.lacks(dir.reference, &name, self.shared.now(), OPEN_TRUST)
     }
 
     /// Finds a name. Counts as one lookup of the inode.
     pub async fn lookup(&self, parent: InodeId, name: &[u8]) -> Result<Known, Status> {
         let name = Name::new(name)?;
-        let dir = self.shared.reference(parent).await?;
-        let request = Request::Lookup { parent: dir, name: name.clone() };
-        let asked = self.shared.now();
-        let (_, known, _) = self.entry(parent, &name, request).await?;
-        if let Some(inode) = self.shared.inodes.get(known.attributes.inode.id) {
-            inode.state().looked_up = Some(asked);
+        let dir = self.shared.inode(parent).await?;
+        if self.is_worth_listing(&dir) {
+            dir.state().absent_at = None;
+            self.read_directory(parent, DirCursor(0), PAGE_BYTES_MAX).await?;
         }
+        if self.is_absent(parent, name.as_bytes()) {
+            return Err(Status::NotFound);
+        }
+        let request = Request::Lookup { parent: dir.reference, name: name.clone() };
+        let (outcome, asked) = self.ask(request).await;
+        if outcome == Err(Status::NotFound) {
+            dir.state().absent_at = Some(asked.at);
+        }
+        let Reply::Entry(entry) = outcome? else { return Err(Status::BadMessage) };
+        let Found { inode, known } = self.entered(parent, &name, &entry, asked.at, false);
+        inode.state().looked_up = Some(asked.at);
         Ok(known)
+    }
+
+    /// Whether this client has just asked for a name that is not in this small directory, and may do so again:
+    /// a list of all names costs no more than the next question.
+    fn is_worth_listing(&self, dir: &Inode) -> bool {
+        let (now, age) = (self.shared.now(), self.shared.options.attribute_ttl);
+        let state = dir.state();
+        let again = state.absent_at.is_some_and(|at| now.since(at) <= age);
+        let cached = state.cached.filter(|cached| again && cached.attributes.length <= LISTED_MAX);
+        drop(state);
+        cached.is_some_and(|cached| {
+            !self.shared.directories.is_known(dir.reference, cached.attributes.change_counter)
+        })
     }
 
     /// The parent of a directory. Not counted as a lookup.
@@ -84,7 +154,7 @@ impl Client {
             state.lookups += 1;
             state.leaving = false;
         }
-        shared.take_in(&inode, *attributes, shared.now(), shared.inodes.epoch())
+        shared.take_in(&inode, *attributes, shared.now())
     }
 
     /// The kernel dropped `lookups` references to an inode.
@@ -114,13 +184,12 @@ impl Client {
         let dir = self.shared.reference(parent).await?;
         let grant = flags.write && node.kind == FileKind::File;
         let request = Request::Create { parent: dir, name: name.clone(), node, exclusive, grant };
-        let (inode, mut known, entry) = self.entry(parent, &name, request).await?;
+        let (Found { inode, mut known }, entry) = self.make_name(dir, &name, request).await?;
         if entry.attributes.kind != FileKind::File {
             self.forget(inode.reference.id, 1);
             let directory = entry.attributes.kind == FileKind::Directory;
             return Err(if directory { Status::IsDirectory } else { Status::Exists });
         }
-        self.directory_changed(parent);
         let handle = self.shared.add_handle(&inode, flags);
         if let Some(grant) = entry.grant
             && grant.inode == inode.reference
@@ -147,8 +216,11 @@ impl Client {
         let dir = self.shared.reference(parent).await?;
         let request =
             Request::Create { parent: dir, name: name.clone(), node, exclusive: true, grant: false };
-        let (_, known, _) = self.entry(parent, &name, request).await?;
-        self.directory_changed(parent);
+        let at = self.shared.now();
+        let (Found { known, .. }, entry) = self.make_name(dir, &name, request).await?;
+        if entry.created && entry.attributes.kind == FileKind::Directory {
+            self.shared.directories.made(&entry.attributes, at);
+        }
         Ok(known)
     }
 
@@ -158,8 +230,7 @@ impl Client {
         let inode = self.shared.reference(inode).await?;
         let dir = self.shared.reference(parent).await?;
         let request = Request::Link { inode, parent: dir, name: name.clone() };
-        let (_, known, _) = self.entry(parent, &name, request).await?;
-        self.directory_changed(parent);
+        let (Found { known, .. }, _) = self.make_name(dir, &name, request).await?;
         Ok(known)
     }
 
@@ -168,18 +239,21 @@ impl Client {
         let name = Name::new(name)?;
         let dir = self.shared.reference(parent).await?;
         let in_use = self.shared.inodes.in_use(&(parent, name.clone()));
-        let outcome = self.done(Request::Unlink { parent: dir, name, in_use }).await;
-        self.shared.inodes.names_changed();
-        outcome
+        self.remove_name(dir, &name, Request::Unlink { parent: dir, name: name.clone(), in_use }).await
     }
 
     /// Removes an empty directory.
     pub async fn remove_directory(&self, parent: InodeId, name: &[u8]) -> Result<(), Status> {
         let name = Name::new(name)?;
         let dir = self.shared.reference(parent).await?;
-        let outcome = self.done(Request::RemoveDirectory { parent: dir, name }).await;
-        self.shared.inodes.names_changed();
-        outcome
+        self.remove_name(dir, &name, Request::RemoveDirectory { parent: dir, name: name.clone() }).await
+    }
+
+    async fn remove_name(&self, dir: InodeRef, name: &Name, request: Request) -> Result<(), Status> {
+        self.shared.inodes.outdate(&(dir.id, name.clone()));
+        let (outcome, asked) = self.ask(request).await;
+        self.name_changed(dir, &asked, Change::Removed(name.clone()));
+        outcome.map(drop)
     }
 
     /// Atomic rename.
@@ -192,20 +266,34 @@ impl Client {
         mode: RenameMode,
     ) -> Result<(), Status> {
         let (from_name, to_name) = (Name::new(from_name)?, Name::new(to_name)?);
+        let (from_dir, to_dir) = (self.shared.reference(from).await?, self.shared.reference(to).await?);
+        let (from_place, to_place) = ((from, from_name.clone()), (to, to_name.clone()));
+        let inodes = &self.shared.inodes;
         let request = Request::Rename {
-            from: self.shared.reference(from).await?,
+            from: from_dir,
             from_name: from_name.clone(),
-            to: self.shared.reference(to).await?,
+            to: to_dir,
             to_name: to_name.clone(),
             mode,
-            in_use: self.shared.inodes.in_use(&(to, to_name.clone())),
+            in_use: inodes.in_use(&to_place),
         };
-        let outcome = self.done(request).await;
-        self.shared.inodes.names_changed();
-        if outcome.is_ok() {
-            self.shared.inodes.renamed(&(from, from_name), &(to, to_name), mode == RenameMode::Exchange);
+        inodes.outdate(&from_place);
+        inodes.outdate(&to_place);
+        let (outcome, asked) = self.ask(request).await;
+        let exchange = mode == RenameMode::Exchange;
+        if exchange {
+            self.name_changed(from_dir, &asked, Change::Kept);
+            self.name_changed(to_dir, &asked, Change::Kept);
+        } else if from_dir == to_dir {
+            self.name_changed(from_dir, &asked, Change::Moved(from_name, to_name));
+        } else {
+            self.name_changed(from_dir, &asked, Change::Removed(from_name));
+            self.name_changed(to_dir, &asked, Change::Added(to_name));
         }
-        outcome
+        if outcome.is_ok() {
+            inodes.renamed(&from_place, &to_place, exchange);
+        }
+        outcome.map(drop)
     }
 
     /// The target of a symlink.
@@ -227,8 +315,19 @@ impl Client {
     ) -> Result<DirectoryPage, Status> {
         let dir = self.shared.reference(dir).await?;
         let bytes_max = bytes_max.clamp(4096, PAGE_BYTES_MAX);
-        match self.shared.session.call(Request::ReadDirectory { dir, after, bytes_max }).await? {
+        let (outcome, asked) = self.ask(Request::ReadDirectory { dir, after, bytes_max }).await;
+        match outcome? {
             Reply::Directory { mut entries, end } => {
+                if let Some(news) = asked.news.iter().find(|news| news.attributes.inode == dir) {
+                    let page = Page {
+                        after,
+                        last: entries.last().map_or(after, |entry| entry.cursor),
+                        end,
+                        counter: news.attributes.change_counter,
+                        at: asked.at,
+                    };
+                    self.shared.directories.listed(dir, page, entries.iter().map(|entry| &entry.name));
+                }
                 for entry in &mut entries {
                     if let Some(inode) = self.shared.inodes.get(entry.attributes.inode.id) {
                         entry.attributes = inode.state().shown(entry.attributes);

@@ -112,8 +112,7 @@ pub(crate) fn apply_effects(shared: &Shared, inode: &Inode, state: &mut State) {
                 }) {
                     state.pages_at = Some(attributes.change_counter);
                 }
-                let epoch = state.cached.map_or(0, |cached| cached.epoch);
-                state.cached = Some(Cached { attributes, at: shared.env.clock.now(), epoch });
+                state.cached = Some(Cached { attributes, at: Some(shared.env.clock.now()) });
             }
         }
     }

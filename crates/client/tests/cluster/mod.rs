@@ -219,7 +219,7 @@ impl State {
             Kind::Request => {
                 let message = RequestMessage::decode(&frame.body).expect("well formed");
                 let outcome = self.request(*session, &message);
-                (AnswerMessage { position: self.position(), outcome }.to_bytes(), none)
+                (AnswerMessage { position: self.position(), outcome, news: Vec::new() }.to_bytes(), none)
             }
             Kind::Write => {
                 let write = Write::decode(&frame.body).expect("well formed");

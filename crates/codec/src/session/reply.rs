@@ -6,7 +6,7 @@ use crate::limits::{
 };
 use crate::{Malformed, proto};
 use proto::answer::Reply as P;
-use types::{DirCursor, DirectoryEntry, Entry, FileInfo, FsStat, Reply, XATTRS_BYTES_MAX};
+use types::{DirCursor, DirectoryEntry, Entry, FileInfo, FsStat, News, Reply, XATTRS_BYTES_MAX};
 
 impl From<&Reply> for P {
     fn from(reply: &Reply) -> Self {
@@ -97,6 +97,19 @@ impl TryFrom<proto::DirectoryEntry> for DirectoryEntry {
             name: name(p.name)?,
             attributes: part(p.attributes, "attributes of an entry")?,
         })
+    }
+}
+
+impl From<&News> for proto::News {
+    fn from(v: &News) -> Self {
+        Self { attributes: Some((&v.attributes).into()), before: v.before }
+    }
+}
+
+impl TryFrom<proto::News> for News {
+    type Error = Malformed;
+    fn try_from(p: proto::News) -> Result<Self, Malformed> {
+        Ok(Self { attributes: part(p.attributes, "attributes of news")?, before: p.before })
     }
 }
 

@@ -112,7 +112,7 @@ fn the_largest_request_fits_a_frame() {
 
 #[test]
 fn a_status_of_a_later_release_counts_as_an_error() {
-    let bytes = proto::Answer { status: 4_000, position: None, reply: None }.encode_to_vec();
+    let bytes = proto::Answer { status: 4_000, ..Default::default() }.encode_to_vec();
     let answer = AnswerMessage::decode(&bytes).expect("understood");
     assert_eq!(answer.outcome, Err(types::Status::Io));
 }

@@ -322,9 +322,14 @@ pub(crate) fn answers() -> Vec<(&'static str, AnswerMessage)> {
             Err(_) => "refusal",
         };
         let position = LogPosition { applied: LogIndex(184_220), stable: LogIndex(184_218) };
-        (name, AnswerMessage { position, outcome })
+        (name, AnswerMessage { position, outcome, news: Vec::new() })
     });
-    named.collect()
+    let news = AnswerMessage {
+        position: LogPosition { applied: LogIndex(184_221), stable: LogIndex(184_218) },
+        outcome: Ok(Reply::Done),
+        news: vec![News { attributes: attributes(), before: 6 }],
+    };
+    named.chain([("news", news)]).collect()
 }
 
 /// Opening a session, and its answers.

@@ -379,7 +379,12 @@ fn reply() -> impl Strategy<Value = Reply> {
 
 pub(crate) fn answer_message() -> impl Strategy<Value = AnswerMessage> {
     let outcome = prop_oneof![4 => reply().prop_map(Ok), 1 => status().prop_map(Err)];
-    (position(), outcome).prop_map(|(position, outcome)| AnswerMessage { position, outcome })
+    let news = (attributes(), any::<u64>()).prop_map(|(attributes, before)| News { attributes, before });
+    (position(), outcome, vec(news, 0..=4)).prop_map(|(position, outcome, news)| AnswerMessage {
+        position,
+        outcome,
+        news,
+    })
 }
 
 pub(crate) fn session_open() -> impl Strategy<Value = SessionOpen> {

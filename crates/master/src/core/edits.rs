@@ -183,8 +183,8 @@ impl Core {
                 }
                 applied
             }
-            Ok(()) => super::Applied { reply: Err(Status::NoSession), index: None, critical: false },
-            Err(status) => super::Applied { reply: Err(status), index: None, critical: false },
+            Ok(()) => super::Applied::refused(Status::NoSession),
+            Err(status) => super::Applied::refused(status),
         };
         if applied.index.is_none() {
             for part in &parts {

@@ -1,5 +1,6 @@
 //! Mutations that become a record at once.
 
+use super::bystanders::Bystanders;
 use super::{Answerer, Applied, Core};
 use types::{
     FileKind, Generation, InodeId, InodeRef, Name, Op, Origin, RenameMode, Reply, Request, SessionId, Status,
@@ -16,39 +17,53 @@ impl Core {
                     generation: Generation(self.term.0),
                 };
                 let grant = grant && node.kind == FileKind::File;
+                let bystanders = Bystanders::of(&self.meta, [parent]);
                 let applied = self.log(Some(origin), Op::Create { parent, name, inode, node, exclusive });
-                self.with_entry(session, applied, grant)
+                self.with_entry(session, self.with_news(applied, bystanders), grant)
             }
             Request::Link { inode, parent, name } => {
+                let bystanders = Bystanders::of(&self.meta, [parent]);
                 let applied = self.log(Some(origin), Op::Link { inode, parent, name });
-                self.with_entry(session, applied, false)
+                self.with_entry(session, self.with_news(applied, bystanders), false)
             }
             Request::Unlink { parent, name, in_use } => {
                 let (keep, last) = self.keep(session, parent, &name, in_use);
+                let bystanders = Bystanders::of(&self.meta, [parent]).and_named(&self.meta, parent, &name);
                 let applied = self.log(Some(origin), Op::Unlink { parent, name, keep });
                 self.forget_removed(session, &applied, last);
-                applied
+                self.with_news(applied, bystanders)
             }
             Request::RemoveDirectory { parent, name } => {
-                self.log(Some(origin), Op::RemoveDirectory { parent, name })
+                let bystanders = Bystanders::of(&self.meta, [parent]);
+                let applied = self.log(Some(origin), Op::RemoveDirectory { parent, name });
+                self.with_news(applied, bystanders)
             }
             Request::Rename { from, from_name, to, to_name, mode, in_use } => {
                 let replaces = mode == RenameMode::Replace;
                 let (keep, last) =
                     if replaces { self.keep(session, to, &to_name, in_use) } else { (false, None) };
+                let bystanders = Bystanders::of(&self.meta, [from, to])
+                    .and_named(&self.meta, from, &from_name)
+                    .and_named(&self.meta, to, &to_name);
                 let op = Op::Rename { from, from_name, to, to_name, mode, keep };
                 let applied = self.log(Some(origin), op);
                 self.forget_removed(session, &applied, last);
-                applied
+                self.with_news(applied, bystanders)
             }
             Request::SetAttributes { inode, changes, caller } => {
                 self.log(Some(origin), Op::SetAttributes { inode, changes, caller })
             }
             Request::SetXattr { inode, name, value, mode } => {
-                self.log(Some(origin), Op::SetXattr { inode, name, value, mode })
+                let bystanders = Bystanders::of(&self.meta, [inode]);
+                let applied = self.log(Some(origin), Op::SetXattr { inode, name, value, mode });
+                self.with_news(applied, bystanders)
             }
-            Request::RemoveXattr { inode, name } => self.log(Some(origin), Op::RemoveXattr { inode, name }),
-            _ => Applied { reply: Err(Status::Unsupported), index: None, critical: false },
+            Request::RemoveXattr { inode, name } => {
+                let bystanders = Bystanders::of(&self.meta, [inode]);
+                let applied = self.log(Some(origin), Op::RemoveXattr { inode, name });
+                self.with_news(applied, bystanders)
+            }
+            _ => Applied::refused(Status::Unsupported),
         };
         self.answer_applied(answer, applied);
     }
@@ -95,6 +110,11 @@ impl Core {
         };
         let applied = self.log(Some(origin), op);
         self.answer_applied(answer, applied);
+    }
+
+    /// Adds what became of the bystanders.
+    fn with_news(&self, applied: Applied, bystanders: Bystanders) -> Applied {
+        Applied { news: bystanders.news(&self.meta), ..applied }
     }
 
     /// Adds location and grant to an entry that was made or found.

@@ -1,5 +1,6 @@
 //! Requests of sessions: admission, repeats, and all that is answered without a record.
 
+use super::bystanders::Bystanders;
 use super::{Answerer, Applied, Core, Out};
 use codec::limits::{FILE_INFO_CHUNKS_MAX, LOCATIONS_MAX};
 use codec::session::RequestMessage;
@@ -40,13 +41,19 @@ impl Core {
             | Request::Punch { .. }
             | Request::Commit { .. } => self.ordered(origin, request, answer),
             Request::Barrier => {
-                self.leave_when_stable(self.applied(), Out::Answer(answer, Ok(Reply::Done)));
+                self.leave_when_stable(self.applied(), Out::Answer(answer, Ok(Reply::Done), Vec::new()));
             }
             Request::Goodbye => self.close_session(session, Some(answer)),
             request if request.is_mutation() => self.mutate(origin, request, answer),
             request => {
+                let dir = match &request {
+                    Request::Lookup { parent, .. } => Some(*parent),
+                    Request::ReadDirectory { dir, .. } => Some(*dir),
+                    _ => None,
+                };
+                let news = Bystanders::of(&self.meta, dir).news(&self.meta);
                 let outcome = self.read(session, request);
-                self.answer(answer, outcome);
+                self.out.push(Out::Answer(answer, outcome, news));
             }
         }
     }
@@ -57,7 +64,8 @@ impl Core {
             Reply::Entry(entry) => self.entry(session, entry.attributes, entry.created, None),
             other => other,
         };
-        self.answer_applied(answer, Applied { reply: Ok(reply), index: None, critical: true });
+        let applied = Applied { reply: Ok(reply), index: None, critical: true, news: Vec::new() };
+        self.answer_applied(answer, applied);
     }
 
     fn read(&mut self, session: SessionId, request: Request) -> Result<Reply, Status> {

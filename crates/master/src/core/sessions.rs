@@ -9,11 +9,12 @@
 //! # Elsewhere
 //! The durable half (existence, name, answers given): `meta`.
 
+use codec::session::AnswerMessage;
 use foldhash::fast::FixedState;
 use hashbrown::HashSet;
 use std::collections::BTreeMap;
 use std::sync::Weak;
-use types::{InodeId, LogPosition, REQUESTS_OPEN_MAX, Reply, Sequence, SessionId, Status};
+use types::{InodeId, REQUESTS_OPEN_MAX, Sequence, SessionId, Status};
 
 /// After its last `Reclaim` a session has so long for a further one (a long list comes in pieces).
 const RECLAIM_GRACE_MS: u64 = 2_000;
@@ -25,7 +26,7 @@ pub(crate) struct Connection {
 }
 
 /// Sends the answer to one request.
-pub(crate) type Answerer = Box<dyn FnOnce(LogPosition, Result<Reply, Status>) + Send>;
+pub(crate) type Answerer = Box<dyn FnOnce(AnswerMessage) + Send>;
 
 /// Whether a session has told what it holds since the master started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,7 +222,7 @@ mod tests {
     use super::*;
 
     fn nobody() -> Answerer {
-        Box::new(|_, _| {})
+        Box::new(|_| {})
     }
 
     #[test]
