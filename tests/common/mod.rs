@@ -143,6 +143,13 @@ impl Demo {
         serde_json::from_slice(&std::fs::read(self.data.join("demo.json")).unwrap()).unwrap()
     }
 
+    /// The pid of one process.
+    pub fn pid(&self, name: &str) -> i32 {
+        let json = self.json();
+        let process = json["processes"].as_array().unwrap().iter().find(|p| p["name"] == name).unwrap();
+        i32::try_from(process["pid"].as_i64().unwrap()).unwrap()
+    }
+
     /// Pids of all processes, the demo's own last.
     pub fn pids(&self) -> Vec<i32> {
         let mut pids: Vec<i32> = self.json()["processes"]
