@@ -1,3 +1,5 @@
+//! What `file info` prints for files of each kind.
+
 use super::*;
 use types::{
     Attributes, ChunkId, ChunkIndex, Generation, InodeId, InodeRef, Owner, Term, Timestamp,

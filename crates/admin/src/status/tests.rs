@@ -1,3 +1,5 @@
+//! Verdicts, tables and JSON of `status` for clusters in good and bad health.
+
 use super::*;
 use rpc::admin::{ChunkCounts, ClientStatus, ServerStatus, WorkStatus};
 use types::{ClusterId, DiskId, LogIndex, LogPosition, ServerId, SessionId, Term};

@@ -1,3 +1,5 @@
+//! Whole directories against a model in which others change names too and answers overtake each other.
+
 use super::*;
 use proptest::prelude::*;
 use types::{FileKind, Generation, InodeId, Owner, Timestamp, TruncateGeneration};

@@ -1,3 +1,5 @@
+//! Parts of a checkpoint, there and back, and damaged.
+
 use super::*;
 
 fn pieces() -> Vec<Piece> {

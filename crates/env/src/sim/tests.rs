@@ -1,3 +1,5 @@
+//! Simulated disks, network and clock keep the rules of real ones.
+
 use super::*;
 use crate::{Dir, Listener, OpenMode, Stream};
 use std::io::{self, ErrorKind};

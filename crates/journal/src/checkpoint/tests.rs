@@ -1,3 +1,5 @@
+//! Checkpoint files: whole, torn, flipped, pruned.
+
 use super::*;
 use env::SimDisk;
 

@@ -1,3 +1,5 @@
+//! Which disks are candidates, and in which order.
+
 use super::*;
 use crate::AnyDisk;
 use proptest::prelude::*;

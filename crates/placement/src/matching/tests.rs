@@ -1,3 +1,5 @@
+//! The matching is as large as any, and honours domains.
+
 use super::*;
 use proptest::prelude::*;
 

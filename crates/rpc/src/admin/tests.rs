@@ -1,3 +1,5 @@
+//! The admin service over both carriers.
+
 use super::*;
 use crate::port::{PortOptions, Services};
 use crate::testing::{Answers, real, simulated, soon};

@@ -1,3 +1,5 @@
+//! The control service over both carriers.
+
 use super::*;
 use crate::port::{PortOptions, Services};
 use crate::testing::{Port, real, simulated, soon};

@@ -1,3 +1,5 @@
+//! One port, told apart by its first bytes.
+
 use super::*;
 use crate::testing::{Port, real, simulated, soon};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};

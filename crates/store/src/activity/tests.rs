@@ -1,3 +1,5 @@
+//! The activity log through losses of power and full regions.
+
 use super::format::Recovered;
 use super::*;
 use crate::index::MemoryIndex;

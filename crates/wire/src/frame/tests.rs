@@ -1,3 +1,5 @@
+//! Frame headers: bytes, limits, damage.
+
 use super::*;
 use proptest::prelude::*;
 

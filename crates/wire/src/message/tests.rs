@@ -1,3 +1,5 @@
+//! Messages of the data plane, there and back, and malformed.
+
 use super::*;
 use proptest::collection::vec;
 use proptest::prelude::*;

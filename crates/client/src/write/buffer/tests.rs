@@ -1,3 +1,5 @@
+//! Merging, order and bounds of unsent writes.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! The writer of one file as a machine: grants, failed hops, fsync, commits.
+
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeSet;

@@ -1,3 +1,5 @@
+//! What a simulated file holds after a loss of power.
+
 use super::*;
 
 fn write(offset: u64, byte: u8, count: usize) -> Change {

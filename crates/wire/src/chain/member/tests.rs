@@ -1,3 +1,5 @@
+//! A member of a write chain as a machine: order, gaps, flushes, lost neighbours.
+
 use super::super::table::WRITES_REMEMBERED_MAX;
 use super::*;
 use proptest::collection::vec;
