@@ -75,7 +75,7 @@ impl Plan {
             Ok(()) => return Ok(report),
         };
         Err(format!(
-            "seed {} ({:?}): {broken}\nbefore it:\n{tail}replay: MUSKOX_SIM_SEED={} cargo test -p sim -- --nocapture replay\n",
+            "seed {} ({:?}): {broken}\nbefore it:\n{tail}replay: MUSKOX_SIM_SEED={} cargo test -p sim --test seeds -- --nocapture replay\n",
             self.seed, self.faults, self.seed
         ))
     }

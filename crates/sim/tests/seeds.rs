@@ -1,4 +1,4 @@
-//! Fixed seeds in CI; fresh ones, and one again, on request.
+//! Fixed seeds in CI, and one again on request.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -15,10 +15,10 @@ fn the_same_seed_gives_the_same_trace() {
     }
 }
 
+/// `MUSKOX_SIM_SEED=N` shows that run event by event; with `RUST_LOG` what the roles say, too.
 #[test]
 fn replay() {
     if let Some(seed) = variable("MUSKOX_SIM_SEED") {
-        // With RUST_LOG the roles' own words too.
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         tracing_subscriber::fmt().with_env_filter(filter).without_time().with_writer(std::io::stderr).init();
         let report = Plan { aloud: true, ..Plan::new(seed) }.run();
@@ -26,6 +26,7 @@ fn replay() {
     }
 }
 
+/// `MUSKOX_SIM_FIRST` and `MUSKOX_SIM_SEEDS` choose others.
 #[test]
 fn promises_hold_for_every_seed() {
     let count = variable("MUSKOX_SIM_SEEDS").unwrap_or(60);

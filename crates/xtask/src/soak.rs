@@ -12,37 +12,80 @@ struct Soak {
     says: &'static str,
     cargo: &'static [&'static str],
     variables: &'static [(&'static str, &'static str)],
+    /// The variable that says for how long, if `--hours` is understood.
+    seconds: Option<&'static str>,
 }
 
 const SOAKS: &[Soak] = &[
     Soak {
         name: "sim",
-        says: "fresh seeds through the simulated cluster (MUSKOX_SIM_SEEDS, default 1000)",
-        cargo: &["test", "--release", "-p", "sim", "--", "--nocapture"],
-        variables: &[("MUSKOX_SIM_SEEDS", "1000"), ("MUSKOX_SIM_FRESH", "1")],
+        says: "fresh seeds through the simulated cluster (default 1 hour), checked as in CI",
+        // Not --release: a violation is replayed with the build that found it, debug assertions included.
+        cargo: &["test", "-p", "sim", "--test", "fresh", "--", "--nocapture"],
+        variables: &[],
+        seconds: Some("MUSKOX_SIM_FRESH"),
     },
     Soak {
         name: "e2e",
         says: "the end-to-end tests with full-size data (4 GiB file, large trees, fsx 100,000 per seed)",
         cargo: &["test", "--release", "-p", "muskox", "--", "--nocapture", "--test-threads", "1"],
         variables: &[("MUSKOX_SOAK", "1")],
+        seconds: None,
     },
 ];
+
+/// Takes `--hours N` out of the arguments; what is left goes to the test.
+fn take_hours(arguments: &mut Vec<String>) -> Result<Option<f64>> {
+    let Some(at) = arguments.iter().position(|argument| argument == "--hours") else { return Ok(None) };
+    let hours = arguments.get(at + 1).context("--hours wants a number")?.parse::<f64>();
+    let hours = hours.ok().filter(|hours| *hours > 0.0 && hours.is_finite());
+    arguments.drain(at..at + 2);
+    Ok(Some(hours.context("--hours wants a number above 0")?))
+}
 
 /// Runs one soak by name; the caller's environment wins over the defaults.
 pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
     let Some(soak) = arguments.first().and_then(|n| SOAKS.iter().find(|s| s.name == *n)) else {
         let list: Vec<_> = SOAKS.iter().map(|s| format!("  {}: {}", s.name, s.says)).collect();
-        bail!("usage: cargo xtask soak NAME\n{}", list.join("\n"));
+        bail!("usage: cargo xtask soak NAME [--hours N]\n{}", list.join("\n"));
     };
+    let mut rest = arguments[1..].to_vec();
+    let hours = take_hours(&mut rest)?;
+    ensure!(
+        hours.is_none() || soak.seconds.is_some(),
+        "soak {} runs to its end; it takes no --hours",
+        soak.name
+    );
     let mut command = Command::new("cargo");
-    command.current_dir(root).args(soak.cargo).args(&arguments[1..]);
+    command.current_dir(root).args(soak.cargo).args(&rest);
     for (name, value) in soak.variables {
         if std::env::var_os(name).is_none() {
             command.env(name, value);
         }
     }
+    if let Some(name) = soak.seconds
+        && (hours.is_some() || std::env::var_os(name).is_none())
+    {
+        command.env(name, (hours.unwrap_or(1.0) * 3600.0).to_string());
+    }
     let status = command.status().context("cargo could not be started")?;
     ensure!(status.success(), "soak {} failed", soak.name);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::take_hours;
+
+    #[test]
+    fn hours_are_taken_out_of_the_arguments_and_must_be_a_length_of_time() {
+        let list = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let mut arguments = list("a --hours 0.5 b");
+        assert_eq!(take_hours(&mut arguments).ok().flatten(), Some(0.5));
+        assert_eq!(arguments, ["a", "b"]);
+        assert!(take_hours(&mut list("a b")).is_ok_and(|hours| hours.is_none()));
+        for wrong in ["--hours", "--hours x", "--hours 0", "--hours inf", "--hours -1"] {
+            assert!(take_hours(&mut list(wrong)).is_err(), "{wrong}");
+        }
+    }
 }
