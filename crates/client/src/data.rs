@@ -28,16 +28,17 @@ const _: () = assert!(BLOCK_BYTES.is_multiple_of(PAGE_BYTES));
 pub(crate) async fn write(pool: &Pool, job: &WriteJob) -> Result<Vec<Verifier>, DataError> {
     let (head, next) = split(&job.grant)?;
     let deadline = if job.durable { FLUSH_DEADLINE } else { WRITE_DEADLINE };
+    let offset = job.offset % CHUNK_BYTES;
     let message = Write {
         capability: job.grant.capability.clone(),
         disk: head.disk,
         write_id: job.write_id,
         answered_below: job.answered_below,
         chain_sequence: ChainSequence(0),
-        offset: (job.offset % CHUNK_BYTES) as u32,
+        offset: offset as u32,
         length: job.data.len() as u32,
         page_crcs: job.crcs.to_vec(),
-        block_values: Vec::new(),
+        block_values: wire::value::block_values(offset, &job.data),
         next: next.to_vec(),
         create: job.create,
         durable: job.durable,

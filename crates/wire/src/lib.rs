@@ -16,5 +16,6 @@ pub mod chain;
 pub mod crc;
 pub mod frame;
 pub mod message;
+pub mod value;
 
 pub use frame::{Frame, FrameError, HEADER_BYTES, Header, Kind};
