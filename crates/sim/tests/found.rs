@@ -37,6 +37,12 @@ fn bytes_of_a_dead_writer_do_not_show_up_in_a_file_that_was_extended_since() {
     holds(1246);
 }
 
+/// The oracle expected a name to be there while its owner's rename was under way and not yet answered.
+#[test]
+fn a_name_may_be_gone_before_the_rename_that_takes_it_is_answered() {
+    holds(5445128616756569220);
+}
+
 /// The oracle expected "not permitted" where the master says that the new name exists: with both true, either is
 /// right, and the oracle follows `meta`.
 #[test]

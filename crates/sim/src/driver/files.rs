@@ -290,7 +290,7 @@ impl Driver<'_> {
         let before = {
             let mut oracle = self.stage.oracle.borrow_mut();
             oracle.file(file).readers += 1;
-            oracle.trees[tree].certain().cloned()
+            oracle.trees[tree].still().map(|(moment, state)| (moment, state.clone()))
         };
         let ranges: Vec<(u64, u64)> = (0..self.chance.within(1, 3))
             .map(|_| (self.some_offset(), self.chance.within(1, WRITE_BYTES_MAX)))
@@ -298,7 +298,8 @@ impl Driver<'_> {
         let result = self.read_file(program, tree, &path, file, &ranges).await;
         let mut oracle = self.stage.oracle.borrow_mut();
         oracle.file(file).readers -= 1;
-        let same = oracle.trees[tree].certain().cloned() == before;
+        let after = oracle.trees[tree].still().map(|(moment, state)| (moment, state.clone()));
+        let same = before.is_some() && before == after;
         match result? {
             // Its owner may have renamed it, or a directory above it.
             Some(status) if same && self.stage.calm.get() => {

@@ -73,7 +73,10 @@ impl Driver<'_> {
     pub(super) async fn do_change(&mut self, program: &Program, change: &Change) -> Result<(), Violation> {
         let cuts = self.stage.oracle.borrow().master_cuts;
         let what = format_args!("tree {}: {change:?}", self.tree);
-        let answer = self.ask(program, what, nothing, self.call_change(program, change)).await?;
+        self.stage.oracle.borrow_mut().trees[self.tree].begin();
+        let answer = self.ask(program, what, nothing, self.call_change(program, change)).await;
+        self.stage.oracle.borrow_mut().trees[self.tree].end();
+        let answer = answer?;
         self.changed(change, cuts, &answer).map(|_| ())
     }
 

@@ -149,13 +149,16 @@ pub(crate) struct Tree {
     possible: BTreeSet<Snapshot>,
     /// What may be found after the master lost power.
     durable: BTreeSet<Snapshot>,
+    /// Changes asked for, and how many of them were answered or given up.
+    begun: u64,
+    ended: u64,
 }
 
 impl Tree {
     /// An empty directory that is on stable storage.
     pub(crate) fn new() -> Self {
         let empty = BTreeSet::from([Snapshot::new()]);
-        Self { possible: empty.clone(), durable: empty }
+        Self { possible: empty.clone(), durable: empty, begun: 0, ended: 0 }
     }
 
     /// Possible states.
@@ -166,6 +169,23 @@ impl Tree {
     /// The state, if there is only one.
     pub(crate) fn certain(&self) -> Option<&Snapshot> {
         if self.possible.len() == 1 { self.possible.first() } else { None }
+    }
+
+    /// A change is asked for; from now on others may see it.
+    pub(crate) fn begin(&mut self) {
+        self.begun += 1;
+    }
+
+    /// It was answered, or nobody waits for it any more.
+    pub(crate) fn end(&mut self) {
+        self.ended += 1;
+    }
+
+    /// A moment of the tree, if nobody is changing it: whoever sees the same moment twice knows that nothing happened in
+    /// between.
+    pub(crate) fn still(&self) -> Option<(u64, &Snapshot)> {
+        let certain = self.certain().filter(|_| self.begun == self.ended);
+        certain.map(|state| (self.begun, state))
     }
 
     fn now(&mut self, possible: BTreeSet<Snapshot>) {
@@ -238,6 +258,18 @@ mod tests {
         assert_eq!(tree.certain().unwrap().len(), 2);
         tree.rolled_back();
         assert_eq!(tree.possible().len(), 2);
+    }
+
+    #[test]
+    fn a_tree_is_not_still_while_a_change_is_under_way() {
+        let mut tree = Tree::new();
+        let before = tree.still().map(|(moment, state)| (moment, state.clone()));
+        assert!(before.is_some());
+        tree.begin();
+        assert!(tree.still().is_none());
+        tree.answered(&Change::Mkdir("d".into()), Ok(())).unwrap();
+        tree.end();
+        assert_ne!(tree.still().map(|(moment, state)| (moment, state.clone())), before);
     }
 
     #[test]
