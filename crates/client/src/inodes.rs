@@ -194,7 +194,9 @@ pub(crate) struct Inodes {
 #[derive(Default)]
 struct Table {
     inodes: BTreeMap<InodeId, Arc<Inode>>,
+    /// Left, and the master is to be told, those in `ripe` next.
     forgotten: BTreeSet<InodeRef>,
+    ripe: BTreeSet<InodeRef>,
     debts: Debts,
 }
 
@@ -213,6 +215,7 @@ impl Inodes {
         let mut table = self.table();
         // It is known again before the master was told that it was forgotten.
         table.forgotten.remove(&reference);
+        table.ripe.remove(&reference);
         if let Some(inode) = table.inodes.get(&reference.id).filter(|i| i.reference == reference) {
             return Arc::clone(inode);
         }
@@ -304,14 +307,18 @@ impl Inodes {
         self.table().debts.tail_lost(stable)
     }
 
-    /// At most `max` inodes that left since the last time.
+    /// At most `max` inodes that left before it answered with none for the last time; so a directory page has that
+    /// long to be made use of ([`Inodes::glimpsed`]).
     pub(crate) fn take_forgotten(&self, max: usize) -> Vec<InodeRef> {
         let mut table = self.table();
         let mut taken = Vec::new();
         while taken.len() < max
-            && let Some(inode) = table.forgotten.pop_first()
+            && let Some(inode) = table.ripe.pop_first()
         {
             taken.push(inode);
+        }
+        if taken.is_empty() {
+            table.ripe = std::mem::take(&mut table.forgotten);
         }
         taken
     }

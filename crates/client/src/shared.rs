@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::sync::RwLock;
 use types::{
     Attributes, FileKind, InodeId, InodeRef, LogIndex, News, Reply, Request, Status, TruncateGeneration,
 };
@@ -61,6 +62,9 @@ pub(crate) struct Shared {
     handles: Mutex<BTreeMap<FileHandle, Arc<Open>>>,
     next_handle: AtomicU64,
     next_writer: AtomicU32,
+    /// Held shared while an answer that may name an inode is under way, alone while the master is told what was
+    /// forgotten: a Forget sent in between would end what that answer began.
+    pub(crate) naming: RwLock<()>,
     /// Of all files, for syncfs.
     losses: Mutex<Losses>,
 }
@@ -80,6 +84,7 @@ impl Shared {
             handles: Mutex::default(),
             next_handle: AtomicU64::new(1),
             next_writer: AtomicU32::new(0),
+            naming: RwLock::new(()),
             losses: Mutex::default(),
             env,
             options,
@@ -132,6 +137,7 @@ impl Shared {
         if let Some(inode) = self.inodes.get(id) {
             return Ok(inode);
         }
+        let _naming = self.naming.read().await;
         let at = self.now();
         match self.session.call(Request::Reopen { inode: id }).await? {
             Reply::Attributes(attributes) if attributes.inode.id == id => {
@@ -318,6 +324,9 @@ impl Shared {
             if shared.session.is_closed() {
                 return;
             }
+            let alone = tokio::time::timeout(FORGET_INTERVAL, shared.naming.write()).await;
+            // An answer is long in coming; it may name what would be forgotten.
+            let Ok(_alone) = alone else { continue };
             loop {
                 let inodes = shared.inodes.take_forgotten(FORGET_MAX);
                 if inodes.is_empty() {

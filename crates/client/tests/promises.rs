@@ -449,6 +449,29 @@ fn an_open_file_outlives_its_name() {
 }
 
 #[test]
+fn what_a_lookup_under_way_may_name_is_not_forgotten() {
+    simulate(|cluster| async move {
+        let client = mount(&cluster, "a").await;
+        let (inode, handle) = create(&client, "f").await;
+        client.flush(handle).await.expect("stored");
+        // A lookup takes longer than it takes until the master is told what was forgotten.
+        cluster.world.net().set_default_delay(Duration::from_millis(1_500), Duration::ZERO);
+        let begun = cluster.state().requests.len();
+        client.release(handle);
+        client.forget(inode, 1);
+        let known = client.lookup(ROOT, b"f").await.expect("it is there");
+        let handle = client.open(known.attributes.inode.id, RW).await.expect("opens").handle;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let is_forget = |request: &Request| matches!(request, Request::Forget { .. });
+        assert!(!cluster.state().requests[begun..].iter().any(is_forget), "it is open");
+        client.release(handle);
+        client.forget(known.attributes.inode.id, 1);
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert!(cluster.state().requests[begun..].iter().any(is_forget), "it is of no more use");
+    });
+}
+
+#[test]
 fn a_time_that_was_set_is_not_overwritten_by_a_commit_that_comes_later() {
     simulate(|cluster| async move {
         let client = mount(&cluster, "a").await;
