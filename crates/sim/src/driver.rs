@@ -200,6 +200,8 @@ impl<'a> Driver<'a> {
                 // For whoever asks next.
                 program.gone.notify_one();
                 self.note(format_args!("{what}: killed"));
+                // At once, for others may look at its files before this driver goes on.
+                self.stage.oracle.borrow_mut().client_died(program.incarnation);
                 return Ok(Answer::Died);
             }
             outcome = bounded => outcome,

@@ -43,6 +43,12 @@ fn a_name_may_be_gone_before_the_rename_that_takes_it_is_answered() {
     holds(5445128616756569220);
 }
 
+/// A client was killed in close(2), and the oracle expected others to read what it had not stored.
+#[test]
+fn a_close_that_was_killed_promises_nothing() {
+    holds(3039376334358518315);
+}
+
 /// The oracle expected "not permitted" where the master says that the new name exists: with both true, either is
 /// right, and the oracle follows `meta`.
 #[test]
