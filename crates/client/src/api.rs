@@ -18,6 +18,8 @@ pub struct ClientOptions {
     pub timeout: Option<Duration>,
     /// How long attributes and locations may be used without asking again (there are no leases yet).
     pub attribute_ttl: Duration,
+    /// Inodes that are kept although nothing is open; the kernel may know more. One that was written takes up to 2 KiB.
+    pub inodes_max: usize,
     /// How long a small write may wait for company before it is sent.
     pub write_delay: Duration,
 }
@@ -31,6 +33,7 @@ impl Default for ClientOptions {
             read_cache_bytes: 64 << 20,
             timeout: Some(Duration::from_secs(60)),
             attribute_ttl: Duration::from_secs(1),
+            inodes_max: 50_000,
             write_delay: Duration::from_millis(50),
         }
     }

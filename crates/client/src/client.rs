@@ -6,6 +6,7 @@ mod attributes;
 mod files;
 mod names;
 
+use crate::house;
 use crate::session::Session;
 use crate::shared::Shared;
 use crate::{ClientError, ClientOptions};
@@ -35,7 +36,8 @@ impl Client {
         let holder: Weak<Shared> = Arc::downgrade(&shared);
         session.open(holder).await?;
         tokio::spawn(Arc::clone(&session).keep());
-        tokio::spawn(Shared::keep_house(Arc::downgrade(&shared)));
+        tokio::spawn(house::forget(Arc::downgrade(&shared)));
+        tokio::spawn(house::trim(Arc::downgrade(&shared)));
         let client = Self { shared };
         if let Err(status) = client.shared.inode(InodeId::ROOT).await {
             let address = client.shared.options.masters.join(",");
@@ -51,6 +53,11 @@ impl Client {
             Reply::Done => Ok(()),
             _ => Err(Status::BadMessage),
         }
+    }
+
+    /// Inodes in memory.
+    pub fn inodes_known(&self) -> usize {
+        self.shared.inodes.len()
     }
 
     /// syncfs(2): everything written and answered so far is on stable storage. An error: since the last call

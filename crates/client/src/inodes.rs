@@ -14,7 +14,7 @@ use crate::read::locate::Locations;
 use crate::write::pipeline::Pipeline;
 use env::Instant;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{Deref, DerefMut};
+use std::ops::{Bound, Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::{Notify, RwLock, watch};
 use types::{Attributes, InodeId, InodeRef, LogIndex, Timestamp};
@@ -270,6 +270,33 @@ impl Inodes {
 
     fn found_at(&self, place: &Place) -> Vec<Arc<Inode>> {
         self.names.at(place).into_iter().filter_map(|inode| self.get(inode)).collect()
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.table().inodes.len()
+    }
+
+    /// At most `max` of the inodes that follow `after` and are wanted, and where to go on; from the start again after the
+    /// last one. Looks at a bounded number.
+    pub(crate) fn walk(
+        &self,
+        after: Option<InodeId>,
+        max: usize,
+        wanted: impl Fn(&Inode) -> bool,
+    ) -> (Option<InodeId>, Vec<Arc<Inode>>) {
+        let table = self.table();
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut found = Vec::new();
+        for (looked_at, (id, inode)) in (1..).zip(table.inodes.range((from, Bound::Unbounded))) {
+            if wanted(inode) {
+                found.push(Arc::clone(inode));
+            }
+            if found.len() == max || looked_at == 4 * max {
+                return (Some(*id), found);
+            }
+        }
+        (None, found)
     }
 
     /// Takes the inode out if nobody holds it. False: its writes are to be synced first, by the caller,

@@ -24,6 +24,7 @@ mod client;
 mod data;
 mod directories;
 mod error;
+mod house;
 mod inodes;
 mod losses;
 mod names;

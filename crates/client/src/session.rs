@@ -241,6 +241,17 @@ impl Session {
         }
     }
 
+    /// The present session and its last request.
+    pub(crate) fn last_request(&self) -> (Option<SessionId>, Sequence) {
+        let state = self.state();
+        (state.session, state.window.last())
+    }
+
+    /// Whether every request up to this one was answered, or nobody waits for its answer.
+    pub(crate) fn is_answered_up_to(&self, sequence: Sequence) -> bool {
+        self.state().window.answered_below() > sequence
+    }
+
     /// Sends without waiting for an answer, if there is a connection.
     pub(crate) async fn tell(&self, request: Request) {
         let Some(line) = self.line.borrow().clone() else { return };

@@ -15,18 +15,12 @@ use env::{Env, Instant};
 use link::Pool;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::RwLock;
 use types::{
     Attributes, FileKind, InodeId, InodeRef, LogIndex, News, Reply, Request, Status, TruncateGeneration,
 };
-
-/// Inodes of one Forget.
-const FORGET_MAX: usize = 4_096;
-/// How often what the kernel forgot is told to the master.
-const FORGET_INTERVAL: Duration = Duration::from_secs(1);
 
 /// One open handle.
 pub(crate) struct Open {
@@ -62,9 +56,6 @@ pub(crate) struct Shared {
     handles: Mutex<BTreeMap<FileHandle, Arc<Open>>>,
     next_handle: AtomicU64,
     next_writer: AtomicU32,
-    /// Held shared while an answer that may name an inode is under way, alone while the master is told what was
-    /// forgotten: a Forget sent in between would end what that answer began.
-    pub(crate) naming: RwLock<()>,
     /// Of all files, for syncfs.
     losses: Mutex<Losses>,
 }
@@ -84,7 +75,6 @@ impl Shared {
             handles: Mutex::default(),
             next_handle: AtomicU64::new(1),
             next_writer: AtomicU32::new(0),
-            naming: RwLock::new(()),
             losses: Mutex::default(),
             env,
             options,
@@ -137,7 +127,6 @@ impl Shared {
         if let Some(inode) = self.inodes.get(id) {
             return Ok(inode);
         }
-        let _naming = self.naming.read().await;
         let at = self.now();
         match self.session.call(Request::Reopen { inode: id }).await? {
             Reply::Attributes(attributes) if attributes.inode.id == id => {
@@ -160,12 +149,31 @@ impl Shared {
             return;
         }
         let (shared, inode) = (Arc::clone(self), Arc::clone(inode));
-        self.runtime.spawn(async move {
-            if let Err(status) = shared.sync(&inode, None).await {
-                tracing::warn!(%status, inode = %inode.reference.id, "writes to a forgotten file are not durable");
-            }
-            shared.inodes.leave(&inode, true, shared.session.stable());
-        });
+        self.runtime.spawn(async move { shared.sync_and_leave(&inode).await });
+    }
+
+    async fn sync_and_leave(self: &Arc<Self>, inode: &Arc<Inode>) {
+        if let Err(status) = self.sync(inode, None).await {
+            tracing::warn!(%status, inode = %inode.reference.id, "writes to a forgotten file are not durable");
+        }
+        self.inodes.leave(inode, true, self.session.stable());
+    }
+
+    /// Lets go of an inode that is not open, although the kernel may ask for it again by its number.
+    pub(crate) async fn let_go(self: &Arc<Self>, inode: &Arc<Inode>) {
+        inode.state().lookups = 0;
+        if !self.inodes.leave(inode, false, self.session.stable()) {
+            self.sync_and_leave(inode).await;
+        }
+    }
+
+    /// Whether an inode is neither open nor being written, and was not asked about for a while.
+    pub(crate) fn is_idle(&self, inode: &Inode) -> bool {
+        let state = inode.state();
+        let recent = state.cached.and_then(|cached| cached.at);
+        inode.reference.id != InodeId::ROOT
+            && !state.is_held()
+            && recent.is_none_or(|at| self.now().since(at) > self.options.attribute_ttl)
     }
 
     /// Attributes asked for at most `age` ago.
@@ -310,29 +318,6 @@ impl Shared {
             }
             if progress.changed().await.is_err() {
                 return Err(Status::Io);
-            }
-        }
-    }
-
-    // ---- in the background ----
-
-    /// Tells the master what the kernel forgot, until the client is gone.
-    pub(crate) async fn keep_house(shared: Weak<Self>) {
-        loop {
-            tokio::time::sleep(FORGET_INTERVAL).await;
-            let Some(shared) = shared.upgrade() else { return };
-            if shared.session.is_closed() {
-                return;
-            }
-            let alone = tokio::time::timeout(FORGET_INTERVAL, shared.naming.write()).await;
-            // An answer is long in coming; it may name what would be forgotten.
-            let Ok(_alone) = alone else { continue };
-            loop {
-                let inodes = shared.inodes.take_forgotten(FORGET_MAX);
-                if inodes.is_empty() {
-                    break;
-                }
-                shared.session.tell(Request::Forget { inodes }).await;
             }
         }
     }

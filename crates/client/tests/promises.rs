@@ -30,8 +30,11 @@ fn simulate<F: Future<Output = ()>>(test: impl FnOnce(Cluster) -> F) {
 }
 
 async fn mount(cluster: &Cluster, host: &str) -> Arc<Client> {
-    let options =
-        ClientOptions { masters: vec!["m:9".to_owned()], name: host.to_owned(), ..ClientOptions::default() };
+    mount_with(cluster, host, ClientOptions::default()).await
+}
+
+async fn mount_with(cluster: &Cluster, host: &str, options: ClientOptions) -> Arc<Client> {
+    let options = ClientOptions { masters: vec!["m:9".to_owned()], name: host.to_owned(), ..options };
     Client::connect(cluster.world.env(host), options).await.expect("the master answers")
 }
 
@@ -442,7 +445,7 @@ fn an_open_file_outlives_its_name() {
         client.forget(inode, 1);
         tokio::time::sleep(Duration::from_secs(3)).await;
         let told = cluster.state().requests.iter().any(
-            |request| matches!(request, Request::Forget { inodes } if inodes.iter().any(|i| i.id == inode)),
+            |request| matches!(request, Request::Forget { inodes, .. } if inodes.iter().any(|i| i.id == inode)),
         );
         assert!(told);
     });
@@ -468,6 +471,39 @@ fn what_a_lookup_under_way_may_name_is_not_forgotten() {
         client.forget(known.attributes.inode.id, 1);
         tokio::time::sleep(Duration::from_secs(10)).await;
         assert!(cluster.state().requests[begun..].iter().any(is_forget), "it is of no more use");
+    });
+}
+
+#[test]
+fn inodes_that_are_not_open_are_let_go_and_found_again_by_number() {
+    simulate(|cluster| async move {
+        let options = ClientOptions { inodes_max: 20, ..ClientOptions::default() };
+        let client = mount_with(&cluster, "a", options).await;
+        let (kept, held) = create(&client, "kept").await;
+        client.write(held, 0, b"kept").await.expect("written");
+        let mut inodes = Vec::new();
+        for n in 0..500 {
+            let (inode, handle) = create(&client, &format!("f{n}")).await;
+            client.write(handle, 0, &[n as u8; 10]).await.expect("written");
+            client.flush(handle).await.expect("stored");
+            client.release(handle);
+            inodes.push(inode);
+        }
+        while client.inodes_known() > 20 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        for (n, inode) in inodes.into_iter().enumerate() {
+            let handle = client.open(inode, RW).await.expect("found by its number").handle;
+            assert_eq!(read_all(&client, handle).await, [n as u8; 10]);
+            client.release(handle);
+        }
+        assert_eq!(read_all(&client, held).await, b"kept");
+        assert_eq!(client.attributes(kept).await.map(|k| k.attributes.length), Ok(4));
+        let told = |request: &Request| match request {
+            Request::Forget { inodes, .. } => inodes.len(),
+            _ => 0,
+        };
+        assert!(cluster.state().requests.iter().map(told).sum::<usize>() >= 480);
     });
 }
 

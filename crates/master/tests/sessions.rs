@@ -76,7 +76,7 @@ fn an_unlinked_file_lives_until_the_session_that_knows_it_forgets_it() {
         remover.unlink("f").await.unwrap();
         tokio::time::sleep(Duration::from_secs(5)).await;
         assert_eq!(user.attributes(inode).await.unwrap().links, 0);
-        user.ask(Request::Forget { inodes: vec![inode] }).await.unwrap();
+        user.ask(Request::Forget { inodes: vec![inode], as_of: types::Sequence(u64::MAX) }).await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(user.attributes(inode).await.err(), Some(Status::Stale));
     });

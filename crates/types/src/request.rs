@@ -2,7 +2,7 @@
 
 use crate::{
     AttributeChanges, Caller, ChunkIndex, DirCursor, DirtyChunk, FailedHop, FileKind, InodeId, InodeRef,
-    Name, Owner, Timestamp, TruncateGeneration,
+    Name, Owner, Sequence, Timestamp, TruncateGeneration,
 };
 
 /// What rename(2) does with an existing target.
@@ -99,8 +99,9 @@ pub enum Request {
         clear_privileges: bool,
         durable: bool,
     },
-    /// The client's kernel no longer knows these; an unlinked one may be freed. No answer is awaited.
-    Forget { inodes: Vec<InodeRef> },
+    /// The client's kernel no longer knows these; an unlinked one may be freed. No answer is awaited. `as_of`: the
+    /// client had every answer up to this request when it forgot them; what a later one named it may know.
+    Forget { inodes: Vec<InodeRef>, as_of: Sequence },
     /// After a new connection: inodes this client holds open. Answer: `Known` with those that are gone.
     Reclaim { inodes: Vec<InodeRef> },
     /// Everything answered to this session so far is on stable storage (fsync of a directory, syncfs).

@@ -85,7 +85,6 @@ impl Client {
         name: &Name,
         request: Request,
     ) -> Result<(Found, Entry), Status> {
-        let _naming = self.shared.naming.read().await;
         let (outcome, asked) = self.ask(request).await;
         self.name_changed(dir, &asked, Change::Added(name.clone()));
         let Reply::Entry(entry) = outcome? else { return Err(Status::BadMessage) };
@@ -112,7 +111,6 @@ impl Client {
             return Err(Status::NotFound);
         }
         let request = Request::Lookup { parent: dir.reference, name: name.clone() };
-        let _naming = self.shared.naming.read().await;
         let (outcome, asked) = self.ask(request).await;
         if outcome == Err(Status::NotFound) {
             dir.state().absent_at = Some(asked.at);

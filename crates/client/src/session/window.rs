@@ -33,6 +33,11 @@ impl Window {
         self.open.remove(&sequence.0);
     }
 
+    /// The last number that was given.
+    pub(crate) fn last(&self) -> Sequence {
+        Sequence(self.next - 1)
+    }
+
     /// The lowest number whose answer may still be asked for.
     pub(crate) fn answered_below(&self) -> Sequence {
         Sequence(self.open.first().copied().unwrap_or(self.next))

@@ -7,7 +7,7 @@ use crate::common::{
 use crate::limits::{DIRTY_CHUNKS_MAX, INODES_MAX, LOCATIONS_MAX};
 use crate::{Malformed, proto};
 use proto::request::Request as P;
-use types::{ChunkIndex, DirCursor, InodeId, Request, Timestamp, TruncateGeneration};
+use types::{ChunkIndex, DirCursor, InodeId, Request, Sequence, Timestamp, TruncateGeneration};
 
 impl From<&Request> for P {
     fn from(request: &Request) -> Self {
@@ -112,9 +112,10 @@ impl From<&Request> for P {
                 clear_privileges: *clear_privileges,
                 durable: *durable,
             }),
-            Request::Forget { inodes } => {
-                Self::Forget(proto::Forget { inodes: inodes.iter().map(Into::into).collect() })
-            }
+            Request::Forget { inodes, as_of } => Self::Forget(proto::Forget {
+                inodes: inodes.iter().map(Into::into).collect(),
+                as_of: as_of.0,
+            }),
             Request::Reclaim { inodes } => {
                 Self::Reclaim(proto::Reclaim { inodes: inodes.iter().map(Into::into).collect() })
             }
@@ -208,7 +209,10 @@ impl TryFrom<P> for Request {
                 clear_privileges: p.clear_privileges,
                 durable: p.durable,
             },
-            P::Forget(p) => Self::Forget { inodes: list(p.inodes, INODES_MAX, "inodes to forget")? },
+            P::Forget(p) => Self::Forget {
+                inodes: list(p.inodes, INODES_MAX, "inodes to forget")?,
+                as_of: Sequence(p.as_of),
+            },
             P::Reclaim(p) => Self::Reclaim { inodes: list(p.inodes, INODES_MAX, "inodes to reclaim")? },
             P::Barrier(_) => Self::Barrier,
             P::KeepAlive(_) => Self::KeepAlive,

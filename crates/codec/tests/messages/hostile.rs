@@ -75,7 +75,7 @@ fn names_lists_and_numbers_are_checked() {
     }
     let nowhere = P::Lookup(proto::Lookup { parent: None, name: b"a".to_vec() });
     assert_eq!(refused(nowhere).what, "parent");
-    let many = P::Forget(proto::Forget { inodes: vec![proto::InodeRef::default(); 32_769] });
+    let many = P::Forget(proto::Forget { inodes: vec![proto::InodeRef::default(); 32_769], as_of: 1 });
     assert_eq!(refused(many).what, "inodes to forget");
     let far = P::Locate(proto::Locate { inode: parent, first: 0, count: u32::MAX });
     assert_eq!(refused(far).what, "chunks to locate");
@@ -103,7 +103,8 @@ fn a_body_longer_than_a_frame_is_refused_unread() {
 #[test]
 fn the_largest_request_fits_a_frame() {
     let inode = InodeRef { id: InodeId(u64::MAX), generation: types::Generation(u32::MAX) };
-    let request = Request::Forget { inodes: vec![inode; codec::limits::INODES_MAX] };
+    let request =
+        Request::Forget { inodes: vec![inode; codec::limits::INODES_MAX], as_of: types::Sequence(7) };
     let message =
         RequestMessage { sequence: types::Sequence(1), answered_below: types::Sequence(1), request };
     assert!(message.to_bytes().len() <= BODY_BYTES_MAX as usize);

@@ -238,7 +238,7 @@ pub(crate) fn requests() -> Vec<(&'static str, RequestMessage)> {
             clear_privileges: false,
             durable: true,
         },
-        Request::Forget { inodes: vec![inode(42)] },
+        Request::Forget { inodes: vec![inode(42)], as_of: Sequence(11) },
         Request::Reclaim { inodes: vec![inode(42), inode(43)] },
         Request::Barrier,
         Request::KeepAlive,

@@ -333,7 +333,8 @@ fn request() -> impl Strategy<Value = Request> {
         }),
     ];
     let session = prop_oneof![
-        vec(inode(), 0..10).prop_map(|inodes| Request::Forget { inodes }),
+        (vec(inode(), 0..10), any::<u64>())
+            .prop_map(|(inodes, as_of)| Request::Forget { inodes, as_of: Sequence(as_of) }),
         vec(inode(), 0..10).prop_map(|inodes| Request::Reclaim { inodes }),
         Just(Request::Barrier),
         Just(Request::KeepAlive),

@@ -3,7 +3,8 @@
 use super::bystanders::Bystanders;
 use super::{Answerer, Applied, Core};
 use types::{
-    FileKind, Generation, InodeId, InodeRef, Name, Op, Origin, RenameMode, Reply, Request, SessionId, Status,
+    FileKind, Generation, InodeId, InodeRef, Name, Op, Origin, RenameMode, Reply, Request, Sequence,
+    SessionId, Status,
 };
 
 impl Core {
@@ -19,12 +20,12 @@ impl Core {
                 let grant = grant && node.kind == FileKind::File;
                 let bystanders = Bystanders::of(&self.meta, [parent]);
                 let applied = self.log(Some(origin), Op::Create { parent, name, inode, node, exclusive });
-                self.with_entry(session, self.with_news(applied, bystanders), grant)
+                self.with_entry(origin, self.with_news(applied, bystanders), grant)
             }
             Request::Link { inode, parent, name } => {
                 let bystanders = Bystanders::of(&self.meta, [parent]);
                 let applied = self.log(Some(origin), Op::Link { inode, parent, name });
-                self.with_entry(session, self.with_news(applied, bystanders), false)
+                self.with_entry(origin, self.with_news(applied, bystanders), false)
             }
             Request::Unlink { parent, name, in_use } => {
                 let (keep, last) = self.keep(session, parent, &name, in_use);
@@ -118,12 +119,12 @@ impl Core {
     }
 
     /// Adds location and grant to an entry that was made or found.
-    fn with_entry(&mut self, session: SessionId, mut applied: Applied, grant: bool) -> Applied {
+    fn with_entry(&mut self, origin: Origin, mut applied: Applied, grant: bool) -> Applied {
         if let Ok(Reply::Entry(entry)) = applied.reply {
             let grant = (grant && entry.created)
-                .then(|| self.grant_at_once(session, entry.attributes.inode))
+                .then(|| self.grant_at_once(origin.session, entry.attributes.inode))
                 .flatten();
-            applied.reply = Ok(self.entry(session, entry.attributes, entry.created, grant));
+            applied.reply = Ok(self.entry(origin, entry.attributes, entry.created, grant));
         }
         applied
     }
@@ -151,7 +152,7 @@ impl Core {
     /// The session removed the last name of an inode that it does not use: it knows it no longer.
     fn forget_removed(&mut self, session: SessionId, applied: &Applied, last: Option<InodeId>) {
         if let (Some(_), Some(inode)) = (applied.index, last) {
-            self.sessions.forget(session, inode);
+            self.sessions.forget(session, inode, Sequence(u64::MAX));
         }
     }
 }

@@ -33,7 +33,7 @@ impl Core {
         if request.is_mutation()
             && let Some(reply) = self.meta.answered(session, sequence)
         {
-            return self.repeat(session, reply, answer);
+            return self.repeat(origin, reply, answer);
         }
         match request {
             Request::Grant { .. }
@@ -52,36 +52,36 @@ impl Core {
                     _ => None,
                 };
                 let news = Bystanders::of(&self.meta, dir).news(&self.meta);
-                let outcome = self.read(session, request);
+                let outcome = self.read(origin, request);
                 self.out.push(Out::Answer(answer, outcome, news));
             }
         }
     }
 
     /// The first answer again. Its record may not be stable yet, so it waits as the first one did.
-    fn repeat(&mut self, session: SessionId, reply: Reply, answer: Answerer) {
+    fn repeat(&mut self, origin: Origin, reply: Reply, answer: Answerer) {
         let reply = match reply {
-            Reply::Entry(entry) => self.entry(session, entry.attributes, entry.created, None),
+            Reply::Entry(entry) => self.entry(origin, entry.attributes, entry.created, None),
             other => other,
         };
         let applied = Applied { reply: Ok(reply), index: None, critical: true, news: Vec::new() };
         self.answer_applied(answer, applied);
     }
 
-    fn read(&mut self, session: SessionId, request: Request) -> Result<Reply, Status> {
+    fn read(&mut self, origin: Origin, request: Request) -> Result<Reply, Status> {
         Ok(match request {
             Request::Lookup { parent, name } => {
                 let attributes = self.meta.lookup(parent, &name)?;
-                self.entry(session, attributes, false, None)
+                self.entry(origin, attributes, false, None)
             }
             Request::LookupParent { dir } => {
                 let attributes = self.meta.parent_of(dir)?;
-                self.entry(session, attributes, false, None)
+                self.entry(origin, attributes, false, None)
             }
             Request::GetAttributes { inode } => {
                 // An open that relies on an entry of a directory page asks so: it counts as knowing the inode.
                 let attributes = self.meta.attributes(inode)?;
-                self.sessions.learn(session, inode.id);
+                self.sessions.learn(origin, inode.id);
                 Reply::Attributes(attributes)
             }
             Request::ReadLink { inode } => Reply::Target(self.meta.read_link(inode)?),
@@ -89,7 +89,7 @@ impl Core {
                 let bytes_max = bytes_max.min(DIRECTORY_BYTES_MAX);
                 let (entries, end) = self.meta.read_directory(dir, after, bytes_max)?;
                 for entry in &entries {
-                    self.sessions.learn(session, entry.attributes.inode.id);
+                    self.sessions.learn(origin, entry.attributes.inode.id);
                 }
                 Reply::Directory { entries, end }
             }
@@ -104,13 +104,13 @@ impl Core {
             Request::FileInfo { inode } => Reply::FileInfo(Box::new(self.file_info(inode)?)),
             Request::Reopen { inode } => {
                 let attributes = self.meta.reopen(inode)?;
-                self.sessions.learn(session, attributes.inode.id);
+                self.sessions.learn(origin, attributes.inode.id);
                 Reply::Attributes(attributes)
             }
-            Request::Reclaim { inodes } => self.reclaim(session, inodes),
-            Request::Forget { inodes } => {
+            Request::Reclaim { inodes } => self.reclaim(origin, inodes),
+            Request::Forget { inodes, as_of } => {
                 for inode in inodes {
-                    self.sessions.forget(session, inode.id);
+                    self.sessions.forget(origin.session, inode.id, as_of);
                     self.orphans.look_again(inode);
                 }
                 Reply::Done
@@ -121,29 +121,29 @@ impl Core {
     }
 
     /// After a new connection a session tells what it holds; it is told what is gone.
-    fn reclaim(&mut self, session: SessionId, inodes: Vec<InodeRef>) -> Reply {
+    fn reclaim(&mut self, origin: Origin, inodes: Vec<InodeRef>) -> Reply {
         let mut gone = Vec::new();
         for inode in inodes {
             if self.meta.exists(inode) {
-                self.sessions.learn(session, inode.id);
+                self.sessions.learn(origin, inode.id);
             } else {
                 gone.push(inode);
             }
         }
         let now_ms = self.now_ms();
-        self.sessions.reclaimed(session, now_ms);
+        self.sessions.reclaimed(origin.session, now_ms);
         Reply::Gone(gone)
     }
 
     /// An entry with what a client needs next; the session knows the inode from now on.
     pub(super) fn entry(
         &mut self,
-        session: SessionId,
+        origin: Origin,
         attributes: Attributes,
         created: bool,
         grant: Option<WriteGrant>,
     ) -> Reply {
-        self.sessions.learn(session, attributes.inode.id);
+        self.sessions.learn(origin, attributes.inode.id);
         let has_chunks = attributes.kind == FileKind::File && attributes.chunks > 0;
         let first = has_chunks
             .then(|| self.meta.chunk_at(attributes.inode, ChunkIndex(0)).ok().flatten())

@@ -11,10 +11,10 @@
 
 use codec::session::AnswerMessage;
 use foldhash::fast::FixedState;
-use hashbrown::HashSet;
+use hashbrown::HashMap;
 use std::collections::BTreeMap;
 use std::sync::Weak;
-use types::{InodeId, REQUESTS_OPEN_MAX, Sequence, SessionId, Status};
+use types::{InodeId, Origin, REQUESTS_OPEN_MAX, Sequence, SessionId, Status};
 
 /// After its last `Reclaim` a session has so long for a further one (a long list comes in pieces).
 const RECLAIM_GRACE_MS: u64 = 2_000;
@@ -43,7 +43,8 @@ pub(crate) struct Session {
     connection: Weak<Connection>,
     heard_ms: u64,
     reclaimed: Reclaimed,
-    known: HashSet<InodeId, FixedState>,
+    /// Inodes named to it, each with the last request that was answered so.
+    known: HashMap<InodeId, Sequence, FixedState>,
     answered_below: Sequence,
     /// Requests that wait for the fleet or for an edit of the same inode.
     waiting: BTreeMap<Sequence, Answerer>,
@@ -90,7 +91,7 @@ impl Sessions {
             connection: Weak::new(),
             heard_ms: now_ms,
             reclaimed,
-            known: HashSet::default(),
+            known: HashMap::default(),
             answered_below: Sequence(0),
             waiting: BTreeMap::new(),
         };
@@ -172,16 +173,20 @@ impl Sessions {
         self.all.get_mut(&id)?.waiting.remove(&sequence)
     }
 
-    /// An answer to the session names the inode.
-    pub(crate) fn learn(&mut self, id: SessionId, inode: InodeId) {
-        if let Some(session) = self.all.get_mut(&id) {
-            session.known.insert(inode);
+    /// The answer to a request names the inode.
+    pub(crate) fn learn(&mut self, origin: Origin, inode: InodeId) {
+        if let Some(session) = self.all.get_mut(&origin.session) {
+            let last = session.known.entry(inode).or_insert(origin.sequence);
+            *last = origin.sequence.max(*last);
         }
     }
 
-    /// The session no longer knows the inode.
-    pub(crate) fn forget(&mut self, id: SessionId, inode: InodeId) {
-        if let Some(session) = self.all.get_mut(&id) {
+    /// The session no longer knows the inode, unless the answer to a request after `as_of` named it: that one may
+    /// have crossed the message.
+    pub(crate) fn forget(&mut self, id: SessionId, inode: InodeId, as_of: Sequence) {
+        if let Some(session) = self.all.get_mut(&id)
+            && session.known.get(&inode).is_some_and(|last| *last <= as_of)
+        {
             session.known.remove(&inode);
         }
     }
@@ -212,7 +217,8 @@ impl Sessions {
     /// Whether a session other than `but` may have the inode open.
     pub(crate) fn known_to_others(&self, inode: InodeId, but: Option<SessionId>) -> bool {
         self.all.iter().any(|(id, session)| {
-            Some(*id) != but && (session.reclaimed != Reclaimed::Settled || session.known.contains(&inode))
+            Some(*id) != but
+                && (session.reclaimed != Reclaimed::Settled || session.known.contains_key(&inode))
         })
     }
 }
@@ -235,9 +241,13 @@ mod tests {
         assert!(!sessions.all_reclaimed(11), "a second list may follow");
         assert!(sessions.all_reclaimed(10 + RECLAIM_GRACE_MS));
         assert!(!sessions.known_to_others(InodeId(9), None));
-        sessions.learn(SessionId(1), InodeId(9));
+        let origin = |n| Origin { session: SessionId(1), sequence: Sequence(n), answered_below: Sequence(1) };
+        sessions.learn(origin(4), InodeId(9));
+        sessions.learn(origin(3), InodeId(9));
         assert!(sessions.known_to_others(InodeId(9), None));
-        sessions.forget(SessionId(1), InodeId(9));
+        sessions.forget(SessionId(1), InodeId(9), Sequence(3));
+        assert!(sessions.known_to_others(InodeId(9), None), "the answer to 4 may have crossed it");
+        sessions.forget(SessionId(1), InodeId(9), Sequence(4));
         assert!(!sessions.known_to_others(InodeId(9), None));
     }
 
