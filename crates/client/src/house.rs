@@ -45,7 +45,9 @@ pub(crate) async fn forget(shared: Weak<Shared>) {
                     }
                     let Forgotten { mut inodes, as_of, .. } = forgotten;
                     inodes.retain(|inode| shared.inodes.get(inode.id).is_none());
-                    shared.session.tell(Request::Forget { inodes, as_of }).await;
+                    if !inodes.is_empty() {
+                        shared.session.tell(Request::Forget { inodes, as_of }).await;
+                    }
                 }
             }
             let inodes = shared.inodes.take_forgotten(FORGET_MAX);
