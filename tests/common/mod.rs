@@ -236,8 +236,13 @@ pub fn is_alive(pid: i32) -> bool {
 }
 
 /// Waits for a condition, at most 30 s.
-pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(30);
+pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
+    wait_within(Duration::from_secs(30), what, condition);
+}
+
+/// Waits for a condition, at most so long.
+pub fn wait_within(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let until = Instant::now() + limit;
     while !condition() {
         assert!(Instant::now() < until, "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(20));

@@ -17,6 +17,7 @@ mod reply;
 mod strand;
 
 pub(crate) use reply::{Arrived, Budget, Reply, What};
+pub(crate) use strand::write_with_room;
 
 use crate::disks::{Slot, on_disk};
 use crate::events::Events;
@@ -28,7 +29,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
-use store::{InventoryEntry, StoreError};
+use store::{InventoryEntry, ReplicaState, StoreError};
 use strand::Strand;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -153,7 +154,9 @@ impl Chain {
         let Phase::Opening(frames) = &mut inner.phase else { return true };
         let frames = std::mem::take(frames);
         let result = match found {
-            Ok((Ok(entry), verifier)) if !entry.bad => Ok((entry.version, verifier, Origin::Unknown)),
+            Ok((Ok(entry), verifier)) if !entry.bad && entry.state != ReplicaState::Filling => {
+                Ok((entry.version, verifier, Origin::Unknown))
+            }
             Ok((Ok(_), _)) | Err(_) => Err(Status::Io),
             Ok((Err(StoreError::Absent { .. }), verifier)) => frames
                 .iter()

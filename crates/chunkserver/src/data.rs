@@ -146,9 +146,11 @@ impl DataPlane {
         };
         let Some(disk) = slot.disk() else { return refuse_read(replier, Status::Io) };
         let capability = &read.capability;
-        let resident =
-            disk.read_resident(capability.chunk, capability.version, u64::from(read.offset), read.length);
-        if let Some(result) = resident {
+        // What is to be stored elsewhere is verified here, so that rot is found where it is.
+        if !read.verified
+            && let (offset, length) = (u64::from(read.offset), read.length)
+            && let Some(result) = disk.read_resident(capability.chunk, capability.version, offset, length)
+        {
             return answer_read(replier, result);
         }
         if slot.is_busy() {

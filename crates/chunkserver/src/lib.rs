@@ -14,7 +14,8 @@
 //! 3. Frames of one chunk version are applied in the chain's order, one at a time, and forwarded in it.
 //! 4. While a replica is raised or deleted no frame of it is queued or running.
 //! 5. A disk that hangs or fails holds up only requests for its own chunks.
-//! 6. A write is answered ok only when this member and all behind it have applied it.
+//! 6. A copy is made of verified pages only, and says *filling* until all of it is on stable storage.
+//! 7. A write is answered ok only when this member and all behind it have applied it.
 //!
 //! # Elsewhere
 //! Bytes on disk: `store`. The rules of a chain: `wire::chain`. Which orders to give: `fleet`.
@@ -23,6 +24,7 @@ mod chain;
 mod chains;
 mod config;
 mod control;
+mod copy;
 mod data;
 mod disks;
 mod error;

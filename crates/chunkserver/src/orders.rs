@@ -1,4 +1,4 @@
-//! What masters order: raising and deleting replicas.
+//! What masters order: raising, deleting, verifying and copying (`copy`) replicas.
 //!
 //! # Invariants
 //! 1. An order of a lower term than the highest seen is refused.
@@ -17,7 +17,7 @@ use env::Clock;
 use std::future::Future;
 use std::sync::Arc;
 use store::{Disk, StoreError};
-use types::{BLOCK_BYTES, ChunkId, DiskId, Status, Version};
+use types::{BLOCK_BYTES, ChunkId, DiskId, Status, Term, Version};
 use wire::chain::{Closed, Origin};
 
 /// What orders need.
@@ -57,7 +57,7 @@ impl Orders {
         let ended = if order.term < self.standing.highest_term() {
             Err(Status::WrongTerm).into()
         } else {
-            self.of_term(order.what).await
+            self.of_term(order.term, order.what).await
         };
         if let Err(status) = ended.result {
             // A delete of what was never written is the ordinary end of an unused grant.
@@ -79,19 +79,41 @@ impl Orders {
         }
     }
 
-    async fn of_term(&self, what: OrderKind) -> Ended {
+    async fn of_term(&self, term: Term, what: OrderKind) -> Ended {
         let (disk, chunk) = match &what {
-            OrderKind::Raise { disk, chunk, .. } | OrderKind::Delete { disk, chunk, .. } => (*disk, *chunk),
+            OrderKind::Raise { disk, chunk, .. }
+            | OrderKind::Delete { disk, chunk, .. }
+            | OrderKind::Copy { disk, chunk, .. }
+            | OrderKind::Verify { disk, chunk, .. } => (*disk, *chunk),
         };
         let Some(slot) = self.disks.get(disk).map(Arc::clone) else { return Err(Status::NoChunk).into() };
         if slot.disk().is_none() {
             return Err(Status::Io).into();
         }
-        let chain = self.chains.for_order(&slot, disk, chunk);
+        let chain = match what {
+            OrderKind::Verify { version, .. } => return self.verify(&slot, disk, chunk, version).await,
+            _ => self.chains.for_order(&slot, disk, chunk),
+        };
         let Some(_order) = within(chain.order.lock()).await else { return Err(Status::TimedOut).into() };
         match what {
+            OrderKind::Verify { .. } => unreachable!("answered above"),
             OrderKind::Raise { from, to, cuts, .. } => self.raise(&slot, &chain, from, to, cuts).await,
+            OrderKind::Copy { version, sources, .. } => {
+                self.copy(&slot, &chain, term, version, &sources).await.into()
+            }
             OrderKind::Delete { version, .. } => self.delete(&slot, &chain, version).await,
+        }
+    }
+
+    /// Looks whether a replica is what the master takes it for. Writes of it go on meanwhile.
+    async fn verify(&self, slot: &Arc<Slot>, disk: DiskId, chunk: ChunkId, version: Version) -> Ended {
+        match on_disk(slot, move |disk| disk.check(chunk, version)).await {
+            Ok(Ok(())) => Ok(()).into(),
+            Ok(Err(error)) => {
+                note(&self.context.events, slot, disk, chunk, Some(version), &error);
+                Err(error.status()).into()
+            }
+            Err(_) => Err(Status::Io).into(),
         }
     }
 
@@ -163,7 +185,7 @@ impl Orders {
     }
 }
 
-fn note(
+pub(crate) fn note(
     events: &Events,
     slot: &Slot,
     disk: DiskId,
@@ -171,7 +193,10 @@ fn note(
     version: Option<Version>,
     error: &StoreError,
 ) {
-    if matches!(error, StoreError::Absent { .. } | StoreError::WrongVersion { .. }) {
+    if matches!(
+        error,
+        StoreError::Absent { .. } | StoreError::WrongVersion { .. } | StoreError::Filling { .. }
+    ) {
         return;
     }
     tracing::warn!(%disk, %chunk, %error, "an order failed on its disk");
@@ -208,7 +233,7 @@ fn delete_on(disk: &Disk, chunk: ChunkId, version: Version, now_s: u64) -> OnDis
     OnDisk { result: disk.delete(chunk, found, now_s), now: Some(found) }
 }
 
-async fn within<T>(work: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn within<T>(work: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout(ORDER_WAIT_MAX, work).await.ok()
 }
 

@@ -136,6 +136,7 @@ pub(crate) async fn read(
             offset,
             length,
             deadline_ms: READ_DEADLINE.as_millis() as u32,
+            verified: false,
         };
         let began = env.clock.now();
         let asked = replicas.ask(replica.disk);

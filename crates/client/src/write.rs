@@ -3,6 +3,7 @@
 pub(crate) mod buffer;
 mod chain;
 pub(crate) mod engine;
+mod held;
 mod orders;
 mod overlay;
 pub(crate) mod pipeline;

@@ -8,7 +8,7 @@ mod convert;
 
 pub(crate) use convert::disk_state;
 
-use types::{ChainSequence, ChunkId, ClusterId, DiskId, ServerId, Status, Term, Version};
+use types::{ChainSequence, ChunkId, ClusterId, DiskId, ReplicaAddress, ServerId, Status, Term, Version};
 
 /// Replicas in one [`ChunkReport`], and in one [`ToMaster::Born`].
 pub const REPORT_ENTRIES_MAX: usize = 10_000;
@@ -287,6 +287,27 @@ pub enum OrderKind {
         /// The chunk.
         chunk: ChunkId,
         /// The highest version it may have.
+        version: Version,
+    },
+    /// Make a replica of this version from others: pulled, verified, complete and durable before the answer.
+    /// What else the disk has of the chunk, of a lower version or not sound, is set aside.
+    Copy {
+        /// The disk that gets it.
+        disk: DiskId,
+        /// The chunk.
+        chunk: ChunkId,
+        /// The version that the sources have.
+        version: Version,
+        /// Where to read it, the first one first. 1 to 9.
+        sources: Vec<ReplicaAddress>,
+    },
+    /// Answered with success if the replica is complete, sound, of this version, and its checksums can be read.
+    Verify {
+        /// The disk.
+        disk: DiskId,
+        /// The chunk.
+        chunk: ChunkId,
+        /// The version it must have.
         version: Version,
     },
 }

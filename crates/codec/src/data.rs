@@ -127,6 +127,8 @@ pub struct Read {
     pub length: u32,
     /// What is left of the sender's patience.
     pub deadline_ms: u32,
+    /// The pages are read from the device and verified before they are sent, for they are to be stored elsewhere.
+    pub verified: bool,
 }
 
 /// The answer to [`Read`]: the whole pages around the wanted range, as payload.

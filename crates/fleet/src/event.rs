@@ -171,6 +171,8 @@ pub enum Order {
     Raise { disk: DiskId, chunk: ChunkId, from: Version, to: Version, cuts: Vec<Cut> },
     /// Set aside the replica if its version is at most `version`; absent answers `NoChunk`.
     Delete { disk: DiskId, chunk: ChunkId, version: Version },
+    /// Make a replica of this version from one of the sources, complete and durable before the answer.
+    Copy { disk: DiskId, chunk: ChunkId, version: Version, sources: Vec<ReplicaAddress> },
 }
 
 /// A grant, less the capability that the master adds.

@@ -2,6 +2,7 @@
 
 use crate::garbage::Garbage;
 use crate::grant::Blames;
+use crate::heal::Healing;
 use crate::hosts::Hosts;
 use crate::raise::Raises;
 use crate::reserve::{FreshWanted, Reservations};
@@ -17,6 +18,8 @@ pub(crate) enum Purpose {
     Raise(ChunkSlot),
     /// Deleting a replica of a removed chunk.
     Delete(ChunkId, types::Version),
+    /// Making a replica of a chunk that has too few.
+    Copy { slot: ChunkSlot, chunk: ChunkId, version: types::Version },
 }
 
 /// An order that has not been answered.
@@ -49,6 +52,7 @@ pub struct Fleet {
     pub(crate) orders: BTreeMap<OrderId, OpenOrder>,
     pub(crate) garbage: Garbage,
     pub(crate) blames: Blames,
+    pub(crate) healing: Healing,
     pub(crate) tie: u64,
     pub(crate) failed_hops: u64,
     last_order: u64,
@@ -70,6 +74,7 @@ impl Fleet {
             orders: BTreeMap::new(),
             garbage: Garbage::default(),
             blames: Blames::default(),
+            healing: Healing::default(),
             tie: 0,
             failed_hops: 0,
             last_order: 0,
@@ -143,6 +148,8 @@ impl Fleet {
                 self.settle(now_ms, out);
                 self.raise_deadlines(now_ms, out);
                 self.resend_deletes(now_ms, out);
+                self.copy_deadlines(now_ms);
+                self.heal(now_ms, out);
             }
         }
     }
@@ -173,6 +180,7 @@ impl Fleet {
             self.hosts.disk_mut(replica.disk).chunks.insert(slot);
         }
         self.table.put(slot, new);
+        self.healing.classify(slot, self.table.health(slot));
     }
 
     /// Whether known disks are still awaited after the start.

@@ -63,8 +63,9 @@ impl Fleet {
         }
         let recorded = self.table.version(slot).unwrap_or(version).max(version);
         let (later, highest) = self.abandon_raise(slot, recorded, out);
-        let mut holders: Vec<u16> =
-            self.table.replicas(slot).iter().map(|replica| replica.disk).chain(later).collect();
+        let copy = self.copy_abandoned(slot);
+        let replicas = self.table.replicas(slot);
+        let mut holders: Vec<u16> = replicas.iter().map(|one| one.disk).chain(later).chain(copy).collect();
         holders.sort_unstable();
         holders.dedup();
         self.vacate(slot);
@@ -75,6 +76,7 @@ impl Fleet {
     pub(crate) fn clear_slot(&mut self, slot: ChunkSlot, out: &mut Vec<Command>) {
         if let Some(version) = self.table.version(slot) {
             self.abandon_raise(slot, version, out);
+            self.copy_abandoned(slot);
             self.vacate(slot);
         }
     }

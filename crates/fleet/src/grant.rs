@@ -105,7 +105,7 @@ impl Fleet {
                 return self.start_raise(slot, &chain, None, waiter, now_ms, out);
             }
         }
-        match self.open_chain(slot) {
+        match self.hand_out(slot, now_ms) {
             Some(grant) => out.push(Command::Granted { ticket, grant: Ok(grant) }),
             None => self.raise_current(slot, waiter, now_ms, out),
         }

@@ -25,6 +25,8 @@ pub(crate) struct Server {
     pub(crate) labels: Vec<String>,
     /// Registered now.
     pub(crate) up: bool,
+    /// When it registered or fell silent last; 0: not in this reign.
+    pub(crate) since_ms: u64,
     pub(crate) disks: Vec<u16>,
 }
 
@@ -44,7 +46,7 @@ pub(crate) struct Disk {
     pub(crate) reported: bool,
     /// Known to the metadata at the start and not yet reported.
     pub(crate) awaited: bool,
-    /// Reservations of fresh chunks on it.
+    /// Fresh chunks being written and copies being made on it.
     pub(crate) writes: u32,
     /// Replicas in the chunk table.
     pub(crate) chunks: SlotSet,
@@ -136,13 +138,13 @@ impl Hosts {
         Some(number)
     }
 
-    /// Notes what a server says about itself.
-    pub(crate) fn describe_server(&mut self, number: u16, info: &ServerInfo) {
+    /// Notes what a server says about itself as it registers.
+    pub(crate) fn describe_server(&mut self, number: u16, info: &ServerInfo, now_ms: u64) {
         let server = &mut self.servers[usize::from(number)];
         server.name.clone_from(&info.name);
         server.address.clone_from(&info.address);
         server.labels.clone_from(&info.labels);
-        server.up = true;
+        (server.up, server.since_ms) = (true, now_ms);
     }
 
     /// Notes what a disk says about itself.
@@ -172,7 +174,7 @@ impl Hosts {
         }
     }
 
-    /// One more or one less fresh chunk being written on a disk.
+    /// One more or one less chunk being written or copied to a disk.
     pub(crate) fn count_write(&mut self, number: u16, more: bool) {
         let disk = self.disk_mut(number);
         disk.writes = if more { disk.writes + 1 } else { disk.writes.saturating_sub(1) };

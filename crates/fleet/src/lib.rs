@@ -12,7 +12,8 @@
 //! 4. The last current replica is never left out of a chain by a report, and never deleted while a map
 //!    has the chunk.
 //! 5. Nothing is deleted before the record that removed it is stable, and nothing while settling.
-//! 6. A change costs in proportion to what it changes: losing a disk touches the chunks on it.
+//! 6. A copy never becomes current under a version that was granted to anybody since the copy began.
+//! 7. A change costs in proportion to what it changes: losing a disk touches the chunks on it.
 //!
 //! # Elsewhere
 //! Which disks suit a new chunk: `placement`. What the file's map says: `meta`. Sockets and the log: `master`.
@@ -21,6 +22,7 @@ mod event;
 mod fleet;
 mod garbage;
 mod grant;
+mod heal;
 mod hosts;
 mod raise;
 mod report;
@@ -52,6 +54,18 @@ pub struct FleetOptions {
     pub delete_timeout_ms: u64,
     /// How long an accusation of a failed hop is remembered.
     pub blame_ms: u64,
+    /// A server silent for so long is taken for lost by chunks with one replica left.
+    pub heal_endangered_ms: u64,
+    /// A server silent for so long is taken for lost by the other chunks.
+    pub heal_ms: u64,
+    /// The same for servers that fell silent within `heal_ms` of each other: the link to them is the likelier cause.
+    pub heal_together_ms: u64,
+    /// After a grant a chunk is left alone for so long before its version is raised for a copy.
+    pub quiet_ms: u64,
+    /// Copies at one time that one server reads, and that one server writes.
+    pub copies_per_server: usize,
+    /// A copy that is not answered for so long is given up.
+    pub copy_timeout_ms: u64,
 }
 
 impl Default for FleetOptions {
@@ -63,6 +77,12 @@ impl Default for FleetOptions {
             raise_timeout_ms: 3_000,
             delete_timeout_ms: 30_000,
             blame_ms: 60_000,
+            heal_endangered_ms: 10_000,
+            heal_ms: 60_000,
+            heal_together_ms: 600_000,
+            quiet_ms: 10_000,
+            copies_per_server: 4,
+            copy_timeout_ms: 600_000,
         }
     }
 }
@@ -94,6 +114,10 @@ pub struct Summary {
     pub reserved: u64,
     /// Raises under way.
     pub raising: u64,
+    /// Replicas being made for chunks that have too few.
+    pub copying: u64,
+    /// Replicas made so in this reign.
+    pub copied: u64,
     /// Reports of failed hops so far.
     pub failed_hops: u64,
 }

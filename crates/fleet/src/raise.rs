@@ -196,6 +196,7 @@ impl Fleet {
             self.raises.edits.insert(ticket, slot);
         }
         self.table.set_open(slot, false);
+        self.copy_overtaken(slot, now_ms);
         let member = |disk: &u16| {
             let from = ahead.filter(|(other, _)| other == disk).map_or(recorded, |(_, version)| version);
             Member { disk: *disk, from, order: OrderId(0), done: false, away: false }

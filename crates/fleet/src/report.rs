@@ -16,7 +16,7 @@ impl Fleet {
     pub(crate) fn server_registered(&mut self, info: &ServerInfo, now_ms: u64, out: &mut Vec<Command>) {
         self.server_gone(info.server, now_ms, out);
         let Some(server) = self.hosts.add_server(info.server) else { return };
-        self.hosts.describe_server(server, info);
+        self.hosts.describe_server(server, info, now_ms);
         for disk_info in &info.disks {
             let Some(disk) = self.hosts.add_disk(disk_info.disk, server) else { continue };
             self.hosts.disk_mut(disk).up = disk_info.state != DiskState::Failed;
@@ -27,7 +27,9 @@ impl Fleet {
     pub(crate) fn server_gone(&mut self, server: ServerId, now_ms: u64, out: &mut Vec<Command>) {
         let Some(number) = self.hosts.server_number(server) else { return };
         let server = &mut self.hosts.servers[usize::from(number)];
-        server.up = false;
+        if std::mem::take(&mut server.up) {
+            server.since_ms = now_ms;
+        }
         for disk in server.disks.clone() {
             self.disk_down(disk, now_ms, out);
         }
@@ -94,6 +96,7 @@ impl Fleet {
             match order.purpose {
                 Purpose::Raise(slot) => self.member_failed(slot, id, false, now_ms, out),
                 Purpose::Delete(chunk, version) => self.requeue_delete(disk, chunk, version),
+                Purpose::Copy { slot, .. } => self.copy_lost(slot, id),
             }
         }
         self.hosts.disk_mut(disk).deleting = 0;
@@ -128,10 +131,17 @@ impl Fleet {
         entry.awaited = false;
         self.settle(now_ms, out);
         self.pump_deletes(disk, now_ms, out);
+        self.healing.wake();
     }
 
     /// One replica on a disk that is up: of a known chunk, of a fresh one, of a removed one, or unknown.
-    fn replica_seen(&mut self, disk: u16, seen: &ReportedReplica, now_ms: u64, out: &mut Vec<Command>) {
+    pub(crate) fn replica_seen(
+        &mut self,
+        disk: u16,
+        seen: &ReportedReplica,
+        now_ms: u64,
+        out: &mut Vec<Command>,
+    ) {
         if seen.version.term > self.term || seen.chunk.term() > self.term {
             let term = seen.version.term.max(seen.chunk.term());
             out.push(Command::StepDown { seen: term });
@@ -241,6 +251,7 @@ impl Fleet {
         }
         self.put_replicas(slot, &set);
         self.table.set_open(slot, open);
+        self.healing.granted(slot, now_ms, self.options.quiet_ms);
         // Replicas told before the chunk was known: it was granted by an earlier term and is attached now.
         for (disk, seen) in self.hosts.unquarantine(chunk) {
             let seen = ReportedReplica { slot: Some(slot), chunk, version: seen, complete: true };

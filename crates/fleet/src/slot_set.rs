@@ -38,6 +38,15 @@ impl SlotSet {
         self.len
     }
 
+    pub(crate) fn contains(&self, slot: ChunkSlot) -> bool {
+        let (high, low) = split(slot);
+        match self.ranges.get(&high) {
+            Some(Range::Few(lows)) => lows.binary_search(&low).is_ok(),
+            Some(Range::Many(words, _)) => words[usize::from(low >> 6)] >> (low & 63) & 1 != 0,
+            None => false,
+        }
+    }
+
     pub(crate) fn insert(&mut self, slot: ChunkSlot) {
         let (high, low) = split(slot);
         let range = self.ranges.entry(high).or_insert_with(|| Range::Few(Vec::new()));
@@ -55,10 +64,17 @@ impl SlotSet {
 
     /// All members in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = ChunkSlot> + '_ {
-        self.ranges.iter().flat_map(|(high, range)| {
+        self.iter_from(ChunkSlot(0))
+    }
+
+    /// The members from `first` on, in order.
+    pub(crate) fn iter_from(&self, first: ChunkSlot) -> impl Iterator<Item = ChunkSlot> + '_ {
+        let (high, _) = split(first);
+        let all = self.ranges.range(high..).flat_map(|(high, range)| {
             let base = u32::from(*high) << 16;
             range.iter().map(move |low| ChunkSlot(base | u32::from(low)))
-        })
+        });
+        all.skip_while(move |slot| *slot < first)
     }
 }
 
@@ -175,8 +191,11 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(set.len(), model.len() as u64);
+                prop_assert_eq!(set.contains(ChunkSlot(slot)), model.contains(&slot));
             }
             prop_assert!(set.iter().map(|slot| slot.0).eq(model.iter().copied()));
+            let later = set.iter_from(ChunkSlot(70_000)).map(|slot| slot.0);
+            prop_assert!(later.eq(model.range(70_000..).copied()));
         }
     }
 }

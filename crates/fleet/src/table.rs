@@ -6,7 +6,7 @@
 //! 8      chunk id; 0 = the slot is vacant
 //! 7      version: counter (4), term (3)
 //! 4      two disk numbers (0xFFFF = none), or, spilled, the number of a longer set
-//! 3      bits: state of the first (3) and second (3) replica, spilled (1), open (1), health (3), 13 free
+//! 3      bits: state of the first (3) and second (3) replica, spilled (1), open (1), health (3), quiet (1), 12 free
 //! ```
 //! Entries live in pages of fixed size, so that growth copies nothing and wastes at most one page.
 //!
@@ -158,6 +158,7 @@ const VACANT: Entry = Entry { chunk: [0; 8], version: [0; 7], set: [0xFF; 4], bi
 const SPILLED: u32 = 1 << 6;
 const OPEN: u32 = 1 << 7;
 const HEALTH_SHIFT: u32 = 8;
+const QUIET: u32 = 1 << 11;
 
 impl Entry {
     fn chunk(&self) -> ChunkId {
@@ -267,6 +268,23 @@ impl ChunkTable {
         if let Some(entry) = self.entry_mut(slot) {
             entry.set_bits(OPEN, if open { OPEN } else { 0 });
         }
+    }
+
+    /// Whether the present version was made in this reign and never granted to anybody.
+    pub(crate) fn is_quiet(&self, slot: ChunkSlot) -> bool {
+        self.entry(slot).is_some_and(|entry| entry.bits() & QUIET != 0)
+    }
+
+    /// Notes whether the present version is one that nobody may write under.
+    pub(crate) fn set_quiet(&mut self, slot: ChunkSlot, quiet: bool) {
+        if let Some(entry) = self.entry_mut(slot) {
+            entry.set_bits(QUIET, if quiet { QUIET } else { 0 });
+        }
+    }
+
+    /// How the chunk stands against its goal.
+    pub(crate) fn health(&self, slot: ChunkSlot) -> Option<Health> {
+        self.entry(slot).map(|_| Health::of(self.replicas(slot).current().count(), self.goal))
     }
 
     /// The replicas, in order.

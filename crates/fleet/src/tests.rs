@@ -1,6 +1,7 @@
 //! A small world around the fleet: disks that hold versions and content, a master that logs, and checks
 //! after every event.
 
+mod healing;
 mod promises;
 mod random;
 
@@ -26,6 +27,18 @@ struct Machine {
     disks: Vec<DiskId>,
     inbox: VecDeque<(OrderId, Order)>,
     outbox: VecDeque<Event>,
+    copying: VecDeque<Copying>,
+}
+
+/// A copy that was begun: half of the content was read.
+struct Copying {
+    /// `None`: the link over which it was ordered is gone.
+    order: Option<OrderId>,
+    disk: DiskId,
+    source: DiskId,
+    chunk: ChunkId,
+    version: Version,
+    half: Content,
 }
 
 /// A chunk as the metadata has it.
@@ -80,7 +93,11 @@ const ZERO: ChunkIndex = ChunkIndex(0);
 impl World {
     /// Servers with one disk each, registered and reported.
     fn new(servers: u8) -> Self {
-        let mut world = Self::cold(servers, FleetOptions { grace_ms: 0, ..FleetOptions::default() });
+        Self::with_goal(servers, FleetOptions::default().goal)
+    }
+
+    fn with_goal(servers: u8, goal: usize) -> Self {
+        let mut world = Self::cold(servers, FleetOptions { grace_ms: 0, goal, ..FleetOptions::default() });
         world.tell(Event::KnownDisks(Vec::new()));
         for n in 0..servers {
             world.connect(n);
@@ -169,6 +186,13 @@ impl World {
                 let mapped = self.map.values().find(|mapped| mapped.chunk == *chunk).unwrap();
                 assert!(*to > mapped.version);
             }
+            Order::Copy { disk, chunk, version, sources } => {
+                let (slot, mapped) = self.map.iter().find(|(_, mapped)| mapped.chunk == *chunk).unwrap();
+                assert_eq!(*version, mapped.version, "a copy of another version than the metadata's");
+                assert_eq!(sources.len(), self.fleet.locations(*slot).len());
+                assert!(sources.iter().all(|source| source.server != self.server_of(*disk)), "on one host");
+                assert!(!self.chains.contains_key(&(*chunk, *version)), "a copy of what may be written");
+            }
             Order::Delete { disk, chunk, .. } => {
                 assert!(self.map.values().all(|mapped| mapped.chunk != *chunk), "a mapped chunk deleted");
                 let index = self.gone.get(chunk).copied().unwrap_or_default();
@@ -176,6 +200,10 @@ impl World {
                 self.deletes.push((*disk, *chunk));
             }
         }
+    }
+
+    fn server_of(&self, disk: DiskId) -> ServerId {
+        self.machines.iter().find(|one| one.disks.contains(&disk)).unwrap().id
     }
 
     fn check_grant(&mut self, grant: &GrantParts) {
@@ -284,6 +312,7 @@ impl World {
         machine.connected = false;
         machine.inbox.clear();
         machine.outbox.clear();
+        machine.copying.iter_mut().for_each(|copying| copying.order = None);
         let server = machine.id;
         self.tell(Event::ServerGone { server });
     }
@@ -311,6 +340,19 @@ impl World {
         let Some((order, what)) = self.machines[usize::from(n)].inbox.pop_front() else { return false };
         let status = match (fail, what) {
             (Some(status), _) => Err(status),
+            (None, Order::Copy { disk, chunk, version, sources }) => {
+                let source = sources[0].disk;
+                match self.replicas.get(&(source, chunk)) {
+                    Some(replica) if replica.version == version => {
+                        let half = replica.content.iter().copied().filter(|write| write % 2 == 0).collect();
+                        let copying = Copying { order: Some(order), disk, source, chunk, version, half };
+                        self.machines[usize::from(n)].copying.push_back(copying);
+                        return true;
+                    }
+                    Some(_) => Err(Status::WrongVersion),
+                    None => Err(Status::NoChunk),
+                }
+            }
             (None, Order::Raise { disk, chunk, from, to, cuts }) => {
                 match self.replicas.get_mut(&(disk, chunk)) {
                     None => Err(Status::NoChunk),
@@ -338,6 +380,29 @@ impl World {
             },
         };
         self.machines[usize::from(n)].outbox.push_back(Event::OrderDone { order, status });
+        true
+    }
+
+    /// A server comes to the end of a copy.
+    fn finish_copy(&mut self, n: u8) -> bool {
+        let Some(copying) = self.machines[usize::from(n)].copying.pop_front() else { return false };
+        let Copying { order, disk, source, chunk, version, half } = copying;
+        let status = match self.replicas.get(&(source, chunk)) {
+            Some(replica) if replica.version == version => {
+                let rest = replica.content.iter().copied().filter(|write| write % 2 == 1);
+                let content: Content = rest.chain(half).collect();
+                let old = self.replicas.get(&(disk, chunk)).map(|old| old.version);
+                if old < Some(version) {
+                    self.replicas.insert((disk, chunk), Replica { version, content });
+                }
+                if old <= Some(version) { Ok(()) } else { Err(Status::WrongVersion) }
+            }
+            Some(_) => Err(Status::WrongVersion),
+            None => Err(Status::NoChunk),
+        };
+        if let Some(order) = order {
+            self.machines[usize::from(n)].outbox.push_back(Event::OrderDone { order, status });
+        }
         true
     }
 
@@ -371,6 +436,7 @@ impl World {
             let mut busy = false;
             for n in 0..self.machines.len() as u8 {
                 busy |= self.obey(n, None);
+                busy |= self.finish_copy(n);
                 busy |= self.hear(n);
             }
             busy |= !self.unlogged.is_empty() || !self.waiting_stable.is_empty();
@@ -518,6 +584,7 @@ impl World {
             machine.connected = false;
             machine.inbox.clear();
             machine.outbox.clear();
+            machine.copying.iter_mut().for_each(|copying| copying.order = None);
         }
         for (slot, mapped) in self.map.clone() {
             let mut out = Vec::new();

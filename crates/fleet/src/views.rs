@@ -44,6 +44,8 @@ impl Fleet {
             deleting: self.garbage.replicas(),
             reserved: self.reservations.len() as u64,
             raising: self.raises.len() as u64,
+            copying: self.healing.copying() as u64,
+            copied: self.healing.copied,
             failed_hops: self.failed_hops,
             chunks: 0,
         };

@@ -66,6 +66,12 @@ pub struct Config {
     pub checkpoint_every_bytes: u64,
     /// Bytes of a segment of the log; less than [`LOG_SEGMENT_BYTES_MIN`] counts as that.
     pub log_segment_bytes: u64,
+    /// A silent server counts as lost after this for chunks with one replica left.
+    pub heal_after_endangered: Duration,
+    /// A silent server counts as lost after this for other chunks.
+    pub heal_after: Duration,
+    /// Servers that fell silent together count as lost after this.
+    pub heal_after_together: Duration,
     /// A session that sends nothing for so long is closed.
     pub session_lease: Duration,
     /// Builds checkpoints; `None`: in this process, on a queue of its own.
@@ -86,6 +92,9 @@ impl Config {
             checkpoint_every_records: 1_000_000,
             checkpoint_every_bytes: 256 << 20,
             log_segment_bytes: 64 << 20,
+            heal_after_endangered: Duration::from_secs(10),
+            heal_after: Duration::from_secs(60),
+            heal_after_together: Duration::from_secs(600),
             session_lease: Duration::from_secs(60),
             checkpointer: None,
             insecure: false,

@@ -170,7 +170,14 @@ impl Core {
             .clone()
             .unwrap_or_else(|| Arc::new(InLine::new(Arc::clone(&config.data), env.workers.as_ref())));
         let checkpoints = Checkpoints::new(builder, since_checkpoint, checkpoint);
-        let fleet = Fleet::new(term, FleetOptions::default(), now_ms);
+        let ms = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX >> 1);
+        let options = FleetOptions {
+            heal_endangered_ms: ms(config.heal_after_endangered),
+            heal_ms: ms(config.heal_after),
+            heal_together_ms: ms(config.heal_after_together),
+            ..FleetOptions::default()
+        };
+        let fleet = Fleet::new(term, options, now_ms);
         let mut core = Self {
             env,
             config,

@@ -40,6 +40,12 @@ pub(crate) struct MasterSection {
     pub(crate) ack: Option<String>,
     /// Seconds without a word after which a client's session ends; default 60.
     pub(crate) session_lease_seconds: Option<u64>,
+    /// Seconds of a server's silence after which its chunks with one replica left get another; default 10.
+    pub(crate) heal_after_endangered_seconds: Option<u64>,
+    /// Seconds of a server's silence after which its other chunks get another replica; default 60.
+    pub(crate) heal_after_seconds: Option<u64>,
+    /// The same for servers that fell silent together, where the network is the likelier cause; default 600.
+    pub(crate) heal_after_together_seconds: Option<u64>,
     /// Records between two checkpoints; default 1,000,000.
     pub(crate) checkpoint_records: Option<u64>,
 }
@@ -87,7 +93,21 @@ pub(crate) struct AdminSection {
 }
 
 const KEYS: &[(&str, &[&str])] = &[
-    ("master", &["listen", "data", "name", "insecure", "ack", "session-lease-seconds", "checkpoint-records"]),
+    (
+        "master",
+        &[
+            "listen",
+            "data",
+            "name",
+            "insecure",
+            "ack",
+            "session-lease-seconds",
+            "heal-after-endangered-seconds",
+            "heal-after-seconds",
+            "heal-after-together-seconds",
+            "checkpoint-records",
+        ],
+    ),
     ("chunkserver", &["listen", "advertise", "data", "name", "disks", "masters", "insecure"]),
     ("mount", &["masters", "timeout-seconds", "write-buffer-mib", "read-cache-mib"]),
     ("admin", &["masters"]),
@@ -156,6 +176,9 @@ pub(crate) const EXAMPLE: &str = r#"# muskox.toml: every key is optional; what s
 # insecure = false               # true: listen beyond loopback without authentication
 # ack = "local"                  # "stable": every change waits for stable storage
 # session-lease-seconds = 60     # a silent client's session ends after this
+# heal-after-endangered-seconds = 10   # a silent server is waited for so long: chunks with one replica left
+# heal-after-seconds = 60        # the same, other chunks
+# heal-after-together-seconds = 600    # the same, if several servers fell silent together
 # checkpoint-records = 1000000   # changelog records between two checkpoints
 
 [chunkserver]

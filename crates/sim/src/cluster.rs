@@ -52,6 +52,8 @@ struct Server {
     host: String,
     data: SimDisk,
     disks: Vec<SimDisk>,
+    /// Disks that were replaced so far.
+    replaced: u64,
     handle: Option<ChunkserverHandle>,
 }
 
@@ -89,7 +91,13 @@ impl Cluster {
         let server = |number: usize| {
             let host = format!("server{number}");
             let disks = (0..DISKS).map(|disk| world.disk(&format!("{host}-disk{disk}"))).collect();
-            RefCell::new(Server { data: world.disk(&format!("{host}-data")), disks, host, handle: None })
+            RefCell::new(Server {
+                data: world.disk(&format!("{host}-data")),
+                disks,
+                host,
+                replaced: 0,
+                handle: None,
+            })
         };
         let seat = |_| RefCell::new(Seat { incarnation: 0, client: None, gone: Rc::default() });
         Self {
@@ -237,6 +245,15 @@ impl Cluster {
         let disks = server.disks.iter().chain([&server.data]);
         disks.for_each(|disk| stop_disk(disk, how));
         server.handle = None;
+    }
+
+    /// Kills a chunkserver and puts a blank disk in the place of one of its disks.
+    pub(crate) fn replace_disk(&self, number: usize, disk: usize) {
+        self.stop_server(number, Stop::Kill);
+        let mut server = self.servers[number].borrow_mut();
+        server.replaced += 1;
+        let name = format!("{}-disk{disk}-new{}", server.host, server.replaced);
+        server.disks[disk] = self.world.disk(&name);
     }
 
     /// Kills a client.

@@ -13,12 +13,14 @@
 //! | 14 a loss is reported once | `once` |
 //! | 15 every call ends, and takes effect once | `bounded`, and the oracle's `tree` |
 //! | 16 what was cut reads as zeroes | the oracle's `content` |
+//! | what was lost is made anew when faults stop | `healed` |
 //!
 //! The quiet ones look at a copy of everything after each round; those that break something run at the end.
 
 pub(crate) mod bounded;
 mod durable;
 pub(crate) mod garbage;
+pub(crate) mod healed;
 mod last_good;
 mod located;
 pub(crate) mod once;

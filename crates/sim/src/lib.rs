@@ -17,6 +17,7 @@ mod chance;
 mod cluster;
 mod driver;
 mod invariants;
+mod losses;
 mod nemesis;
 mod oracle;
 mod panics;

@@ -4,6 +4,7 @@ use crate::chance::Chance;
 use crate::cluster::{CLIENTS, Cluster};
 use crate::driver::{Driver, Stage, Violation};
 use crate::invariants;
+use crate::losses;
 use crate::nemesis::{Faults, Nemesis};
 use crate::oracle::{Oracle, TREES};
 use crate::trace::Trace;
@@ -92,6 +93,7 @@ impl Plan {
             })
             .collect();
         let mut nemesis = Nemesis::new(stage, self.faults, Chance::named(self.seed, "nemesis"));
+        let mut losses = Chance::named(self.seed, "losses");
         for round in 0..ROUNDS {
             stage.trace.note(format_args!("round {round}"));
             if chance.percent(50) {
@@ -101,7 +103,13 @@ impl Plan {
             Box::pin(self.disturb(stage, &mut drivers, &mut nemesis)).await?;
             self.calm_down(stage, &mut drivers).await?;
             look(stage, &mut drivers).await?;
+            invariants::healed::wait(stage).await?;
             invariants::check_quiet(stage).await?;
+            if losses.percent(30) {
+                losses::lose_a_disk(stage, &mut losses).await?;
+                look(stage, &mut drivers).await?;
+                invariants::check_quiet(stage).await?;
+            }
             if self.faults == Faults::PowerCuts && chance.percent(50) {
                 stage.calm.set(false);
                 nemesis.cut_all().await?;

@@ -1,9 +1,10 @@
 //! One disk: the operations on its chunks.
 //!
 //! Opening, syncing and closing chunk files: `disk/files.rs`. Opening and stamping a disk: `disk/open.rs`.
-//! Walks and inventory: `disk/walk.rs`. Deleting: `disk/remove.rs`.
+//! Walks and inventory: `disk/walk.rs`. Deleting: `disk/remove.rs`. Filling: `disk/fill.rs`.
 
 mod files;
+mod fill;
 mod open;
 mod remove;
 mod walk;
@@ -28,6 +29,7 @@ use types::{
     Version,
 };
 
+pub use fill::FillStart;
 pub use open::{DiskOptions, Format, Opened};
 
 /// Part of the device that is kept free: a hundredth, at most 1 GiB.
@@ -170,7 +172,7 @@ impl Disk {
         let mut state = exclusive(&slot.state);
         let made = match self.load(write.chunk, &mut state) {
             Err(LoadError::Absent | LoadError::Stub) if write.create => {
-                *state = Some(self.make(write.chunk, write.version)?);
+                *state = Some(self.make(write.chunk, write.version, Flags::COMPLETE)?);
                 true
             }
             loaded => {
@@ -210,8 +212,8 @@ impl Disk {
         replica.write(checked, &self.activity)
     }
 
-    /// Makes the file of a chunk, and its folders.
-    fn make(&self, chunk: ChunkId, version: Version) -> Result<Replica, StoreError> {
+    /// Makes the file of a chunk, complete or filling, and its folders.
+    fn make(&self, chunk: ChunkId, version: Version, flag: u16) -> Result<Replica, StoreError> {
         let folder = folder_of(chunk);
         let made = lock(&self.folders).made[usize::from(folder)];
         if !made {
@@ -219,7 +221,7 @@ impl Disk {
             lock(&self.folders).made[usize::from(folder)] = true;
         }
         let file = self.dir.open(&chunk_path(chunk), OpenMode::CreateNew)?;
-        Ok(Replica::new(file, chunk, version, self.cluster))
+        Ok(Replica::new(file, chunk, version, self.cluster, Flags(flag | Flags::NEW)))
     }
 
     /// Takes back a file whose first write failed.
@@ -241,7 +243,7 @@ impl Disk {
     ) -> Result<ReadBack, StoreError> {
         let pages = checked_pages(offset, length)?;
         let read = self.with_shared(chunk, &pages, |replica| {
-            replica.check(version)?;
+            replica.check_whole(version)?;
             replica.read_pages(pages.clone(), |file, buffer, at| file.read_at(buffer, at).map(Some))
         })?;
         let read = read.ok_or(StoreError::Invalid { what: "a blocking read was not answered" })?;
@@ -264,7 +266,7 @@ impl Disk {
         let state = slot.state.try_read().ok()?;
         let replica = state.as_ref().filter(|replica| replica.has_table(&pages))?;
         let read = replica
-            .check(version)
+            .check_whole(version)
             .and_then(|()| replica.read_pages(pages, |file, buffer, at| file.read_resident_at(buffer, at)));
         match read {
             Ok(None) => None,
@@ -293,7 +295,7 @@ impl Disk {
     ) -> Result<Vec<u32>, StoreError> {
         let pages = pages_of(offset, length)?;
         let damaged = self.with_shared(chunk, &pages, |replica| {
-            replica.check(version)?;
+            replica.check_whole(version)?;
             replica.damaged_pages(pages.clone())
         })?;
         if !damaged.is_empty() {
@@ -375,7 +377,7 @@ impl Disk {
     /// are computed from verified pages.
     pub fn chunk_value(&self, chunk: ChunkId, version: Version) -> Result<[u8; 32], StoreError> {
         let (values, computed, at) = self.with_shared(chunk, &ALL_PAGES, |replica| {
-            replica.check(version)?;
+            replica.check_whole(version)?;
             let mut values = Vec::with_capacity(BLOCKS_PER_CHUNK as usize);
             let mut computed = Vec::new();
             for block in 0..BLOCKS_PER_CHUNK as usize {
@@ -407,6 +409,17 @@ impl Disk {
         replica.check(version)?;
         self.set_flags(replica, 0, Flags::TORN | Flags::MARKED);
         Ok(())
+    }
+
+    /// Whether the replica has this version, is complete and sound, and its checksums can be read.
+    pub fn check(&self, chunk: ChunkId, version: Version) -> Result<(), StoreError> {
+        self.with_shared(chunk, &ALL_PAGES, |replica| {
+            replica.check_whole(version)?;
+            if replica.flags().has(Flags::DAMAGED) || !replica.flags().has(Flags::COMPLETE) {
+                return Err(StoreError::DamagedFile { chunk, what: "its header says so" });
+            }
+            replica.check_table()
+        })
     }
 
     /// One replica, from its header.

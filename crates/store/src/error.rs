@@ -185,6 +185,12 @@ pub enum StoreError {
         /// Which chunk.
         chunk: ChunkId,
     },
+    /// It lacks what is being copied to it: not to be read.
+    #[error("the replica of chunk {chunk} is being filled")]
+    Filling {
+        /// Which chunk.
+        chunk: ChunkId,
+    },
     /// No room.
     #[error("no space left on this disk")]
     NoSpace,
@@ -207,7 +213,7 @@ impl StoreError {
     /// The word for the wire.
     pub fn status(&self) -> Status {
         match self {
-            Self::Absent { .. } => Status::NoChunk,
+            Self::Absent { .. } | Self::Filling { .. } => Status::NoChunk,
             Self::WrongVersion { .. } => Status::WrongVersion,
             Self::CorruptPayload { .. } => Status::Corrupt,
             Self::Damaged { .. } | Self::DamagedFile { .. } | Self::Bad { .. } | Self::Disk { .. } => {

@@ -39,7 +39,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use disk::{Disk, DiskOptions, Format, Opened};
+pub use disk::{Disk, DiskOptions, FillStart, Format, Opened};
 pub use error::{FormatError, OpenDiskError, StoreError};
 pub use report::{
     Counters, DiskSpace, InventoryEntry, OpenReport, Purged, ReadBack, ReplicaState, ScanReport, Write,

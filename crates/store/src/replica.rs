@@ -92,13 +92,19 @@ fn read_padded(file: &dyn File, buffer: &mut [u8], offset: u64) -> io::Result<()
 }
 
 impl Replica {
-    /// A replica in a file that was just made. Nothing is written before the first change.
-    pub(crate) fn new(file: Arc<dyn File>, chunk: ChunkId, version: Version, cluster: ClusterId) -> Self {
+    /// A replica in a file that was just made, complete or filling as the flags say. Nothing is written before
+    /// the first change.
+    pub(crate) fn new(
+        file: Arc<dyn File>,
+        chunk: ChunkId,
+        version: Version,
+        cluster: ClusterId,
+        flags: Flags,
+    ) -> Self {
         let mut table = [const { TableSlot::Unread }; TABLE_PAGES];
         for (page, slot) in table.iter_mut().enumerate() {
             *slot = TableSlot::Loaded(TablePage::holes(page));
         }
-        let flags = Flags(Flags::COMPLETE | Flags::NEW);
         let header = Header { chunk, version, sequence: 1, flags, cluster, tables: 1 };
         Self {
             file,
@@ -202,6 +208,15 @@ impl Replica {
         Ok(())
     }
 
+    /// As [`Replica::check`], and refuses one that lacks something.
+    pub(crate) fn check_whole(&self, wanted: Version) -> Result<(), StoreError> {
+        self.check(wanted)?;
+        if self.header.flags.has(Flags::FILLING) {
+            return Err(StoreError::Filling { chunk: self.chunk });
+        }
+        Ok(())
+    }
+
     fn take_table_page(&mut self, page: usize, bytes: &[u8]) {
         self.table[page] = match TablePage::decode(bytes, self.chunk, page) {
             Decoded::Valid(table) => TableSlot::Loaded(table),
@@ -228,6 +243,11 @@ impl Replica {
             }
         }
         Ok(())
+    }
+
+    /// Whether every loaded page of the record table is sound.
+    pub(crate) fn check_table(&self) -> Result<(), StoreError> {
+        (0..TABLE_PAGES).try_for_each(|page| self.table_of(page).map(drop))
     }
 
     /// The table page of a block. It was loaded before.

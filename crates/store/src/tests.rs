@@ -3,6 +3,7 @@
 mod basic;
 mod damage;
 mod disks;
+mod fill;
 mod fuzz;
 mod golden;
 mod kill;

@@ -126,7 +126,16 @@ impl Chain {
             version = Some(what.capability().version);
             let synced = match what {
                 What::Write(write, payload) => {
-                    if let Err(error) = write_with_room(&disk, write, payload) {
+                    let write_to = store::Write {
+                        chunk: write.capability.chunk,
+                        version: write.capability.version,
+                        offset: u64::from(write.offset),
+                        data: payload,
+                        page_crcs: &write.page_crcs,
+                        block_values: &write.block_values,
+                        create: write.create,
+                    };
+                    if let Err(error) = write_with_room(&disk, &write_to) {
                         failed = Some((*op, error));
                         break;
                     }
@@ -198,24 +207,15 @@ impl Chain {
 }
 
 /// Writes; if the disk is full, erases deleted replicas before their time and tries once more.
-fn write_with_room(disk: &Disk, write: &wire::message::Write, payload: &[u8]) -> Result<(), StoreError> {
-    let write = store::Write {
-        chunk: write.capability.chunk,
-        version: write.capability.version,
-        offset: u64::from(write.offset),
-        data: payload,
-        page_crcs: &write.page_crcs,
-        block_values: &write.block_values,
-        create: write.create,
-    };
-    match disk.write(&write) {
+pub(crate) fn write_with_room(disk: &Disk, write: &store::Write<'_>) -> Result<(), StoreError> {
+    match disk.write(write) {
         Err(StoreError::NoSpace) => {
             let purged = disk.purge_for_space(ROOM_BYTES)?;
             if purged.files == 0 {
                 return Err(StoreError::NoSpace);
             }
             tracing::info!(disk = %disk.id(), ?purged, "deleted replicas were erased early to make room");
-            disk.write(&write)
+            disk.write(write)
         }
         result => result,
     }

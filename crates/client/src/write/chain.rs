@@ -5,9 +5,10 @@
 //!    other frame of this client ever has it: a writer that is forgotten and made anew goes on above.
 //! 2. `held` names the disks (and boots) that have taken every unsynced write without a break; when none
 //!    is left, an fsync of this chunk cannot succeed (`docs/semantics.md`), and it does not succeed while the
-//!    chain has a member that is not among them ([`Chunk::laggard`]): readers would be sent there.
+//!    chain has a member that lost some of them ([`Chunk::laggard`]): readers would be sent there.
 
 use super::buffer::{ExtentId, Stamp};
+use super::held::Held;
 use env::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -48,7 +49,7 @@ pub(crate) struct Chunk {
     flushing: Option<(u64, Stamp)>,
     /// On stable storage, but no durable commit has named it.
     pub(crate) synced_unnamed: bool,
-    held: Option<BTreeMap<DiskId, u64>>,
+    held: Option<Held>,
     write_ids: BTreeMap<ExtentId, u64>,
     trouble_since: Option<Instant>,
     tries: u32,
@@ -121,13 +122,9 @@ impl Chunk {
         self.born = true;
         self.calm();
         self.unsynced = Some(self.unsynced.map_or(stamp, |oldest| oldest.min(stamp)));
-        let answered = verifiers.iter().map(|v| (v.disk, v.boot));
         match &mut self.held {
-            None => self.held = Some(answered.collect()),
-            Some(held) => {
-                let answered: BTreeMap<_, _> = answered.collect();
-                held.retain(|disk, boot| answered.get(disk) == Some(boot));
-            }
+            None => self.held = Some(Held::new(verifiers)),
+            Some(held) => held.answered(verifiers),
         }
         if self.durable_flying == Some(extent) {
             self.durable_flying = None;
@@ -138,23 +135,23 @@ impl Chunk {
         }
     }
 
-    /// A member of the chain that lost writes which were not synced, or never had them, although others hold them
-    /// all. The chain must go on without it.
+    /// A member of the chain that lost writes which were not synced, although others hold them all. The chain must
+    /// go on without it.
     pub(crate) fn laggard(&self) -> Option<DiskId> {
-        let held = self.held.as_ref().filter(|held| !held.is_empty())?;
-        self.last.as_ref()?.chain.iter().map(|member| member.disk).find(|disk| !held.contains_key(disk))
+        let held = self.held.as_ref()?;
+        self.last.as_ref()?.chain.iter().map(|member| member.disk).find(|disk| held.lags(*disk))
     }
 
     /// Whether some disk has held all unsynced writes without a break.
     pub(crate) fn is_held(&self) -> bool {
-        self.held.as_ref().is_none_or(|held| !held.is_empty())
+        self.held.as_ref().is_none_or(|held| !held.is_gone())
     }
 
     /// A disk (the head, if not named) lost what it had not synced; another may still hold everything.
     pub(crate) fn not_held_by(&mut self, disk: Option<DiskId>) {
         let head = self.last.as_ref().and_then(|grant| grant.chain.first()).map(|head| head.disk);
         if let (Some(held), Some(disk)) = (&mut self.held, disk.or(head)) {
-            held.remove(&disk);
+            held.lost_by(disk);
         }
     }
 
@@ -168,7 +165,7 @@ impl Chunk {
     /// For a FLUSH frame.
     pub(crate) fn start_flush(&mut self, serial: u64) -> Vec<Verifier> {
         self.flushing = self.unsynced.take().map(|stamp| (serial, stamp));
-        self.held.iter().flatten().map(|(disk, boot)| Verifier { disk: *disk, boot: *boot }).collect()
+        self.held.iter().flat_map(Held::verifiers).collect()
     }
 
     /// Whether a flush is on its way.
@@ -221,7 +218,7 @@ impl Chunk {
     /// what was flushed stays unsynced.
     pub(crate) fn flushed(&mut self, verifiers: &[Verifier]) -> bool {
         if let Some(held) = &mut self.held {
-            held.retain(|disk, boot| verifiers.iter().any(|v| v.disk == *disk && v.boot == *boot));
+            held.answered(verifiers);
         }
         if self.laggard().is_some() {
             self.flush_failed();

@@ -11,7 +11,7 @@ use crate::common::{
 use crate::limits::{ADDRESS_BYTES_MAX, LABEL_BYTES_MAX, PATH_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::{Malformed, Message, proto};
 use prost::Message as _;
-use types::{BLOCKS_PER_CHUNK, CHUNK_BYTES, ChainSequence, ChunkId, DiskId};
+use types::{BLOCKS_PER_CHUNK, CHUNK_BYTES, ChainSequence, ChunkId, DiskId, REPLICAS_MAX};
 
 /// Largest control message: a full report needs 200 KiB.
 const CONTROL_BYTES_MAX: usize = 4 << 20;
@@ -309,6 +309,17 @@ impl From<&Order> for proto::Order {
                 chunk: chunk.0,
                 version: version.to_u64(),
             }),
+            OrderKind::Copy { disk, chunk, version, sources } => What::Copy(proto::OrderCopy {
+                disk: disk.0.to_vec(),
+                chunk: chunk.0,
+                version: version.to_u64(),
+                sources: sources.iter().map(Into::into).collect(),
+            }),
+            OrderKind::Verify { disk, chunk, version } => What::Verify(proto::OrderVerify {
+                disk: disk.0.to_vec(),
+                chunk: chunk.0,
+                version: version.to_u64(),
+            }),
         };
         Self { order: v.order, term: v.term.0, what: Some(what) }
     }
@@ -327,6 +338,20 @@ impl TryFrom<proto::Order> for Order {
                 cuts: list(p.cuts, CUTS_MAX, "cuts")?,
             },
             What::Delete(p) => OrderKind::Delete {
+                disk: disk(&p.disk)?,
+                chunk: ChunkId(p.chunk),
+                version: version(p.version)?,
+            },
+            What::Copy(p) => OrderKind::Copy {
+                disk: disk(&p.disk)?,
+                chunk: ChunkId(p.chunk),
+                version: version(p.version)?,
+                sources: match list(p.sources, REPLICAS_MAX, "sources of a copy")? {
+                    sources if sources.is_empty() => return Err(Malformed::new("a copy without a source")),
+                    sources => sources,
+                },
+            },
+            What::Verify(p) => OrderKind::Verify {
                 disk: disk(&p.disk)?,
                 chunk: ChunkId(p.chunk),
                 version: version(p.version)?,

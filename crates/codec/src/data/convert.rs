@@ -303,6 +303,7 @@ impl Message for Read {
             offset: self.offset,
             length: self.length,
             deadline_ms: self.deadline_ms,
+            verified: self.verified,
         };
         append(&message, out);
     }
@@ -322,6 +323,7 @@ impl Message for Read {
             offset: message.offset,
             length: message.length,
             deadline_ms: message.deadline_ms,
+            verified: message.verified,
         })
     }
 }

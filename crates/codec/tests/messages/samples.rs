@@ -438,11 +438,17 @@ pub(crate) fn to_server() -> Vec<(&'static str, ToServer)> {
         cuts: vec![Cut { from: 10, to: 64 << 20 }],
     };
     let delete = OrderKind::Delete { disk: disk(17), chunk: chunk(5), version: version(2) };
+    let source = ReplicaAddress { server: ServerId([3; 16]), disk: disk(18), address: "cs2:9422".into() };
+    let copy =
+        OrderKind::Copy { disk: disk(17), chunk: chunk(5), version: version(2), sources: vec![source] };
+    let verify = OrderKind::Verify { disk: disk(17), chunk: chunk(5), version: version(2) };
     let messages = vec![
         ToServer::Registered(registered),
         ToServer::Refused(refused),
         order(raise),
         order(delete),
+        order(copy),
+        order(verify),
         ToServer::HeartbeatAck { term: Term(3) },
     ];
     let named = messages.into_iter().map(|message| {
@@ -451,6 +457,8 @@ pub(crate) fn to_server() -> Vec<(&'static str, ToServer)> {
             ToServer::Refused(_) => "refused",
             ToServer::Order(Order { what: OrderKind::Raise { .. }, .. }) => "raise",
             ToServer::Order(Order { what: OrderKind::Delete { .. }, .. }) => "delete",
+            ToServer::Order(Order { what: OrderKind::Copy { .. }, .. }) => "copy",
+            ToServer::Order(Order { what: OrderKind::Verify { .. }, .. }) => "verify",
             ToServer::HeartbeatAck { .. } => "heartbeat_ack",
         };
         (name, message)

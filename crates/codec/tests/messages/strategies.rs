@@ -494,6 +494,13 @@ pub(crate) fn to_server() -> impl Strategy<Value = ToServer> {
             chunk,
             version
         }),
+        (id(DiskId), number(ChunkId), version(), vec(replica(), 1..4))
+            .prop_map(|(disk, chunk, version, sources)| OrderKind::Copy { disk, chunk, version, sources }),
+        (id(DiskId), number(ChunkId), version()).prop_map(|(disk, chunk, version)| OrderKind::Verify {
+            disk,
+            chunk,
+            version
+        }),
     ];
     prop_oneof![
         registered.prop_map(ToServer::Registered),

@@ -33,6 +33,7 @@ impl Fleet {
         }
         self.table.set_version(slot, version);
         self.table.set_open(slot, false);
+        self.table.set_quiet(slot, false);
         self.put_replicas(slot, &set);
     }
 
@@ -69,12 +70,15 @@ impl Fleet {
             && set.current().count() == raise.members.len()
             && raise.members.iter().all(|member| set.state(member.disk) == Some(ReplicaState::Current));
         self.table.set_open(slot, whole);
+        self.table.set_quiet(slot, target.term == self.term);
         for (disk, seen) in std::mem::take(&mut raise.later) {
             if !self.raises.keep_for_later(slot, disk, seen) {
                 self.judge(slot, disk, &seen, now_ms, out);
             }
         }
-        if let Some(grant) = self.open_chain(slot) {
+        if !raise.waiters.is_empty()
+            && let Some(grant) = self.hand_out(slot, now_ms)
+        {
             for ticket in raise.waiters.drain(..) {
                 out.push(Command::Granted { ticket, grant: Ok(grant.clone()) });
             }
@@ -82,16 +86,18 @@ impl Fleet {
         let edit = raise.edits.pop_front();
         let purposes = Purposes { waiters: raise.waiters, edit, edits: raise.edits };
         if purposes.waiters.is_empty() && purposes.edit.is_none() {
-            return;
+            return self.copy_after_raise(slot, now_ms, out);
         }
         self.raise_current(slot, purposes, now_ms, out);
     }
 
-    /// The chain as it may be handed out: open, and every replica of it can be reached.
-    pub(crate) fn open_chain(&self, slot: ChunkSlot) -> Option<GrantParts> {
+    /// The chain, if it may be handed out as it is. From now on somebody may write under this version.
+    pub(crate) fn hand_out(&mut self, slot: ChunkSlot, now_ms: u64) -> Option<GrantParts> {
         if !self.table.is_open(slot) || self.raises.is_running(slot) {
             return None;
         }
+        self.table.set_quiet(slot, false);
+        self.healing.granted(slot, now_ms, self.options.quiet_ms);
         let chain = self.table.replicas(slot).current().map(|disk| self.hosts.address(disk)).collect();
         Some(GrantParts {
             chunk: self.table.chunk(slot)?,
@@ -155,6 +161,7 @@ impl Fleet {
         let base = self.table.version(slot).unwrap_or_default();
         let Some(mut raise) = self.raises.running.remove(&slot) else { return };
         self.forget_orders(&raise);
+        self.copy_given_up(slot, now_ms);
         let remains = self.raises.remains.entry(slot).or_default();
         remains.minted = remains.minted.max(minted);
         if remains.base != base {
@@ -265,6 +272,7 @@ impl Fleet {
                 }
             }
             Purpose::Delete(..) => self.delete_done(order, status, now_ms, out),
+            Purpose::Copy { .. } => self.copy_done(order, status, now_ms, out),
         }
     }
 

@@ -11,6 +11,7 @@ enum Step {
     Obey(u8),
     Refuse(u8),
     Hear(u8),
+    FinishCopy(u8),
     Log,
     Sync,
     Tick(u64),
@@ -37,9 +38,10 @@ fn step() -> impl Strategy<Value = Step> {
         20 => server.clone().prop_map(Step::Obey),
         2 => server.clone().prop_map(Step::Refuse),
         24 => server.clone().prop_map(Step::Hear),
+        8 => server.clone().prop_map(Step::FinishCopy),
         10 => Just(Step::Log),
         10 => Just(Step::Sync),
-        4 => (0u64..4000).prop_map(Step::Tick),
+        8 => (0u64..4000).prop_map(Step::Tick),
         12 => (file.clone(), 1u64..4).prop_map(|(file, session)| Step::Grant { file, session }),
         4 => (file.clone(), 0..=SERVERS, 0..SERVERS).prop_map(|(file, from, to)| Step::Failed { file, from, to }),
         12 => (0usize..8).prop_map(|grant| Step::Write { grant }),
@@ -109,6 +111,7 @@ fn apply(world: &mut World, clients: &mut Clients, step: Step) {
         Step::Obey(n) => drop(world.obey(n, None)),
         Step::Refuse(n) => drop(world.obey(n, Some(Status::Io))),
         Step::Hear(n) => drop(world.hear(n)),
+        Step::FinishCopy(n) => drop(world.finish_copy(n)),
         Step::Log => world.log_all(),
         Step::Sync => world.sync(),
         Step::Tick(ms) => world.advance(ms),
@@ -208,6 +211,9 @@ proptest! {
         }
         let summary = world.fleet.summary();
         prop_assert_eq!((summary.raising, summary.deleting, summary.unknown, summary.missing), (0, 0, 0, 0));
+        world.heal();
+        let summary = world.fleet.summary();
+        prop_assert_eq!((summary.endangered, summary.undergoal, summary.copying), (0, 0, 0));
         for session in 1..4 {
             world.tell(Event::SessionGone { session: SessionId(session) });
         }

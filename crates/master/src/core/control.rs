@@ -406,5 +406,8 @@ fn order_kind(order: fleet::Order) -> OrderKind {
             OrderKind::Raise { disk, chunk, from, to, cuts }
         }
         fleet::Order::Delete { disk, chunk, version } => OrderKind::Delete { disk, chunk, version },
+        fleet::Order::Copy { disk, chunk, version, sources } => {
+            OrderKind::Copy { disk, chunk, version, sources }
+        }
     }
 }

@@ -4,10 +4,14 @@ use super::Core;
 use super::requests::DEFAULT_GOAL;
 use codec::admin::{
     ChunkCounts, ClientStatus, ClusterStatus, DiskStatus, FileChunk, FileInfoReply, FileReplica, FileTarget,
-    ServerState, ServerStatus, Severity, Warning,
+    ServerState, ServerStatus, Severity, Warning, WorkStatus,
 };
 use std::collections::BTreeMap;
 use types::{Attributes, DiskId, InodeId, Name, ServerId, Status};
+
+/// What to do about chunks with too few replicas.
+const HEALS: &str =
+    "they are copied to other servers if there are any with room; else bring back what is down";
 
 /// Answers a question for the status.
 pub(crate) type StatusAnswerer = tokio::sync::oneshot::Sender<ClusterStatus>;
@@ -51,7 +55,7 @@ impl Core {
             disks,
             chunks,
             clients: self.client_statuses(now_ms),
-            work: Vec::new(),
+            work: self.work(),
             insecure: self.config.insecure,
             warnings,
             usable_total_bytes: space.total_bytes,
@@ -95,6 +99,17 @@ impl Core {
             reported: view.reported,
         };
         self.fleet.disks().take(codec::admin::STATUS_DISKS_MAX).map(status).collect()
+    }
+
+    /// What is being done in the background.
+    fn work(&self) -> Vec<WorkStatus> {
+        let summary = self.fleet.summary();
+        let waiting = summary.endangered + summary.undergoal;
+        if summary.copying == 0 {
+            return Vec::new();
+        }
+        let what = format!("healing: {} copies under way", summary.copying);
+        vec![WorkStatus { what, done: summary.copied, total: summary.copied + waiting }]
     }
 
     fn chunk_counts(&self) -> ChunkCounts {
@@ -185,11 +200,11 @@ fn health(servers: &[ServerStatus], disks: &[DiskStatus], chunks: ChunkCounts, o
     }
     if chunks.endangered > 0 {
         let message = format!("{} chunks have one replica left", chunks.endangered);
-        add("CHUNK_ENDANGERED", Severity::Warning, message, "bring back the servers and disks that are down");
+        add("CHUNK_ENDANGERED", Severity::Warning, message, HEALS);
     }
     if chunks.undergoal > 0 {
         let message = format!("{} chunks have fewer replicas than wanted", chunks.undergoal);
-        add("CHUNK_UNDERGOAL", Severity::Warning, message, "bring back the servers and disks that are down");
+        add("CHUNK_UNDERGOAL", Severity::Warning, message, HEALS);
     }
     for server in servers.iter().filter(|server| server.state == ServerState::Down) {
         let message = format!("chunkserver {} ({}) is not connected", server.name, server.address);

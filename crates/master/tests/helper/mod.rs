@@ -334,6 +334,10 @@ impl FakeServer {
                 OrderKind::Delete { chunk, .. } => {
                     self.replicas.remove(chunk);
                 }
+                OrderKind::Copy { chunk, version, .. } => {
+                    self.replicas.insert(*chunk, *version);
+                }
+                OrderKind::Verify { .. } => {}
             }
             self.orders.push(order.what);
             let done = OrderDone {

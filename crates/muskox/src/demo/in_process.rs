@@ -6,6 +6,7 @@ use super::supervisor::{forget, remember, servers, summary, wait_for_disks};
 use crate::cli::DemoArgs;
 use crate::failure::{Failure, fail};
 use crate::print_line;
+use crate::roles::master::HealAfter;
 use crate::roles::{self, Ready, Stop, on_this_thread, signalled};
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -59,6 +60,7 @@ impl Threads {
             insecure: false,
             stable: false,
             session_lease: None,
+            heal_after: HealAfter::default(),
             checkpoint_records: None,
         };
         let master = self.start("master", "master", &[home], move |stop, ready| {

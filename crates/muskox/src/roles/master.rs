@@ -30,7 +30,16 @@ pub(crate) struct Settings {
     pub(crate) insecure: bool,
     pub(crate) stable: bool,
     pub(crate) session_lease: Option<Duration>,
+    pub(crate) heal_after: HealAfter,
     pub(crate) checkpoint_records: Option<u64>,
+}
+
+/// How long silent servers are waited for; `None`: the default.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct HealAfter {
+    pub(crate) endangered: Option<Duration>,
+    pub(crate) others: Option<Duration>,
+    pub(crate) together: Option<Duration>,
 }
 
 /// `muskox master`.
@@ -43,6 +52,11 @@ pub(crate) fn run(arguments: &MasterArgs, config: &Config) -> Result<ExitCode, F
         insecure: arguments.insecure || file.insecure.unwrap_or(false),
         stable: file.ack.as_deref() == Some("stable"),
         session_lease: file.session_lease_seconds.map(Duration::from_secs),
+        heal_after: HealAfter {
+            endangered: file.heal_after_endangered_seconds.map(Duration::from_secs),
+            others: file.heal_after_seconds.map(Duration::from_secs),
+            together: file.heal_after_together_seconds.map(Duration::from_secs),
+        },
         checkpoint_records: file.checkpoint_records,
     };
     on_thread("state", || async {
@@ -64,6 +78,10 @@ pub(crate) async fn serve(settings: Settings, stop: Stop, ready: Ready) -> Resul
     if let Some(lease) = settings.session_lease {
         config.session_lease = lease;
     }
+    let heal_after = settings.heal_after;
+    config.heal_after_endangered = heal_after.endangered.unwrap_or(config.heal_after_endangered);
+    config.heal_after = heal_after.others.unwrap_or(config.heal_after);
+    config.heal_after_together = heal_after.together.unwrap_or(config.heal_after_together);
     if let Some(records) = settings.checkpoint_records {
         config.checkpoint_every_records = records;
     }

@@ -54,7 +54,7 @@ impl Disk {
         self.gone(chunk)
     }
 
-    fn gone(&self, chunk: ChunkId) -> Result<(), StoreError> {
+    pub(super) fn gone(&self, chunk: ChunkId) -> Result<(), StoreError> {
         self.activity.clean(chunk);
         lock(&self.bad).remove(&chunk);
         self.index.remove(chunk);

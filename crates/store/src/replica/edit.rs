@@ -94,6 +94,11 @@ impl Edit<'_> {
 }
 
 impl Replica {
+    /// Writes the header of a file that was just made.
+    pub(crate) fn begin(&mut self, activity: &Activity) -> Result<(), StoreError> {
+        self.apply(Edit::default(), activity)
+    }
+
     /// Carries out a write. The records of its pages are loaded.
     pub(crate) fn write(
         &mut self,

@@ -204,7 +204,7 @@ proptest! {
 
     #[test]
     fn reads_round_trip(capability in capability(), disk in disk_id(), offset in 0..CHUNK_BYTES as u32, length in 1..=PAYLOAD_BYTES_MAX) {
-        let message = Read { capability, disk, offset, length, deadline_ms: length };
+        let message = Read { capability, disk, offset, length, deadline_ms: length, verified: length % 2 == 1 };
         let (from, to) = page_span(offset, length);
         let fits = to <= CHUNK_BYTES && to - from <= u64::from(PAYLOAD_BYTES_MAX);
         prop_assert_eq!(Read::decode(&message.to_bytes()).is_ok(), fits);

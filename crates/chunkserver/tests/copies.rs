@@ -1,0 +1,164 @@
+//! A replica made from others: what it holds, and what becomes of it when something goes wrong on the way.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use codec::control::OrderKind;
+use common::*;
+use env::OpenMode;
+use types::{ReplicaAddress, Status, Version};
+
+const V3: Version = Version { term: TERM, counter: 3 };
+/// Where chunk files keep the chunk of these tests.
+const FOLDER: &str = "chunks";
+
+fn copy(world: &World, to: usize, version: Version, sources: &[usize]) -> OrderKind {
+    let sources: Vec<ReplicaAddress> = world.chain(sources);
+    OrderKind::Copy { disk: world.disk(to), chunk: CHUNK, version, sources }
+}
+
+/// A chunk on servers 0 and 1 at version 2, with data at its beginning and far behind.
+async fn written(world: &World) -> Vec<(u32, Vec<u8>)> {
+    let chain = world.chain(&[0, 1]);
+    let head = world.connect(0).await;
+    let pieces = vec![(0, pattern(1, 300_000)), ((40 << 20) + 77, pattern(2, 5_000))];
+    for (n, (offset, data)) in pieces.iter().enumerate() {
+        let answer = send(&head, &write_of(&chain, V1, n as u64 + 1, *offset, data), data).await;
+        assert_eq!(answer.result, Ok(()));
+    }
+    for n in 0..2 {
+        assert_eq!(world.master.raise(n, world.disk(n as usize), V2).await.result, Ok(()));
+    }
+    pieces
+}
+
+async fn holds(world: &World, n: usize, version: Version, pieces: &[(u32, Vec<u8>)]) {
+    let link = world.connect(n).await;
+    for (offset, data) in pieces {
+        let found = read(&link, world.disk(n), version, *offset, data.len() as u32).await.unwrap();
+        assert!(found == *data, "server {n} at {offset}");
+    }
+    let hole = read(&link, world.disk(n), version, 20 << 20, 4096).await.unwrap();
+    assert!(hole.iter().all(|byte| *byte == 0));
+}
+
+/// The file of the chunk on a server's disk.
+fn chunk_file(world: &World, n: usize) -> Option<String> {
+    let dir = world.sim_disk(n).dir();
+    let mut path = FOLDER.to_owned();
+    for _ in 0..3 {
+        path = format!("{path}/{}", dir.list(&path).unwrap().first()?.name);
+    }
+    Some(path)
+}
+
+#[test]
+fn a_copy_holds_what_the_source_holds_and_its_holes_cost_nothing() {
+    simulated(async {
+        let mut world = World::simulated(3).await;
+        let pieces = written(&world).await;
+        let done = world.master.order(10, world.disk(2), copy(&world, 2, V2, &[0, 1])).await;
+        assert_eq!(done.result, Ok(()));
+        holds(&world, 2, V2, &pieces).await;
+        let file = world.sim_disk(2).dir().open(&chunk_file(&world, 2).unwrap(), OpenMode::Read).unwrap();
+        assert!(file.allocated_bytes().unwrap() < 400_000, "{} bytes", file.allocated_bytes().unwrap());
+        // Ordered again it is there already; and it survives a loss of power.
+        assert_eq!(world.master.order(11, world.disk(2), copy(&world, 2, V2, &[0])).await.result, Ok(()));
+        world.kill(2).await;
+        world.sim_disk(2).power_cut();
+        world.start(2).await;
+        holds(&world, 2, V2, &pieces).await;
+        let verify = OrderKind::Verify { disk: world.disk(2), chunk: CHUNK, version: V2 };
+        assert_eq!(world.master.order(12, world.disk(2), verify).await.result, Ok(()));
+    });
+}
+
+#[test]
+fn a_copy_is_a_member_of_the_next_chain_like_any_other() {
+    simulated(async {
+        let world = World::simulated(3).await;
+        written(&world).await;
+        world.master.order(10, world.disk(2), copy(&world, 2, V2, &[1])).await;
+        for n in [0, 2] {
+            assert_eq!(world.master.raise(20 + n, world.disk(n as usize), V3).await.result, Ok(()));
+        }
+        let (chain, data) = (world.chain(&[0, 2]), pattern(5, 10_000));
+        let head = world.connect(0).await;
+        assert_eq!(send(&head, &write_of(&chain, V3, 1, 4_000, &data), &data).await.result, Ok(()));
+        holds(&world, 2, V3, &[(4_000, data)]).await;
+    });
+}
+
+#[test]
+fn a_source_that_was_raised_ends_the_copy_and_nothing_is_left() {
+    simulated(async {
+        let world = World::simulated(3).await;
+        written(&world).await;
+        for n in 0..2 {
+            world.master.raise(20 + n, world.disk(n as usize), V3).await;
+        }
+        let done = world.master.order(10, world.disk(2), copy(&world, 2, V2, &[0, 1])).await;
+        assert_eq!(done.result, Err(Status::WrongVersion));
+        assert_eq!(chunk_file(&world, 2), None);
+    });
+}
+
+#[test]
+fn a_source_that_is_rotten_is_reported_and_another_one_is_used() {
+    simulated(async {
+        let world = World::simulated(3).await;
+        let pieces = written(&world).await;
+        let file = chunk_file(&world, 0).unwrap();
+        world.sim_disk(0).dir().open(&file, OpenMode::ReadWrite).unwrap().write_at(b"rot", 200_000).unwrap();
+        let only = world.master.order(10, world.disk(2), copy(&world, 2, V2, &[0])).await;
+        assert!(only.result.is_err());
+        assert_eq!(chunk_file(&world, 2), None, "no page of it is copied");
+        until("the damage is told", || !world.master.heard().damaged.is_empty()).await;
+        assert_eq!(world.master.heard().damaged, [(world.disk(0), CHUNK)]);
+        let verify = OrderKind::Verify { disk: world.disk(0), chunk: CHUNK, version: V2 };
+        assert!(world.master.order(11, world.disk(0), verify).await.result.is_err());
+        let both = world.master.order(12, world.disk(2), copy(&world, 2, V2, &[0, 1])).await;
+        assert_eq!(both.result, Ok(()));
+        holds(&world, 2, V2, &pieces).await;
+    });
+}
+
+#[test]
+fn a_copy_replaces_a_stale_replica_and_never_a_newer_one() {
+    simulated(async {
+        let world = World::simulated(3).await;
+        let pieces = written(&world).await;
+        world.master.raise(20, world.disk(0), V3).await;
+        let back = world.master.order(10, world.disk(0), copy(&world, 0, V2, &[1])).await;
+        assert_eq!(back.result, Err(Status::WrongVersion));
+        holds(&world, 0, V3, &pieces).await;
+        let on = world.master.order(11, world.disk(1), copy(&world, 1, V3, &[0])).await;
+        assert_eq!(on.result, Ok(()));
+        holds(&world, 1, V3, &pieces).await;
+        assert_eq!(world.sim_disk(1).dir().list("deleted").unwrap().len(), 1, "the stale one has its hold");
+    });
+}
+
+#[test]
+fn a_copy_cut_off_by_a_stop_is_reported_as_filling_and_not_read() {
+    simulated(async {
+        let mut world = World::simulated(3).await;
+        written(&world).await;
+        let (disk, what) = (world.disk(2), copy(&world, 2, V2, &[0, 1]));
+        let server = world.master.heard().addresses[&disk].server;
+        let link = world.master.heard().links[&server].clone();
+        let order = codec::control::Order { order: 10, term: TERM, what };
+        link.send(codec::control::ToServer::Order(order)).await.unwrap();
+        until("its file is there", || chunk_file(&world, 2).is_some()).await;
+        world.kill(2).await;
+        world.start(2).await;
+        let reported = world.master.heard().reports.get(&world.disk(2)).cloned().unwrap_or_default();
+        assert!(reported.iter().all(|replica| !replica.flags.counts()), "{reported:?}");
+        assert!(!world.master.heard().done.contains_key(&10));
+        let link = world.connect(2).await;
+        assert_eq!(read(&link, world.disk(2), V2, 0, 100).await, Err(Status::NoChunk));
+        let again = world.master.order(11, world.disk(2), copy(&world, 2, V2, &[0])).await;
+        assert_eq!(again.result, Ok(()));
+    });
+}

@@ -1,0 +1,161 @@
+//! Healing: a chunk with too few replicas gets another, without being asked.
+//!
+//! The order of steps is in `docs/protocol/healing.md`. Chunks get into the queues when their replicas change
+//! ([`Fleet::put_replicas`]) and leave them in the same way; nothing here walks over chunks that are well.
+//! Each pass looks at a bounded number of queued chunks, endangered ones first.
+//!
+//! # Invariants
+//! 1. `endangered` and `undergoal` hold exactly the chunks of that health.
+//! 2. A chunk has at most one copy that counts; a server reads and writes at most
+//!    [`crate::FleetOptions::copies_per_server`] of them.
+//! 3. A copy begins only under a version that was granted to nobody, and closes the chain: the next grant raises.
+//!    So a replica of that version has all that the others have, whenever it turns up.
+//! 4. No copy begins while the fleet settles after a start.
+
+mod copy;
+mod holdoff;
+
+use crate::Command;
+use crate::fleet::Fleet;
+use crate::slot_set::SlotSet;
+use crate::table::Health;
+use copy::Copy;
+use std::collections::BTreeMap;
+use types::ChunkSlot;
+
+/// Queued chunks of one health that one pass looks at: a fraction of a millisecond.
+const LOOKED_MAX: usize = 2_048;
+/// Pause after a look at all queued chunks at which nothing could be begun and nothing is under way.
+const IDLE_MS: u64 = 500;
+/// First pause after a copy that failed; doubled with each further failure of that chunk.
+const RETRY_MS: u64 = 1_000;
+/// Most doublings of a pause.
+const DOUBLINGS_MAX: u32 = 6;
+
+/// Chunks that wait, and where the next look begins.
+#[derive(Debug, Default)]
+struct Queue {
+    slots: SlotSet,
+    next: ChunkSlot,
+}
+
+impl Queue {
+    fn set(&mut self, slot: ChunkSlot, wanted: bool) {
+        if wanted { self.slots.insert(slot) } else { self.slots.remove(slot) }
+    }
+
+    /// The next chunks in turn, each at most once.
+    fn batch(&mut self) -> Vec<ChunkSlot> {
+        let from = self.next;
+        let later = self.slots.iter_from(from);
+        let batch: Vec<ChunkSlot> =
+            later.chain(self.slots.iter().take_while(|slot| *slot < from)).take(LOOKED_MAX).collect();
+        self.next = batch.last().map_or(ChunkSlot(0), |last| ChunkSlot(last.0.saturating_add(1)));
+        batch
+    }
+}
+
+/// Why a chunk has to wait although it is its turn.
+#[derive(Clone, Copy, Debug)]
+struct Later {
+    until_ms: u64,
+    failures: u32,
+}
+
+/// Copies that a server takes part in.
+#[derive(Clone, Copy, Debug, Default)]
+struct Load {
+    reading: usize,
+    writing: usize,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Healing {
+    endangered: Queue,
+    undergoal: Queue,
+    copies: BTreeMap<ChunkSlot, Copy>,
+    /// Of queued chunks only.
+    later: BTreeMap<ChunkSlot, Later>,
+    load: BTreeMap<u16, Load>,
+    /// Nothing to do before this moment, unless something changes.
+    idle_until_ms: u64,
+    /// Replicas made so far.
+    pub(crate) copied: u64,
+}
+
+impl Healing {
+    /// A chunk's replicas changed.
+    pub(crate) fn classify(&mut self, slot: ChunkSlot, health: Option<Health>) {
+        let (endangered, undergoal) = (health == Some(Health::Endangered), health == Some(Health::Undergoal));
+        self.endangered.set(slot, endangered);
+        self.undergoal.set(slot, undergoal);
+        if endangered || undergoal {
+            self.wake();
+        } else {
+            self.later.remove(&slot);
+        }
+    }
+
+    /// Something changed that may allow what was not possible.
+    pub(crate) fn wake(&mut self) {
+        self.idle_until_ms = 0;
+    }
+
+    /// Somebody was given the right to write the chunk: it is probably about to be written.
+    pub(crate) fn granted(&mut self, slot: ChunkSlot, now_ms: u64, quiet_ms: u64) {
+        if self.is_queued(slot) {
+            let later = self.later.entry(slot).or_insert(Later { until_ms: 0, failures: 0 });
+            later.until_ms = later.until_ms.max(now_ms + quiet_ms);
+        }
+    }
+
+    /// The chunk's turn comes again after a pause that doubles each time.
+    fn put_off(&mut self, slot: ChunkSlot, now_ms: u64, pause_ms: u64) {
+        if !self.is_queued(slot) {
+            return;
+        }
+        let later = self.later.entry(slot).or_insert(Later { until_ms: 0, failures: 0 });
+        let pause_ms = pause_ms << later.failures.min(DOUBLINGS_MAX);
+        later.failures += 1;
+        later.until_ms = later.until_ms.max(now_ms + pause_ms);
+    }
+
+    fn is_queued(&self, slot: ChunkSlot) -> bool {
+        self.endangered.slots.contains(slot) || self.undergoal.slots.contains(slot)
+    }
+
+    /// Copies under way.
+    pub(crate) fn copying(&self) -> usize {
+        self.copies.len()
+    }
+}
+
+impl Fleet {
+    /// Begins what can be begun now.
+    pub(crate) fn heal(&mut self, now_ms: u64, out: &mut Vec<Command>) {
+        if !self.settled() || now_ms < self.healing.idle_until_ms {
+            return;
+        }
+        let silence = self.silence();
+        let mut begun = false;
+        for endangered in [true, false] {
+            let queue = if endangered { &mut self.healing.endangered } else { &mut self.healing.undergoal };
+            for slot in queue.batch() {
+                let waits = self.healing.copies.contains_key(&slot)
+                    || self.raises.is_running(slot)
+                    || self.healing.later.get(&slot).is_some_and(|later| now_ms < later.until_ms)
+                    || now_ms < self.healed_from_ms(slot, &silence, endangered);
+                if !waits {
+                    begun |= self.begin_copy(slot, now_ms, out);
+                }
+                if self.no_copy_has_room() {
+                    return;
+                }
+            }
+        }
+        if !begun && self.healing.copies.is_empty() {
+            self.healing.idle_until_ms = now_ms + IDLE_MS;
+        }
+    }
+}

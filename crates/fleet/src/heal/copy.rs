@@ -1,0 +1,198 @@
+//! Copies of quiet chunks: chosen, ordered, ended.
+//!
+//! # Invariants
+//! 1. Whether a finished copy is current is decided by its version alone, as with a replica that a disk reports:
+//!    a raise since it began has left it below.
+//! 2. `load` and the disks' write counts cover exactly the copies in `copies`.
+
+use super::{Healing, Load, RETRY_MS};
+use crate::fleet::{Fleet, Purpose};
+use crate::raise::Purposes;
+use crate::table::Health;
+use crate::{Command, Order, OrderId, ReportedReplica};
+use placement::AnyDisk;
+use types::{ChunkSlot, Status};
+
+/// A copy: while `order` is missing the version is being raised for it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Copy {
+    from: u16,
+    to: u16,
+    /// The servers of both, whose load is counted.
+    servers: (u16, u16),
+    order: Option<OrderId>,
+}
+
+impl Healing {
+    fn load(&self, server: u16) -> Load {
+        self.load.get(&server).copied().unwrap_or_default()
+    }
+
+    fn count(&mut self, (from, to): (u16, u16), more: bool) {
+        let change = |count: &mut usize| *count = if more { *count + 1 } else { count.saturating_sub(1) };
+        change(&mut self.load.entry(from).or_default().reading);
+        change(&mut self.load.entry(to).or_default().writing);
+    }
+}
+
+impl Fleet {
+    /// Every server that could take a copy has as many as it may have.
+    pub(super) fn no_copy_has_room(&self) -> bool {
+        let most = self.options.copies_per_server;
+        let servers = self.hosts.servers.iter().zip(0u16..).filter(|(server, _)| server.up);
+        servers.map(|(_, number)| self.healing.load(number)).all(|load| load.writing >= most)
+    }
+
+    /// Copies the chunk if a source and a destination have time for it; after a raise if somebody may write under
+    /// its version. False: not now.
+    pub(super) fn begin_copy(&mut self, slot: ChunkSlot, now_ms: u64, out: &mut Vec<Command>) -> bool {
+        let current: Vec<u16> = self.table.replicas(slot).current().collect();
+        let most = self.options.copies_per_server;
+        let reading = |disk: &u16| self.healing.load(self.hosts.disk(*disk).server).reading;
+        let Some(from) = current.iter().copied().min_by_key(reading).filter(|disk| reading(disk) < most)
+        else {
+            return false;
+        };
+        let Some(to) = self.destination(slot) else { return false };
+        let servers = (self.hosts.disk(from).server, self.hosts.disk(to).server);
+        self.healing.copies.insert(slot, Copy { from, to, servers, order: None });
+        self.healing.count(servers, true);
+        self.hosts.count_write(to, true);
+        if self.table.is_quiet(slot) {
+            self.order_copy(slot, now_ms, out);
+        } else {
+            self.start_raise(slot, &current, None, Purposes::default(), now_ms, out);
+        }
+        true
+    }
+
+    /// A disk of a server without a current replica; rather one without any replica of the chunk.
+    fn destination(&mut self, slot: ChunkSlot) -> Option<u16> {
+        self.tie += 1;
+        let set = self.table.replicas(slot);
+        let current: Vec<u16> = set.current().map(|disk| self.hosts.disk(disk).server).collect();
+        let others: Vec<u16> = set.iter().map(|replica| self.hosts.disk(replica.disk).server).collect();
+        let choose = |shunned: &[u16]| {
+            let avoid = |one: &placement::Candidate| {
+                let server = self.hosts.disk(one.disk).server;
+                current.contains(&server)
+                    || shunned.contains(&server)
+                    || self.healing.load(server).writing >= self.options.copies_per_server
+            };
+            self.hosts.free.choose(&AnyDisk(1), self.tie, avoid).found().next()
+        };
+        choose(&others).or_else(|| choose(&[]))
+    }
+
+    fn order_copy(&mut self, slot: ChunkSlot, now_ms: u64, out: &mut Vec<Command>) {
+        let (Some(chunk), Some(version)) = (self.table.chunk(slot), self.table.version(slot)) else { return };
+        let Some(copy) = self.healing.copies.get(&slot).copied() else { return };
+        // Whoever asks for a grant from now on gets it after a raise, which leaves the copy below.
+        self.table.set_open(slot, false);
+        let mut sources: Vec<u16> = self.table.replicas(slot).current().collect();
+        sources.sort_by_key(|disk| *disk != copy.from);
+        let what = Order::Copy {
+            disk: self.hosts.disk(copy.to).id,
+            chunk,
+            version,
+            sources: sources.into_iter().map(|disk| self.hosts.address(disk)).collect(),
+        };
+        let order = self.order(copy.to, Purpose::Copy { slot, chunk, version }, what, now_ms, out);
+        if let Some(copy) = self.healing.copies.get_mut(&slot) {
+            copy.order = Some(order);
+        }
+    }
+
+    /// The raise for a copy is over and nobody else wanted it.
+    pub(crate) fn copy_after_raise(&mut self, slot: ChunkSlot, now_ms: u64, out: &mut Vec<Command>) {
+        let Some(copy) = self.healing.copies.get(&slot).filter(|copy| copy.order.is_none()).copied() else {
+            return;
+        };
+        let wanted = matches!(self.table.health(slot), Some(Health::Endangered | Health::Undergoal));
+        let possible = !self.raises.is_running(slot) && self.hosts.is_up(copy.to);
+        if wanted && possible && self.table.is_quiet(slot) {
+            self.order_copy(slot, now_ms, out);
+        } else {
+            self.end_copy(slot);
+        }
+    }
+
+    /// Takes a copy out of the books; its order may still be under way.
+    fn end_copy(&mut self, slot: ChunkSlot) -> Option<Copy> {
+        let copy = self.healing.copies.remove(&slot)?;
+        self.healing.count(copy.servers, false);
+        self.hosts.count_write(copy.to, false);
+        self.healing.wake();
+        Some(copy)
+    }
+
+    /// The chunk is raised for another reason: the copy will be of a version that is not current.
+    pub(crate) fn copy_overtaken(&mut self, slot: ChunkSlot, now_ms: u64) {
+        if self.healing.copies.get(&slot).is_some_and(|copy| copy.order.is_some()) {
+            self.end_copy(slot);
+            self.healing.put_off(slot, now_ms, self.options.quiet_ms);
+        }
+    }
+
+    /// A raise of the chunk failed, perhaps the one for its copy.
+    pub(crate) fn copy_given_up(&mut self, slot: ChunkSlot, now_ms: u64) {
+        if self.end_copy(slot).is_some() {
+            self.healing.put_off(slot, now_ms, RETRY_MS);
+        }
+    }
+
+    /// The chunk left the metadata. Gives back the disk on which a copy of it may come to be.
+    pub(crate) fn copy_abandoned(&mut self, slot: ChunkSlot) -> Option<u16> {
+        self.end_copy(slot).filter(|copy| copy.order.is_some()).map(|copy| copy.to)
+    }
+
+    /// The server that was to make the copy is gone.
+    pub(crate) fn copy_lost(&mut self, slot: ChunkSlot, order: OrderId) {
+        if self.healing.copies.get(&slot).is_some_and(|copy| copy.order == Some(order)) {
+            self.end_copy(slot);
+        }
+    }
+
+    /// A copy was made or could not be.
+    pub(crate) fn copy_done(
+        &mut self,
+        order: OrderId,
+        status: Result<(), Status>,
+        now_ms: u64,
+        out: &mut Vec<Command>,
+    ) {
+        let Some(open) = self.orders.remove(&order) else { return };
+        let Purpose::Copy { slot, chunk, version } = open.purpose else { return };
+        self.copy_lost(slot, order);
+        let same = self.table.chunk(slot) == Some(chunk);
+        match status {
+            Ok(()) => {
+                self.healing.copied += 1;
+                let slot = same.then_some(slot);
+                let seen = ReportedReplica { slot, chunk, version, complete: true };
+                self.replica_seen(open.disk, &seen, now_ms, out);
+            }
+            Err(_) if same => self.healing.put_off(slot, now_ms, RETRY_MS),
+            Err(_) => {}
+        }
+        self.heal(now_ms, out);
+    }
+
+    /// Gives up copies that are not answered, and those whose raise came to nothing.
+    pub(crate) fn copy_deadlines(&mut self, now_ms: u64) {
+        let timeout_ms = self.options.copy_timeout_ms;
+        let is_late = |slot: &ChunkSlot, copy: &Copy| match copy.order {
+            Some(order) => self.orders.get(&order).is_none_or(|open| now_ms >= open.sent_ms + timeout_ms),
+            None => !self.raises.is_running(*slot),
+        };
+        let copies = self.healing.copies.iter();
+        let late: Vec<ChunkSlot> =
+            copies.filter(|(slot, copy)| is_late(slot, copy)).map(|(slot, _)| *slot).collect();
+        for slot in late {
+            if let Some(order) = self.end_copy(slot).and_then(|copy| copy.order) {
+                self.orders.remove(&order);
+            }
+            self.healing.put_off(slot, now_ms, RETRY_MS);
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! What healing promises, one test each.
+
+use super::*;
+
+impl World {
+    /// Time passes, and everything under way is done, until nothing is being healed any more.
+    pub(super) fn heal(&mut self) {
+        for _ in 0..200 {
+            self.advance(30_000);
+            self.settle();
+        }
+    }
+
+    fn machine_at(&self, grant: &GrantParts, at: usize) -> u8 {
+        grant.chain[at].disk.0[0] - 1
+    }
+
+    /// Whether any order is on its way to any server.
+    fn is_busy(&self) -> bool {
+        self.machines.iter().any(|one| !one.inbox.is_empty() || !one.copying.is_empty())
+    }
+
+    fn fail_disk(&mut self, n: u8) {
+        let mut disks = self.info(n).disks;
+        disks.iter_mut().for_each(|disk| disk.state = DiskState::Failed);
+        let server = self.machines[usize::from(n)].id;
+        self.tell(Event::Heartbeat { server, disks });
+    }
+}
+
+#[test]
+fn a_chunk_that_lost_a_server_gets_another_replica_after_the_hold_off() {
+    let mut world = World::new(3);
+    let (slot, grant) = world.file(1);
+    let lost = world.machine_at(&grant, 1);
+    world.disconnect(lost);
+    world.advance(9_500);
+    assert!(!world.is_busy());
+    world.advance(500);
+    assert!(world.is_busy());
+    world.settle();
+    let holders: Vec<DiskId> = world.fleet.locations(slot).iter().map(|one| one.disk).collect();
+    assert_eq!(holders.len(), 2);
+    assert!(!holders.contains(&disk(lost + 1)));
+    assert_eq!((world.fleet.summary().ok, world.fleet.summary().copied), (1, 1));
+    assert_eq!(world.replicas[&(holders[1], grant.chunk)].content, Content::from([1]));
+    let next = world.grant(1).unwrap();
+    assert_eq!(next.chain.len(), 2);
+    assert!(world.write(&next, 7), "the new replica is a member like any other");
+}
+
+#[test]
+fn the_replica_that_comes_back_after_a_copy_is_stale() {
+    let mut world = World::new(3);
+    let (slot, grant) = world.file(1);
+    let lost = world.machine_at(&grant, 1);
+    world.disconnect(lost);
+    world.advance(10_000);
+    world.settle();
+    world.connect(lost);
+    assert_eq!(world.fleet.locations(slot).len(), 2);
+    assert!(world.fleet.locations(slot).iter().all(|one| one.disk != disk(lost + 1)));
+}
+
+#[test]
+fn a_server_that_returns_in_time_is_not_replaced() {
+    let mut world = World::new(3);
+    let (slot, grant) = world.file(1);
+    let lost = world.machine_at(&grant, 0);
+    world.disconnect(lost);
+    world.advance(9_000);
+    world.connect(lost);
+    world.heal();
+    assert_eq!(world.fleet.locations(slot).len(), 2);
+    assert_eq!(world.fleet.summary().copied, 0);
+    assert_eq!(world.minted.get(&grant.chunk), None, "nobody was disturbed");
+}
+
+#[test]
+fn with_two_replicas_left_a_silent_server_is_waited_for_longer() {
+    let mut world = World::with_goal(4, 3);
+    let (slot, grant) = world.file(1);
+    world.disconnect(world.machine_at(&grant, 2));
+    world.advance(59_500);
+    assert!(!world.is_busy());
+    world.advance(500);
+    world.settle();
+    assert_eq!(world.fleet.locations(slot).len(), 3);
+}
+
+#[test]
+fn a_failed_disk_is_replaced_at_once() {
+    let mut world = World::new(3);
+    let (slot, grant) = world.file(1);
+    world.advance(10_000);
+    world.fail_disk(world.machine_at(&grant, 1));
+    world.advance(0);
+    world.settle();
+    assert_eq!(world.fleet.locations(slot).len(), 2);
+}
+
+#[test]
+fn servers_that_fall_silent_together_are_waited_for_much_longer() {
+    let mut world = World::new(5);
+    let (slot, grant) = world.file(1);
+    world.disconnect(world.machine_at(&grant, 1));
+    let other = (0..5).find(|n| grant.chain.iter().all(|one| one.disk != disk(n + 1))).unwrap();
+    world.disconnect(other);
+    world.advance(599_500);
+    assert!(!world.is_busy());
+    world.advance(500);
+    world.settle();
+    assert_eq!(world.fleet.locations(slot).len(), 2);
+}
+
+#[test]
+fn endangered_chunks_come_first_and_a_server_makes_no_more_copies_than_it_may() {
+    let mut world = World::with_goal(4, 3);
+    for file in 0..20 {
+        world.file(file);
+    }
+    world.advance(10_000);
+    world.disconnect(0);
+    world.advance(60_001);
+    // So far apart that neither silence is taken for a broken link.
+    world.disconnect(1);
+    world.advance(60_001);
+    let most = world.options.copies_per_server;
+    for _ in 0..200 {
+        for n in 0..4u8 {
+            let copies = |order: &&(OrderId, Order)| matches!(order.1, Order::Copy { .. });
+            let machine = &world.machines[usize::from(n)];
+            assert!(machine.inbox.iter().filter(copies).count() + machine.copying.len() <= most);
+            let (summary, copying) = (world.fleet.summary(), machine.copying.front());
+            if summary.endangered > most as u64 && copying.is_some() {
+                let slot = world.map.iter().find(|(_, one)| Some(one.chunk) == copying.map(|one| one.chunk));
+                assert_eq!(world.fleet.locations(*slot.unwrap().0).len(), 1, "another came first");
+            }
+            world.obey(n, None);
+            world.hear(n);
+        }
+        world.log_all();
+        world.sync();
+        for n in 0..4u8 {
+            world.finish_copy(n);
+            world.hear(n);
+        }
+        world.advance(500);
+    }
+    let summary = world.fleet.summary();
+    assert_eq!((summary.endangered, summary.undergoal), (0, 20), "two servers are left for three replicas");
+}
+
+#[test]
+fn a_grant_is_not_held_up_by_a_copy_and_the_copy_is_stale_then() {
+    let mut world = World::new(3);
+    let (slot, grant) = world.file(1);
+    world.disconnect(world.machine_at(&grant, 1));
+    world.advance(10_000);
+    let (head, spare) =
+        (world.machine_at(&grant, 0), 3 - world.machine_at(&grant, 0) - world.machine_at(&grant, 1));
+    // The raise for the copy, then the copy is begun but does not end.
+    world.obey(head, None);
+    world.hear(head);
+    world.log_all();
+    world.sync();
+    world.obey(spare, None);
+    assert_eq!(world.machines[usize::from(spare)].copying.len(), 1);
+    let ticket = world.want((inode(1), ZERO), SESSION, None);
+    world.obey(head, None);
+    world.hear(head);
+    world.log_all();
+    world.sync();
+    let alone = world.grants[&ticket].clone().unwrap();
+    assert_eq!(alone.chain.len(), 1);
+    assert!(world.write(&alone, 9));
+    world.settle();
+    assert_eq!(world.fleet.locations(slot), alone.chain);
+    // Later, when nobody asks any more, it is copied after all.
+    world.heal();
+    assert_eq!(world.fleet.locations(slot).len(), 2);
+    assert_eq!(world.fleet.summary().copied, 1);
+}
+
+#[test]
+fn a_copy_whose_last_block_was_read_before_a_grant_never_counts() {
+    let mut world = World::new(3);
+    let (slot, grant) = world.file(1);
+    let (head, tail) = (world.machine_at(&grant, 0), world.machine_at(&grant, 1));
+    let spare = 3 - head - tail;
+    world.disconnect(tail);
+    world.advance(10_000);
+    world.obey(head, None);
+    world.hear(head);
+    world.log_all();
+    world.sync();
+    world.obey(spare, None);
+    world.finish_copy(spare);
+    // It is complete on its disk; the master hears of it only after it has let somebody write.
+    let ticket = world.want((inode(1), ZERO), SESSION, None);
+    world.obey(head, None);
+    world.hear(head);
+    world.log_all();
+    world.sync();
+    let alone = world.grants[&ticket].clone().unwrap();
+    assert!(world.write(&alone, 9));
+    world.hear(spare);
+    assert_eq!(world.fleet.locations(slot), alone.chain);
+    world.disconnect(spare);
+    world.connect(spare);
+    assert_eq!(world.fleet.locations(slot), alone.chain, "nor does it when it is reported");
+}
+
+#[test]
+fn a_copy_that_cannot_be_made_is_tried_again_after_a_while() {
+    let mut world = World::new(3);
+    let (slot, grant) = world.file(1);
+    let (head, tail) = (world.machine_at(&grant, 0), world.machine_at(&grant, 1));
+    let spare = 3 - head - tail;
+    world.disconnect(tail);
+    world.advance(10_000);
+    for _ in 0..3 {
+        world.obey(head, None);
+        world.hear(head);
+        world.log_all();
+        world.sync();
+        world.obey(spare, Some(Status::NoSpace));
+        world.hear(spare);
+        assert!(!world.is_busy());
+        world.advance(10_000);
+    }
+    world.settle();
+    assert_eq!(world.fleet.locations(slot).len(), 2);
+}
+
+#[test]
+fn no_copy_begins_while_settling_nor_before_disks_that_were_never_heard_have_had_their_time() {
+    let mut world = World::new(3);
+    let (slot, grant) = world.file(1);
+    let lost = world.machine_at(&grant, 1);
+    world.disconnect(lost);
+    world.restart_master();
+    for n in (0..3).filter(|n| *n != lost) {
+        world.connect(n);
+    }
+    world.advance(9_000);
+    assert!(!world.is_busy());
+    // Settled after 30 s; one replica left is healed 10 s after the start, which is over then.
+    world.advance(21_000);
+    world.settle();
+    assert_eq!(world.fleet.locations(slot).len(), 2);
+}
+
+#[test]
+fn a_chunk_removed_while_it_is_copied_leaves_nothing_behind() {
+    let mut world = World::new(3);
+    let (slot, grant) = world.file(1);
+    world.disconnect(world.machine_at(&grant, 1));
+    world.advance(10_000);
+    let (head, tail) = (world.machine_at(&grant, 0), world.machine_at(&grant, 1));
+    world.obey(head, None);
+    world.hear(head);
+    world.log_all();
+    world.sync();
+    world.obey(3 - head - tail, None);
+    world.remove(slot);
+    world.settle();
+    world.connect(tail);
+    world.settle();
+    world.heal();
+    assert!(world.replicas.is_empty(), "{:?}", world.replicas);
+    assert_eq!(world.fleet.summary().copying, 0);
+}

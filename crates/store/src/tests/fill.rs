@@ -1,0 +1,126 @@
+//! Replicas that are being filled.
+
+use crate::testing::*;
+use crate::{Disk, FillStart, ReplicaState, StoreError, Write};
+use types::Version;
+
+/// Puts bytes into a replica that is being filled.
+fn pour(disk: &Disk, version: Version, offset: u64, data: &[u8]) -> Result<(), StoreError> {
+    let page_crcs = crcs(offset, data);
+    let write = Write {
+        chunk: CHUNK,
+        version,
+        offset,
+        data,
+        page_crcs: &page_crcs,
+        block_values: &[],
+        create: false,
+    };
+    disk.write(&write)
+}
+
+fn states(disk: &Disk) -> Vec<(Version, ReplicaState)> {
+    let mut found = Vec::new();
+    disk.inventory(&mut |entry| found.push((entry.version, entry.state))).unwrap();
+    found
+}
+
+#[test]
+fn a_filling_replica_is_not_read_and_a_complete_one_is() {
+    let (_guard, _dir, disk) = disk();
+    let data = pattern(1, 8192);
+    assert_eq!(disk.begin_filling(CHUNK, V2, 0).unwrap(), FillStart::Begun);
+    pour(&disk, V2, 1 << 20, &data).unwrap();
+    assert!(matches!(disk.read(CHUNK, V2, 0, 1), Err(StoreError::Filling { .. })));
+    assert!(matches!(disk.chunk_value(CHUNK, V2), Err(StoreError::Filling { .. })));
+    assert!(matches!(disk.check(CHUNK, V2), Err(StoreError::Filling { .. })));
+    assert_eq!(states(&disk), [(V2, ReplicaState::Filling)]);
+    disk.complete(CHUNK, V2).unwrap();
+    disk.check(CHUNK, V2).unwrap();
+    assert_eq!(states(&disk), [(V2, ReplicaState::Complete)]);
+    assert_eq!(read(&disk, CHUNK, V2, 1 << 20, 8192), data);
+    assert_eq!(disk.begin_filling(CHUNK, V2, 0).unwrap(), FillStart::Complete);
+}
+
+#[test]
+fn a_replica_of_nothing_but_zeroes_is_filled_too() {
+    let (_guard, dir, disk) = disk();
+    disk.begin_filling(CHUNK, V1, 0).unwrap();
+    disk.complete(CHUNK, V1).unwrap();
+    drop(disk);
+    let (disk, _) = open(&dir);
+    disk.check(CHUNK, V1).unwrap();
+    assert!(disk.read(CHUNK, V1, 0, 4096).unwrap().zeroes);
+}
+
+#[test]
+fn what_is_in_the_way_is_set_aside_but_never_a_higher_version() {
+    let (_guard, dir, disk) = disk();
+    write(&disk, CHUNK, V1, 0, b"old").unwrap();
+    assert_eq!(disk.begin_filling(CHUNK, V2, 77).unwrap(), FillStart::Begun);
+    assert_eq!(dir.list(crate::names::DELETED).unwrap().len(), 1, "the old one is kept for its hold");
+    // Begun anew: what was filled so far is gone at once.
+    pour(&disk, V2, 0, b"half").unwrap();
+    assert_eq!(disk.begin_filling(CHUNK, V2, 77).unwrap(), FillStart::Begun);
+    assert_eq!(dir.list(crate::names::DELETED).unwrap().len(), 1);
+    disk.complete(CHUNK, V2).unwrap();
+    assert!(disk.read(CHUNK, V2, 0, 4096).unwrap().zeroes);
+    assert!(matches!(disk.begin_filling(CHUNK, V1, 77), Err(StoreError::WrongVersion { .. })));
+    assert!(!disk.discard_filling(CHUNK).unwrap(), "a complete one is not discarded");
+}
+
+#[test]
+fn a_damaged_replica_is_set_aside_for_a_sound_one() {
+    let (_guard, dir, disk) = disk();
+    write(&disk, CHUNK, V1, 0, &pattern(3, 4096)).unwrap();
+    disk.sync(CHUNK, V1).unwrap();
+    let file = dir.open(&crate::names::chunk_path(CHUNK), env::OpenMode::ReadWrite).unwrap();
+    file.write_at(b"rot", 100).unwrap();
+    assert_eq!(disk.verify(CHUNK, V1, 0, 4096).unwrap(), [0]);
+    assert!(disk.check(CHUNK, V1).is_err());
+    assert_eq!(disk.begin_filling(CHUNK, V1, 5).unwrap(), FillStart::Begun);
+    pour(&disk, V1, 0, &pattern(3, 4096)).unwrap();
+    disk.complete(CHUNK, V1).unwrap();
+    disk.check(CHUNK, V1).unwrap();
+    assert_eq!(read(&disk, CHUNK, V1, 0, 4096), pattern(3, 4096));
+}
+
+#[test]
+fn a_replica_whose_filling_was_cut_off_is_never_complete() {
+    for steps in 0..4 {
+        for power in [false, true] {
+            let (env, world) = env::Env::simulated(steps);
+            let simulated = world.disk("d");
+            let dir = simulated.dir();
+            format(&dir);
+            let (disk, _) = open(&dir);
+            let data = pattern(9, 200_000);
+            if steps > 0 {
+                disk.begin_filling(CHUNK, V2, 0).unwrap();
+            }
+            if steps > 1 {
+                pour(&disk, V2, 4096, &data).unwrap();
+            }
+            if steps > 2 {
+                disk.complete(CHUNK, V2).unwrap();
+            }
+            drop(disk);
+            if power {
+                simulated.power_cut();
+            } else {
+                simulated.kill();
+            }
+            let (disk, _) = open(&simulated.dir());
+            let complete: Vec<_> =
+                states(&disk).into_iter().filter(|one| one.1 == ReplicaState::Complete).collect();
+            assert_eq!(complete.len(), usize::from(steps > 2), "after {steps} steps, power {power}");
+            if steps > 2 {
+                disk.check(CHUNK, V2).unwrap();
+                assert_eq!(read(&disk, CHUNK, V2, 4096, 200_000), data);
+            } else {
+                assert_eq!(disk.begin_filling(CHUNK, V2, 0).unwrap(), FillStart::Begun);
+            }
+            drop(env);
+        }
+    }
+}

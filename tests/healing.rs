@@ -1,0 +1,84 @@
+//! Healing with real processes: a killed chunkserver's replicas come back elsewhere, and its return harms nothing.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
+
+mod common;
+use common::*;
+use std::fs;
+use std::time::Duration;
+
+/// Long enough for the hold-off of a silent server and the copies.
+const HEALED_WITHIN: Duration = Duration::from_secs(90);
+
+fn count(demo: &Demo, what: &str) -> u64 {
+    demo.status()["chunks"][what].as_u64().unwrap()
+}
+
+fn is_healed(demo: &Demo, chunks: u64) -> bool {
+    let counts = demo.status()["chunks"].clone();
+    let count = |what: &str| counts[what].as_u64().unwrap();
+    count("ok") == chunks && count("endangered") + count("undergoal") + count("missing") == 0
+}
+
+/// Names of the servers that hold the first chunk of a file.
+fn holders(demo: &Demo, name: &str) -> Vec<String> {
+    let info = demo.ask(&["file", "info", "--json", demo.path(name).to_str().unwrap()]);
+    let info: serde_json::Value = serde_json::from_str(&info).unwrap();
+    let replicas = info["chunks"][0]["replicas"].as_array().unwrap();
+    replicas.iter().map(|replica| replica["serverName"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_killed_chunkservers_replicas_come_back_on_the_others_and_nothing_is_lost_when_it_returns() {
+    if !can_mount(
+        "a_killed_chunkservers_replicas_come_back_on_the_others_and_nothing_is_lost_when_it_returns",
+    ) {
+        return;
+    }
+    let demo = Demo::start();
+    let data = demo.data.to_str().unwrap();
+    let files: Vec<(String, Vec<u8>)> = (0..12)
+        .map(|n| (format!("f{n}"), bytes(n, if n == 0 { 70 << 20 } else { 5_000 * n as usize })))
+        .collect();
+    for (name, content) in &files {
+        fs::write(demo.path(name), content).unwrap();
+    }
+    // Written in the middle of nowhere: the hole must stay one.
+    let sparse = fs::File::create(demo.path("sparse")).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&sparse, b"far away", 50 << 20).unwrap();
+    drop(sparse);
+    wait_within(HEALED_WITHIN, "all chunks have two replicas", || is_healed(&demo, 14));
+    demo.ask(&["demo", "kill", "cs1", "--data", data]);
+    wait_until("the loss is seen", || count(&demo, "endangered") > 0);
+    wait_within(HEALED_WITHIN, "all chunks have two replicas again", || is_healed(&demo, 14));
+    for (name, content) in &files {
+        let found = holders(&demo, name);
+        assert_eq!(found.len(), 2, "{name}: {found:?}");
+        assert!(!found.contains(&"cs1".to_owned()), "{name}: {found:?}");
+        assert!(fs::read(demo.path(name)).unwrap() == *content, "{name}");
+    }
+    // The copies alone must do: the servers they were made from go, one after the other.
+    for gone in ["cs2", "cs3"] {
+        demo.ask(&["demo", "kill", gone, "--data", data]);
+        demo.ask(&["demo", "kill", "mount", "--data", data]);
+        demo.ask(&["demo", "start", "mount", "--data", data]);
+        for (name, content) in &files {
+            assert!(fs::read(demo.path(name)).unwrap() == *content, "{name} without {gone}");
+        }
+        demo.ask(&["demo", "start", gone, "--data", data]);
+        wait_until("it is back", || is_healed(&demo, 14));
+    }
+    demo.ask(&["demo", "start", "cs1", "--data", data]);
+    wait_until("cs1 is back", || {
+        demo.status()["servers"].as_array().unwrap().iter().all(|server| server["state"] == "up")
+    });
+    for (name, content) in &files {
+        assert!(fs::read(demo.path(name)).unwrap() == *content, "{name}");
+        fs::write(demo.path(name), &content[..content.len() / 2]).unwrap();
+        assert!(fs::read(demo.path(name)).unwrap() == content[..content.len() / 2], "{name}");
+    }
+    let mut end = vec![0; 8];
+    let sparse = fs::File::open(demo.path("sparse")).unwrap();
+    std::os::unix::fs::FileExt::read_exact_at(&sparse, &mut end, 50 << 20).unwrap();
+    assert_eq!(end, b"far away");
+}
