@@ -72,6 +72,12 @@ fn a_killed_chunkservers_replicas_come_back_on_the_others_and_nothing_is_lost_wh
     wait_until("cs1 is back", || {
         demo.status()["servers"].as_array().unwrap().iter().all(|server| server["state"] == "up")
     });
+    // What it holds is not needed any more, and goes.
+    wait_within(HEALED_WITHIN, "no replica is left over", || {
+        let disks = demo.status()["disks"].as_array().unwrap().clone();
+        disks.iter().map(|disk| disk["chunks"].as_u64().unwrap()).sum::<u64>() == 28
+    });
+    assert!(is_healed(&demo, 14));
     for (name, content) in &files {
         assert!(fs::read(demo.path(name)).unwrap() == *content, "{name}");
         fs::write(demo.path(name), &content[..content.len() / 2]).unwrap();

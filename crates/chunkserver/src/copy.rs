@@ -69,6 +69,10 @@ impl Orders {
         };
         let sources = Sources { orders: self, capability, all: sources, at: 0 };
         let result = self.fill(slot, chain, version, sources).await;
+        if result.is_ok() {
+            // Also for a master that did not order it: the link may be another one by now.
+            self.context.events.born(chain.disk, chain.chunk, version);
+        }
         // The next frame reads the header of what is there now.
         chain.leave();
         self.chains.forget(chain);

@@ -173,6 +173,8 @@ pub enum Order {
     Delete { disk: DiskId, chunk: ChunkId, version: Version },
     /// Make a replica of this version from one of the sources, complete and durable before the answer.
     Copy { disk: DiskId, chunk: ChunkId, version: Version, sources: Vec<ReplicaAddress> },
+    /// Answer `Ok` only if the replica is complete, sound, of this version, and its checksums can be read.
+    Verify { disk: DiskId, chunk: ChunkId, version: Version },
 }
 
 /// A grant, less the capability that the master adds.

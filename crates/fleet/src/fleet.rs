@@ -20,6 +20,10 @@ pub(crate) enum Purpose {
     Delete(ChunkId, types::Version),
     /// Making a replica of a chunk that has too few.
     Copy { slot: ChunkSlot, chunk: ChunkId, version: types::Version },
+    /// Looking whether a replica is sound before another one of its chunk is removed.
+    Verify(ChunkSlot),
+    /// Removing a replica that is not needed.
+    Remove(ChunkSlot),
 }
 
 /// An order that has not been answered.
@@ -149,6 +153,7 @@ impl Fleet {
                 self.raise_deadlines(now_ms, out);
                 self.resend_deletes(now_ms, out);
                 self.copy_deadlines(now_ms);
+                self.removal_deadlines(now_ms);
                 self.heal(now_ms, out);
             }
         }
@@ -180,7 +185,8 @@ impl Fleet {
             self.hosts.disk_mut(replica.disk).chunks.insert(slot);
         }
         self.table.put(slot, new);
-        self.healing.classify(slot, self.table.health(slot));
+        let (health, surplus) = (self.table.health(slot), self.has_surplus(slot));
+        self.healing.classify(slot, health, surplus);
     }
 
     /// Whether known disks are still awaited after the start.

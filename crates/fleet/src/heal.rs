@@ -1,11 +1,12 @@
-//! Healing: a chunk with too few replicas gets another, without being asked.
+//! Healing: a chunk with too few replicas gets another, and one with too many loses some, without being asked.
 //!
 //! The order of steps is in `docs/protocol/healing.md`. Chunks get into the queues when their replicas change
 //! ([`Fleet::put_replicas`]) and leave them in the same way; nothing here walks over chunks that are well.
 //! Each pass looks at a bounded number of queued chunks, endangered ones first.
 //!
 //! # Invariants
-//! 1. `endangered` and `undergoal` hold exactly the chunks of that health.
+//! 1. `endangered` and `undergoal` hold exactly the chunks of that health; `surplus` those at their goal or above
+//!    that have a replica which is not needed.
 //! 2. A chunk has at most one copy that counts; a server reads and writes at most
 //!    [`crate::FleetOptions::copies_per_server`] of them.
 //! 3. A copy begins only under a version that was granted to nobody, and closes the chain: the next grant raises.
@@ -14,12 +15,14 @@
 
 mod copy;
 mod holdoff;
+mod remove;
 
 use crate::Command;
 use crate::fleet::Fleet;
 use crate::slot_set::SlotSet;
 use crate::table::Health;
 use copy::Copy;
+use remove::{REMOVALS_MAX, Removal};
 use std::collections::BTreeMap;
 use types::ChunkSlot;
 
@@ -74,6 +77,8 @@ struct Load {
 pub(crate) struct Healing {
     endangered: Queue,
     undergoal: Queue,
+    surplus: Queue,
+    removals: BTreeMap<ChunkSlot, Removal>,
     copies: BTreeMap<ChunkSlot, Copy>,
     /// Of queued chunks only.
     later: BTreeMap<ChunkSlot, Later>,
@@ -82,15 +87,18 @@ pub(crate) struct Healing {
     idle_until_ms: u64,
     /// Replicas made so far.
     pub(crate) copied: u64,
+    /// Replicas removed so far because there were enough others.
+    pub(crate) removed: u64,
 }
 
 impl Healing {
     /// A chunk's replicas changed.
-    pub(crate) fn classify(&mut self, slot: ChunkSlot, health: Option<Health>) {
+    pub(crate) fn classify(&mut self, slot: ChunkSlot, health: Option<Health>, surplus: bool) {
         let (endangered, undergoal) = (health == Some(Health::Endangered), health == Some(Health::Undergoal));
         self.endangered.set(slot, endangered);
         self.undergoal.set(slot, undergoal);
-        if endangered || undergoal {
+        self.surplus.set(slot, surplus);
+        if endangered || undergoal || surplus {
             self.wake();
         } else {
             self.later.remove(&slot);
@@ -122,7 +130,7 @@ impl Healing {
     }
 
     fn is_queued(&self, slot: ChunkSlot) -> bool {
-        self.endangered.slots.contains(slot) || self.undergoal.slots.contains(slot)
+        [&self.endangered, &self.undergoal, &self.surplus].iter().any(|queue| queue.slots.contains(slot))
     }
 
     /// Copies under way.
@@ -137,25 +145,47 @@ impl Fleet {
         if !self.settled() || now_ms < self.healing.idle_until_ms {
             return;
         }
+        let begun = self.begin_copies(now_ms, out) | self.begin_removals(now_ms, out);
+        if !begun && self.healing.copies.is_empty() && self.healing.removals.is_empty() {
+            self.healing.idle_until_ms = now_ms + IDLE_MS;
+        }
+    }
+
+    /// Whether the chunk cannot have its turn, whatever it lacks.
+    fn is_put_off(&self, slot: ChunkSlot, now_ms: u64) -> bool {
+        self.healing.copies.contains_key(&slot)
+            || self.healing.removals.contains_key(&slot)
+            || self.raises.is_running(slot)
+            || self.healing.later.get(&slot).is_some_and(|later| now_ms < later.until_ms)
+    }
+
+    fn begin_removals(&mut self, now_ms: u64, out: &mut Vec<Command>) -> bool {
+        let mut begun = false;
+        if self.healing.removals.len() < REMOVALS_MAX {
+            for slot in self.healing.surplus.batch() {
+                if !self.is_put_off(slot, now_ms) && self.healing.removals.len() < REMOVALS_MAX {
+                    begun |= self.begin_removal(slot, now_ms, out);
+                }
+            }
+        }
+        begun
+    }
+
+    fn begin_copies(&mut self, now_ms: u64, out: &mut Vec<Command>) -> bool {
         let silence = self.silence();
         let mut begun = false;
         for endangered in [true, false] {
             let queue = if endangered { &mut self.healing.endangered } else { &mut self.healing.undergoal };
             for slot in queue.batch() {
-                let waits = self.healing.copies.contains_key(&slot)
-                    || self.raises.is_running(slot)
-                    || self.healing.later.get(&slot).is_some_and(|later| now_ms < later.until_ms)
-                    || now_ms < self.healed_from_ms(slot, &silence, endangered);
-                if !waits {
-                    begun |= self.begin_copy(slot, now_ms, out);
-                }
                 if self.no_copy_has_room() {
-                    return;
+                    return begun;
+                }
+                let ripe = now_ms >= self.healed_from_ms(slot, &silence, endangered);
+                if ripe && !self.is_put_off(slot, now_ms) {
+                    begun |= self.begin_copy(slot, now_ms, out);
                 }
             }
         }
-        if !begun && self.healing.copies.is_empty() {
-            self.healing.idle_until_ms = now_ms + IDLE_MS;
-        }
+        begun
     }
 }

@@ -118,6 +118,8 @@ pub struct Summary {
     pub copying: u64,
     /// Replicas made so in this reign.
     pub copied: u64,
+    /// Replicas removed in this reign because there were enough others.
+    pub removed: u64,
     /// Reports of failed hops so far.
     pub failed_hops: u64,
 }

@@ -197,6 +197,7 @@ impl Fleet {
         }
         self.table.set_open(slot, false);
         self.copy_overtaken(slot, now_ms);
+        self.removal_overtaken(slot, now_ms);
         let member = |disk: &u16| {
             let from = ahead.filter(|(other, _)| other == disk).map_or(recorded, |(_, version)| version);
             Member { disk: *disk, from, order: OrderId(0), done: false, away: false }

@@ -97,6 +97,7 @@ impl Fleet {
                 Purpose::Raise(slot) => self.member_failed(slot, id, false, now_ms, out),
                 Purpose::Delete(chunk, version) => self.requeue_delete(disk, chunk, version),
                 Purpose::Copy { slot, .. } => self.copy_lost(slot, id),
+                Purpose::Verify(slot) | Purpose::Remove(slot) => self.removal_lost(slot, id, now_ms),
             }
         }
         self.hosts.disk_mut(disk).deleting = 0;

@@ -193,8 +193,15 @@ impl World {
                 assert!(sources.iter().all(|source| source.server != self.server_of(*disk)), "on one host");
                 assert!(!self.chains.contains_key(&(*chunk, *version)), "a copy of what may be written");
             }
-            Order::Delete { disk, chunk, .. } => {
-                assert!(self.map.values().all(|mapped| mapped.chunk != *chunk), "a mapped chunk deleted");
+            Order::Verify { .. } => {}
+            Order::Delete { disk, chunk, version } => {
+                if let Some(mapped) = self.map.values().find(|mapped| mapped.chunk == *chunk) {
+                    assert!(*version <= mapped.version);
+                    let good = self.replicas.iter().filter(|((on, of), replica)| {
+                        on != disk && of == chunk && replica.version >= mapped.version
+                    });
+                    assert!(good.count() >= self.options.goal, "one too many is deleted");
+                }
                 let index = self.gone.get(chunk).copied().unwrap_or_default();
                 assert!(index <= self.stable, "deleted before the record is stable");
                 self.deletes.push((*disk, *chunk));
@@ -370,6 +377,11 @@ impl World {
                     Some(_) => Err(Status::WrongVersion),
                 }
             }
+            (None, Order::Verify { disk, chunk, version }) => match self.replicas.get(&(disk, chunk)) {
+                None => Err(Status::NoChunk),
+                Some(replica) if replica.version == version => Ok(()),
+                Some(_) => Err(Status::WrongVersion),
+            },
             (None, Order::Delete { disk, chunk, version }) => match self.replicas.get(&(disk, chunk)) {
                 None => Err(Status::NoChunk),
                 Some(replica) if replica.version > version => Err(Status::WrongVersion),
@@ -400,8 +412,12 @@ impl World {
             Some(_) => Err(Status::WrongVersion),
             None => Err(Status::NoChunk),
         };
+        let machine = &mut self.machines[usize::from(n)];
+        if machine.connected && status.is_ok() {
+            machine.outbox.push_back(Event::ReplicaBorn { disk, slot: None, chunk, version });
+        }
         if let Some(order) = order {
-            self.machines[usize::from(n)].outbox.push_back(Event::OrderDone { order, status });
+            machine.outbox.push_back(Event::OrderDone { order, status });
         }
         true
     }

@@ -46,6 +46,7 @@ impl Fleet {
             raising: self.raises.len() as u64,
             copying: self.healing.copying() as u64,
             copied: self.healing.copied,
+            removed: self.healing.removed,
             failed_hops: self.failed_hops,
             chunks: 0,
         };

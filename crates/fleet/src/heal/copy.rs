@@ -143,6 +143,7 @@ impl Fleet {
 
     /// The chunk left the metadata. Gives back the disk on which a copy of it may come to be.
     pub(crate) fn copy_abandoned(&mut self, slot: ChunkSlot) -> Option<u16> {
+        self.healing.removals.remove(&slot);
         self.end_copy(slot).filter(|copy| copy.order.is_some()).map(|copy| copy.to)
     }
 

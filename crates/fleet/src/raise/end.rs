@@ -273,6 +273,8 @@ impl Fleet {
             }
             Purpose::Delete(..) => self.delete_done(order, status, now_ms, out),
             Purpose::Copy { .. } => self.copy_done(order, status, now_ms, out),
+            Purpose::Verify(slot) => self.verify_done(slot, order, status, now_ms, out),
+            Purpose::Remove(slot) => self.remove_done(slot, order, status, now_ms, out),
         }
     }
 

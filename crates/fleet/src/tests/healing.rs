@@ -271,3 +271,78 @@ fn a_chunk_removed_while_it_is_copied_leaves_nothing_behind() {
     assert!(world.replicas.is_empty(), "{:?}", world.replicas);
     assert_eq!(world.fleet.summary().copying, 0);
 }
+
+#[test]
+fn a_stale_replica_goes_when_enough_others_have_said_that_they_are_good() {
+    let mut world = World::new(3);
+    let (slot, grant) = world.file(1);
+    let lost = world.machine_at(&grant, 1);
+    world.disconnect(lost);
+    world.advance(10_000);
+    world.settle();
+    world.connect(lost);
+    world.advance(500);
+    let verifies = world.machines.iter().flat_map(|one| &one.inbox);
+    let verified = verifies.filter(|(_, what)| matches!(what, Order::Verify { .. })).count();
+    assert_eq!((verified, world.deletes.len()), (2, 0), "both are asked before anything is deleted");
+    world.settle();
+    assert_eq!(world.deletes, [(disk(lost + 1), grant.chunk)]);
+    assert_eq!(world.fleet.locations(slot).len(), 2);
+    assert_eq!(world.replicas.len(), 2);
+}
+
+#[test]
+fn a_stale_replica_stays_while_one_of_the_others_is_in_doubt() {
+    let mut world = World::new(3);
+    let (_, grant) = world.file(1);
+    let lost = world.machine_at(&grant, 1);
+    world.disconnect(lost);
+    world.advance(10_000);
+    world.settle();
+    world.connect(lost);
+    world.advance(500);
+    let head = world.machine_at(&grant, 0);
+    world.obey(head, Some(Status::Io));
+    world.settle();
+    assert!(world.deletes.is_empty());
+    world.heal();
+    assert_eq!(world.deletes.len(), 1, "later, when it is well");
+}
+
+#[test]
+fn a_replica_too_many_goes_without_a_writer_losing_its_chain() {
+    let mut world = World::new(3);
+    let (slot, grant) = world.file(1);
+    let (head, tail) = (world.machine_at(&grant, 0), world.machine_at(&grant, 1));
+    let spare = 3 - head - tail;
+    // A third replica of the chunk's version turns up (one that took a raise and was not heard).
+    let copy = world.replicas[&(disk(head + 1), grant.chunk)].clone();
+    world.replicas.insert((disk(spare + 1), grant.chunk), copy);
+    world.disconnect(spare);
+    world.connect(spare);
+    assert_eq!(world.fleet.summary().overgoal, 1);
+    let next = world.grant(1).unwrap();
+    assert!(world.write(&next, 8), "all three are written");
+    world.heal();
+    assert_eq!((world.fleet.summary().overgoal, world.fleet.summary().ok), (0, 1));
+    assert_eq!((world.replicas.len(), world.fleet.locations(slot).len()), (2, 2));
+    let after = world.grant(1).unwrap();
+    assert!(world.write(&after, 9));
+}
+
+#[test]
+fn nothing_is_removed_below_the_goal() {
+    let mut world = World::new(2);
+    let (_, grant) = world.file(1);
+    let away = world.machine_at(&grant, 1);
+    world.disconnect(away);
+    let alone = world.grant(1).unwrap();
+    assert!(world.write(&alone, 2));
+    world.connect(away);
+    world.settle();
+    assert!(world.deletes.is_empty());
+    // The stale one is in the way of the only copy there can be, and is replaced by it.
+    world.heal();
+    assert!(world.deletes.is_empty());
+    assert_eq!(world.fleet.summary().ok, 1);
+}

@@ -214,6 +214,11 @@ proptest! {
         world.heal();
         let summary = world.fleet.summary();
         prop_assert_eq!((summary.endangered, summary.undergoal, summary.copying), (0, 0, 0));
+        prop_assert_eq!(summary.overgoal, 0);
+        for mapped in world.map.values() {
+            let kept = world.replicas.keys().filter(|(_, chunk)| *chunk == mapped.chunk).count();
+            prop_assert_eq!(kept, world.options.goal, "replicas that nobody needs are kept");
+        }
         for session in 1..4 {
             world.tell(Event::SessionGone { session: SessionId(session) });
         }

@@ -409,5 +409,6 @@ fn order_kind(order: fleet::Order) -> OrderKind {
         fleet::Order::Copy { disk, chunk, version, sources } => {
             OrderKind::Copy { disk, chunk, version, sources }
         }
+        fleet::Order::Verify { disk, chunk, version } => OrderKind::Verify { disk, chunk, version },
     }
 }

@@ -1,4 +1,4 @@
-//! Once nothing is broken any more, every chunk gets as many replicas as it should have, without being asked
+//! Once nothing is broken any more, every chunk gets exactly as many replicas as it should have, without being asked
 //! (`docs/protocol/healing.md`).
 
 use crate::driver::{Stage, Violation};
@@ -8,17 +8,20 @@ use std::time::Duration;
 const HEALED_WITHIN: Duration = Duration::from_secs(1_200);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Waits until all chunks are at their goal.
+/// Waits until all chunks are at their goal and no replica is left that is not needed.
 pub(crate) async fn wait(stage: &Stage) -> Result<(), Violation> {
     let mut last = String::new();
     let healed = async {
         loop {
             if let Some(status) = stage.cluster.status().await {
                 let chunks = status.chunks;
-                if chunks.endangered + chunks.undergoal + chunks.unknown == 0 {
+                let here = status.disks.iter().filter(|disk| disk.state.is_some());
+                let replicas: u64 = here.map(|disk| disk.chunks).sum();
+                let short = chunks.endangered + chunks.undergoal + chunks.missing + chunks.unknown;
+                if short + chunks.overgoal == 0 && replicas == chunks.ok * u64::from(status.goal) {
                     return;
                 }
-                last = format!("{chunks:?}");
+                last = format!("{chunks:?}, {replicas} replicas");
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
