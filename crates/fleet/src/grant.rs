@@ -115,6 +115,9 @@ impl Fleet {
     fn chain_after(&mut self, slot: ChunkSlot, hop: &FailedHop, now_ms: u64) -> Vec<u16> {
         self.failed_hops += 1;
         let mut chain: Vec<u16> = self.table.replicas(slot).current().collect();
+        if hop.status == types::Status::Gap {
+            return chain; // A member forgot what it took; its disk has it. All begin anew.
+        }
         let member = |disk| self.hosts.disk_number(disk).filter(|disk| chain.contains(disk));
         let (from, to) = (hop.from.and_then(member), member(hop.to));
         let Some(to) = to.filter(|to| from != Some(*to)) else { return chain };

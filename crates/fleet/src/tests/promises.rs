@@ -551,3 +551,15 @@ fn usable_space_counts_what_two_replicas_on_different_servers_leave() {
     assert_eq!(world.fleet.space(2), Space { total_bytes: 3 << 39, free_bytes: 3 << 38 });
     assert_eq!(World::new(1).fleet.space(2).total_bytes, 1 << 40);
 }
+
+#[test]
+fn a_member_that_forgot_its_chain_is_raised_with_the_others_and_not_left_out() {
+    let mut world = World::with_goal(4, 3);
+    let (_, grant) = world.file(1);
+    let forgot = FailedHop { status: Status::Gap, ..hop(&grant, Some(0), 1) };
+    let next = world.grant_after(1, Some(forgot)).unwrap();
+    assert!(next.version > grant.version);
+    assert_eq!(next.chain, grant.chain);
+    let other = world.grant_after(1, Some(hop(&next, Some(0), 1))).unwrap();
+    assert_eq!(other.chain.len(), 2, "any other failure leaves the far end out");
+}
