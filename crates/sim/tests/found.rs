@@ -55,3 +55,10 @@ fn a_close_that_was_killed_promises_nothing() {
 fn a_link_of_a_directory_to_a_name_that_exists_is_refused_as_the_master_does() {
     holds(307);
 }
+
+/// A create timed out, the next one of that name succeeded, and the oracle took its file for that of the first: after
+/// a loss of power it held possible again what the second answer had ruled out.
+#[test]
+fn a_create_that_never_was_does_not_come_back_with_a_loss_of_power() {
+    holds(5105);
+}

@@ -348,7 +348,7 @@ impl Driver<'_> {
     /// The path's file in every possible state.
     pub(super) fn named(&self, path: &str) -> Vec<FileId> {
         let oracle = self.stage.oracle.borrow();
-        let states = oracle.trees[self.tree].possible().iter();
+        let states = oracle.trees[self.tree].possible();
         states
             .filter_map(|state| match state.get(path) {
                 Some(Node::File(file)) => Some(*file),

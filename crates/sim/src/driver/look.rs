@@ -48,7 +48,7 @@ impl Driver<'_> {
 
     fn names_of_files(&self, tree: usize) -> Vec<(String, FileId)> {
         let oracle = self.stage.oracle.borrow();
-        let Some(state) = oracle.trees[tree].possible().first() else { return Vec::new() };
+        let Some(state) = oracle.trees[tree].possible().next() else { return Vec::new() };
         state
             .iter()
             .filter_map(|(path, node)| match node {

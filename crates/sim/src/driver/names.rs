@@ -58,7 +58,7 @@ impl Driver<'_> {
 
     fn may_be_directory(&self, path: &str) -> bool {
         let oracle = self.stage.oracle.borrow();
-        oracle.trees[self.tree].possible().iter().any(|state| state.get(path) == Some(&Node::Directory))
+        oracle.trees[self.tree].possible().any(|state| state.get(path) == Some(&Node::Directory))
     }
 
     pub(super) async fn change_names(&mut self, program: &Program) -> Result<(), Violation> {

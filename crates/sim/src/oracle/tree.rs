@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //! 1. An operation that succeeded happened, one that was refused did not, one that failed may have.
-//! 2. After the master lost power the tree is as it was at some moment since the last barrier.
+//! 2. After the master lost power the tree is as it was at some moment since the last barrier, on a way to a state that
+//!    all answers allowed: what an answer ruled out does not come back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use types::{RenameMode, Status};
@@ -146,9 +147,8 @@ fn rename(mut state: Snapshot, from: &str, to: &str, mode: RenameMode) -> Result
 /// The states that a tree may be in.
 #[derive(Clone, Debug)]
 pub(crate) struct Tree {
-    possible: BTreeSet<Snapshot>,
-    /// What may be found after the master lost power.
-    durable: BTreeSet<Snapshot>,
+    /// Each with its past since the last barrier, itself included: what may be found after the master lost power.
+    possible: BTreeMap<Snapshot, BTreeSet<Snapshot>>,
     /// Changes asked for, and how many of them were answered or given up.
     begun: u64,
     ended: u64,
@@ -157,18 +157,17 @@ pub(crate) struct Tree {
 impl Tree {
     /// An empty directory that is on stable storage.
     pub(crate) fn new() -> Self {
-        let empty = BTreeSet::from([Snapshot::new()]);
-        Self { possible: empty.clone(), durable: empty, begun: 0, ended: 0 }
+        Self { possible: stable([Snapshot::new()]), begun: 0, ended: 0 }
     }
 
     /// Possible states.
-    pub(crate) fn possible(&self) -> &BTreeSet<Snapshot> {
-        &self.possible
+    pub(crate) fn possible(&self) -> impl ExactSizeIterator<Item = &Snapshot> {
+        self.possible.keys()
     }
 
     /// The state, if there is only one.
     pub(crate) fn certain(&self) -> Option<&Snapshot> {
-        if self.possible.len() == 1 { self.possible.first() } else { None }
+        if self.possible.len() == 1 { self.possible().next() } else { None }
     }
 
     /// A change is asked for; from now on others may see it.
@@ -188,59 +187,64 @@ impl Tree {
         certain.map(|state| (self.begun, state))
     }
 
-    fn now(&mut self, possible: BTreeSet<Snapshot>) {
-        self.durable.extend(possible.iter().cloned());
-        self.possible = possible;
-    }
-
     /// The change was answered. An error is a sentence: no possible state allows the answer.
     pub(crate) fn answered(&mut self, change: &Change, outcome: Result<(), Status>) -> Result<(), String> {
-        let fitting: BTreeSet<Snapshot> = self
-            .possible
-            .iter()
-            .filter_map(|state| match (apply(state, change), outcome) {
-                (Ok(after), Ok(())) => Some(after),
-                (Err(expected), Err(status)) if expected == status => Some(state.clone()),
-                _ => None,
-            })
-            .collect();
+        let mut fitting = BTreeMap::new();
+        for (state, past) in &self.possible {
+            match (apply(state, change), outcome) {
+                (Ok(after), Ok(())) => add(&mut fitting, after, past),
+                (Err(expected), Err(status)) if expected == status => add(&mut fitting, state.clone(), past),
+                _ => {}
+            }
+        }
         if fitting.is_empty() {
-            let expected: Vec<_> =
-                self.possible.iter().map(|state| apply(state, change).map(|_| ())).collect();
+            let expected: Vec<_> = self.possible().map(|state| apply(state, change).map(|_| ())).collect();
             return Err(format!("{change:?} was answered {outcome:?}, expected one of {expected:?}"));
         }
-        self.now(fitting);
+        self.possible = fitting;
         Ok(())
     }
 
     /// Nobody knows whether the change happened.
     pub(crate) fn unknown(&mut self, change: &Change) {
-        let after: Vec<Snapshot> =
-            self.possible.iter().filter_map(|state| apply(state, change).ok()).collect();
-        let mut possible = self.possible.clone();
-        possible.extend(after);
-        self.now(possible);
+        let before = self.possible.clone();
+        for (state, past) in &before {
+            if let Ok(after) = apply(state, change) {
+                add(&mut self.possible, after, past);
+            }
+        }
     }
 
     /// Everything answered so far is on stable storage.
     pub(crate) fn synced(&mut self) {
-        self.durable = self.possible.clone();
+        self.possible = stable(self.possible().cloned());
     }
 
-    /// The master lost power.
+    /// The master lost power. What it finds in its log is on stable storage.
     pub(crate) fn rolled_back(&mut self) {
-        self.possible = self.durable.clone();
+        self.possible = stable(self.possible.values().flatten().cloned());
     }
 
     /// The tree was looked at: `fits` says which states it may be. An error tells what was expected.
     pub(crate) fn seen(&mut self, fits: impl Fn(&Snapshot) -> bool) -> Result<&Snapshot, String> {
-        let fitting: BTreeSet<Snapshot> = self.possible.iter().filter(|state| fits(state)).cloned().collect();
-        if fitting.is_empty() {
-            return Err(format!("expected one of {:?}", self.possible));
+        if !self.possible().any(&fits) {
+            return Err(format!("expected one of {:?}", self.possible().collect::<Vec<_>>()));
         }
-        self.now(fitting);
-        Ok(self.possible.first().expect("the set is not empty"))
+        self.possible.retain(|state, _| fits(state));
+        Ok(self.possible().next().expect("a state fits"))
     }
+}
+
+/// States that are on stable storage: losing power changes nothing.
+fn stable(states: impl IntoIterator<Item = Snapshot>) -> BTreeMap<Snapshot, BTreeSet<Snapshot>> {
+    states.into_iter().map(|state| (state.clone(), BTreeSet::from([state]))).collect()
+}
+
+/// One more possible state, reached by way of `past`.
+fn add(possible: &mut BTreeMap<Snapshot, BTreeSet<Snapshot>>, state: Snapshot, past: &BTreeSet<Snapshot>) {
+    let pasts = possible.entry(state.clone()).or_default();
+    pasts.extend(past.iter().cloned());
+    pasts.insert(state);
 }
 
 #[cfg(test)]
@@ -258,6 +262,16 @@ mod tests {
         assert_eq!(tree.certain().unwrap().len(), 2);
         tree.rolled_back();
         assert_eq!(tree.possible().len(), 2);
+    }
+
+    #[test]
+    fn what_an_answer_ruled_out_does_not_come_back_with_a_loss_of_power() {
+        let mut tree = Tree::new();
+        tree.unknown(&Change::Create("f".into(), 1));
+        tree.answered(&Change::Create("f".into(), 2), Ok(())).unwrap();
+        tree.rolled_back();
+        let found: Vec<Option<Node>> = tree.possible().map(|state| state.get("f").copied()).collect();
+        assert_eq!(found, [None, Some(Node::File(2))]);
     }
 
     #[test]
