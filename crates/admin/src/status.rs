@@ -8,7 +8,9 @@ pub use verdict::{Verdict, verdict, warnings};
 
 use crate::table;
 use crate::units::{age, count, counted, percent, printable, size};
-use rpc::admin::{ClusterStatus, DiskState, DiskStatus, ServerState, Severity, Warning};
+use rpc::admin::{ClusterStatus, DiskState, DiskStatus, RefusedDiskStatus, ServerState, Severity, Warning};
+use types::ServerId;
+use verdict::is_refused;
 
 /// Lines of a terminal that nobody has enlarged.
 const LINES_MAX: usize = 24;
@@ -144,35 +146,40 @@ fn warning(warning: &Warning) -> [String; 2] {
 }
 
 fn disks(status: &ClusterStatus, room: usize) -> Vec<String> {
-    if status.disks.is_empty() || room < 2 {
+    // The troubled first: they are what one looks for. What a server does not serve has one line, also if the
+    // master knows the disk from before.
+    let mut disks: Vec<&DiskStatus> = status.disks.iter().filter(|d| !is_refused(status, d)).collect();
+    disks.sort_by_key(|d| {
+        (d.state == Some(DiskState::Good) && d.errors == 0, server_name(status, d.server), &d.path)
+    });
+    let refused = status.refused_disks.iter().map(|d| refused(status, d));
+    let rows: Vec<Vec<String>> = refused.chain(disks.into_iter().map(|d| disk(status, d))).collect();
+    if rows.is_empty() || room < 2 {
         return Vec::new();
     }
-    // The troubled first: they are what one looks for.
-    let mut disks: Vec<&DiskStatus> = status.disks.iter().collect();
-    disks.sort_by_key(|d| {
-        (d.state == Some(DiskState::Good) && d.errors == 0, server_name(status, d), &d.path)
-    });
-    let shown = if disks.len() <= room { disks.len() } else { room - 1 };
-    let rows: Vec<Vec<String>> = disks.iter().take(shown).map(|d| disk(status, d)).collect();
+    let shown = if rows.len() <= room { rows.len() } else { room - 1 };
     let mut lines = vec![String::new()];
-    lines.extend(table::lines(&["SERVER", "DISK", "LABELS", "STATE", "USED", "CHUNKS", "ERRORS"], &rows));
-    if shown < disks.len() {
-        lines.push(format!("…  {} more   (muskox status --json)", disks.len() - shown));
+    lines.extend(table::lines(
+        &["SERVER", "DISK", "LABELS", "STATE", "USED", "CHUNKS", "ERRORS"],
+        &rows[..shown],
+    ));
+    if shown < rows.len() {
+        lines.push(format!("…  {} more   (muskox status --json)", rows.len() - shown));
     }
     lines
 }
 
-fn server_name(status: &ClusterStatus, disk: &DiskStatus) -> String {
-    match status.servers.iter().find(|s| s.server == disk.server) {
+fn server_name(status: &ClusterStatus, id: ServerId) -> String {
+    match status.servers.iter().find(|s| s.server == id) {
         Some(server) if !server.name.is_empty() => printable(server.name.as_bytes()),
-        _ => disk.server.to_string(),
+        _ => id.to_string(),
     }
 }
 
 fn disk(status: &ClusterStatus, disk: &DiskStatus) -> Vec<String> {
     let used = disk.total_bytes.saturating_sub(disk.free_bytes);
     vec![
-        server_name(status, disk),
+        server_name(status, disk.server),
         printable(disk.path.as_bytes()),
         printable(disk.labels.join(",").as_bytes()),
         state_word(disk.state).into(),
@@ -180,6 +187,18 @@ fn disk(status: &ClusterStatus, disk: &DiskStatus) -> Vec<String> {
         count(disk.chunks),
         count(disk.errors),
     ]
+}
+
+fn refused(status: &ClusterStatus, refused: &RefusedDiskStatus) -> Vec<String> {
+    let disk = &refused.disk;
+    let mut row = vec![
+        server_name(status, refused.server),
+        printable(disk.path.as_bytes()),
+        printable(disk.labels.join(",").as_bytes()),
+        disk.refusal.word().into(),
+    ];
+    row.extend(["-", "-", "-"].map(str::to_owned));
+    row
 }
 
 /// The word for the state of a disk, in tables and in JSON.

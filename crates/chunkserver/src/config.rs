@@ -1,6 +1,8 @@
 //! What a chunkserver is told at its start, and the named maxima of its queues.
 
-use env::Dir;
+use env::{Dir, RealDir};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +31,10 @@ pub(crate) const EVENTS_MAX: usize = 100_000;
 pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
 /// A disk whose jobs do not end for so long counts as failed until they do.
 pub(crate) const DISK_HUNG_AFTER: Duration = Duration::from_secs(30);
+/// So long the start waits for disks to be opened; those that take longer come into service later.
+pub(crate) const DISK_OPEN_MAX: Duration = Duration::from_secs(10);
+/// How often a disk that is not served is looked at again.
+pub(crate) const DISK_RETRY_INTERVAL: Duration = Duration::from_secs(3);
 /// Deleted replicas are kept so long.
 pub(crate) const DELETED_HOLD: Duration = Duration::from_secs(3_600);
 /// Below this much free room deleted replicas are erased before their time.
@@ -38,16 +44,20 @@ pub(crate) const DEADLINE_DEFAULT: Duration = Duration::from_secs(5);
 /// Longest patience that is taken seriously.
 pub(crate) const DEADLINE_MAX: Duration = Duration::from_secs(60);
 
+/// Opens a disk's directory. Asked again while the disk is not served: the directory may come later, and another
+/// device may be mounted over it.
+pub type OpenDir = Arc<dyn Fn() -> io::Result<Arc<dyn Dir>> + Send + Sync>;
+
 /// One disk.
 #[derive(Clone)]
 pub struct DiskConfig {
     /// The directory.
-    pub dir: Arc<dyn Dir>,
+    pub open: OpenDir,
     /// Where it is, for people.
     pub path: String,
     /// Labels of the disk alone.
     pub labels: Vec<String>,
-    /// Stamp the directory if it is blank. Otherwise a blank one is refused: its device may not be mounted.
+    /// Stamp the directory if it is there and blank at the start. Otherwise a blank one is refused: its device may not be mounted.
     pub format_if_blank: bool,
     /// Threads for blocking work, 1 to 4.
     pub threads: usize,
@@ -56,10 +66,21 @@ pub struct DiskConfig {
 }
 
 impl DiskConfig {
-    /// The defaults, for a directory.
+    /// The defaults, for a directory that is there.
     pub fn new(dir: Arc<dyn Dir>, path: impl Into<String>) -> Self {
+        Self::opened_by(Arc::new(move || Ok(Arc::clone(&dir))), path)
+    }
+
+    /// The defaults, for a path of the system, which need not exist yet.
+    pub fn at(path: PathBuf) -> Self {
+        let shown = path.display().to_string();
+        Self::opened_by(Arc::new(move || RealDir::open(&path)), shown)
+    }
+
+    /// The defaults, for whatever opens the directory.
+    pub fn opened_by(open: OpenDir, path: impl Into<String>) -> Self {
         Self {
-            dir,
+            open,
             path: path.into(),
             labels: Vec::new(),
             format_if_blank: true,
@@ -84,7 +105,7 @@ pub struct Config {
     pub data: Arc<dyn Dir>,
     /// Its disks. Blank ones are stamped when the first master has told the cluster.
     pub disks: Vec<DiskConfig>,
-    /// `host:port` of each master and metalogger.
+    /// `host:port` of each master.
     pub masters: Vec<String>,
 }
 

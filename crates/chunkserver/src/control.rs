@@ -22,7 +22,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{InventoryEntry, ReplicaState};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use types::DiskId;
 
@@ -55,8 +55,13 @@ pub(crate) struct Control {
     pub(crate) queue: Arc<dyn Queue>,
 }
 
-/// Why a link ended. Shown to the operator in the log.
-struct Left(String);
+/// Why a link ended.
+enum Left {
+    /// Shown to the operator in the log.
+    Broken(String),
+    /// A disk came into service: the server registers anew, with it.
+    DiskCame,
+}
 
 impl Control {
     /// Follows one master for ever.
@@ -65,7 +70,10 @@ impl Control {
         let mut said = String::new();
         loop {
             let began = tokio::time::Instant::now();
-            let Left(reason) = self.attach(&master).await;
+            let reason = match self.attach(&master).await {
+                Left::Broken(reason) => reason,
+                Left::DiskCame => continue,
+            };
             if began.elapsed() > RETRY_MAX {
                 pause = RETRY_MIN;
                 said.clear();
@@ -83,12 +91,13 @@ impl Control {
     async fn attach(&self, master: &str) -> Left {
         let link = match rpc::control::connect(&self.env, master).await {
             Ok(link) => link,
-            Err(error) => return Left(error.to_string()),
+            Err(error) => return Left::Broken(error.to_string()),
         };
         // Before the report, so that nothing is missed in between.
         let events = self.context.events.subscribe();
+        let mut came = self.disks.came();
         let left = match self.register(link).await {
-            Ok((link, registered)) => self.attached(link, &registered, &events).await,
+            Ok((link, registered)) => self.attached(link, &registered, &events, &mut came).await,
             Err(left) => left,
         };
         self.context.events.unsubscribe(&events);
@@ -107,27 +116,30 @@ impl Control {
             highest_term: self.standing.highest_term(),
             disks: self.disks.reports(sent),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            refused: self.disks.refused(),
         });
         send(&link.tx, register).await?;
         let answer = tokio::time::timeout(ANSWER_MAX, link.rx.recv()).await;
-        let registered = match answer.map_err(|_| Left("no answer to the registration".into()))? {
+        let registered = match answer.map_err(|_| Left::Broken("no answer to the registration".into()))? {
             Some(ToServer::Registered(registered)) => registered,
             Some(ToServer::Refused(refused)) => {
-                return Err(Left(format!("refused: {}: {}", refused.status, refused.reason)));
+                return Err(Left::Broken(format!("refused: {}: {}", refused.status, refused.reason)));
             }
             Some(ToServer::Order(_) | ToServer::HeartbeatAck { .. }) => {
-                return Err(Left("an order before the registration was answered".into()));
+                return Err(Left::Broken("an order before the registration was answered".into()));
             }
-            None => return Err(Left("the link ended before the registration was answered".into())),
+            None => return Err(Left::Broken("the link ended before the registration was answered".into())),
         };
         let (standing, cluster, term) = (Arc::clone(&self.standing), registered.cluster, registered.term);
         let adopted = self.queue.call(move || standing.adopt(cluster, term)).await;
         match adopted {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(Left(error.to_string())),
-            Err(error) => return Err(Left(error.to_string())),
+            Ok(Err(error)) => return Err(Left::Broken(error.to_string())),
+            Err(error) => return Err(Left::Broken(error.to_string())),
         }
         self.stamp_disks(&registered).await;
+        // Of disks that were blank until now nothing is known yet.
+        self.look_at_disks().await;
         let lease =
             Some(Duration::from_millis(u64::from(registered.lease_ms))).filter(|lease| !lease.is_zero());
         self.standing.registered(term, lease, sent);
@@ -165,8 +177,19 @@ impl Control {
         while disks.join_next().await.is_some() {}
     }
 
-    async fn attached(&self, link: ServerEnd, registered: &Registered, events: &EventQueue) -> Left {
+    async fn attached(
+        &self,
+        link: ServerEnd,
+        registered: &Registered,
+        events: &EventQueue,
+        came: &mut watch::Receiver<u64>,
+    ) -> Left {
         let ServerEnd { tx, mut rx, .. } = link;
+        let mut unanswered: VecDeque<Instant> = VecDeque::new();
+        // First the room, then the reports: a disk that has reported is given chunks.
+        if let Err(left) = self.heartbeat(&tx, &mut unanswered).await {
+            return left;
+        }
         let mut reports = JoinSet::new();
         for slot in self.disks.all() {
             if let (Some(disk), true) = (slot.id(), slot.disk().is_some()) {
@@ -174,8 +197,8 @@ impl Control {
             }
         }
         let running = Arc::new(Semaphore::new(ORDERS_RUNNING_MAX));
-        let mut unanswered: VecDeque<Instant> = VecDeque::new();
         let mut heartbeat = tokio::time::interval(HEARTBEAT_INTERVAL);
+        heartbeat.reset();
         heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut heard = tokio::time::Instant::now();
         loop {
@@ -186,16 +209,12 @@ impl Control {
                     self.message(message, registered, &mut unanswered, &running, &tx).await
                 }
                 () = events.arrived.notified() => tell(events, &tx).await,
+                Ok(()) = came.changed() => Err(Left::DiskCame),
                 _ = heartbeat.tick() => {
                     if heard.elapsed() > SILENCE_MAX {
-                        return Left("nothing comes from it".into());
+                        return Left::Broken("nothing comes from it".into());
                     }
-                    let now = self.env.clock.now();
-                    if unanswered.len() >= UNANSWERED_MAX {
-                        unanswered.pop_front();
-                    }
-                    unanswered.push_back(now);
-                    send(&tx, ToMaster::Heartbeat { disks: self.disks.reports(now) }).await
+                    self.heartbeat(&tx, &mut unanswered).await
                 }
                 Some(_) = reports.join_next() => Ok(()),
             };
@@ -203,6 +222,20 @@ impl Control {
                 return left;
             }
         }
+    }
+
+    async fn heartbeat(
+        &self,
+        tx: &mpsc::Sender<ToMaster>,
+        unanswered: &mut VecDeque<Instant>,
+    ) -> Result<(), Left> {
+        let now = self.env.clock.now();
+        if unanswered.len() >= UNANSWERED_MAX {
+            unanswered.pop_front();
+        }
+        unanswered.push_back(now);
+        let (disks, refused) = (self.disks.reports(now), self.disks.refused());
+        send(tx, ToMaster::Heartbeat { disks, refused }).await
     }
 
     async fn message(
@@ -216,7 +249,7 @@ impl Control {
         match message {
             Some(ToServer::Order(order)) => {
                 let Ok(permit) = Arc::clone(running).acquire_owned().await else {
-                    return Err(Left("orders are no longer taken".into()));
+                    return Err(Left::Broken("orders are no longer taken".into()));
                 };
                 let (orders, tx) = (Arc::clone(&self.orders), tx.clone());
                 // Not a task of this link: an order that was begun is carried out also if the link breaks.
@@ -231,13 +264,17 @@ impl Control {
                 if let Some(sent) = unanswered.pop_front() {
                     self.standing.heard(term, sent);
                 }
-                if term == registered.term { Ok(()) } else { Err(Left(format!("it is at term {term} now"))) }
+                if term == registered.term {
+                    Ok(())
+                } else {
+                    Err(Left::Broken(format!("it is at term {term} now")))
+                }
             }
             Some(ToServer::Refused(refused)) => {
-                Err(Left(format!("refused: {}: {}", refused.status, refused.reason)))
+                Err(Left::Broken(format!("refused: {}: {}", refused.status, refused.reason)))
             }
-            Some(ToServer::Registered(_)) => Err(Left("registered twice".into())),
-            None => Err(Left("the link ended".into())),
+            Some(ToServer::Registered(_)) => Err(Left::Broken("registered twice".into())),
+            None => Err(Left::Broken("the link ended".into())),
         }
     }
 }
@@ -245,8 +282,8 @@ impl Control {
 async fn send(tx: &mpsc::Sender<ToMaster>, message: ToMaster) -> Result<(), Left> {
     match tokio::time::timeout(SILENCE_MAX, tx.send(message)).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(Left("the link ended".into())),
-        Err(_) => Err(Left("it takes no messages".into())),
+        Ok(Err(_)) => Err(Left::Broken("the link ended".into())),
+        Err(_) => Err(Left::Broken("it takes no messages".into())),
     }
 }
 
@@ -254,7 +291,7 @@ async fn send(tx: &mpsc::Sender<ToMaster>, message: ToMaster) -> Result<(), Left
 async fn tell(events: &EventQueue, tx: &mpsc::Sender<ToMaster>) -> Result<(), Left> {
     let waiting = events.take();
     if waiting.overflowed {
-        return Err(Left("too much happened to be told: the replicas are reported anew".into()));
+        return Err(Left::Broken("too much happened to be told: the replicas are reported anew".into()));
     }
     for born in waiting.born.chunks(REPORT_ENTRIES_MAX) {
         send(tx, ToMaster::Born(born.to_vec())).await?;

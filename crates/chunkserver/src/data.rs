@@ -7,6 +7,7 @@ use crate::disks::{Disks, Slot};
 use crate::events::Events;
 use crate::standing::Standing;
 use bytes::Bytes;
+use codec::session::SessionOpenAnswer;
 use env::Stream;
 use link::{Counters, Incoming, Refused, Replier, ServeOptions};
 use std::sync::Arc;
@@ -62,7 +63,12 @@ impl DataPlane {
             Kind::Write => self.write(frame, replier),
             Kind::Read => self.read(frame, replier),
             Kind::Flush => self.flush(frame, replier),
-            Kind::Hello | Kind::Ping | Kind::SessionOpen | Kind::Request | Kind::Recall => {
+            // A client that takes this for a master.
+            Kind::SessionOpen => {
+                let answer = SessionOpenAnswer(Err(Status::Unsupported));
+                replier.answer(&codec::Message::to_bytes(&answer), Bytes::new());
+            }
+            Kind::Hello | Kind::Ping | Kind::Request | Kind::Recall => {
                 // Not for a chunkserver. There is no answer that the sender would understand but none.
                 tracing::debug!(kind = ?frame.kind, "a frame for somebody else");
             }
@@ -101,7 +107,7 @@ impl DataPlane {
             None
         };
         let what = What::Write(Box::new(write), frame.payload);
-        self.chains.arrive(slot, disk, Arrived::new(what, replier, budget));
+        self.chains.arrive(&slot, disk, Arrived::new(what, replier, budget));
     }
 
     fn flush(&self, frame: Frame, replier: Replier) {
@@ -122,13 +128,13 @@ impl DataPlane {
         }
         match self.slot(disk) {
             Ok(slot) => {
-                self.chains.arrive(slot, disk, Arrived::new(What::Flush(Box::new(flush)), replier, None));
+                self.chains.arrive(&slot, disk, Arrived::new(What::Flush(Box::new(flush)), replier, None));
             }
             Err(status) => refuse(replier, at(disk, status)),
         }
     }
 
-    fn slot(&self, disk: DiskId) -> Result<&Arc<Slot>, Status> {
+    fn slot(&self, disk: DiskId) -> Result<Arc<Slot>, Status> {
         let slot = self.disks.get(disk).ok_or(Status::NoChunk)?;
         if slot.disk().is_some() { Ok(slot) } else { Err(Status::Io) }
     }
@@ -156,7 +162,7 @@ impl DataPlane {
         if slot.is_busy() {
             return refuse_read(replier, Status::TryAgain);
         }
-        let (context, slot_then) = (Arc::clone(&self.context), Arc::clone(slot));
+        let (context, slot_then) = (Arc::clone(&self.context), Arc::clone(&slot));
         slot.queue.run(Box::new(move || {
             let result = read_verified(&disk, &read, &context.events);
             if matches!(&result, Err(error) if error.status() == Status::Io) {

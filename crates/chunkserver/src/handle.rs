@@ -164,7 +164,8 @@ impl Chunkserver {
         context.tasks.spawn(upkeep::keep_deadlines(Arc::clone(&context)));
         tasks.spawn(upkeep::probe(Arc::clone(&disks), Arc::clone(&env.clock)));
         for slot in disks.all() {
-            tasks.spawn(upkeep::look_after(Arc::clone(slot), Arc::clone(&env.clock)));
+            let (slot, disks, standing) = (Arc::clone(slot), Arc::clone(&disks), Arc::clone(&standing));
+            tasks.spawn(upkeep::look_after(slot, disks, standing, Arc::clone(&env.clock)));
         }
         tracing::info!(address, server = %standing.server(), "the chunkserver listens");
         Ok(ChunkserverHandle {

@@ -36,6 +36,6 @@ mod standing;
 mod tasks;
 mod upkeep;
 
-pub use config::{Config, DiskConfig};
+pub use config::{Config, DiskConfig, OpenDir};
 pub use error::StartError;
 pub use handle::{Chunkserver, ChunkserverHandle, DiskStatus, Status};

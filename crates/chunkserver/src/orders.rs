@@ -86,7 +86,7 @@ impl Orders {
             | OrderKind::Copy { disk, chunk, .. }
             | OrderKind::Verify { disk, chunk, .. } => (*disk, *chunk),
         };
-        let Some(slot) = self.disks.get(disk).map(Arc::clone) else { return Err(Status::NoChunk).into() };
+        let Some(slot) = self.disks.get(disk) else { return Err(Status::NoChunk).into() };
         if slot.disk().is_none() {
             return Err(Status::Io).into();
         }

@@ -1,8 +1,9 @@
 //! What happens by itself: deadlines, room, marks, deleted replicas whose hold is over.
 
 use crate::chain::{Chain, Context};
-use crate::config::{DELETED_HOLD, PURGE_BELOW_BYTES};
+use crate::config::{DELETED_HOLD, DISK_RETRY_INTERVAL, PURGE_BELOW_BYTES};
 use crate::disks::{Disks, Slot, on_disk};
+use crate::standing::Standing;
 use env::Clock;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,10 +56,20 @@ pub(crate) async fn probe(disks: Arc<Disks>, clock: Arc<dyn Clock>) {
     }
 }
 
-/// Looks after one disk.
-pub(crate) async fn look_after(slot: Arc<Slot>, clock: Arc<dyn Clock>) {
+/// Looks after one disk; while it is not served, sees whether it can be.
+pub(crate) async fn look_after(
+    slot: Arc<Slot>,
+    disks: Arc<Disks>,
+    standing: Arc<Standing>,
+    clock: Arc<dyn Clock>,
+) {
     let mut round: u32 = 0;
     loop {
+        if slot.is_refused() {
+            disks.look_again(&slot, standing.cluster()).await;
+            tokio::time::sleep(DISK_RETRY_INTERVAL).await;
+            continue;
+        }
         tokio::time::sleep(CHECKPOINT_INTERVAL).await;
         if slot.disk().is_none() {
             continue;

@@ -6,9 +6,9 @@ mod common;
 
 use codec::control::{Cut, OrderKind};
 use common::*;
-use env::{Env, OpenMode, Queue, Workers};
+use env::{Env, OpenMode};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use types::{ChunkId, Status, Term, Version};
@@ -281,39 +281,6 @@ fn chunk_file(dir: &dyn env::Dir, path: &str) -> Option<String> {
     None
 }
 
-/// Queues of which those of one disk stop when told to; what they were given waits.
-struct Hanging {
-    hung: Arc<AtomicBool>,
-    waiting: Jobs,
-}
-
-type Jobs = Arc<Mutex<Vec<Box<dyn FnOnce() + Send>>>>;
-
-impl Workers for Hanging {
-    fn queue(&self, name: &str, _threads: usize) -> Arc<dyn Queue> {
-        let hung = if name == "disk-0" { Arc::clone(&self.hung) } else { Arc::default() };
-        Arc::new(Hanging { hung, waiting: Arc::clone(&self.waiting) })
-    }
-
-    fn runtime(&self, _name: &str) -> env::Runtime {
-        env::Runtime::here()
-    }
-}
-
-impl Queue for Hanging {
-    fn run(&self, job: Box<dyn FnOnce() + Send>) {
-        if self.hung.load(Ordering::Relaxed) {
-            self.waiting.lock().unwrap().push(job);
-        } else {
-            job();
-        }
-    }
-
-    fn depth(&self) -> usize {
-        0
-    }
-}
-
 #[test]
 fn a_hung_disk_stops_only_its_own_chunks() {
     simulated(async {
@@ -321,7 +288,7 @@ fn a_hung_disk_stops_only_its_own_chunks() {
         world.kill(0).await;
         let (hung, waiting) = (Arc::new(AtomicBool::new(false)), Jobs::default());
         let sim = world.sim.clone().unwrap();
-        let workers = Arc::new(Hanging { hung: Arc::clone(&hung), waiting: Arc::clone(&waiting) });
+        let workers = Arc::new(Hanging::of("disk-0", &hung, &waiting));
         let server = &mut world.servers[0];
         server.env = Env { workers, ..server.env.clone() };
         let Storage::Simulated { disks, .. } = &mut server.storage else { unreachable!("simulated") };
@@ -387,5 +354,39 @@ fn connections_that_speak_nonsense_harm_nobody() {
             assert!(!frame.body.is_empty());
         }
         assert!(read(&link, world.disk(0), V1, 0, 100).await.is_ok());
+    });
+}
+
+#[test]
+fn an_order_that_was_begun_is_carried_out_also_when_the_link_broke_and_its_repeat_changes_nothing() {
+    simulated(async {
+        let mut world = World::simulated(1).await;
+        let chain = world.chain(&[0]);
+        let data = pattern(1, 100);
+        send(&world.connect(0).await, &write_of(&chain, V1, 1, 0, &data), &data).await;
+        world.kill(0).await;
+        let (hung, waiting) = (Arc::new(AtomicBool::new(false)), Jobs::default());
+        let server = &mut world.servers[0];
+        server.env.workers = Arc::new(Hanging::of("disk-0", &hung, &waiting));
+        world.start(0).await;
+        let (disk, net) = (world.disk(0), world.sim.clone().unwrap());
+        hung.store(true, Ordering::Relaxed);
+        let raise = OrderKind::Raise { disk, chunk: CHUNK, from: V1, to: V2, cuts: vec![] };
+        let order = codec::control::Order { order: 1, term: TERM, what: raise };
+        let link = world.master.heard().links.values().next().unwrap().clone();
+        link.send(codec::control::ToServer::Order(order)).await.unwrap();
+        until("the order waits for the disk", || !waiting.lock().unwrap().is_empty()).await;
+        let registrations = world.master.heard().registrations;
+        net.net().kill_connections("master", "cs0");
+        hung.store(false, Ordering::Relaxed);
+        let jobs = std::mem::take(&mut *waiting.lock().unwrap());
+        jobs.into_iter().for_each(|job| job());
+        until("it registers anew", || world.master.heard().registrations > registrations).await;
+        world.registered(0).await;
+        assert!(!world.master.heard().done.contains_key(&1), "its answer was lost with the link");
+        // The same order, as a master repeats it.
+        assert_eq!(world.master.raise(2, disk, V2).await.result, Ok(()));
+        let found = read(&world.connect(0).await, disk, V2, 0, 100).await.unwrap();
+        assert!(found[..] == data[..]);
     });
 }

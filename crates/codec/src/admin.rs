@@ -2,7 +2,7 @@
 
 mod convert;
 
-use crate::control::DiskState;
+use crate::control::{DiskState, RefusedDisk};
 use types::{
     Attributes, ChunkId, ChunkIndex, ClusterId, DiskId, InodeId, LogPosition, ServerId, SessionId, Term,
     Version,
@@ -66,6 +66,17 @@ pub struct ClusterStatus {
     pub goal: u32,
     /// Requests of clients since the master started.
     pub requests: u64,
+    /// Directories that servers were given and do not serve.
+    pub refused_disks: Vec<RefusedDiskStatus>,
+}
+
+/// A directory that a server does not serve.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RefusedDiskStatus {
+    /// Whose it is.
+    pub server: ServerId,
+    /// Which, and why not.
+    pub disk: RefusedDisk,
 }
 
 /// Whether a server is there.

@@ -30,8 +30,10 @@ pub enum ToMaster {
     Report(ChunkReport),
     /// Every 2 s: space and state of all disks.
     Heartbeat {
-        /// All disks.
+        /// All disks that are served.
         disks: Vec<DiskReport>,
+        /// Those that are not.
+        refused: Vec<RefusedDisk>,
     },
     /// First writes have created these replicas.
     Born(Vec<BornReplica>),
@@ -83,6 +85,8 @@ pub struct Register {
     pub disks: Vec<DiskReport>,
     /// The release it runs, for people.
     pub version: String,
+    /// Directories that it was given and does not serve.
+    pub refused: Vec<RefusedDisk>,
 }
 
 /// What a disk says about itself.
@@ -119,6 +123,84 @@ pub struct DiskReport {
     pub state: DiskState,
     /// Failed reads, writes and syncs since the process started.
     pub errors: u64,
+}
+
+/// Why a directory that a chunkserver was given is not served.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u32)]
+pub enum DiskRefusal {
+    /// It is being opened.
+    #[default]
+    Opening = 1,
+    /// There is no such directory.
+    Absent = 2,
+    /// It cannot be read.
+    Unreadable = 3,
+    /// It is empty and may not be stamped.
+    Blank = 4,
+    /// It holds something else.
+    Foreign = 5,
+    /// It is a disk of another cluster.
+    OtherCluster = 6,
+    /// Its stamp is damaged.
+    Damaged = 7,
+    /// A newer release wrote it.
+    Newer = 8,
+    /// Another process has it.
+    InUse = 9,
+    /// Another directory of the server is the same disk.
+    Duplicate = 10,
+    /// It failed in service.
+    Failed = 11,
+}
+
+impl DiskRefusal {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Opening,
+        Self::Absent,
+        Self::Unreadable,
+        Self::Blank,
+        Self::Foreign,
+        Self::OtherCluster,
+        Self::Damaged,
+        Self::Newer,
+        Self::InUse,
+        Self::Duplicate,
+        Self::Failed,
+    ];
+
+    /// The word for people and in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Opening => "opening",
+            Self::Absent => "absent",
+            Self::Unreadable => "unreadable",
+            Self::Blank => "blank",
+            Self::Foreign => "foreign",
+            Self::OtherCluster => "other-cluster",
+            Self::Damaged => "damaged",
+            Self::Newer => "newer",
+            Self::InUse => "in-use",
+            Self::Duplicate => "duplicate",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A directory that is not served, in a registration or a heartbeat.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RefusedDisk {
+    /// Where it is.
+    pub path: String,
+    /// Labels of the disk alone.
+    pub labels: Vec<String>,
+    /// For the program.
+    pub refusal: DiskRefusal,
+    /// For the person.
+    pub reason: String,
+    /// What the person can do.
+    pub next: String,
 }
 
 /// What is to be known about a replica besides chunk and version.

@@ -9,24 +9,20 @@ use types::LogIndex;
 pub enum OpenError {
     #[error(
         "{file} is damaged at byte {offset}: record {index} cannot be read, and the log says that all \
-         up to {stable} was on stable storage. Nothing was changed. Restore the log from a metalogger's \
-         copy or from a backup, or move this folder away and start from a metalogger"
+         up to {stable} was on stable storage. Nothing was changed. Restore the log from a backup"
     )]
     Damaged { file: String, offset: u64, index: LogIndex, stable: LogIndex },
     #[error(
         "{file} is damaged: neither copy of its stamp, at byte 0 and at byte 512, can be read. Nothing was \
-         changed. Restore the log from a metalogger's copy or from a backup"
+         changed. Restore the log from a backup"
     )]
     Stamp { file: String },
     #[error(
         "{file} begins with record {found}, but the segment before it ends with {before}; a segment \
-         does not belong here. Restore the log from a metalogger's copy or from a backup"
+         does not belong here. Restore the log from a backup"
     )]
     Overlap { file: String, found: LogIndex, before: LogIndex },
-    #[error(
-        "{file} is missing, but later segments are there. Restore it, or the whole log from a \
-         metalogger's copy or from a backup"
-    )]
+    #[error("{file} is missing, but later segments are there. Restore it, or the whole log, from a backup")]
     Missing { file: String },
     #[error("{file} belongs to another place: {what}. Move it out of the folder of the log")]
     Foreign { file: String, what: String },

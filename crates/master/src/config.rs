@@ -29,8 +29,8 @@ pub(crate) const SYNC_DELAY_MAX: Duration = Duration::from_millis(20);
 pub(crate) const SERVER_SILENCE_MAX: Duration = Duration::from_secs(10);
 /// Control links at one time.
 pub(crate) const SERVER_LINKS_MAX: usize = 4_096;
-/// How long an operator's question may take.
-pub(crate) const ADMIN_ANSWER_MAX: Duration = Duration::from_secs(10);
+/// How long an operator's question may take: less than the command waits, so that the answer says who is slow.
+pub(crate) const ADMIN_ANSWER_MAX: Duration = Duration::from_secs(3);
 /// How often time-driven work (leases, silent servers, the fleet's own deadlines) is looked at.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
 

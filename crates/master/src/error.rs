@@ -21,12 +21,10 @@ pub enum StartError {
         source: io::Error,
     },
     /// What is there is not what a sound master left behind.
-    #[error("the metadata is damaged: {what}. Nothing was changed. {remedy}")]
+    #[error("the metadata is damaged: {what}. Nothing was changed")]
     Damaged {
         /// What is wrong.
         what: String,
-        /// What the operator can do.
-        remedy: &'static str,
     },
     /// The log is not sound.
     #[error("the changelog cannot be used")]
@@ -44,6 +42,30 @@ pub enum StartError {
     #[error("all terms are used up")]
     TermsExhausted,
 }
+
+impl StartError {
+    /// The next step.
+    pub fn next(&self) -> String {
+        match self {
+            Self::Locked { .. } => "stop the other master, or name another directory with --data".to_owned(),
+            Self::Io { .. } | Self::Log(journal::OpenError::Io(_)) => {
+                "see that the master's user may write there, that there is room (df -h), and the kernel's log (dmesg)"
+                    .to_owned()
+            }
+            Self::Log(journal::OpenError::Version { .. }) => "run the release that wrote it, or a newer one".to_owned(),
+            Self::Log(journal::OpenError::Foreign { file, .. }) => format!("mv {file} /var/tmp/   and start again"),
+            Self::Damaged { .. } | Self::Log(_) => RESTORE.to_owned(),
+            Self::Listen { address, .. } => {
+                format!("ss -tlnp   shows who listens on {address}; name another one with --listen")
+            }
+            Self::TermsExhausted => "make a new cluster and copy the files to it".to_owned(),
+        }
+    }
+}
+
+/// The next step when the log or the checkpoints are not what a sound master left behind.
+const RESTORE: &str =
+    "keep the damaged data directory, put a backup of it in its place, and start the master again";
 
 /// Why a running master ended.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -71,6 +93,23 @@ pub enum Fatal {
     /// The core ended by itself.
     #[error("the master's core ended unexpectedly")]
     Core,
+}
+
+impl Fatal {
+    /// The next step.
+    pub fn next(&self) -> String {
+        match self {
+            Self::Log { .. } => {
+                "see room and health of its disk (df -h, dmesg), then start the master again: what was answered is kept"
+            }
+            Self::Deposed { .. } => {
+                "leave this master off if another one reigns; if not, its metadata is an old copy: put the newest one \
+                 in its place"
+            }
+            Self::Listener { .. } | Self::Core => "start the master again, and keep its log to report what happened",
+        }
+        .to_owned()
+    }
 }
 
 /// An error and its causes as one sentence.

@@ -21,8 +21,6 @@ use std::io;
 use std::sync::Arc;
 use types::{ClusterId, LogIndex, Op, Record, TERM_MAX, Term};
 
-const FROM_COPY: &str = "Restore the data directory from a metalogger's copy or from a backup.";
-
 /// What the core begins with.
 pub(crate) struct Recovered {
     pub(crate) meta: Meta,
@@ -217,7 +215,7 @@ fn open_error(error: OpenError) -> StartError {
 }
 
 fn damaged(what: String) -> StartError {
-    StartError::Damaged { what, remedy: FROM_COPY }
+    StartError::Damaged { what }
 }
 
 fn failed(what: &'static str) -> impl FnOnce(io::Error) -> StartError {

@@ -282,3 +282,69 @@ fn operators_see_a_file_by_path_with_its_replicas() {
         assert_eq!((status.files, status.directories, status.chunks.ok), (1, 2, 1));
     });
 }
+
+#[test]
+fn status_shows_what_a_server_does_not_serve_as_long_as_it_says_so() {
+    run(|world| async move {
+        let master = world.start().await;
+        let mut server = FakeServer::new(1);
+        server.refused = vec![codec::control::RefusedDisk {
+            path: "/disks/2".into(),
+            refusal: codec::control::DiskRefusal::Absent,
+            reason: "/disks/2 does not exist".into(),
+            next: "mount its device".into(),
+            ..Default::default()
+        }];
+        server.register(&master).await;
+        servers_up(&master, 1).await;
+        let status = master.admin().status().await.unwrap();
+        let shown: Vec<_> =
+            status.refused_disks.iter().map(|refused| (refused.server, &refused.disk)).collect();
+        assert_eq!(shown, [(ServerId([1; 16]), &server.refused[0])]);
+        let warning = status.warnings.iter().find(|warning| warning.code == "DISK_NOT_SERVED").unwrap();
+        assert!(
+            warning.message.contains("does not exist") && warning.next == "mount its device",
+            "{warning:?}"
+        );
+        server.refused.clear();
+        server.heartbeat().await;
+        eventually("it is no longer shown", || async {
+            master.admin().status().await.unwrap().refused_disks.is_empty()
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_delete_order_is_given_again_when_the_server_restarted_before_it_answered() {
+    for carried_out in [false, true] {
+        run(async |world| {
+            let (master, mut servers) = two_servers(&world).await;
+            let mut client = world.client("a").await;
+            let (_, grant) = written(&mut client, &mut servers, "f", 5).await;
+            let chunk = grant.capability.chunk;
+            client.unlink("f").await.unwrap();
+            let [first, second] = &mut servers;
+            let (ordered, ()) = tokio::join!(first.take_order(), second.serve_one());
+            assert!(matches!(ordered, OrderKind::Delete { chunk: c, .. } if c == chunk), "{ordered:?}");
+            // The process dies, with the file moved aside or not, and the answer unsent.
+            if carried_out {
+                first.replicas.remove(&chunk);
+            }
+            first.detach();
+            assert!(matches!(first.register(&master).await, ToServer::Registered(_)));
+            let again = first.take_order().await;
+            assert!(matches!(again, OrderKind::Delete { chunk: c, .. } if c == chunk), "{again:?}");
+            // And once more, with an answer at last.
+            first.detach();
+            first.register(&master).await;
+            first.serve_one().await;
+            let admin = master.admin();
+            eventually("nothing is left to be deleted", || async {
+                admin.status().await.unwrap().chunks.deleting == 0
+            })
+            .await;
+            assert!(first.replicas.is_empty());
+        });
+    }
+}

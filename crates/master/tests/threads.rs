@@ -124,6 +124,7 @@ impl Running {
             highest_term: Term(0),
             disks: vec![DiskReport { disk, path: "/d1".into(), ..DiskReport::default() }],
             version: "test".into(),
+            refused: Vec::new(),
         };
         end.tx.send(ToMaster::Register(register)).await.unwrap();
         assert!(matches!(soon(end.rx.recv()).await, Some(ToServer::Registered(_))));
@@ -146,7 +147,7 @@ impl Running {
 }
 
 async fn heartbeat(end: &mut ServerEnd) {
-    end.tx.send(ToMaster::Heartbeat { disks: Vec::new() }).await.unwrap();
+    end.tx.send(ToMaster::Heartbeat { disks: Vec::new(), refused: Vec::new() }).await.unwrap();
     assert!(matches!(soon(end.rx.recv()).await, Some(ToServer::HeartbeatAck { term: Term(1) })));
 }
 

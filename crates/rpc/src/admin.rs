@@ -10,7 +10,7 @@ pub use client::AdminClient;
 pub(crate) use service::{AdminService, plain};
 
 pub use codec::admin::*;
-pub use codec::control::DiskState;
+pub use codec::control::{DiskRefusal, DiskState, RefusedDisk};
 use env::BoxFuture;
 use std::time::Duration;
 use types::Status;

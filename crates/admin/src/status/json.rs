@@ -17,6 +17,7 @@ struct Document<'a> {
     chunks: Chunks,
     servers: Vec<Server<'a>>,
     disks: Vec<Disk<'a>>,
+    refused_disks: Vec<RefusedDisk<'a>>,
     clients: Vec<Client<'a>>,
     work: Vec<Work<'a>>,
     insecure: bool,
@@ -99,6 +100,16 @@ struct Disk<'a> {
 }
 
 #[derive(Serialize)]
+struct RefusedDisk<'a> {
+    server: String,
+    path: &'a str,
+    labels: &'a [String],
+    state: &'static str,
+    reason: &'a str,
+    next: &'a str,
+}
+
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Client<'a> {
     name: &'a str,
@@ -171,6 +182,7 @@ pub fn json(status: &ClusterStatus) -> String {
         },
         servers: status.servers.iter().map(server).collect(),
         disks: status.disks.iter().map(disk).collect(),
+        refused_disks: status.refused_disks.iter().map(refused_disk).collect(),
         clients: status.clients.iter().map(client).collect(),
         work: status.work.iter().map(|w| Work { what: &w.what, done: w.done, total: w.total }).collect(),
         insecure: status.insecure,
@@ -206,6 +218,17 @@ fn disk(v: &rpc::admin::DiskStatus) -> Disk<'_> {
         chunks: v.chunks,
         errors: v.errors,
         reported: v.reported,
+    }
+}
+
+fn refused_disk(v: &rpc::admin::RefusedDiskStatus) -> RefusedDisk<'_> {
+    RefusedDisk {
+        server: v.server.to_string(),
+        path: &v.disk.path,
+        labels: &v.disk.labels,
+        state: v.disk.refusal.word(),
+        reason: &v.disk.reason,
+        next: &v.disk.next,
     }
 }
 

@@ -54,7 +54,33 @@ fn home() -> ClusterStatus {
         usable_free_bytes: 9 << 38,
         goal: 2,
         requests: 0,
+        refused_disks: Vec::new(),
     }
+}
+
+#[test]
+fn a_disk_that_is_not_served_is_shown_once_with_its_reason_and_the_next_step() {
+    let mut status = home();
+    // The master knows it from before.
+    status.disks[2].state = None;
+    let disk = rpc::admin::RefusedDisk {
+        path: "/mnt/d3".into(),
+        refusal: rpc::admin::DiskRefusal::Absent,
+        reason: "/mnt/d3 does not exist".into(),
+        next: "mount its device".into(),
+        ..Default::default()
+    };
+    status.refused_disks = vec![RefusedDiskStatus { server: ServerId([2; 16]), disk }];
+    let text = render(&status);
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("/mnt/d3")).collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert!(lines[0].contains("DISK_NOT_SERVED") && text.contains("next  mount its device"), "{text}");
+    assert!(lines[1].starts_with("cs2") && lines[1].contains("absent"), "{text}");
+    assert_eq!(verdict(&status), Verdict::Degraded);
+    let json: serde_json::Value = serde_json::from_str(&json(&status)).expect("JSON");
+    let refused = &json["refusedDisks"][0];
+    assert_eq!((refused["path"].as_str(), refused["state"].as_str()), (Some("/mnt/d3"), Some("absent")));
+    assert_eq!(refused["next"], "mount its device");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::Exit;
 use crate::units::counted;
-use rpc::admin::{ClusterStatus, DiskState, ServerState, Severity, Warning};
+use rpc::admin::{ClusterStatus, DiskState, DiskStatus, ServerState, Severity, Warning};
 use std::fmt;
 
 /// Servers or disks that one warning names.
@@ -59,6 +59,11 @@ pub fn warnings(status: &ClusterStatus) -> Vec<Warning> {
     }
     all.sort_by_key(|w| std::cmp::Reverse(w.severity));
     all
+}
+
+/// Whether its server says why it does not serve the disk.
+pub(super) fn is_refused(status: &ClusterStatus, disk: &DiskStatus) -> bool {
+    status.refused_disks.iter().any(|r| r.server == disk.server && r.disk.path == disk.path)
 }
 
 fn derived(status: &ClusterStatus) -> Vec<Warning> {
@@ -118,8 +123,18 @@ fn derived(status: &ClusterStatus) -> Vec<Warning> {
             "bring back the servers and disks that are away, see below",
         );
     }
-    let failed: Vec<&str> =
-        status.disks.iter().filter(|d| d.state == Some(DiskState::Failed)).map(|d| d.path.as_str()).collect();
+    if let Some(first) = status.refused_disks.first() {
+        let paths: Vec<&str> = status.refused_disks.iter().map(|d| d.disk.path.as_str()).collect();
+        let named = paths[..paths.len().min(NAMED_MAX)].join(", ");
+        let message = format!("{} not served: {named}", counted(paths.len() as u64, "disk"));
+        add("DISK_NOT_SERVED", Severity::Warning, message, &first.disk.next);
+    }
+    let failed: Vec<&str> = status
+        .disks
+        .iter()
+        .filter(|d| d.state == Some(DiskState::Failed) && !is_refused(status, d))
+        .map(|d| d.path.as_str())
+        .collect();
     if !failed.is_empty() {
         let named = failed[..failed.len().min(NAMED_MAX)].join(", ");
         let message = format!("{} failed: {named}", counted(failed.len() as u64, "disk"));

@@ -11,13 +11,14 @@
 use bytes::Bytes;
 use chunkserver::{Chunkserver, ChunkserverHandle, Config, DiskConfig};
 use codec::control::{
-    BornReplica, Order, OrderDone, OrderKind, Registered, ReportedChunk, ToMaster, ToServer,
+    BornReplica, Order, OrderDone, OrderKind, RefusedDisk, Registered, ReportedChunk, ToMaster, ToServer,
 };
-use env::{Dir, Env, RealDir, SimDisk, SimWorld};
+use env::{Dir, Env, Queue, RealDir, SimDisk, SimWorld, Workers};
 use link::{Link, LinkOptions};
 use rpc::control::MasterEnd;
 use rpc::port::{PortOptions, Services};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -63,6 +64,12 @@ pub struct Heard {
     pub links: BTreeMap<ServerId, mpsc::Sender<ToServer>>,
     pub registrations: u64,
     pub heartbeats: u64,
+    /// Of the last registration or heartbeat.
+    pub refused: Vec<RefusedDisk>,
+    /// Room on each disk when it reported.
+    pub room: BTreeMap<DiskId, u64>,
+    /// Room on each disk as of the last heartbeat.
+    pub last_room: BTreeMap<DiskId, u64>,
     pub addresses: BTreeMap<DiskId, ReplicaAddress>,
     pub lease_ms: u32,
     pub term: Term,
@@ -96,6 +103,7 @@ impl Master {
                 match message {
                     ToMaster::Register(register) => {
                         heard.registrations += 1;
+                        heard.refused.clone_from(&register.refused);
                         heard.links.insert(register.server, link.tx.clone());
                         for disk in &register.disks {
                             let address = ReplicaAddress {
@@ -114,11 +122,15 @@ impl Master {
                         }))
                     }
                     ToMaster::Report(report) => {
+                        let room = heard.last_room.get(&report.disk).copied().unwrap_or(0);
+                        heard.room.insert(report.disk, room);
                         heard.reports.entry(report.disk).or_default().extend(report.entries);
                         None
                     }
-                    ToMaster::Heartbeat { .. } => {
+                    ToMaster::Heartbeat { refused, disks } => {
                         heard.heartbeats += 1;
+                        heard.last_room.extend(disks.iter().map(|disk| (disk.disk, disk.free_bytes)));
+                        heard.refused = refused;
                         Some(ToServer::HeartbeatAck { term: heard.term })
                     }
                     ToMaster::Born(born) => {
@@ -406,4 +418,44 @@ pub async fn read(
 /// Bytes that differ from place to place.
 pub fn pattern(seed: u64, length: usize) -> Vec<u8> {
     (0..length as u64).map(|n| ((n * 31 + seed * 7919) >> 3) as u8 ^ n as u8).collect()
+}
+
+/// Queues of which those of one disk stop when told to; what they were given waits.
+pub struct Hanging {
+    name: String,
+    hung: Arc<AtomicBool>,
+    waiting: Jobs,
+}
+
+impl Hanging {
+    pub fn of(name: &str, hung: &Arc<AtomicBool>, waiting: &Jobs) -> Self {
+        Self { name: name.to_owned(), hung: Arc::clone(hung), waiting: Arc::clone(waiting) }
+    }
+}
+
+pub type Jobs = Arc<Mutex<Vec<Box<dyn FnOnce() + Send>>>>;
+
+impl Workers for Hanging {
+    fn queue(&self, name: &str, _threads: usize) -> Arc<dyn Queue> {
+        let hung = if name == self.name { Arc::clone(&self.hung) } else { Arc::default() };
+        Arc::new(Hanging::of(name, &hung, &self.waiting))
+    }
+
+    fn runtime(&self, _name: &str) -> env::Runtime {
+        env::Runtime::here()
+    }
+}
+
+impl Queue for Hanging {
+    fn run(&self, job: Box<dyn FnOnce() + Send>) {
+        if self.hung.load(Ordering::Relaxed) {
+            self.waiting.lock().unwrap().push(job);
+        } else {
+            job();
+        }
+    }
+
+    fn depth(&self) -> usize {
+        0
+    }
 }

@@ -2,8 +2,8 @@
 
 use super::{
     CLIENTS_MAX, ChunkCounts, ClientStatus, ClusterStatus, DiskStatus, FileChunk, FileInfoReply, FileReplica,
-    FileTarget, NOTES_MAX, SERVERS_MAX, STATUS_DISKS_MAX, ServerState, ServerStatus, Severity, Warning,
-    WorkStatus,
+    FileTarget, NOTES_MAX, RefusedDiskStatus, SERVERS_MAX, STATUS_DISKS_MAX, ServerState, ServerStatus,
+    Severity, Warning, WorkStatus,
 };
 use crate::common::{cluster, disk, labels, list, maybe, need, part, server, term, text, version, within};
 use crate::control::{LABELS_MAX, disk_state};
@@ -39,6 +39,7 @@ impl From<&ClusterStatus> for proto::ClusterStatus {
             usable_free_bytes: v.usable_free_bytes,
             goal: v.goal,
             requests: v.requests,
+            refused_disks: v.refused_disks.iter().map(Into::into).collect(),
         }
     }
 }
@@ -70,7 +71,21 @@ impl TryFrom<proto::ClusterStatus> for ClusterStatus {
             usable_free_bytes: p.usable_free_bytes,
             goal: p.goal,
             requests: p.requests,
+            refused_disks: list(p.refused_disks, STATUS_DISKS_MAX, "refused disks")?,
         })
+    }
+}
+
+impl From<&RefusedDiskStatus> for proto::RefusedDiskStatus {
+    fn from(v: &RefusedDiskStatus) -> Self {
+        Self { server: v.server.0.to_vec(), disk: Some((&v.disk).into()) }
+    }
+}
+
+impl TryFrom<proto::RefusedDiskStatus> for RefusedDiskStatus {
+    type Error = Malformed;
+    fn try_from(p: proto::RefusedDiskStatus) -> Result<Self, Malformed> {
+        Ok(Self { server: server(&p.server)?, disk: part(p.disk, "a refused disk")? })
     }
 }
 

@@ -1,9 +1,9 @@
 //! Control messages to and from protobuf.
 
 use super::{
-    BlockRange, BornReplica, CUTS_MAX, ChunkReport, Cut, DISKS_MAX, DiskReport, DiskState, LABELS_MAX, Order,
-    OrderDone, OrderKind, REPORT_ENTRIES_MAX, Refused, Register, Registered, ReplicaFlags, ReportedChunk,
-    TOUCHED_MAX, ToMaster, ToServer,
+    BlockRange, BornReplica, CUTS_MAX, ChunkReport, Cut, DISKS_MAX, DiskRefusal, DiskReport, DiskState,
+    LABELS_MAX, Order, OrderDone, OrderKind, REPORT_ENTRIES_MAX, Refused, RefusedDisk, Register, Registered,
+    ReplicaFlags, ReportedChunk, TOUCHED_MAX, ToMaster, ToServer,
 };
 use crate::common::{
     cluster, disk, labels, list, need, optional_cluster, refusal, server, term, text, version, within,
@@ -39,9 +39,10 @@ impl From<&ToMaster> for proto::ToMaster {
         let message = match v {
             ToMaster::Register(v) => P::Register(v.into()),
             ToMaster::Report(v) => P::Report(v.into()),
-            ToMaster::Heartbeat { disks } => {
-                P::Heartbeat(proto::Heartbeat { disks: disks.iter().map(Into::into).collect() })
-            }
+            ToMaster::Heartbeat { disks, refused } => P::Heartbeat(proto::Heartbeat {
+                disks: disks.iter().map(Into::into).collect(),
+                refused: refused.iter().map(Into::into).collect(),
+            }),
             ToMaster::Born(replicas) => {
                 P::Born(proto::BornReplicas { replicas: replicas.iter().map(Into::into).collect() })
             }
@@ -63,7 +64,10 @@ impl TryFrom<proto::ToMaster> for ToMaster {
         Ok(match need(p.message, "kind of a control message")? {
             P::Register(p) => Self::Register(p.try_into()?),
             P::Report(p) => Self::Report(p.try_into()?),
-            P::Heartbeat(p) => Self::Heartbeat { disks: list(p.disks, DISKS_MAX, "disks")? },
+            P::Heartbeat(p) => Self::Heartbeat {
+                disks: list(p.disks, DISKS_MAX, "disks")?,
+                refused: list(p.refused, DISKS_MAX, "refused disks")?,
+            },
             P::Born(p) => Self::Born(list(p.replicas, REPORT_ENTRIES_MAX, "new replicas")?),
             P::OrderDone(p) => Self::OrderDone(p.try_into()?),
             P::Damaged(p) => {
@@ -118,6 +122,7 @@ impl From<&Register> for proto::Register {
             highest_term: v.highest_term.0,
             disks: v.disks.iter().map(Into::into).collect(),
             version: v.version.clone(),
+            refused: v.refused.iter().map(Into::into).collect(),
         }
     }
 }
@@ -134,6 +139,7 @@ impl TryFrom<proto::Register> for Register {
             highest_term: term(p.highest_term)?,
             disks: list(p.disks, DISKS_MAX, "disks")?,
             version: text(p.version, LABEL_BYTES_MAX, "release")?,
+            refused: list(p.refused, DISKS_MAX, "refused disks")?,
         })
     }
 }
@@ -177,6 +183,32 @@ impl TryFrom<proto::DiskReport> for DiskReport {
             boot: p.boot,
             state: disk_state(p.state)?,
             errors: p.errors,
+        })
+    }
+}
+
+impl From<&RefusedDisk> for proto::RefusedDisk {
+    fn from(v: &RefusedDisk) -> Self {
+        Self {
+            path: v.path.clone(),
+            labels: v.labels.clone(),
+            refusal: v.refusal as u32,
+            reason: v.reason.clone(),
+            next: v.next.clone(),
+        }
+    }
+}
+
+impl TryFrom<proto::RefusedDisk> for RefusedDisk {
+    type Error = Malformed;
+    fn try_from(p: proto::RefusedDisk) -> Result<Self, Malformed> {
+        let refusal = DiskRefusal::ALL.into_iter().find(|refusal| *refusal as u32 == p.refusal);
+        Ok(Self {
+            path: text(p.path, PATH_BYTES_MAX, "path of a disk")?,
+            labels: labels(p.labels, LABELS_MAX)?,
+            refusal: need(refusal, "refusal of a disk")?,
+            reason: text(p.reason, TEXT_BYTES_MAX, "reason of a refusal")?,
+            next: text(p.next, TEXT_BYTES_MAX, "next step of a refusal")?,
         })
     }
 }

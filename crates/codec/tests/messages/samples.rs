@@ -2,8 +2,8 @@
 //! is never changed; a new variant gets a new one.
 
 use codec::control::{
-    BlockRange, BornReplica, ChunkReport, Cut, DiskReport, DiskState, Order, OrderDone, OrderKind, Refused,
-    Register, Registered, ReplicaFlags, ReportedChunk, ToMaster, ToServer,
+    BlockRange, BornReplica, ChunkReport, Cut, DiskRefusal, DiskReport, DiskState, Order, OrderDone,
+    OrderKind, Refused, RefusedDisk, Register, Registered, ReplicaFlags, ReportedChunk, ToMaster, ToServer,
 };
 use codec::session::{AnswerMessage, RequestMessage, SessionOpen, SessionOpenAnswer, SessionOpened};
 use codec::{Message, record};
@@ -371,6 +371,16 @@ fn disk_report() -> DiskReport {
     }
 }
 
+fn refused_disk() -> RefusedDisk {
+    RefusedDisk {
+        path: "/mnt/d2".into(),
+        labels: vec!["hdd".into()],
+        refusal: DiskRefusal::Foreign,
+        reason: "/mnt/d2 has no stamp".into(),
+        next: "check the path".into(),
+    }
+}
+
 /// Every message of a chunkserver.
 pub(crate) fn to_master() -> Vec<(&'static str, ToMaster)> {
     let register = Register {
@@ -382,7 +392,9 @@ pub(crate) fn to_master() -> Vec<(&'static str, ToMaster)> {
         highest_term: Term(2),
         disks: vec![disk_report()],
         version: "0.1.0".into(),
+        refused: Vec::new(),
     };
+    let with_refused = Register { refused: vec![refused_disk()], ..register.clone() };
     let entry = |n, flags| ReportedChunk { chunk: chunk(n), version: version(1), flags };
     let marked = ReplicaFlags::COMPLETE.with(ReplicaFlags::MARKED);
     let report = ChunkReport {
@@ -400,10 +412,12 @@ pub(crate) fn to_master() -> Vec<(&'static str, ToMaster)> {
     let messages = vec![
         ToMaster::Register(register),
         ToMaster::Report(report),
-        ToMaster::Heartbeat { disks: vec![disk_report()] },
+        ToMaster::Heartbeat { disks: vec![disk_report()], refused: Vec::new() },
         ToMaster::Born(vec![BornReplica { disk: disk(17), chunk: chunk(5), version: version(1) }]),
         ToMaster::OrderDone(done),
         ToMaster::Damaged { disk: disk(17), chunk: chunk(5), version: version(1) },
+        ToMaster::Register(with_refused),
+        ToMaster::Heartbeat { disks: Vec::new(), refused: vec![refused_disk()] },
     ];
     let named = messages.into_iter().map(|message| {
         let name = match &message {

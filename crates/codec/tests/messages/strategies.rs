@@ -2,16 +2,17 @@
 
 use codec::admin::{
     ChunkCounts, ClientStatus, ClusterStatus, DiskStatus, FileChunk, FileInfoReply, FileReplica, FileTarget,
-    ServerState, ServerStatus, Severity, Warning, WorkStatus,
+    RefusedDiskStatus, ServerState, ServerStatus, Severity, Warning, WorkStatus,
 };
 use codec::control::{
-    BlockRange, BornReplica, ChunkReport, Cut, DiskReport, DiskState, Order, OrderDone, OrderKind, Refused,
-    Register, Registered, ReplicaFlags, ReportedChunk, ToMaster, ToServer,
+    BlockRange, BornReplica, ChunkReport, Cut, DiskRefusal, DiskReport, DiskState, Order, OrderDone,
+    OrderKind, Refused, RefusedDisk, Register, Registered, ReplicaFlags, ReportedChunk, ToMaster, ToServer,
 };
 use codec::session::{AnswerMessage, RequestMessage, SessionOpen, SessionOpenAnswer, SessionOpened};
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
+use proptest::sample::select;
 use types::*;
 
 fn number<T: std::fmt::Debug>(make: fn(u64) -> T) -> impl Strategy<Value = T> {
@@ -432,10 +433,15 @@ fn disk_report() -> impl Strategy<Value = DiskReport> {
     )
 }
 
+fn refused_disk() -> impl Strategy<Value = RefusedDisk> {
+    (text(), vec(text(), 0..3), select(&DiskRefusal::ALL[..]), text(), text())
+        .prop_map(|(path, labels, refusal, reason, next)| RefusedDisk { path, labels, refusal, reason, next })
+}
+
 pub(crate) fn to_master() -> impl Strategy<Value = ToMaster> {
     let register = (
         (id(ServerId), text(), text(), of(id(ClusterId))),
-        (vec(text(), 0..3), term(), vec(disk_report(), 0..3), text()),
+        (vec(text(), 0..3), term(), vec(disk_report(), 0..3), text(), vec(refused_disk(), 0..3)),
     )
         .prop_map(|(a, b)| Register {
             server: a.0,
@@ -446,6 +452,7 @@ pub(crate) fn to_master() -> impl Strategy<Value = ToMaster> {
             highest_term: b.1,
             disks: b.2,
             version: b.3,
+            refused: b.4,
         });
     let entry = (number(ChunkId), version(), any::<u32>()).prop_map(|(chunk, version, flags)| {
         ReportedChunk { chunk, version, flags: ReplicaFlags::from_bits(flags) }
@@ -467,7 +474,8 @@ pub(crate) fn to_master() -> impl Strategy<Value = ToMaster> {
     prop_oneof![
         register.prop_map(ToMaster::Register),
         report.prop_map(ToMaster::Report),
-        vec(disk_report(), 0..4).prop_map(|disks| ToMaster::Heartbeat { disks }),
+        (vec(disk_report(), 0..4), vec(refused_disk(), 0..3))
+            .prop_map(|(disks, refused)| ToMaster::Heartbeat { disks, refused }),
         vec(born, 0..5).prop_map(ToMaster::Born),
         done.prop_map(ToMaster::OrderDone),
         (id(DiskId), number(ChunkId), version()).prop_map(|(disk, chunk, version)| ToMaster::Damaged {
@@ -539,6 +547,8 @@ pub(crate) fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
             errors: n[3],
             reported,
         });
+    let refused =
+        (id(ServerId), refused_disk()).prop_map(|(server, disk)| RefusedDiskStatus { server, disk });
     let counts = (any::<[u64; 8]>(), any::<bool>()).prop_map(|(n, settling)| ChunkCounts {
         ok: n[0],
         undergoal: n[1],
@@ -570,7 +580,7 @@ pub(crate) fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
     (
         (id(ClusterId), text(), term(), position(), any::<[u64; 6]>(), any::<Option<u64>>()),
         (vec(server, 0..3), vec(disk, 0..3), counts, vec(client, 0..3), vec(work, 0..3), vec(warning, 0..3)),
-        (any::<bool>(), any::<u32>()),
+        (any::<bool>(), any::<u32>(), vec(refused, 0..3)),
     )
         .prop_map(|(a, b, c)| ClusterStatus {
             cluster: a.0,
@@ -596,6 +606,7 @@ pub(crate) fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
             insecure: c.0,
             goal: c.1,
             requests: u64::from(c.1),
+            refused_disks: c.2,
         })
 }
 

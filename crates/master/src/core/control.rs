@@ -15,7 +15,8 @@ use super::{Core, Out};
 use crate::config::{SERVER_LINKS_MAX, SERVER_SILENCE_MAX};
 use codec::admin::Severity;
 use codec::control::{
-    ChunkReport, Cut, DiskReport, Order, OrderKind, Refused, Register, Registered, ToMaster, ToServer,
+    ChunkReport, Cut, DiskReport, Order, OrderKind, Refused, RefusedDisk, Register, Registered, ToMaster,
+    ToServer,
 };
 use fleet::{DiskInfo, DiskState, Event, OrderId, ReportedReplica, ServerInfo};
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,6 +70,8 @@ pub(super) struct Servers {
 pub(super) struct Heard {
     pub(super) at_ms: u64,
     pub(super) version: String,
+    /// Its directories that it does not serve.
+    pub(super) refused: Vec<RefusedDisk>,
 }
 
 struct ServerLink {
@@ -150,7 +153,8 @@ impl Core {
 
     /// Judges a registration and hands out the disks' new counters.
     fn register(&mut self, id: LinkId, register: Register) {
-        let Register { server, name, address, cluster, labels, highest_term, disks, version } = register;
+        let Register { server, name, address, cluster, labels, highest_term, disks, version, refused } =
+            register;
         if let Some(theirs) = cluster
             && theirs != self.cluster
         {
@@ -185,7 +189,7 @@ impl Core {
                 None => continue,
             }
         }
-        let heard = Heard { at_ms: self.now_ms(), version };
+        let heard = Heard { at_ms: self.now_ms(), version, refused };
         self.servers.heard.insert(server, heard);
         self.servers.current.insert(server, id);
         let counters: Vec<_> = counters.into_iter().collect();
@@ -305,7 +309,10 @@ impl Core {
                     self.tell(Event::Reported { disk, replicas, last });
                 }
             }
-            ToMaster::Heartbeat { disks: reports } => {
+            ToMaster::Heartbeat { disks: reports, refused } => {
+                if let Some(heard) = self.servers.heard.get_mut(&server) {
+                    heard.refused = refused;
+                }
                 let owned: Vec<_> = reports.into_iter().filter(|report| owns(&report.disk)).collect();
                 for report in &owned {
                     self.servers.disk_errors.insert(report.disk, report.errors);

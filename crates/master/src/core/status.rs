@@ -4,7 +4,7 @@ use super::Core;
 use super::requests::DEFAULT_GOAL;
 use codec::admin::{
     ChunkCounts, ClientStatus, ClusterStatus, DiskStatus, FileChunk, FileInfoReply, FileReplica, FileTarget,
-    ServerState, ServerStatus, Severity, Warning, WorkStatus,
+    RefusedDiskStatus, ServerState, ServerStatus, Severity, Warning, WorkStatus,
 };
 use std::collections::BTreeMap;
 use types::{Attributes, DiskId, InodeId, Name, ServerId, Status};
@@ -27,8 +27,9 @@ impl Core {
         let servers = self.server_statuses(now_ms);
         let disks = self.disk_statuses();
         let chunks = self.chunk_counts();
+        let refused_disks = self.refused_disks(&servers);
         let mut warnings = self.warnings.clone();
-        health(&servers, &disks, chunks, &mut warnings);
+        health(&servers, &disks, &refused_disks, chunks, &mut warnings);
         if self.config.insecure {
             warnings.push(Warning {
                 code: "INSECURE".into(),
@@ -62,6 +63,7 @@ impl Core {
             usable_free_bytes: space.free_bytes,
             goal: DEFAULT_GOAL,
             requests: self.requests,
+            refused_disks,
         }
     }
 
@@ -110,6 +112,17 @@ impl Core {
         }
         let what = format!("healing: {} copies under way", summary.copying);
         vec![WorkStatus { what, done: summary.copied, total: summary.copied + waiting }]
+    }
+
+    /// What the servers that are up do not serve; of the others nothing is known.
+    fn refused_disks(&self, servers: &[ServerStatus]) -> Vec<RefusedDiskStatus> {
+        let up = servers.iter().filter(|server| server.state == ServerState::Up);
+        let heard = up.filter_map(|server| Some((server.server, self.servers.heard.get(&server.server)?)));
+        heard
+            .flat_map(|(server, heard)| heard.refused.iter().map(move |disk| (server, disk.clone())))
+            .map(|(server, disk)| RefusedDiskStatus { server, disk })
+            .take(codec::admin::STATUS_DISKS_MAX)
+            .collect()
     }
 
     fn chunk_counts(&self) -> ChunkCounts {
@@ -190,7 +203,13 @@ impl Core {
 }
 
 /// Adds what the counts say about health.
-fn health(servers: &[ServerStatus], disks: &[DiskStatus], chunks: ChunkCounts, out: &mut Vec<Warning>) {
+fn health(
+    servers: &[ServerStatus],
+    disks: &[DiskStatus],
+    refused: &[RefusedDiskStatus],
+    chunks: ChunkCounts,
+    out: &mut Vec<Warning>,
+) {
     let mut add = |code: &str, severity, message: String, next: &str| {
         out.push(Warning { code: code.into(), severity, message, next: next.into() });
     };
@@ -210,7 +229,16 @@ fn health(servers: &[ServerStatus], disks: &[DiskStatus], chunks: ChunkCounts, o
         let message = format!("chunkserver {} ({}) is not connected", server.name, server.address);
         add("SERVER_DOWN", Severity::Warning, message, "start it, or look at its log");
     }
-    for disk in disks.iter().filter(|disk| disk.state == Some(codec::control::DiskState::Failed)) {
+    for RefusedDiskStatus { server, disk } in refused {
+        let name = servers.iter().find(|known| known.server == *server).map_or("", |known| &known.name);
+        let message = format!("a disk of {name} is not served ({}): {}", disk.refusal.word(), disk.reason);
+        add("DISK_NOT_SERVED", Severity::Warning, message, &disk.next);
+    }
+    let explained = |failed: &DiskStatus| {
+        refused.iter().any(|refused| refused.server == failed.server && refused.disk.path == failed.path)
+    };
+    let failed = |disk: &&DiskStatus| disk.state == Some(codec::control::DiskState::Failed);
+    for disk in disks.iter().filter(failed).filter(|disk| !explained(disk)) {
         let message = format!("disk {} at {} has failed", disk.disk, disk.path);
         add("DISK_DAMAGED", Severity::Warning, message, "replace the disk (smartctl, dmesg say why)");
     }

@@ -4,7 +4,8 @@
 use bytes::Bytes;
 use codec::Message as _;
 use codec::control::{
-    ChunkReport, DiskReport, OrderDone, OrderKind, Register, ReplicaFlags, ReportedChunk, ToMaster, ToServer,
+    ChunkReport, DiskReport, OrderDone, OrderKind, RefusedDisk, Register, ReplicaFlags, ReportedChunk,
+    ToMaster, ToServer,
 };
 use codec::session::{AnswerMessage, RequestMessage, SessionOpen, SessionOpenAnswer, SessionOpened};
 use env::{SimDisk, SimWorld};
@@ -258,6 +259,8 @@ pub struct FakeServer {
     pub cluster: Option<ClusterId>,
     pub registrations: u64,
     pub replicas: BTreeMap<ChunkId, Version>,
+    /// Directories that it does not serve.
+    pub refused: Vec<RefusedDisk>,
     /// Orders carried out.
     pub orders: Vec<OrderKind>,
     end: Option<ServerEnd>,
@@ -265,7 +268,15 @@ pub struct FakeServer {
 
 impl FakeServer {
     pub fn new(id: u8) -> Self {
-        Self { id, cluster: None, registrations: 0, replicas: BTreeMap::new(), orders: Vec::new(), end: None }
+        Self {
+            id,
+            cluster: None,
+            registrations: 0,
+            replicas: BTreeMap::new(),
+            refused: Vec::new(),
+            orders: Vec::new(),
+            end: None,
+        }
     }
 
     pub fn disk(&self) -> DiskId {
@@ -295,6 +306,7 @@ impl FakeServer {
             highest_term: Term(0),
             disks: vec![self.report()],
             version: "test".into(),
+            refused: self.refused.clone(),
         };
         end.tx.send(ToMaster::Register(register)).await.unwrap();
         let answer = end.rx.recv().await.unwrap();
@@ -320,6 +332,19 @@ impl FakeServer {
     /// A first write reached this disk.
     pub fn hold(&mut self, chunk: ChunkId, version: Version) {
         self.replicas.insert(chunk, version);
+    }
+
+    /// Takes one order and does not answer it; heartbeats go on meanwhile.
+    pub async fn take_order(&mut self) -> OrderKind {
+        loop {
+            let received = tokio::time::timeout(Duration::from_secs(2), self.end.as_mut().unwrap().rx.recv());
+            match received.await {
+                Ok(Some(ToServer::Order(order))) => return order.what,
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("the link ended"),
+                Err(_) => self.heartbeat().await,
+            }
+        }
     }
 
     /// Carries out one order.
@@ -353,7 +378,13 @@ impl FakeServer {
 
     pub async fn heartbeat(&mut self) {
         let disks = vec![self.report()];
-        self.end.as_ref().unwrap().tx.send(ToMaster::Heartbeat { disks }).await.unwrap();
+        self.end
+            .as_ref()
+            .unwrap()
+            .tx
+            .send(ToMaster::Heartbeat { disks, refused: self.refused.clone() })
+            .await
+            .unwrap();
     }
 
     /// The control link breaks.

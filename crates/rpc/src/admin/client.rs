@@ -26,7 +26,7 @@ enum Carrier {
 }
 
 impl AdminClient {
-    /// Connects; every later question waits at most `timeout` too.
+    /// Connects; this and every later question waits at most `timeout`.
     pub async fn connect(env: &Env, address: &str, timeout: Duration) -> Result<Self, AdminError> {
         let unreachable = |reason: String| AdminError::Unreachable { address: address.to_owned(), reason };
         let connecting = async {
@@ -47,6 +47,11 @@ impl AdminClient {
             Err(unreachable(format!("no connection within {} s", timeout.as_secs_f32())))
         })?;
         Ok(Self { address: address.to_owned(), timeout, carrier })
+    }
+
+    /// The same, with another limit for questions.
+    pub fn answers_within(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
     }
 
     fn bad(&self, reason: impl Into<String>) -> AdminError {

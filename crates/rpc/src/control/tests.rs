@@ -24,6 +24,7 @@ fn talk() -> (Vec<ToMaster>, Vec<ToServer>) {
         highest_term: Term(2),
         disks: vec![DiskReport { disk, path: "/mnt/d1".into(), ..Default::default() }],
         version: "0.1.0".into(),
+        refused: Vec::new(),
     };
     let entry = |n| ReportedChunk { chunk: ChunkId(n), version: version(1), flags: ReplicaFlags::COMPLETE };
     let report = ChunkReport { disk, entries: (0..10_000).map(entry).collect(), last: true };

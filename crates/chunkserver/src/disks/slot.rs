@@ -1,0 +1,321 @@
+//! One disk: looking what its directory holds, stamping, and what is said about it.
+
+use super::options;
+use super::refusal::Refusal;
+use crate::config::{DISK_HUNG_AFTER, DISK_JOBS_MAX, DiskConfig};
+use codec::control::{DiskRefusal, DiskReport, DiskState, RefusedDisk};
+use env::{Dir, Env, Instant, Queue};
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use store::{Disk, DiskSpace, Format, OpenDiskError};
+use tokio::sync::oneshot;
+use types::{ClusterId, DiskId, Verifier};
+
+/// What the operator does about a disk that failed in service.
+const AFTER_FAILURE: &str =
+    "see the kernel's log (dmesg) and smartctl; replace the disk, or start the chunkserver again";
+
+/// One of the disks.
+pub(crate) struct Slot {
+    pub(crate) config: DiskConfig,
+    pub(crate) queue: Arc<dyn Queue>,
+    state: Mutex<State>,
+    /// The look that was begun at the start, until its result was taken.
+    first: tokio::sync::Mutex<Option<oneshot::Receiver<Found>>>,
+    space: Mutex<Space>,
+    errors: AtomicU64,
+}
+
+#[derive(Clone)]
+pub(super) enum State {
+    /// Not served so far; looked at again.
+    Refused(Refusal),
+    /// An empty directory, to be stamped with this id.
+    Blank(DiskId, Arc<dyn Dir>),
+    Open(Arc<Disk>),
+    /// It was to serve or served, and failed.
+    Failed(DiskId, Refusal),
+}
+
+/// What a look at a directory found.
+pub(super) enum Found {
+    Open(Arc<Disk>),
+    Blank(Arc<dyn Dir>),
+    Refused(Refusal),
+}
+
+#[derive(Default)]
+struct Space {
+    last: DiskSpace,
+    /// A look at the disk that has not come back.
+    asked: Option<Instant>,
+}
+
+/// Opens the disk in a directory if there is one. Blocks.
+fn look(config: &DiskConfig, cluster: Option<ClusterId>) -> Found {
+    let dir = match (config.open)() {
+        Ok(dir) => dir,
+        Err(error) => return Found::Refused(Refusal::of_directory(&config.path, &error)),
+    };
+    match Disk::open(Arc::clone(&dir), options(cluster, config.index_in_memory)) {
+        Ok(opened) => {
+            for warning in &opened.report.warnings {
+                tracing::warn!(path = config.path, warning, "a disk is open with a warning");
+            }
+            tracing::info!(path = config.path, disk = %opened.disk.id(), report = ?opened.report, "a disk is open");
+            Found::Open(Arc::new(opened.disk))
+        }
+        Err(OpenDiskError::Blank { .. }) => Found::Blank(dir),
+        Err(error) => Found::Refused(Refusal::from(&error)),
+    }
+}
+
+impl Slot {
+    /// Begins to open the disk.
+    pub(super) fn new(env: &Env, number: usize, config: DiskConfig, cluster: Option<ClusterId>) -> Arc<Self> {
+        let queue = env.workers.queue(&format!("disk-{number}"), config.threads.clamp(1, 4));
+        let slot = Self {
+            state: Mutex::new(State::Refused(Refusal::opening(&config.path))),
+            config,
+            queue,
+            first: tokio::sync::Mutex::default(),
+            space: Mutex::default(),
+            errors: AtomicU64::new(0),
+        };
+        let first = slot.begin_look(cluster);
+        Arc::new(Self { first: tokio::sync::Mutex::new(Some(first)), ..slot })
+    }
+
+    fn begin_look(&self, cluster: Option<ClusterId>) -> oneshot::Receiver<Found> {
+        let config = self.config.clone();
+        let (send, found) = oneshot::channel();
+        self.queue.run(Box::new(move || drop(send.send(look(&config, cluster)))));
+        found
+    }
+
+    /// The result of the look that was begun at the start.
+    pub(super) async fn first_look(&self) -> Found {
+        self.next_look(None).await.0
+    }
+
+    /// The result of the first look, or else of a new one; `true`: it was the first.
+    pub(super) async fn next_look(&self, cluster: Option<ClusterId>) -> (Found, bool) {
+        let mut first = self.first.lock().await;
+        let (found, is_first) = match first.as_mut() {
+            // Left in place if whoever waits here gives up.
+            Some(begun) => (begun.await, true),
+            None => (self.begin_look(cluster).await, false),
+        };
+        *first = None;
+        let lost = || {
+            Refusal::new(
+                DiskRefusal::Unreadable,
+                format!("the thread of {} ended while opening it", self.config.path),
+                "see the chunkserver's log",
+            )
+        };
+        (found.unwrap_or_else(|_| Found::Refused(lost())), is_first)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().expect("nothing panics while it is held")
+    }
+
+    /// Changes the state, and tells the log if a disk is not served for a new reason.
+    pub(super) fn set(&self, state: State) {
+        let old = std::mem::replace(&mut *self.lock(), state.clone());
+        let reason = |state: &State| match state {
+            State::Refused(refusal) | State::Failed(_, refusal) => Some(refusal.clone()),
+            State::Blank(..) | State::Open(_) => None,
+        };
+        if let Some(refusal) = reason(&state)
+            && reason(&old).as_ref() != Some(&refusal)
+        {
+            let path = &self.config.path;
+            tracing::error!(path, reason = refusal.reason, next = refusal.next, "a disk is not served");
+        }
+    }
+
+    /// Its id, if it is known.
+    pub(crate) fn id(&self) -> Option<DiskId> {
+        match &*self.lock() {
+            State::Refused(_) => None,
+            State::Blank(id, _) | State::Failed(id, _) => Some(*id),
+            State::Open(disk) => Some(disk.id()),
+        }
+    }
+
+    /// The open disk.
+    pub(crate) fn disk(&self) -> Option<Arc<Disk>> {
+        match &*self.lock() {
+            State::Open(disk) => Some(Arc::clone(disk)),
+            State::Refused(_) | State::Blank(..) | State::Failed(..) => None,
+        }
+    }
+
+    /// Why it did not come into service.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        match &*self.lock() {
+            State::Refused(refusal) => Some(refusal.clone()),
+            State::Blank(..) | State::Open(_) | State::Failed(..) => None,
+        }
+    }
+
+    /// It did not come into service and is to be looked at again.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refusal().is_some()
+    }
+
+    /// Why it is not served, with the next step.
+    pub(crate) fn error(&self) -> Option<String> {
+        match &*self.lock() {
+            State::Refused(refusal) | State::Failed(_, refusal) => Some(refusal.to_string()),
+            State::Blank(..) | State::Open(_) => None,
+        }
+    }
+
+    pub(crate) fn is_blank(&self) -> bool {
+        matches!(&*self.lock(), State::Blank(..))
+    }
+
+    /// Too many jobs wait for it.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.queue.depth() >= DISK_JOBS_MAX
+    }
+
+    pub(crate) fn count_error(&self) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn errors(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
+    }
+
+    /// Stamps a blank disk for the cluster and opens it; stores the counter of registrations. Afterwards it
+    /// is open or failed. One that is not served is not asked: it may hang.
+    pub(crate) async fn register(self: &Arc<Self>, cluster: ClusterId, registrations: Option<u64>) {
+        if self.is_refused() {
+            return;
+        }
+        let slot = Arc::clone(self);
+        let done = self.queue.call(move || slot.register_now(cluster, registrations)).await;
+        if let (Err(error), Some(id)) = (done, self.id()) {
+            self.fail(id, &error.to_string());
+        }
+    }
+
+    fn register_now(&self, cluster: ClusterId, registrations: Option<u64>) {
+        let state = self.lock().clone();
+        let (id, result) = match state {
+            State::Blank(id, dir) => (id, self.stamp(dir, cluster, id)),
+            State::Open(disk) => (disk.id(), Ok(disk)),
+            State::Refused(_) | State::Failed(..) => return,
+        };
+        let result = result.and_then(|disk| {
+            let stored = registrations.map_or(Ok(()), |counter| disk.set_registrations(counter));
+            stored.map(|()| disk).map_err(|error| error.to_string())
+        });
+        match result {
+            Ok(disk) => self.set(State::Open(disk)),
+            Err(error) => self.fail(id, &error),
+        }
+    }
+
+    fn fail(&self, id: DiskId, error: &str) {
+        let message = format!("{}: {error}", self.config.path);
+        self.set(State::Failed(id, Refusal::split(DiskRefusal::Failed, &message, AFTER_FAILURE)));
+    }
+
+    fn stamp(&self, dir: Arc<dyn Dir>, cluster: ClusterId, disk: DiskId) -> Result<Arc<Disk>, String> {
+        let warnings =
+            Disk::format(Arc::clone(&dir), Format { cluster, disk }).map_err(|error| error.to_string())?;
+        for warning in warnings {
+            tracing::warn!(path = self.config.path, warning, "a disk was stamped with a warning");
+        }
+        tracing::info!(path = self.config.path, %disk, %cluster, "a blank disk was stamped");
+        let opened = Disk::open(dir, options(Some(cluster), self.config.index_in_memory))
+            .map_err(|error| error.to_string())?;
+        Ok(Arc::new(opened.disk))
+    }
+
+    /// Looks at the room on the disk, in its own queue, and tells when it has. One look at a time: a hung disk
+    /// shows by one that does not end. `None` also of a disk that is not served: it is looked at otherwise.
+    pub(crate) fn probe(self: &Arc<Self>, now: Instant) -> Option<oneshot::Receiver<()>> {
+        let mut space = self.space.lock().expect("nothing panics while it is held");
+        if space.asked.is_some() || self.is_refused() {
+            return None;
+        }
+        space.asked = Some(now);
+        drop(space);
+        let slot = Arc::clone(self);
+        let (send, looked) = oneshot::channel();
+        self.queue.run(Box::new(move || {
+            let found = slot.disk().map(|disk| disk.space());
+            let mut space = slot.space.lock().expect("nothing panics while it is held");
+            space.asked = None;
+            match found {
+                Some(Ok(found)) => space.last = found,
+                Some(Err(_)) => slot.count_error(),
+                None => {}
+            }
+            let _ = send.send(());
+        }));
+        Some(looked)
+    }
+
+    pub(crate) fn space(&self) -> DiskSpace {
+        self.space.lock().expect("nothing panics while it is held").last
+    }
+
+    /// Its jobs have not ended for too long.
+    pub(crate) fn is_hung(&self, now: Instant) -> bool {
+        let asked = self.space.lock().expect("nothing panics while it is held").asked;
+        asked.is_some_and(|asked| now.since(asked) > DISK_HUNG_AFTER)
+    }
+
+    /// The verifier under which it answers now.
+    pub(crate) fn verifier(&self) -> Option<Verifier> {
+        self.disk().map(|disk| disk.verifier())
+    }
+
+    pub(super) fn report(&self, now: Instant) -> Option<DiskReport> {
+        let (disk, open) = (self.id()?, self.disk());
+        let space = self.space();
+        let failed = self.error().is_some() || self.is_hung(now);
+        Some(DiskReport {
+            disk,
+            path: self.config.path.clone(),
+            labels: self.config.labels.clone(),
+            total_bytes: space.total_bytes,
+            free_bytes: space.free_bytes,
+            registrations: open.as_ref().map_or(0, |disk| disk.registrations()),
+            boot: open.as_ref().map_or(0, |disk| disk.verifier().boot),
+            state: if failed { DiskState::Failed } else { DiskState::Good },
+            errors: self.errors(),
+        })
+    }
+
+    pub(super) fn refused(&self) -> Option<RefusedDisk> {
+        let refusal = match &*self.lock() {
+            State::Refused(refusal) | State::Failed(_, refusal) => refusal.clone(),
+            State::Blank(..) | State::Open(_) => return None,
+        };
+        Some(RefusedDisk {
+            path: self.config.path.clone(),
+            labels: self.config.labels.clone(),
+            refusal: refusal.refusal,
+            reason: refusal.reason,
+            next: refusal.next,
+        })
+    }
+}
+
+/// Runs a job on a disk's queue; an error if the disk is not open or the job was lost.
+pub(crate) async fn on_disk<T: Send + 'static>(
+    slot: &Slot,
+    job: impl FnOnce(&Disk) -> T + Send + 'static,
+) -> io::Result<T> {
+    let disk = slot.disk().ok_or_else(|| io::Error::other("the disk is not open"))?;
+    slot.queue.call(move || job(&disk)).await
+}
