@@ -6,11 +6,11 @@ mod common;
 use common::*;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Runs `muskox` to its end, at most 20 s.
 fn fails(arguments: &[&str]) -> (i32, String) {
@@ -40,12 +40,145 @@ fn configuration_and_arguments_are_refused_with_the_next_step() {
     assert!(code == 6 && text.contains("insecure") && text.contains("next:"), "{text}");
     let (code, text) = fails(&["chunkserver", "--master", "127.0.0.1:1"]);
     assert!(code == 2 && text.contains("--disk"), "{text}");
-    let (code, text) = fails(&["status", "--master", "127.0.0.1:1"]);
-    assert!(code == 7 && text.contains("next:"), "{text}");
     let (code, text) = fails(&["mount", "127.0.0.1:1", "/absent/mountpoint"]);
     assert!(code == 1 && text.contains("mkdir -p /absent/mountpoint"), "{text}");
     let (code, text) = fails(&["mount", "127.0.0.1:1", path(dir.path()), "-o", "tiemout=3"]);
     assert!(code == 2 && text.contains("tiemout"), "{text}");
+}
+
+/// A process that ends with the test.
+struct Stopped(std::process::Child);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Takes connections and says `words` on each, or nothing, for as long as the test runs.
+fn another_service(words: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let _ = stream.write_all(words);
+            kept.push(stream);
+        }
+    });
+    address
+}
+
+#[test]
+fn an_address_where_no_master_answers_ends_every_command_in_time_with_the_next_step() {
+    let dir = tempfile::tempdir().unwrap();
+    let silent = another_service(b"");
+    let ssh = another_service(b"SSH-2.0-OpenSSH_9.9\r\n");
+    for address in ["127.0.0.1:1", &silent, &ssh] {
+        for command in [&["status"][..], &["file", "info", "/a"]] {
+            let begun = Instant::now();
+            let (code, text) = fails(&[command, &["--master", address]].concat());
+            assert!(
+                matches!(code, 1 | 7) && text.contains(address) && text.contains("next:"),
+                "{code} {text}"
+            );
+            // Five seconds, and the start of the process on a busy machine.
+            assert!(begun.elapsed() < Duration::from_secs(10), "{command:?} {address}");
+        }
+        let (code, text) = fails(&["mount", address, path(dir.path()), "-o", "mount-timeout=2"]);
+        assert!(code == 7 && text.contains(address) && text.contains("mount-timeout"), "{code} {text}");
+    }
+}
+
+#[test]
+fn an_address_of_a_chunkserver_is_told_from_a_masters() {
+    let demo = Demo::start_with(&["--no-mount", "--chunkservers", "1"]);
+    let dir = tempfile::tempdir().unwrap();
+    let json = demo.json();
+    let server = json["processes"].as_array().unwrap().iter().find(|p| p["name"] == "cs1").unwrap();
+    let address = server["address"].as_str().unwrap();
+    let (code, text) = fails(&["status", "--master", address]);
+    assert!(matches!(code, 1 | 7) && text.contains("next:"), "{code} {text}");
+    let (code, text) = fails(&["mount", address, path(dir.path())]);
+    assert!(code == 7 && text.contains("a chunkserver or another service"), "{code} {text}");
+}
+
+#[test]
+fn the_demo_hides_no_files_and_says_what_it_cannot_do() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("thesis.txt"), "mine").unwrap();
+    let data = dir.path().with_extension("data");
+    let (code, text) = fails(&["demo", "--data", path(&data), "--mountpoint", path(dir.path())]);
+    assert!(
+        code == 6 && text.contains("not empty") && text.contains("--mountpoint OTHER_DIR"),
+        "{code} {text}"
+    );
+    let _ = fs::remove_dir_all(&data);
+    let demo = Demo::start_with(&["--no-mount", "--chunkservers", "1"]);
+    let (code, text) = fails(&["demo", "kill", "cs9", "--data", path(&demo.data)]);
+    assert!(code == 5 && text.contains("there are master, cs1\n  next: muskox demo kill"), "{code} {text}");
+    let (code, text) = fails(&["demo", "start", "cs1", "--data", path(&demo.data)]);
+    assert!(
+        code == 5 && text.contains("running already") && text.contains("next: muskox demo kill cs1"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_chunkserver_serves_what_it_can_and_status_shows_the_rest_until_it_comes() {
+    let demo = Demo::start_with(&["--no-mount", "--chunkservers", "1"]);
+    let dir = tempfile::tempdir().unwrap();
+    let (good, later, foreign) =
+        (dir.path().join("good"), dir.path().join("later"), dir.path().join("foreign"));
+    fs::create_dir_all(&good).unwrap();
+    fs::create_dir_all(&foreign).unwrap();
+    fs::write(foreign.join("letter.txt"), "mine").unwrap();
+    let master = demo.json()["master"].as_str().unwrap().to_owned();
+    let serve = |disks: &[&Path]| {
+        let mut command = Command::new(MUSKOX);
+        command.args(["chunkserver", "--format", "--name", "extra", "--listen", "127.0.0.1:0"]);
+        command.args(["--master", &master, "--data", path(&dir.path().join("cs"))]);
+        for disk in disks {
+            command.args(["--disk", path(disk)]);
+        }
+        Stopped(command.stderr(std::process::Stdio::null()).spawn().unwrap())
+    };
+    // Stamps a disk that is away when the server starts again.
+    fs::create_dir_all(&later).unwrap();
+    let server = serve(&[&good, &later]);
+    let served = |path: &Path| {
+        let status = demo.status();
+        let disks = status["disks"].as_array().unwrap().clone();
+        disks.iter().any(|disk| {
+            disk["path"] == path.to_str().unwrap() && disk["reported"] == true && disk["state"] == "ok"
+        })
+    };
+    wait_until("both disks are served", || served(&good) && served(&later));
+    drop(server);
+    fs::rename(&later, dir.path().join("aside")).unwrap();
+    let _server = serve(&[&good, &later, &foreign]);
+    let refused = || {
+        let status = demo.status();
+        let list = status["refusedDisks"].as_array().unwrap().clone();
+        let mut states: Vec<_> = list
+            .iter()
+            .map(|disk| {
+                assert!(
+                    !disk["reason"].as_str().unwrap().is_empty()
+                        && !disk["next"].as_str().unwrap().is_empty()
+                );
+                disk["state"].as_str().unwrap().to_owned()
+            })
+            .collect();
+        states.sort();
+        states
+    };
+    wait_until("two are refused", || refused() == ["absent", "foreign"] && served(&good));
+    let text = common::text(&demo.muskox(&["status"]).output().unwrap());
+    assert!(text.contains("DISK_NOT_SERVED") && text.contains("mount its device"), "{text}");
+    fs::rename(dir.path().join("aside"), &later).unwrap();
+    wait_until("the disk that came is served", || refused() == ["foreign"] && served(&later));
 }
 
 #[test]

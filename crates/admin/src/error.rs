@@ -109,13 +109,13 @@ impl From<AdminError> for Failure {
                 "E0302",
                 Exit::Unreachable,
                 format!("the master at {address} did not answer within {} s", after.as_secs_f32()),
-                "muskox status --timeout 30s   (on the master's host: journalctl -u muskox-master)",
+                "see that a master listens there and is not overloaded: journalctl -u muskox-master   (on its host)",
             ),
             AdminError::BadAnswer { address, reason } => Self::new(
                 "E0303",
                 Exit::Failed,
                 format!("the answer of {address} cannot be used"),
-                "muskox --version   (must be the release that the master runs)",
+                "see that this is a master's address and that it runs the release of: muskox --version",
             )
             .because(reason),
             AdminError::Refused(status) => Self::from(status),

@@ -16,6 +16,8 @@ pub struct ClientOptions {
     pub read_cache_bytes: u64,
     /// How long an operation waits for an absent cluster before it fails; `None`: for ever.
     pub timeout: Option<Duration>,
+    /// How long [`crate::Client::connect`] waits for a master; `None`: as long as an operation.
+    pub connect_timeout: Option<Duration>,
     /// How long attributes and locations may be used without asking again (there are no leases yet).
     pub attribute_ttl: Duration,
     /// Inodes that are kept although nothing is open; the kernel may know more. One that was written takes up to 2 KiB.
@@ -32,6 +34,7 @@ impl Default for ClientOptions {
             write_buffer_bytes: 128 << 20,
             read_cache_bytes: 64 << 20,
             timeout: Some(Duration::from_secs(60)),
+            connect_timeout: None,
             attribute_ttl: Duration::from_secs(1),
             inodes_max: 50_000,
             write_delay: Duration::from_millis(50),

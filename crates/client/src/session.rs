@@ -78,6 +78,7 @@ pub(crate) struct Session {
     masters: Vec<String>,
     name: String,
     timeout: Option<Duration>,
+    connect_timeout: Option<Duration>,
     state: Mutex<State>,
     line: watch::Sender<Option<Line>>,
     room: Notify,
@@ -111,6 +112,7 @@ impl Session {
             masters: options.masters.clone(),
             name: options.name.clone(),
             timeout: options.timeout,
+            connect_timeout: options.connect_timeout.or(options.timeout),
             state: Mutex::new(State {
                 window: Window::default(),
                 session: None,
@@ -350,7 +352,7 @@ impl Session {
                 self.back_off(&mut round).await;
             }
         };
-        let Some(timeout) = self.timeout else { return first.await };
+        let Some(timeout) = self.connect_timeout else { return first.await };
         tokio::time::timeout(timeout, first).await.unwrap_or_else(|_| {
             let last = last.lock().expect("nothing panics while it is held").take();
             Err(ClientError::Unreachable {

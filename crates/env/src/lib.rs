@@ -23,7 +23,7 @@ mod workers;
 pub use clock::{Clock, Instant};
 pub use disk::{Dir, DirEntry, EntryKind, File, Identity, OpenMode, Space};
 pub use net::{BoxFuture, Listener, Net, SimulatedStream, Stream};
-pub use real::RealDir;
+pub use real::{FILESYSTEM, Mounted, RealDir, mounted};
 pub use runtime::{Runtime, Task};
 pub use seed::Seed;
 pub use sim::{Effort, Fault, SimDisk, SimNet, SimWorld};

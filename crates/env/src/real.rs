@@ -4,11 +4,13 @@ mod clock;
 mod dir;
 mod file;
 mod identity;
+mod mounts;
 mod net;
 mod seed;
 mod workers;
 
 pub use dir::RealDir;
+pub use mounts::{FILESYSTEM, Mounted, mounted};
 
 use crate::Env;
 use std::sync::Arc;

@@ -17,6 +17,6 @@ mod mountpoint;
 mod options;
 mod session;
 
-pub use mountpoint::{FILESYSTEM, Mounted, MountpointError, detach_dead, is_ours, mounted};
+pub use mountpoint::{MountpointError, detach_dead, is_ours};
 pub use options::{BadOption, MountOptions};
 pub use session::{Mount, MountError, check_mountpoint};

@@ -1,75 +1,16 @@
-//! mount(2), umount(2) and what is mounted where.
+//! mount(2), umount(2) and what may be mounted where. The table of mounts itself: `env::mounted`.
 //!
 //! # Invariants
 //! 1. A mount is only ever detached after looking that it is one of ours.
 //! 2. Detaching is lazy: it never waits for those who still use it.
 
+use env::{FILESYSTEM, mounted};
 use rustix::mount::{MountFlags, UnmountFlags};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-
-/// The type of our mounts in `/proc/self/mountinfo`.
-pub const FILESYSTEM: &str = "fuse.muskox";
-
-/// A line of `/proc/self/mountinfo`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mounted {
-    /// Where.
-    pub mountpoint: PathBuf,
-    /// Its type.
-    pub filesystem: String,
-    /// What was mounted.
-    pub source: String,
-    /// `major:minor` of the device.
-    pub device: String,
-}
-
-/// Everything that is mounted, in the order of mounting.
-pub fn mounted() -> io::Result<Vec<Mounted>> {
-    Ok(parse(&std::fs::read_to_string("/proc/self/mountinfo")?))
-}
-
-fn parse(text: &str) -> Vec<Mounted> {
-    text.lines()
-        .filter_map(|line| {
-            let (left, right) = line.split_once(" - ")?;
-            let mut left = left.split(' ');
-            let device = left.nth(2)?.to_owned();
-            let mountpoint = PathBuf::from(unescape(left.nth(1)?));
-            let mut right = right.split(' ');
-            let filesystem = right.next()?.to_owned();
-            let source = unescape(right.next()?).to_string_lossy().into_owned();
-            Some(Mounted { mountpoint, filesystem, source, device })
-        })
-        .collect()
-}
-
-/// Undoes the octal escapes of mountinfo.
-fn unescape(text: &str) -> std::ffi::OsString {
-    use std::os::unix::ffi::OsStringExt;
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let octal = (bytes[at] == b'\\')
-            .then(|| text.get(at + 1..at + 4).and_then(|digits| u8::from_str_radix(digits, 8).ok()))
-            .flatten();
-        match octal {
-            Some(byte) => {
-                out.push(byte);
-                at += 4;
-            }
-            None => {
-                out.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    std::ffi::OsString::from_vec(out)
-}
 
 /// Whether a muskox mount is the topmost at this very path.
 pub fn is_ours(mountpoint: &Path) -> io::Result<bool> {
@@ -203,18 +144,6 @@ pub(crate) fn mount_as_root(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn mountinfo_is_read_with_escapes() {
-        let text = "36 35 0:52 / /mnt/a\\040b rw,relatime shared:1 - fuse.muskox muskox:127.0.0.1:9421 rw,user_id=0\n\
-                    1 0 8:1 / / rw - ext4 /dev/vda rw\nrubbish\n";
-        let found = parse(text);
-        assert_eq!(found.len(), 2);
-        assert_eq!(found[0].mountpoint, PathBuf::from("/mnt/a b"));
-        assert_eq!(found[0].filesystem, FILESYSTEM);
-        assert_eq!(found[0].source, "muskox:127.0.0.1:9421");
-        assert_eq!(unescape("a\\0"), "a\\0");
-    }
 
     #[test]
     fn a_living_directory_is_left_alone() {

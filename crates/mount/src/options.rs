@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct MountOptions {
     /// How long an operation waits for an absent cluster; `None` waits for ever.
     pub timeout: Option<Duration>,
+    /// How long mounting waits for a master: mount(8) should fail, not hang.
+    pub mount_timeout: Duration,
     /// Bytes of writes held before the writer waits.
     pub write_buffer_bytes: u64,
     /// Bytes of read-ahead.
@@ -34,6 +36,7 @@ impl Default for MountOptions {
     fn default() -> Self {
         Self {
             timeout: Some(Duration::from_secs(60)),
+            mount_timeout: Duration::from_secs(10),
             write_buffer_bytes: 128 << 20,
             read_cache_bytes: 64 << 20,
             private: false,
@@ -81,8 +84,18 @@ const FOR_OTHERS: &[&str] = &[
     "allow_other",
     "default_permissions",
 ];
-const OURS: &[&str] =
-    &["timeout=", "write-buffer=", "read-cache=", "private", "ro", "nosuid", "nodev", "noexec", "noatime"];
+const OURS: &[&str] = &[
+    "timeout=",
+    "mount-timeout=",
+    "write-buffer=",
+    "read-cache=",
+    "private",
+    "ro",
+    "nosuid",
+    "nodev",
+    "noexec",
+    "noatime",
+];
 
 impl MountOptions {
     /// Takes words from `-o`.
@@ -96,6 +109,13 @@ impl MountOptions {
                     let seconds = number(word, value)?;
                     self.timeout = (seconds > 0).then(|| Duration::from_secs(seconds));
                 }
+                ("mount-timeout", Some(value)) => match number(word, value)? {
+                    0 => {
+                        let what = "must be at least one second".to_owned();
+                        return Err(BadOption { option: word.to_owned(), what });
+                    }
+                    seconds => self.mount_timeout = Duration::from_secs(seconds),
+                },
                 ("write-buffer", Some(value)) => self.write_buffer_bytes = mebibytes(word, value)?,
                 ("read-cache", Some(value)) => self.read_cache_bytes = mebibytes(word, value)?,
                 ("private", None) => self.private = true,
@@ -160,12 +180,14 @@ mod tests {
         options.apply("rw,_netdev,nofail,x-systemd.automount,timeout=0,ro,noatime".split(',')).unwrap();
         assert_eq!(options.timeout, None);
         assert!(options.flags.read_only && options.flags.no_atime);
-        options.apply(["timeout=7", "write-buffer=16"]).unwrap();
+        options.apply(["timeout=7", "mount-timeout=3", "write-buffer=16"]).unwrap();
         assert_eq!(options.timeout, Some(Duration::from_secs(7)));
+        assert_eq!(options.mount_timeout, Duration::from_secs(3));
         assert_eq!(options.write_buffer_bytes, 16 << 20);
         let bad = options.apply(["tiemout=7"]).unwrap_err();
         assert!(bad.to_string().contains("`tiemout=7`") && bad.to_string().contains("timeout="), "{bad}");
         assert!(options.apply(["timeout=soon"]).is_err());
+        assert!(options.apply(["mount-timeout=0"]).is_err());
         assert!(options.apply(["read-cache=1"]).is_err());
     }
 }

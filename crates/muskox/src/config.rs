@@ -122,9 +122,12 @@ impl Config {
             None => return Ok(Self::default()),
         };
         let text = std::fs::read_to_string(path).map_err(|error| {
-            fail("E0101", format!("cannot read the configuration {}: {error}", path.display()))
-                .next("check the path given by --config or MUSKOX_CONFIG")
-                .exit(Exit::Usage)
+            fail(
+                "E0101",
+                format!("cannot read the configuration {}: {error}", path.display()),
+                "check the path given by --config or MUSKOX_CONFIG",
+            )
+            .exit(Exit::Usage)
         })?;
         Self::parse(&text).map_err(|failure| failure.of(path.display()))
     }
@@ -156,7 +159,7 @@ impl Config {
 }
 
 fn bad(what: String) -> Failure {
-    fail("E0102", what).next("muskox config example").exit(Exit::Usage)
+    fail("E0102", what, "muskox config example").exit(Exit::Usage)
 }
 
 fn unknown(kind: &str, word: &str, known: &[&str]) -> Failure {

@@ -27,9 +27,12 @@ pub(crate) fn masters(target: &Target, section: &[&[String]]) -> Result<Vec<Stri
     }
     match demo::running() {
         Some(file) => Ok(vec![file.master]),
-        None => Err(fail("E0103", "no master is known: none was named, and no demo of this user is running")
-            .next("muskox demo   or   --master HOST:PORT")
-            .exit(Exit::Usage)),
+        None => Err(fail(
+            "E0103",
+            "no master is known: none was named, and no demo of this user is running",
+            "muskox demo   or   --master HOST:PORT",
+        )
+        .exit(Exit::Usage)),
     }
 }
 
@@ -37,7 +40,7 @@ fn checked(masters: Vec<String>) -> Result<Vec<String>, Failure> {
     match masters.iter().find(|address| !is_address(address)) {
         None => Ok(masters),
         Some(bad) => {
-            Err(fail("E0104", format!("`{bad}` is not an address")).next("write HOST:PORT").exit(Exit::Usage))
+            Err(fail("E0104", format!("`{bad}` is not an address"), "write HOST:PORT").exit(Exit::Usage))
         }
     }
 }
@@ -50,9 +53,9 @@ pub(crate) fn is_address(text: &str) -> bool {
 /// Refuses to listen beyond loopback unless the operator accepted that nothing is authenticated.
 pub(crate) fn allow_listening(address: &str, insecure: bool) -> Result<(), Failure> {
     if !is_address(address) {
-        return Err(fail("E0104", format!("`{address}` is not an address"))
-            .next("write HOST:PORT")
-            .exit(Exit::Usage));
+        return Err(
+            fail("E0104", format!("`{address}` is not an address"), "write HOST:PORT").exit(Exit::Usage)
+        );
     }
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']);
     let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
@@ -62,8 +65,8 @@ pub(crate) fn allow_listening(address: &str, insecure: bool) -> Result<(), Failu
     Err(fail(
         "E0105",
         format!("listening on {address} would let anybody who reaches it read and write everything"),
+        "write `insecure = true` in the role's section, or --insecure, if the network itself is trusted",
     )
-    .next("write `insecure = true` in the role's section, or --insecure, if the network itself is trusted")
     .exit(Exit::Refused))
 }
 

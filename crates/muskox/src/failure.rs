@@ -2,7 +2,10 @@
 
 pub(crate) use admin::{Exit, Failure};
 
-/// Starts a failure with exit code 1; `next`, `exit` and `of` say more.
-pub(crate) fn fail(code: &'static str, what: impl Into<String>) -> Failure {
-    Failure::new(code, Exit::Failed, what, "muskox --help")
+/// What to do when the system refuses threads, signals or sockets.
+pub(crate) const SYSTEM: &str = "see the limits of this user and the kernel's log: ulimit -a, dmesg";
+
+/// Starts a failure with exit code 1 and its next step; `exit` and `of` say more.
+pub(crate) fn fail(code: &'static str, what: impl Into<String>, next: impl Into<String>) -> Failure {
+    Failure::new(code, Exit::Failed, what, next)
 }

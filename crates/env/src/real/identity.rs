@@ -3,6 +3,7 @@
 //! The boot number must be the same after a mere restart of the process, also of a newer release, so
 //! its hash is written out here (FNV-1a) and not taken from a library that may change it.
 
+use super::mounts::mounted;
 use crate::Identity;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -11,26 +12,19 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 pub(super) fn identity(directory: BorrowedFd<'_>) -> io::Result<Identity> {
     let fdinfo = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", directory.as_raw_fd()))?;
     let mount = mount_id(&fdinfo).ok_or_else(|| io::Error::other("/proc/self/fdinfo has no mnt_id"))?;
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
+    let filesystem = mounted()?.into_iter().find(|m| m.id == mount).map(|m| m.filesystem);
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
     let device = rustix::fs::fstat(directory)?.st_dev;
     let mut hash = Fnv::default();
     hash.write(boot_id.trim().as_bytes());
     hash.write(&mount.to_le_bytes());
     hash.write(&device.to_le_bytes());
-    Ok(Identity { filesystem: filesystem_type(&mounts, mount).unwrap_or("unknown").to_owned(), boot: hash.0 })
+    Ok(Identity { filesystem: filesystem.unwrap_or_else(|| "unknown".to_owned()), boot: hash.0 })
 }
 
 /// The mount id in a file of /proc/self/fdinfo.
 fn mount_id(fdinfo: &str) -> Option<u64> {
     fdinfo.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok())
-}
-
-/// The filesystem type of a mount in /proc/self/mountinfo: `id parent dev root point options... - type ...`.
-fn filesystem_type(mounts: &str, mount: u64) -> Option<&str> {
-    let line =
-        mounts.lines().find(|line| line.split(' ').next().and_then(|id| id.parse().ok()) == Some(mount))?;
-    line.split_once(" - ")?.1.split(' ').next()
 }
 
 /// FNV-1a, 64 bits.
@@ -55,11 +49,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_type_is_read_from_the_line_of_the_mount() {
-        let mounts = "22 27 0:21 / /proc rw,relatime - proc proc rw\n\
-                      31 27 8:1 /data /mnt/disk\\0401 rw shared:1 - ext4 /dev/sda1 rw\n";
-        assert_eq!(filesystem_type(mounts, 31), Some("ext4"));
-        assert_eq!(filesystem_type(mounts, 2), None);
+    fn the_type_is_that_of_the_mount_of_the_directory() {
+        let proc = std::fs::File::open("/proc").unwrap();
+        assert_eq!(identity(std::os::fd::AsFd::as_fd(&proc)).unwrap().filesystem, "proc");
         assert_eq!(mount_id("pos:\t0\nflags:\t02\nmnt_id:\t31\n"), Some(31));
     }
 

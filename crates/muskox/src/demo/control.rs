@@ -40,24 +40,39 @@ pub(crate) fn close(layout: &Layout) {
     let _ = std::fs::remove_file(layout.data.join(SOCKET));
 }
 
+/// What divides reason and next step in a refusal.
+const NEXT: &str = "   next: ";
+
+/// The line that refuses a command.
+pub(crate) fn refused(what: &str, next: &str) -> String {
+    format!("error {what}{NEXT}{next}")
+}
+
 /// Sends one line and returns the answer.
 pub(crate) fn ask(layout: &Layout, line: &str) -> Result<String, Failure> {
     let absent = |_| {
-        fail("E0111", format!("no demo is running in {}", layout.data.display()))
-            .next(format!("muskox demo --data {}", layout.data.display()))
-            .exit(Exit::NotFound)
+        fail(
+            "E0111",
+            format!("no demo is running in {}", layout.data.display()),
+            format!("muskox demo --data {}", layout.data.display()),
+        )
+        .exit(Exit::NotFound)
     };
     let (_dir, path) = near(layout).map_err(absent)?;
     let mut stream = UnixStream::connect(path).map_err(absent)?;
-    let broken = |error| fail("E0115", format!("the demo did not answer: {error}")).next("muskox status");
+    let broken = |error| fail("E0115", format!("the demo did not answer: {error}"), "muskox status");
     stream.set_read_timeout(Some(ANSWER_WAIT)).map_err(broken)?;
     stream.write_all(format!("{line}\n").as_bytes()).map_err(broken)?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).map_err(broken)?;
     match answer.trim_end().split_once(' ') {
         Some(("ok", text)) => Ok(text.to_owned()),
-        Some(("error", text)) => Err(fail("E0116", text).exit(Exit::NotFound)),
-        _ => Err(fail("E0115", "the demo ended before it answered").next("muskox demo")),
+        Some(("error", text)) => {
+            // Reason and next step, as `refused` has put them.
+            let (what, next) = text.split_once(NEXT).unwrap_or((text, "muskox status"));
+            Err(fail("E0116", what, next).exit(Exit::NotFound))
+        }
+        _ => Err(fail("E0115", "the demo ended before it answered", "muskox demo")),
     }
 }
 
@@ -72,9 +87,9 @@ pub(crate) async fn obey_stop_only(listener: tokio::net::UnixListener) {
         let _ = tokio::time::timeout(Duration::from_secs(1), reader.read_line(&mut line)).await;
         let stop = line.trim() == "stop";
         let answer = if stop {
-            "ok the demo stops\n"
+            "ok the demo stops\n".to_owned()
         } else {
-            "error with --in-process nothing can be killed or started singly   next: muskox demo stop\n"
+            refused("with --in-process nothing can be killed or started singly", "muskox demo stop") + "\n"
         };
         let _ = write.write_all(answer.as_bytes()).await;
         if stop {

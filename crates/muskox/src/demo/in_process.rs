@@ -4,7 +4,7 @@ use super::control;
 use super::layout::{DemoFile, DemoProcess, Layout};
 use super::supervisor::{forget, remember, servers, summary, wait_for_disks};
 use crate::cli::DemoArgs;
-use crate::failure::{Failure, fail};
+use crate::failure::{Failure, SYSTEM, fail};
 use crate::print_line;
 use crate::roles::master::HealAfter;
 use crate::roles::{self, Ready, Stop, on_this_thread, signalled};
@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 const READY_WAIT: Duration = Duration::from_secs(30);
+/// What to do about a role that does not do its work.
+const REPORT: &str =
+    "run it with --log info; without --in-process each role has a log of its own in DIR/logs";
 
 /// A thread that serves a role until it is told to stop.
 type Role = JoinHandle<Result<(), Failure>>;
@@ -119,7 +122,8 @@ impl Threads {
             });
             on_this_thread(serve(stop, ready))
         });
-        let thread = thread.map_err(|error| fail("E0106", format!("cannot start a thread: {error}")))?;
+        let thread =
+            thread.map_err(|error| fail("E0106", format!("cannot start a thread: {error}"), SYSTEM))?;
         match told.recv_timeout(READY_WAIT) {
             Ok(address) => {
                 self.running.push((stop, thread));
@@ -134,11 +138,11 @@ impl Threads {
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => Err(thread
                 .join()
-                .unwrap_or_else(|_| Err(fail("E0122", format!("{name} panicked"))))
+                .unwrap_or_else(|_| Err(fail("E0122", format!("{name} panicked"), REPORT)))
                 .err()
-                .unwrap_or_else(|| fail("E0122", format!("{name} ended at once")))),
+                .unwrap_or_else(|| fail("E0122", format!("{name} ended at once"), REPORT))),
             Err(mpsc::RecvTimeoutError::Timeout) => {
-                Err(fail("E0121", format!("{name} was not ready within {} s", READY_WAIT.as_secs())))
+                Err(fail("E0121", format!("{name} was not ready within {} s", READY_WAIT.as_secs()), REPORT))
             }
         }
     }
@@ -148,9 +152,10 @@ impl Threads {
             let stop = signalled()?;
             let disks = self.file.processes.iter().map(|p| p.directories.len().saturating_sub(1)).sum();
             wait_for_disks(&self.file.master, disks).await;
-            let listener = control::listen(layout)
-                .and_then(tokio::net::UnixListener::from_std)
-                .map_err(|error| fail("E0117", format!("cannot listen for demo commands: {error}")))?;
+            let listener =
+                control::listen(layout).and_then(tokio::net::UnixListener::from_std).map_err(|error| {
+                    fail("E0117", format!("cannot listen for demo commands: {error}"), SYSTEM)
+                })?;
             layout.write(&self.file)?;
             remember(layout);
             print_line(&summary(&self.file, begun.elapsed()));
@@ -168,7 +173,7 @@ impl Threads {
         let mut outcome = Ok(());
         for (stop, thread) in self.running.drain(..).rev() {
             let _ = stop.send(true);
-            let ended = thread.join().unwrap_or_else(|_| Err(fail("E0122", "a role panicked")));
+            let ended = thread.join().unwrap_or_else(|_| Err(fail("E0122", "a role panicked", REPORT)));
             outcome = outcome.and(ended);
         }
         outcome

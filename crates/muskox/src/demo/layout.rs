@@ -41,8 +41,10 @@ impl Layout {
     /// For an explicit directory, or the default one.
     pub(crate) fn new(data: Option<&Path>) -> Result<Self, Failure> {
         let data = match data {
-            Some(dir) => std::path::absolute(dir)
-                .map_err(|error| fail("E0110", format!("{}: {error}", dir.display())).exit(Exit::Usage))?,
+            Some(dir) => std::path::absolute(dir).map_err(|error| {
+                fail("E0110", format!("{}: {error}", dir.display()), "muskox demo --data OTHER_DIR")
+                    .exit(Exit::Usage)
+            })?,
             None => user_directory("XDG_DATA_HOME", ".local/share")?.join("muskox").join("demo"),
         };
         Ok(Self { data })
@@ -70,13 +72,15 @@ impl Layout {
     pub(crate) fn read(&self) -> Result<DemoFile, Failure> {
         let path = self.json();
         let text = std::fs::read_to_string(&path).map_err(|_| {
-            fail("E0111", format!("no demo is running in {}", self.data.display()))
-                .next("muskox demo")
+            fail("E0111", format!("no demo is running in {}", self.data.display()), "muskox demo")
                 .exit(Exit::NotFound)
         })?;
         serde_json::from_str(&text).map_err(|error| {
-            fail("E0112", format!("{} is damaged: {error}", path.display()))
-                .next("stop the demo with Ctrl-C and start it again: muskox demo")
+            fail(
+                "E0112",
+                format!("{} is damaged: {error}", path.display()),
+                "stop the demo with Ctrl-C and start it again: muskox demo",
+            )
         })
     }
 
@@ -85,9 +89,15 @@ impl Layout {
         let path = self.json();
         let temporary = path.with_extension("json.new");
         let text = serde_json::to_string_pretty(file).expect("strings and numbers are always JSON");
-        std::fs::write(&temporary, text + "\n")
-            .and_then(|()| std::fs::rename(&temporary, &path))
-            .map_err(|error| fail("E0113", format!("cannot write {}: {error}", path.display())))
+        std::fs::write(&temporary, text + "\n").and_then(|()| std::fs::rename(&temporary, &path)).map_err(
+            |error| {
+                fail(
+                    "E0113",
+                    format!("cannot write {}: {error}", path.display()),
+                    "see that the disk is not full: df -h; or muskox demo --data OTHER_DIR",
+                )
+            },
+        )
     }
 }
 
@@ -95,8 +105,11 @@ impl Layout {
 pub(crate) fn user_directory(variable: &str, below_home: &str) -> Result<PathBuf, Failure> {
     let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
     set(variable).or_else(|| set("HOME").map(|home| home.join(below_home))).ok_or_else(|| {
-        fail("E0114", "neither HOME nor the XDG directories are set")
-            .next("muskox demo --data DIR --mountpoint DIR")
+        fail(
+            "E0114",
+            "neither HOME nor the XDG directories are set",
+            "muskox demo --data DIR --mountpoint DIR",
+        )
     })
 }
 

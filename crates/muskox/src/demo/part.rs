@@ -44,7 +44,7 @@ impl Part {
     pub(crate) async fn start(&mut self, layout: &Layout) -> Result<(), Failure> {
         let name = self.process.name.clone();
         let cannot = |error: std::io::Error| {
-            fail("E0120", format!("cannot start {name}: {error}")).next("muskox demo --help")
+            fail("E0120", format!("cannot start {name}: {error}"), "muskox demo --help")
         };
         let directory = File::open(&layout.data).map_err(cannot)?;
         let socket = format!("/proc/{}/fd/{}/notify-{name}.sock", std::process::id(), directory.as_raw_fd());
@@ -89,8 +89,7 @@ impl Part {
             ready = ready => ready.map_err(cannot),
             status = child.wait() => Err(self.ended_early(layout, status.ok())),
             () = tokio::time::sleep(READY_WAIT) => {
-                Err(fail("E0121", format!("{name} was not ready within {} s", READY_WAIT.as_secs()))
-                    .next(format!("see {}", layout.log(&name).display())))
+                Err(fail("E0121", format!("{name} was not ready within {} s", READY_WAIT.as_secs()), format!("see {}", layout.log(&name).display())))
             }
         };
         let _ = std::fs::remove_file(layout.data.join(format!("notify-{name}.sock")));
@@ -105,8 +104,11 @@ impl Part {
         let last: Vec<&str> = text.lines().rev().take(4).collect();
         let last: Vec<&str> = last.into_iter().rev().collect();
         let status = status.map(|s| s.to_string()).unwrap_or_default();
-        fail("E0122", format!("{} ended at once ({status}):\n  {}", self.process.name, last.join("\n  ")))
-            .next(format!("see {}", log.display()))
+        fail(
+            "E0122",
+            format!("{} ended at once ({status}):\n  {}", self.process.name, last.join("\n  ")),
+            format!("see {}", log.display()),
+        )
     }
 
     /// Waits until the process ends by itself; for ever if it does not run.

@@ -1,11 +1,11 @@
 //! The foreground process of the demo: starts the parts, waits for orders, stops them.
 
-use super::control::{self, LINE_BYTES_MAX};
+use super::control::{self, LINE_BYTES_MAX, refused};
 use super::in_process::Threads;
 use super::layout::{DemoFile, Layout, holder, user_directory};
 use super::part::Part;
 use crate::cli::DemoArgs;
-use crate::failure::{Exit, Failure, fail};
+use crate::failure::{Exit, Failure, SYSTEM, fail};
 use crate::print_line;
 use crate::roles::signalled;
 use std::io::Write;
@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &DemoArgs) -> Result<(), Failure> {
     let begun = Instant::now();
     let layout = Layout::new(arguments.data.data.as_deref())?;
     let cannot = |error: std::io::Error| {
-        fail("E0117", format!("cannot use {}: {error}", layout.data.display())).next("muskox demo --data DIR")
+        fail("E0117", format!("cannot use {}: {error}", layout.data.display()), "muskox demo --data DIR")
     };
     std::fs::create_dir_all(layout.logs()).map_err(cannot)?;
     let _lock = take_lock(&layout)?;
@@ -103,7 +103,9 @@ pub(crate) fn run(arguments: &DemoArgs) -> Result<(), Failure> {
 
 fn take_lock(layout: &Layout) -> Result<std::fs::File, Failure> {
     let path = layout.lock();
-    let error = |error: std::io::Error| fail("E0117", format!("cannot use {}: {error}", path.display()));
+    let error = |error: std::io::Error| {
+        fail("E0117", format!("cannot use {}: {error}", path.display()), "muskox demo --data OTHER_DIR")
+    };
     let mut file = std::fs::OpenOptions::new()
         .read(true)
         .write(true)
@@ -113,12 +115,12 @@ fn take_lock(layout: &Layout) -> Result<std::fs::File, Failure> {
         .map_err(error)?;
     if file.try_lock().is_err() {
         let pid = holder(&path).map_or_else(|| "another process".to_owned(), |pid| format!("pid {pid}"));
-        return Err(fail("E0118", format!("{} is in use by {pid}", layout.data.display()))
-            .next(format!(
-                "muskox demo stop --data {0}   or   muskox demo --data OTHER_DIR",
-                layout.data.display()
-            ))
-            .exit(Exit::Refused));
+        return Err(fail(
+            "E0118",
+            format!("{} is in use by {pid}", layout.data.display()),
+            format!("muskox demo stop --data {0}   or   muskox demo --data OTHER_DIR", layout.data.display()),
+        )
+        .exit(Exit::Refused));
     }
     file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(error)?;
     Ok(file)
@@ -126,29 +128,62 @@ fn take_lock(layout: &Layout) -> Result<std::fs::File, Failure> {
 
 fn prepare_mountpoint(arguments: &DemoArgs, layout: &Layout) -> Result<PathBuf, Failure> {
     let wanted = match &arguments.mountpoint {
-        Some(dir) => {
-            std::path::absolute(dir).map_err(|e| fail("E0110", format!("{}: {e}", dir.display())))?
-        }
+        Some(dir) => std::path::absolute(dir).map_err(|e| {
+            fail("E0110", format!("{}: {e}", dir.display()), "muskox demo --mountpoint OTHER_DIR")
+        })?,
         None => user_directory("MUSKOX_DEMO_HOME", "muskox")?,
     };
     mount::detach_dead(&wanted).map_err(|error| {
-        fail("E0119", format!("cannot detach the dead mount at {}: {error}", wanted.display()))
-            .next(format!("umount -l {}", wanted.display()))
+        fail(
+            "E0119",
+            format!("cannot detach the dead mount at {}: {error}", wanted.display()),
+            format!("umount -l {}", wanted.display()),
+        )
     })?;
     std::fs::create_dir_all(&wanted).map_err(|error| {
-        fail("E0119", format!("cannot make the mountpoint {}: {error}", wanted.display()))
-            .next("muskox demo --mountpoint DIR")
+        fail(
+            "E0119",
+            format!("cannot make the mountpoint {}: {error}", wanted.display()),
+            "muskox demo --mountpoint DIR",
+        )
     })?;
-    let inside = |outer: &Path, inner: &Path| inner.starts_with(outer);
-    if inside(&wanted, &layout.data) {
+    if layout.data.starts_with(&wanted) {
         return Err(fail(
             "E0119",
             format!("the data {} would lie under the mountpoint", layout.data.display()),
+            "muskox demo --data DIR --mountpoint OTHER_DIR",
         )
-        .next("muskox demo --data DIR --mountpoint OTHER_DIR")
         .exit(Exit::Usage));
     }
+    hides_nothing(&wanted)?;
     Ok(wanted)
+}
+
+/// What is in the mountpoint could not be seen while the demo runs; a former mountpoint is empty.
+fn hides_nothing(mountpoint: &Path) -> Result<(), Failure> {
+    let shown = mountpoint.display();
+    let mut names = std::fs::read_dir(mountpoint).map_err(|error| {
+        fail(
+            "E0119",
+            format!("cannot look into the mountpoint {shown}: {error}"),
+            "muskox demo --mountpoint DIR",
+        )
+    })?;
+    match names.next() {
+        None => Ok(()),
+        Some(_) if mount::is_ours(mountpoint).unwrap_or(false) => Err(fail(
+            "E0119",
+            format!("{shown} is a mounted MuskoxFS already"),
+            format!("muskox demo --mountpoint OTHER_DIR   or   umount {shown}"),
+        )
+        .exit(Exit::Refused)),
+        Some(_) => Err(fail(
+            "E0119",
+            format!("{shown} is not empty: what is in it would be hidden by the mount"),
+            "muskox demo --mountpoint OTHER_DIR   (one that is empty, or does not exist yet)",
+        )
+        .exit(Exit::Refused)),
+    }
 }
 
 struct Demo {
@@ -189,7 +224,7 @@ impl Demo {
         wait_for_disks(&master, disks).await;
         let listener = control::listen(&layout)
             .and_then(tokio::net::UnixListener::from_std)
-            .map_err(|error| fail("E0117", format!("cannot listen for demo commands: {error}")))?;
+            .map_err(|error| fail("E0117", format!("cannot listen for demo commands: {error}"), SYSTEM))?;
         self.publish()?;
         remember(&layout);
         print_line(&summary(&self.file, begun.elapsed()));
@@ -261,7 +296,7 @@ impl Demo {
         let (answer, stop) = match (words.next(), words.next()) {
             (Some("stop"), None) => ("ok the demo stops".to_owned(), true),
             (Some(verb @ ("kill" | "start")), Some(name)) => (self.kill_or_start(verb, name).await, false),
-            _ => ("error the demo does not know this command".to_owned(), false),
+            _ => (refused("the demo does not know this command", "muskox demo --help"), false),
         };
         self.publish()?;
         let _ = write.write_all(format!("{answer}\n").as_bytes()).await;
@@ -273,7 +308,8 @@ impl Demo {
         let layout = self.layout.clone();
         let mountpoint = PathBuf::from(&self.file.mountpoint);
         let Some(part) = self.parts.iter_mut().find(|part| part.process.name == name) else {
-            return format!("error nothing is called {name}; there are {}", names.join(", "));
+            let what = format!("nothing is called {name}; there are {}", names.join(", "));
+            return refused(&what, &format!("muskox demo {verb} {}", names[0]));
         };
         match (verb, part.is_running()) {
             ("kill", true) => {
@@ -281,8 +317,13 @@ impl Demo {
                 print_line(&format!("{name} was killed   again: muskox demo start {name}"));
                 format!("ok {name} (pid {}) was killed   again: muskox demo start {name}", part.process.pid)
             }
-            ("kill", false) => format!("error {name} is not running   next: muskox demo start {name}"),
-            (_, true) => format!("error {name} is running already (pid {})", part.process.pid),
+            ("kill", false) => {
+                refused(&format!("{name} is not running"), &format!("muskox demo start {name}"))
+            }
+            (_, true) => refused(
+                &format!("{name} is running already (pid {})", part.process.pid),
+                &format!("muskox demo kill {name}   or   muskox status"),
+            ),
             (_, false) => {
                 if part.process.role == "mount" {
                     let _ = mount::detach_dead(&mountpoint);
@@ -292,7 +333,10 @@ impl Demo {
                         print_line(&format!("{name} runs again (pid {})", part.process.pid));
                         format!("ok {name} runs again (pid {})", part.process.pid)
                     }
-                    Err(failure) => format!("error {}", failure.to_string().replace('\n', "  ")),
+                    Err(failure) => {
+                        let what = failure.of(format!("{name} did not start"));
+                        refused(&format!("{} {}", what.code, what.what).replace('\n', "  "), &what.next)
+                    }
                 }
             }
         }

@@ -5,7 +5,7 @@ use crate::cli::StatusArgs;
 use crate::cli::Target;
 use crate::config::Config;
 use crate::discover;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure, fail};
 use env::Env;
 use rpc::admin::{AdminApi, AdminClient, AdminError, ClusterStatus, DiskState};
 use std::io::Write;
@@ -13,8 +13,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// How long a master may take to answer an operator.
-const ANSWER_WAIT: Duration = Duration::from_secs(10);
+/// How long a command tries to reach one master, and waits for its answer: five seconds in all.
+const CONNECT_WAIT: Duration = Duration::from_millis(1_500);
+const ANSWER_WAIT: Duration = Duration::from_millis(3_500);
 /// How long the demo waits for one answer while the cluster comes up.
 const PROBE_WAIT: Duration = Duration::from_secs(2);
 
@@ -39,17 +40,27 @@ pub(crate) fn file_info(
     config: &Config,
 ) -> Result<ExitCode, Failure> {
     let located = admin::locate::locate(path)?;
+    let of_mount = located.mount.as_ref().and_then(|mount| mount.source.strip_prefix("muskox:"));
+    // fusermount3 puts `+` where a comma would begin another option.
+    let of_mount: Option<Vec<String>> =
+        of_mount.map(|masters| masters.split([',', '+']).map(str::to_owned).collect());
     let mut target = target.clone();
-    if target.master.is_empty()
-        && let Some(mount) = &located.mount
-        && let Some(masters) = mount.source.strip_prefix("muskox:")
-    {
+    let mut other = None;
+    match of_mount {
         // The path itself says which cluster is meant.
-        target.master = masters.split(',').map(str::to_owned).collect();
+        Some(masters) if target.master.is_empty() => target.master = masters,
+        Some(masters) if !masters.iter().any(|master| target.master.contains(master)) => {
+            other = Some(masters)
+        }
+        _ => {}
     }
     let mut text = String::new();
     on_this_thread(async {
-        let info = first_answer(&target, config).await?.file_info(located.target).await?;
+        let master = first_answer(&target, config).await?;
+        if let Some(masters) = other {
+            same_cluster(path, &master, masters, config).await?;
+        }
+        let info = master.file_info(located.target).await?;
         text = if json { admin::file_info::json(&info) } else { admin::file_info::render(&info, all) };
         Ok(())
     })?;
@@ -64,13 +75,30 @@ async fn first_answer(target: &Target, config: &Config) -> Result<AdminClient, F
     let env = Env::real();
     let mut failed = None;
     for address in &masters {
-        match AdminClient::connect(&env, address, ANSWER_WAIT).await {
-            Ok(client) => return Ok(client),
+        match AdminClient::connect(&env, address, CONNECT_WAIT).await {
+            Ok(client) => return Ok(client.answers_within(ANSWER_WAIT)),
             Err(error) => failed = Some(error),
         }
     }
     let nobody = || AdminError::Unreachable { address: String::new(), reason: "no address".to_owned() };
     Err(failed.unwrap_or_else(nobody).into())
+}
+
+/// Refuses to ask one cluster about an inode number of another.
+async fn same_cluster(
+    path: &Path,
+    named: &AdminClient,
+    of_mount: Vec<String>,
+    config: &Config,
+) -> Result<(), Failure> {
+    let mounted = first_answer(&Target { master: of_mount }, config).await?.status().await?.cluster;
+    let named = named.status().await?.cluster;
+    if named == mounted {
+        return Ok(());
+    }
+    let path = path.display();
+    let what = format!("{path} is on a mount of cluster {mounted}, the master named serves cluster {named}");
+    Err(fail("E0312", what, format!("muskox file info {path}   (without --master)")).exit(Exit::Refused))
 }
 
 /// How many disks are registered and can be written; `None` if the master does not answer yet.

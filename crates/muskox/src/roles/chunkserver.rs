@@ -34,9 +34,12 @@ pub(crate) fn run(arguments: &ChunkserverArgs, config: &Config) -> Result<ExitCo
     let file = &config.chunkserver;
     let disks = if arguments.disks.is_empty() { file.disks.clone() } else { arguments.disks.clone() };
     if disks.is_empty() {
-        return Err(fail("E0134", "a chunkserver needs at least one disk")
-            .next("muskox chunkserver --disk /mnt/disk1 --master HOST:PORT")
-            .exit(Exit::Usage));
+        return Err(fail(
+            "E0134",
+            "a chunkserver needs at least one disk",
+            "muskox chunkserver --disk /mnt/disk1 --master HOST:PORT",
+        )
+        .exit(Exit::Usage));
     }
     let settings = Settings {
         listen: arguments.listen.clone().or(file.listen.clone()).unwrap_or_else(|| LISTEN.to_owned()),
@@ -62,14 +65,16 @@ pub(crate) async fn serve(settings: Settings, stop: Stop, ready: Ready) -> Resul
     let mut disks = Vec::new();
     for path in &settings.disks {
         // A disk's directory is never made here: an unmounted disk must not be taken for an empty one.
-        let mut disk = DiskConfig::new(directory(path, false)?, path.display().to_string());
+        let mut disk = DiskConfig::at(path.clone());
         disk.format_if_blank = settings.format;
         disks.push(disk);
     }
     let mut config = chunkserver::Config::new(settings.listen, data, disks, settings.masters);
     config.advertise = settings.advertise;
     config.name = settings.name;
-    let handle = Chunkserver::start(Env::real(), config).await.map_err(|error| chain("E0135", &error))?;
+    let handle = Chunkserver::start(Env::real(), config)
+        .await
+        .map_err(|error| chain("E0135", &error, error.next()))?;
     ready(handle.address());
     stop.await;
     handle.shutdown().await;

@@ -85,12 +85,13 @@ pub(crate) async fn serve(settings: Settings, stop: Stop, ready: Ready) -> Resul
     if let Some(records) = settings.checkpoint_records {
         config.checkpoint_every_records = records;
     }
-    let mut handle = Master::start(Env::real(), config).await.map_err(|error| chain("E0130", &error))?;
+    let mut handle =
+        Master::start(Env::real(), config).await.map_err(|error| chain("E0130", &error, error.next()))?;
     ready(handle.address());
     tokio::select! {
         biased;
-        () = stop => handle.shutdown().await.map_err(|error| chain("E0131", &error)),
-        fatal = handle.ended() => Err(chain("E0131", &fatal).next("see the log; then start the master again")),
+        () = stop => handle.shutdown().await.map_err(|error| chain("E0131", &error, error.next())),
+        fatal = handle.ended() => Err(chain("E0131", &fatal, fatal.next())),
     }
 }
 
@@ -99,7 +100,9 @@ pub(crate) fn build_checkpoint(data: &Path, index: u64) -> Result<ExitCode, Fail
     let dir = directory(data, false)?;
     // Whoever serves comes first.
     let _ = rustix::process::nice(BUILDER_NICENESS);
-    let built = master::checkpoint::build(&dir, LogIndex(index)).map_err(|error| chain("E0132", &error))?;
+    let built = master::checkpoint::build(&dir, LogIndex(index)).map_err(|error| {
+        chain("E0132", &error, "see the log of the master, which runs this by itself and tries again")
+    })?;
     let digest: String = built.digest.iter().map(|byte| format!("{byte:02x}")).collect();
     crate::print_line(&format!("{} {digest}", built.index));
     Ok(ExitCode::SUCCESS)
@@ -142,7 +145,7 @@ fn parse_built(line: &str) -> Option<Built> {
 }
 
 /// A failure from an error and its causes.
-pub(crate) fn chain(code: &'static str, error: &dyn std::error::Error) -> Failure {
+pub(crate) fn chain(code: &'static str, error: &dyn std::error::Error, next: impl Into<String>) -> Failure {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {
@@ -153,7 +156,7 @@ pub(crate) fn chain(code: &'static str, error: &dyn std::error::Error) -> Failur
         }
         cause = next.source();
     }
-    fail(code, text)
+    fail(code, text, next)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ pub(crate) mod mount;
 
 pub(crate) use admin::disks_ready;
 
-use crate::failure::{Failure, fail};
+use crate::failure::{Failure, SYSTEM, fail};
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
@@ -21,7 +21,7 @@ pub(crate) type Ready = Box<dyn FnOnce(&str) + Send>;
 
 /// SIGTERM, SIGINT or SIGHUP (the terminal closed); to be called within a runtime.
 pub(crate) fn signalled() -> Result<Stop, Failure> {
-    let cannot = |error| fail("E0106", format!("cannot wait for signals: {error}"));
+    let cannot = |error| fail("E0106", format!("cannot wait for signals: {error}"), SYSTEM);
     let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(cannot)?;
@@ -46,7 +46,7 @@ where
         std::thread::Builder::new()
             .name(name.to_owned())
             .spawn_scoped(scope, || on_this_thread(role()))
-            .map_err(|error| fail("E0106", format!("cannot start a thread: {error}")))?
+            .map_err(|error| fail("E0106", format!("cannot start a thread: {error}"), SYSTEM))?
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
@@ -58,15 +58,18 @@ pub(crate) fn on_this_thread(role: impl Future<Output = Result<(), Failure>>) ->
         .enable_all()
         .thread_name("blocking")
         .build()
-        .map_err(|error| fail("E0106", format!("cannot start a runtime: {error}")))?
+        .map_err(|error| fail("E0106", format!("cannot start a runtime: {error}"), SYSTEM))?
         .block_on(role)
 }
 
 /// Opens (and makes, if it is absent) a directory of ours.
 pub(crate) fn directory(path: &Path, make: bool) -> Result<Arc<dyn env::Dir>, Failure> {
     let cannot = |error: std::io::Error| {
-        fail("E0107", format!("cannot use the directory {}: {error}", path.display()))
-            .next(format!("mkdir -p {0}   and see that this user may write to it", path.display()))
+        fail(
+            "E0107",
+            format!("cannot use the directory {}: {error}", path.display()),
+            format!("mkdir -p {0}   and see that this user may write to it", path.display()),
+        )
     };
     if make {
         std::fs::create_dir_all(path).map_err(cannot)?;

@@ -4,7 +4,7 @@ use super::{Ready, Stop, host_name, on_thread, signalled};
 use crate::cli::{MountArgs, Target};
 use crate::config::Config;
 use crate::discover;
-use crate::failure::{Exit, Failure, fail};
+use crate::failure::{Exit, Failure, SYSTEM, fail};
 use crate::ready;
 use ::mount::{Mount, MountOptions, check_mountpoint};
 use client::{Client, ClientError, ClientOptions};
@@ -12,9 +12,6 @@ use env::Env;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
-
-/// How long the first connection to a master may take: mount(8) should fail, not hang.
-const CONNECT_WAIT: Duration = Duration::from_secs(30);
 
 /// What a mount is started with.
 #[derive(Clone, Debug)]
@@ -42,9 +39,9 @@ fn settings(arguments: &MountArgs, config: &Config) -> Result<Settings, Failure>
         [source, mountpoint] => (Some(source.as_str()), mountpoint),
         [mountpoint] => (None, mountpoint),
         _ => {
-            return Err(fail("E0140", "a mount needs a directory")
-                .next("muskox mount MASTER DIR")
-                .exit(Exit::Usage));
+            return Err(
+                fail("E0140", "a mount needs a directory", "muskox mount MASTER DIR").exit(Exit::Usage)
+            );
         }
     };
     let mut target: Target = arguments.target.clone();
@@ -66,44 +63,46 @@ fn settings(arguments: &MountArgs, config: &Config) -> Result<Settings, Failure>
     }
     options
         .apply(arguments.options.iter().map(String::as_str))
-        .map_err(|error| fail("E0141", error.to_string()).next("muskox mount --help").exit(Exit::Usage))?;
+        .map_err(|error| fail("E0141", error.to_string(), "muskox mount --help").exit(Exit::Usage))?;
     Ok(Settings { masters, mountpoint: mountpoint.into(), options })
 }
 
 /// Runs a mount until `stop`, or until somebody unmounts it.
 pub(crate) async fn serve(settings: Settings, stop: Stop, ready: Ready) -> Result<(), Failure> {
     let mountpoint = check_mountpoint(&settings.mountpoint)
-        .map_err(|error| fail("E0142", error.to_string()).next(error.next()))?;
+        .map_err(|error| fail("E0142", error.to_string(), error.next()))?;
     let options = ClientOptions {
         masters: settings.masters.clone(),
         name: format!("{}:{}", host_name(), mountpoint.display()),
         write_buffer_bytes: settings.options.write_buffer_bytes,
         read_cache_bytes: settings.options.read_cache_bytes,
         timeout: settings.options.timeout,
+        connect_timeout: Some(settings.options.mount_timeout),
         ..ClientOptions::default()
     };
-    let connecting = tokio::time::timeout(CONNECT_WAIT, Client::connect(Env::real(), options));
-    let client = connecting.await.unwrap_or_else(|_| {
-        let masters = settings.masters.join(",");
-        Err(ClientError::Unreachable {
-            masters,
-            last: format!("nothing within {} s", CONNECT_WAIT.as_secs()),
-        })
-    });
-    let client = client.map_err(|error| {
-        fail("E0143", error.to_string()).next("muskox status   or   muskox demo").exit(Exit::Unreachable)
+    let client = Client::connect(Env::real(), options).await.map_err(|error| {
+        let next = match &error {
+            ClientError::Refused { status: types::Status::Unsupported, .. } => {
+                "name a master's address: a chunkserver or another service answers there".to_owned()
+            }
+            ClientError::Refused { .. } => format!("muskox status --master {}", settings.masters.join(",")),
+            ClientError::NoMaster | ClientError::Unreachable { .. } => format!(
+                "muskox status --master {}   (on the master's host: systemctl status muskox-master); \
+                 a longer wait: -o mount-timeout=SECONDS",
+                settings.masters.join(",")
+            ),
+        };
+        fail("E0143", error.to_string(), next).exit(Exit::Unreachable)
     })?;
     let source = format!("muskox:{}", settings.masters.join(","));
     let runtime = tokio::runtime::Handle::current();
     let started = Mount::start(client.clone(), &mountpoint, &source, &settings.options, runtime);
     let mut mount = started.map_err(|error| match &error {
-        ::mount::MountError::Mountpoint(cause) => fail("E0142", error.to_string()).next(cause.next()),
+        ::mount::MountError::Mountpoint(cause) => fail("E0142", error.to_string(), cause.next()),
     })?;
     // Only once the root answers is the mount of use.
     if let Err(status) = client.attributes(types::InodeId::ROOT).await {
-        return Err(
-            fail("E0144", format!("the root directory does not answer: {status}")).next("muskox status")
-        );
+        return Err(fail("E0144", format!("the root directory does not answer: {status}"), "muskox status"));
     }
     tracing::info!(mountpoint = %mountpoint.display(), masters = %settings.masters.join(","), "mounted");
     ready("");
@@ -113,7 +112,7 @@ pub(crate) async fn serve(settings: Settings, stop: Stop, ready: Ready) -> Resul
     let thread = std::thread::Builder::new().name("unmount-watch".to_owned()).spawn(move || {
         let _ = send.send(watcher.wait());
     });
-    thread.map_err(|error| fail("E0106", format!("cannot start a thread: {error}")))?;
+    thread.map_err(|error| fail("E0106", format!("cannot start a thread: {error}"), SYSTEM))?;
     tokio::select! {
         biased;
         () = stop => {}
@@ -133,14 +132,18 @@ pub(crate) async fn serve(settings: Settings, stop: Stop, ready: Ready) -> Resul
         None => client.close().await,
     };
     closed.map_err(|status| {
-        fail("E0145", format!("some written data could not be stored before the end: {status}"))
-            .next("muskox status")
+        fail(
+            "E0145",
+            format!("some written data could not be stored before the end: {status}"),
+            "muskox status",
+        )
     })
 }
 
 /// As mount(8) wants it: returns once the root answers, and a process of its own goes on serving.
 fn in_background(settings: &Settings, arguments: &MountArgs) -> Result<ExitCode, Failure> {
-    let cannot = |error: std::io::Error| fail("E0146", format!("cannot start the mount's process: {error}"));
+    let cannot =
+        |error: std::io::Error| fail("E0146", format!("cannot start the mount's process: {error}"), SYSTEM);
     let socket_dir = tempdir().map_err(cannot)?;
     let socket = socket_dir.join("notify");
     let notify = std::os::unix::net::UnixDatagram::bind(&socket).map_err(cannot)?;
