@@ -178,9 +178,12 @@ fn server_name(status: &ClusterStatus, id: ServerId) -> String {
 
 fn disk(status: &ClusterStatus, disk: &DiskStatus) -> Vec<String> {
     let used = disk.total_bytes.saturating_sub(disk.free_bytes);
+    // Of a disk that did not come since the master's start only the id is known.
+    let place =
+        if disk.path.is_empty() { format!("id {}", disk.disk) } else { printable(disk.path.as_bytes()) };
     vec![
         server_name(status, disk.server),
-        printable(disk.path.as_bytes()),
+        place,
         printable(disk.labels.join(",").as_bytes()),
         state_word(disk.state).into(),
         format!("{} of {}", percent(used, disk.total_bytes), size(disk.total_bytes)),

@@ -59,6 +59,16 @@ fn home() -> ClusterStatus {
 }
 
 #[test]
+fn a_disk_whose_place_is_not_known_is_shown_by_its_id() {
+    let mut status = home();
+    status.disks[3].state = None;
+    status.disks[3].path.clear();
+    let text = render(&status);
+    let shown = format!("id {}", status.disks[3].disk);
+    assert!(text.lines().any(|line| line.contains(&shown) && line.contains("away")), "{text}");
+}
+
+#[test]
 fn a_disk_that_is_not_served_is_shown_once_with_its_reason_and_the_next_step() {
     let mut status = home();
     // The master knows it from before.
