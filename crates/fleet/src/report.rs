@@ -240,8 +240,12 @@ impl Fleet {
         let mut set = self.table.replicas(slot);
         let mut open = !members.is_empty() && version == self.first_version();
         for member in members {
-            let present = self.hosts.is_up(member.disk) && !member.lost;
+            let up = self.hosts.is_up(member.disk);
+            let present = up && !member.lost;
             open &= present;
+            if up && !present && self.hosts.disk(member.disk).reported {
+                continue; // It came back and told what it holds: this was lost before it was stable.
+            }
             let state = match (present, version == self.first_version()) {
                 (true, true) => ReplicaState::Current,
                 (false, true) => ReplicaState::Absent,

@@ -62,3 +62,10 @@ fn a_link_of_a_directory_to_a_name_that_exists_is_refused_as_the_master_does() {
 fn a_create_that_never_was_does_not_come_back_with_a_loss_of_power() {
     holds(5105);
 }
+
+/// A server lost power while a fresh chunk was written, reported without its replica, and then the chunk was
+/// committed: the master kept that replica in its table for ever, as one that is away.
+#[test]
+fn a_replica_that_was_lost_before_its_chunk_was_committed_is_not_counted() {
+    holds(5333);
+}

@@ -510,6 +510,20 @@ fn a_chunk_of_an_earlier_term_is_attached_with_the_replicas_told_before() {
 }
 
 #[test]
+fn a_replica_lost_before_its_chunk_was_committed_is_not_waited_for_on_a_disk_that_has_reported() {
+    let mut world = World::new(2);
+    let grant = world.grant(1).unwrap();
+    assert!(world.write(&grant, 1));
+    let away = machine_of(&grant, 1);
+    world.disconnect(away);
+    world.replicas.remove(&(grant.chain[1].disk, grant.chunk));
+    world.connect(away);
+    let slot = world.commit((inode(1), ZERO), grant.chunk, grant.version).unwrap();
+    assert_eq!(world.fleet.locations(slot), grant.chain[..1]);
+    assert_eq!(world.fleet.disks().map(|disk| disk.replicas).sum::<u64>(), 1, "it is on no other disk");
+}
+
+#[test]
 fn a_failed_disk_is_absent_and_believed_again_by_its_next_report() {
     let mut world = World::new(2);
     let (slot, grant) = world.file(1);
