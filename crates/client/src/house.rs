@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use types::{InodeRef, Request, Sequence, SessionId};
 
 /// Inodes of one Forget.
-const FORGET_MAX: usize = 4_096;
+const FORGET_MAX: usize = 32_768;
 /// How often there is a look at what is to be done.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Inodes that are let go at one time; each may have to be synced.
@@ -45,8 +45,10 @@ pub(crate) async fn forget(shared: Weak<Shared>) {
                     }
                     let Forgotten { mut inodes, as_of, .. } = forgotten;
                     inodes.retain(|inode| shared.inodes.get(inode.id).is_none());
-                    if !inodes.is_empty() {
-                        shared.session.tell(Request::Forget { inodes, as_of }).await;
+                    let request = Request::Forget { inodes: inodes.clone(), as_of };
+                    if !inodes.is_empty() && !shared.session.tell(request).await {
+                        waiting = Some(Forgotten { session, as_of, inodes });
+                        break;
                     }
                 }
             }

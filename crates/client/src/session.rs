@@ -254,16 +254,15 @@ impl Session {
         self.state().window.answered_below() > sequence
     }
 
-    /// Sends without waiting for an answer, if there is a connection.
-    pub(crate) async fn tell(&self, request: Request) {
-        let Some(line) = self.line.borrow().clone() else { return };
-        let Some(ticket) = self.begin(line.opened.session).await else { return };
+    /// Sends without waiting for an answer; false if it could not be sent.
+    pub(crate) async fn tell(&self, request: Request) -> bool {
+        let Some(line) = self.line.borrow().clone() else { return false };
+        let Some(ticket) = self.begin(line.opened.session).await else { return false };
         let answered_below = self.state().window.answered_below();
         let message = RequestMessage { sequence: ticket.sequence, answered_below, request };
-        if let Ok(pending) = line.link.start(Kind::Request, message.to_bytes(), Bytes::new()).await {
-            drop(ticket);
-            drop(pending);
-        }
+        let sent = line.link.start(Kind::Request, message.to_bytes(), Bytes::new()).await;
+        drop(ticket);
+        sent.is_ok()
     }
 
     async fn line(&self) -> Result<Line, Status> {

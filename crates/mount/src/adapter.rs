@@ -151,12 +151,14 @@ impl Filesystem for Adapter {
         let (client, name) = (self.client.clone(), name.as_bytes().to_vec());
         self.entry(request, reply, async move {
             match name.as_slice() {
-                b"." => {
-                    client.attributes(inode(parent)).await.map(|known| client.remember(&known.attributes))
-                }
-                b".." => {
-                    client.lookup_parent(inode(parent)).await.map(|known| client.remember(&known.attributes))
-                }
+                b"." => client
+                    .attributes(inode(parent))
+                    .await
+                    .map(|known| client.remember(&known.attributes, None)),
+                b".." => client
+                    .lookup_parent(inode(parent))
+                    .await
+                    .map(|known| client.remember(&known.attributes, None)),
                 name => client.lookup(inode(parent), name).await,
             }
         });
@@ -477,7 +479,7 @@ impl Filesystem for Adapter {
         offset: u64,
         reply: ReplyDirectoryPlus,
     ) {
-        let client = self.client.clone();
+        let (client, dir) = (self.client.clone(), inode(number));
         let operation = read_page(self.client.clone(), inode(number), offset);
         let mut reply = reply;
         self.dispatch.run(request.pid(), operation, move |outcome| match outcome {
@@ -485,7 +487,9 @@ impl Filesystem for Adapter {
                 for entry in page {
                     // The kernel counts a lookup for each entry but `.` and `..`.
                     let is_dot = entry.offset <= DOT_DOT;
-                    let known = if is_dot { entry.known } else { client.remember(&entry.known.attributes) };
+                    let found_at = Some((dir, entry.name.as_slice()));
+                    let known =
+                        if is_dot { entry.known } else { client.remember(&entry.known.attributes, found_at) };
                     let attributes = &known.attributes;
                     let generation = Generation(u64::from(attributes.inode.generation.0));
                     let number = INodeNo(attributes.inode.id.0);

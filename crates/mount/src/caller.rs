@@ -1,4 +1,4 @@
-//! What `/proc` tells about the process behind a request: its groups, and whether a signal waits for it.
+//! What `/proc` tells about the process behind a request: its groups, and whether a signal is about to end it.
 //!
 //! fuser 0.18 answers FUSE_INTERRUPT with ENOSYS, so a request that waits long looks for itself.
 
@@ -21,22 +21,36 @@ fn groups_in(status: &str) -> Vec<u32> {
     line.split_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
-/// Whether a signal that is not blocked waits for the thread, or the thread is gone.
+/// Signals whose default is to be ignored or to stop or continue the process: SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP,
+/// SIGTTIN, SIGTTOU, SIGURG, SIGWINCH.
+const HARMLESS: u64 = signals(&[17, 18, 19, 20, 21, 22, 23, 28]);
+
+const fn signals(numbers: &[u32]) -> u64 {
+    let (mut set, mut n) = (0, 0);
+    while n < numbers.len() {
+        set |= 1 << (numbers[n] - 1);
+        n += 1;
+    }
+    set
+}
+
+/// Whether a signal that will end the thread waits for it, or the thread is gone. A signal that the program catches
+/// must not end an operation: it may have been done already, and a program does not expect files to give EINTR.
 pub(crate) fn wants_out(pid: u32) -> bool {
     if pid == 0 {
         // A caller outside our pid namespace: nothing can be known.
         return false;
     }
-    status_of(pid).is_none_or(|status| signal_waits(&status))
+    status_of(pid).is_none_or(|status| is_to_end(&status))
 }
 
-fn signal_waits(status: &str) -> bool {
+fn is_to_end(status: &str) -> bool {
     let mask = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
         u64::from_str_radix(line.trim(), 16).unwrap_or(0)
     };
-    let blocked = mask("SigBlk:");
-    (mask("SigPnd:") | mask("ShdPnd:")) & !blocked & !mask("SigIgn:") != 0
+    let survived = mask("SigBlk:") | mask("SigIgn:") | mask("SigCgt:") | HARMLESS;
+    (mask("SigPnd:") | mask("ShdPnd:")) & !survived != 0
 }
 
 #[cfg(test)]
@@ -44,16 +58,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pending_signals_are_seen_unless_blocked_or_ignored() {
-        let status = |pending: &str, blocked: &str, ignored: &str| {
+    fn only_a_signal_that_ends_the_process_ends_an_operation() {
+        let status = |pending: u64, blocked: u64, ignored: u64, caught: u64| {
             format!(
-                "Name:\tx\nGroups:\t4 24 1000 \nSigPnd:\t0\nShdPnd:\t{pending}\nSigBlk:\t{blocked}\nSigIgn:\t{ignored}\n"
+                "Name:\tx\nGroups:\t4 24 1000 \nSigPnd:\t0\nShdPnd:\t{pending:016x}\nSigBlk:\t{blocked:016x}\n\
+                 SigIgn:\t{ignored:016x}\nSigCgt:\t{caught:016x}\n"
             )
         };
-        assert!(signal_waits(&status("0000000000000002", "0", "0")));
-        assert!(!signal_waits(&status("0000000000000002", "2", "0")));
-        assert!(!signal_waits(&status("0000000000000002", "0", "2")));
-        assert!(!signal_waits(&status("0", "0", "0")));
-        assert_eq!(groups_in(&status("0", "0", "0")), [4, 24, 1000]);
+        let (interrupt, kill, alarm, child) = (1 << 1, 1 << 8, 1 << 13, 1 << 16);
+        assert!(is_to_end(&status(interrupt, 0, 0, 0)));
+        assert!(is_to_end(&status(kill | alarm, 0, 0, alarm)));
+        assert!(!is_to_end(&status(interrupt, interrupt, 0, 0)));
+        assert!(!is_to_end(&status(interrupt, 0, interrupt, 0)));
+        assert!(!is_to_end(&status(alarm, 0, 0, alarm)), "it is caught");
+        assert!(!is_to_end(&status(child, 0, 0, 0)));
+        assert!(!is_to_end(&status(0, 0, 0, 0)));
+        assert_eq!(groups_in(&status(0, 0, 0, 0)), [4, 24, 1000]);
     }
 }

@@ -145,14 +145,20 @@ impl Client {
         }
     }
 
-    /// Counts one lookup of an inode that a directory page named (readdirplus).
-    pub fn remember(&self, attributes: &Attributes) -> Known {
+    /// Counts one lookup of an inode that the kernel is told of by a directory page (readdirplus), which found it
+    /// under this name, or as `.` or `..`.
+    pub fn remember(&self, attributes: &Attributes, found_at: Option<(InodeId, &[u8])>) -> Known {
         let shared = &self.shared;
         let inode = shared.inodes.enter(attributes.inode);
         {
             let mut state = inode.state();
             state.lookups += 1;
             state.leaving = false;
+            if let Some((dir, name)) = found_at
+                && let Ok(name) = Name::new(name)
+            {
+                state.found_at((dir, name));
+            }
         }
         shared.take_in(&inode, *attributes, shared.now())
     }

@@ -7,7 +7,8 @@
 //! # Invariants
 //! 1. One edit per inode runs at a time; edits, commits and grants of that inode wait behind it, in order.
 //! 2. Each ready part is answered to the fleet by exactly one of logged and dropped.
-//! 3. An edit ends: with its record, a refusal, or `TryAgain` after [`EDIT_WAIT_MAX_MS`].
+//! 3. An edit that was begun ends with its record, however long its replicas are away and although its client has
+//!    given up: some of them may have cut already, and content that was cut in vain would be lost.
 
 use super::grants::Asked;
 use super::{Answerer, Core, Out};
@@ -17,9 +18,6 @@ use std::collections::{BTreeMap, VecDeque};
 use types::{
     CHUNK_BYTES, ChunkIndex, InodeId, InodeRef, Op, Origin, RaisedChunk, Reply, Request, Status, Version,
 };
-
-/// How long an edit tries to reach the replicas of its boundary chunks.
-const EDIT_WAIT_MAX_MS: u64 = 20_000;
 
 /// Edits that wait for their boundary chunks, and what waits behind them. All of it is bounded by the
 /// requests that sessions may have open.
@@ -37,7 +35,6 @@ struct Edit {
     origin: Origin,
     request: Request,
     parts: Vec<Part>,
-    deadline_ms: u64,
 }
 
 struct Part {
@@ -109,8 +106,7 @@ impl Core {
             .into_iter()
             .map(|boundary| Part { boundary, ticket: Ticket(0), state: PartState::Retry })
             .collect();
-        let deadline_ms = self.now_ms() + EDIT_WAIT_MAX_MS;
-        let edit = Edit { origin, request, parts, deadline_ms };
+        let edit = Edit { origin, request, parts };
         self.edits.busy.insert(inode.id, Busy { edit, behind: VecDeque::new() });
         self.ask_parts(inode.id);
     }
@@ -152,17 +148,11 @@ impl Core {
         }
     }
 
-    /// Asks again for parts that could not be had, and gives up edits that took too long.
+    /// Asks again for parts that could not be had.
     pub(super) fn retry_edits(&mut self) {
-        let now_ms = self.now_ms();
         let inodes: Vec<InodeId> = self.edits.busy.keys().copied().collect();
         for inode in inodes {
-            let Some(busy) = self.edits.busy.get(&inode) else { continue };
-            if busy.edit.deadline_ms <= now_ms {
-                self.end_edit(inode, Err(Status::TryAgain));
-            } else {
-                self.ask_parts(inode);
-            }
+            self.ask_parts(inode);
         }
     }
 
@@ -171,9 +161,8 @@ impl Core {
         let Busy { edit, behind } = self.edits.busy.remove(&inode).expect("the caller found it");
         let Edit { origin, request, parts, .. } = edit;
         let answer = self.sessions.take_waiting(origin.session, origin.sequence);
-        // Without a session nobody waits, and its record would be refused.
         let applied = match ready {
-            Ok(()) if answer.is_some() => {
+            Ok(()) => {
                 let raised = parts.iter().filter_map(raised_chunk).collect();
                 let applied = self.log_edit(origin, &request, raised);
                 if let Some(index) = applied.index {
@@ -183,7 +172,6 @@ impl Core {
                 }
                 applied
             }
-            Ok(()) => super::Applied::refused(Status::NoSession),
             Err(status) => super::Applied::refused(status),
         };
         if applied.index.is_none() {
@@ -232,7 +220,9 @@ impl Core {
             }
             _ => unreachable!("only SetLength and Punch are edits"),
         };
-        let applied = self.log(Some(origin), op);
+        // A record in the name of a session that has ended would be refused.
+        let recorded = self.sessions.contains(origin.session).then_some(origin);
+        let applied = self.log(recorded, op);
         if let Ok(Reply::Attributes(after)) = &applied.reply
             && let Some(index) = applied.index
         {

@@ -103,6 +103,10 @@ impl Sessions {
         self.all.remove(&id).map(|s| s.waiting.into_values().collect()).unwrap_or_default()
     }
 
+    pub(crate) fn contains(&self, id: SessionId) -> bool {
+        self.all.contains_key(&id)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.all.len()
     }
