@@ -7,8 +7,9 @@
 //! # Invariants
 //! 1. One edit per inode runs at a time; edits, commits and grants of that inode wait behind it, in order.
 //! 2. Each ready part is answered to the fleet by exactly one of logged and dropped.
-//! 3. An edit that was begun ends with its record, however long its replicas are away and although its client has
-//!    given up: some of them may have cut already, and content that was cut in vain would be lost.
+//! 3. An edit of which a replica may have been told ends with its record, however long replicas are away and although its
+//!    client has given up: what is cut already must not be lost in vain. One whose chunks have no replica is refused
+//!    with `TryAgain` after [`EDIT_WAIT_MAX_MS`].
 
 use super::grants::Asked;
 use super::{Answerer, Core, Out};
@@ -18,6 +19,9 @@ use std::collections::{BTreeMap, VecDeque};
 use types::{
     CHUNK_BYTES, ChunkIndex, InodeId, InodeRef, Op, Origin, RaisedChunk, Reply, Request, Status, Version,
 };
+
+/// How long an edit waits for a first replica of its boundary chunks.
+const EDIT_WAIT_MAX_MS: u64 = 20_000;
 
 /// Edits that wait for their boundary chunks, and what waits behind them. All of it is bounded by the
 /// requests that sessions may have open.
@@ -35,6 +39,9 @@ struct Edit {
     origin: Origin,
     request: Request,
     parts: Vec<Part>,
+    /// A replica may have been told.
+    begun: bool,
+    deadline_ms: u64,
 }
 
 struct Part {
@@ -106,7 +113,8 @@ impl Core {
             .into_iter()
             .map(|boundary| Part { boundary, ticket: Ticket(0), state: PartState::Retry })
             .collect();
-        let edit = Edit { origin, request, parts };
+        let deadline_ms = self.now_ms() + EDIT_WAIT_MAX_MS;
+        let edit = Edit { origin, request, parts, begun: false, deadline_ms };
         self.edits.busy.insert(inode.id, Busy { edit, behind: VecDeque::new() });
         self.ask_parts(inode.id);
     }
@@ -125,6 +133,7 @@ impl Core {
             state.ticket = ticket;
             self.asked.insert(ticket, Asked::Edit { inode, part });
             let Boundary { view, from, to } = state.boundary;
+            busy.edit.begun |= !self.fleet.locations(view.slot).is_empty();
             let cuts = vec![fleet::Cut { from: from.into(), to: to.into() }];
             events.push(Event::EditWanted { ticket, slot: view.slot, chunk: view.chunk, cuts });
         }
@@ -148,11 +157,17 @@ impl Core {
         }
     }
 
-    /// Asks again for parts that could not be had.
+    /// Asks again for parts that could not be had, and gives up edits that no replica was told of for too long.
     pub(super) fn retry_edits(&mut self) {
+        let now_ms = self.now_ms();
         let inodes: Vec<InodeId> = self.edits.busy.keys().copied().collect();
         for inode in inodes {
-            self.ask_parts(inode);
+            let Some(busy) = self.edits.busy.get(&inode) else { continue };
+            if !busy.edit.begun && busy.edit.deadline_ms <= now_ms {
+                self.end_edit(inode, Err(Status::TryAgain));
+            } else {
+                self.ask_parts(inode);
+            }
         }
     }
 
@@ -220,8 +235,8 @@ impl Core {
             }
             _ => unreachable!("only SetLength and Punch are edits"),
         };
-        // A record in the name of a session that has ended would be refused.
-        let recorded = self.sessions.contains(origin.session).then_some(origin);
+        // A record in the name of a session that has ended, or has given the request up, would be refused.
+        let recorded = self.sessions.waits_for(origin).then_some(origin);
         let applied = self.log(recorded, op);
         if let Ok(Reply::Attributes(after)) = &applied.reply
             && let Some(index) = applied.index

@@ -103,8 +103,9 @@ impl Sessions {
         self.all.remove(&id).map(|s| s.waiting.into_values().collect()).unwrap_or_default()
     }
 
-    pub(crate) fn contains(&self, id: SessionId) -> bool {
-        self.all.contains_key(&id)
+    /// Whether the session is open and has not said that it is done with this request.
+    pub(crate) fn waits_for(&self, origin: Origin) -> bool {
+        self.all.get(&origin.session).is_some_and(|session| origin.sequence >= session.answered_below)
     }
 
     pub(crate) fn len(&self) -> usize {
