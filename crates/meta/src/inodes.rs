@@ -98,6 +98,16 @@ impl Inode {
         self.modified = at;
         self.touch(at);
     }
+    /// Content was written at `modified` by the writer's clock, which is told at `at`. Both times are those of the write,
+    /// so that a file does not seem to change again when its last write is told; unless that clock is behind, for a
+    /// change must show. Without a time nothing was written since the last one that was told.
+    pub(crate) fn wrote(&mut self, modified: Option<Timestamp>, at: Timestamp) {
+        self.change_counter += 1;
+        if let Some(modified) = modified {
+            self.modified = modified;
+            self.changed = if modified > self.changed { modified } else { at };
+        }
+    }
     /// Drops setuid, and setgid where it means a group to run as.
     pub(crate) fn clear_privileges(&mut self) {
         let mode = self.mode();

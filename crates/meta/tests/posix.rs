@@ -299,3 +299,25 @@ fn extended_attributes_keep_modes_namespaces_and_limits() {
     assert_eq!(fs.stat(f).changed, at);
     assert_eq!(fs.refused(Op::RemoveXattr { inode: f, name: b"user.b".to_vec() }), Status::NoAttribute);
 }
+
+#[test]
+fn the_times_of_a_write_are_those_of_the_write_and_not_of_its_commit() {
+    let mut fs = Fs::new();
+    let f = fs.file(ROOT, "f");
+    let written = Timestamp::new(fs.stat(f).changed.seconds() + 1_000, 5);
+    let mut op = fs.commit_op(f, 10, &[]);
+    if let Op::Commit { modified, .. } = &mut op {
+        *modified = Some(written);
+    }
+    fs.op(op).unwrap();
+    assert_eq!((fs.stat(f).modified, fs.stat(f).changed), (written, written));
+    let counter = fs.stat(f).change_counter;
+    let mut op = fs.commit_op(f, 10, &[]);
+    if let Op::Commit { modified, .. } = &mut op {
+        *modified = Some(Timestamp::new(7, 0));
+    }
+    fs.op(op).unwrap();
+    assert_eq!(fs.stat(f).modified, Timestamp::new(7, 0));
+    assert_ne!(fs.stat(f).changed, written, "a writer's clock that is behind hides no change");
+    assert!(fs.stat(f).change_counter > counter);
+}

@@ -64,8 +64,7 @@ impl Meta {
             }
             inode.accessed = commit.accessed.unwrap_or(inode.accessed);
             if wrote {
-                inode.touch_content(cx.at);
-                inode.modified = commit.modified.unwrap_or(cx.at);
+                inode.wrote(commit.modified.or(grows.then_some(cx.at)), cx.at);
             }
         });
         if commit.clear_privileges {

@@ -269,7 +269,7 @@ impl Tree {
                 if grows {
                     self.node(id).size = *length;
                 }
-                if grows || !chunks.is_empty() {
+                if grows {
                     self.write(id, at);
                 }
                 Ok(())
