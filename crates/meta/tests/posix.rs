@@ -302,7 +302,7 @@ fn extended_attributes_keep_modes_namespaces_and_limits() {
 
 #[test]
 fn the_times_of_a_write_are_those_of_the_write_and_not_of_its_commit() {
-    let mut fs = Fs::new();
+    let mut fs = Fs::default();
     let f = fs.file(ROOT, "f");
     let written = Timestamp::new(fs.stat(f).changed.seconds() + 1_000, 5);
     let mut op = fs.commit_op(f, 10, &[]);
