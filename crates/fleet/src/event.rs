@@ -51,10 +51,12 @@ pub struct DiskInfo {
     pub path: String,
     /// Labels of the disk alone.
     pub labels: Vec<String>,
-    /// Bytes of the disk.
+    /// Bytes of the device.
     pub total_bytes: u64,
-    /// Bytes free.
+    /// Bytes free on it.
     pub free_bytes: u64,
+    /// Disks with the same number are directories of one device (one mount of one kernel) and share its bytes; 0: of its own.
+    pub device: u64,
     /// Its state.
     pub state: DiskState,
 }

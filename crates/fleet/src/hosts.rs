@@ -39,6 +39,8 @@ pub(crate) struct Disk {
     pub(crate) labels: Vec<String>,
     pub(crate) total_bytes: u64,
     pub(crate) free_bytes: u64,
+    /// See [`DiskInfo::device`].
+    pub(crate) device: u64,
     pub(crate) state: DiskState,
     /// Its server is registered with it and it has not failed.
     pub(crate) up: bool,
@@ -154,6 +156,7 @@ impl Hosts {
         disk.labels.clone_from(&info.labels);
         disk.total_bytes = info.total_bytes;
         disk.free_bytes = info.free_bytes;
+        disk.device = info.device;
         disk.state = info.state;
         self.consider(number);
     }

@@ -1,8 +1,10 @@
 //! What others may ask of the fleet: locations, counts, servers, disks, space.
 
 use crate::fleet::Fleet;
+use crate::hosts::Disk;
 use crate::table::Health;
 use crate::{DiskState, DiskView, ServerView, Space, Summary};
+use std::collections::BTreeMap;
 use types::{ChunkId, ChunkIndex, ChunkSlot, InodeRef, ReplicaAddress, Version};
 
 impl Fleet {
@@ -65,15 +67,26 @@ impl Fleet {
         })
     }
 
-    /// All disks seen in this reign or known to the metadata.
+    /// How many disks in service share each device.
+    fn sharers(&self) -> BTreeMap<u64, u64> {
+        let mut sharers = BTreeMap::new();
+        for disk in self.hosts.disks.iter().filter(|disk| disk.up && disk.device != 0) {
+            *sharers.entry(disk.device).or_insert(0) += 1;
+        }
+        sharers
+    }
+
+    /// All disks seen in this reign or known to the metadata. Disks on one device each have their part of its bytes.
     pub fn disks(&self) -> impl Iterator<Item = DiskView<'_>> {
-        self.hosts.disks.iter().map(|disk| DiskView {
+        let sharers = self.sharers();
+        let part = move |disk: &Disk, bytes: u64| bytes / sharers.get(&disk.device).copied().unwrap_or(1);
+        self.hosts.disks.iter().map(move |disk| DiskView {
             disk: disk.id,
             server: self.hosts.servers[usize::from(disk.server)].id,
             path: &disk.path,
             labels: &disk.labels,
-            total_bytes: disk.total_bytes,
-            free_bytes: disk.free_bytes,
+            total_bytes: part(disk, disk.total_bytes),
+            free_bytes: part(disk, disk.free_bytes),
             state: disk.state,
             up: disk.up,
             reported: disk.reported,
@@ -87,11 +100,13 @@ impl Fleet {
     pub fn space(&self, goal: usize) -> Space {
         let mut total = vec![0u64; self.hosts.servers.len()];
         let mut free = total.clone();
+        let sharers = self.sharers();
         for disk in self.hosts.disks.iter().filter(|disk| disk.up) {
             let server = usize::from(disk.server);
-            total[server] = total[server].saturating_add(disk.total_bytes);
+            let share = sharers.get(&disk.device).copied().unwrap_or(1);
+            total[server] = total[server].saturating_add(disk.total_bytes / share);
             if disk.state == DiskState::Good {
-                free[server] = free[server].saturating_add(disk.free_bytes);
+                free[server] = free[server].saturating_add(disk.free_bytes / share);
             }
         }
         Space { total_bytes: placement::usable(&total, goal), free_bytes: placement::usable(&free, goal) }

@@ -567,6 +567,21 @@ fn usable_space_counts_what_two_replicas_on_different_servers_leave() {
 }
 
 #[test]
+fn disks_on_one_device_share_its_bytes() {
+    let mut world = World::new(3);
+    for n in 0..3 {
+        let mut info = world.info(n);
+        for disk in &mut info.disks {
+            disk.device = 7;
+        }
+        world.tell(Event::ServerRegistered(info));
+    }
+    let disks = world.fleet.disks().count() as u64;
+    assert_eq!(world.fleet.disks().map(|disk| disk.total_bytes).sum::<u64>(), (1 << 40) / disks * disks);
+    assert!(world.fleet.space(2).total_bytes <= 1 << 39);
+}
+
+#[test]
 fn a_member_that_forgot_its_chain_is_raised_with_the_others_and_not_left_out() {
     let mut world = World::with_goal(4, 3);
     let (_, grant) = world.file(1);

@@ -400,6 +400,8 @@ fn disk_info(report: DiskReport) -> DiskInfo {
         labels: report.labels,
         total_bytes: report.total_bytes,
         free_bytes: report.free_bytes,
+        // Boot of the kernel and mount in one number: the same for directories of one mounted device.
+        device: report.boot,
         state,
     }
 }
