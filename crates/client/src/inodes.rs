@@ -120,6 +120,9 @@ pub(crate) struct Inode {
     names: Arc<Names>,
     /// Writers hold it shared for a moment; truncate and punch hold it alone while the file is settled.
     pub(crate) gate: RwLock<()>,
+    /// An open holds it shared until its handle counts; the removal of a name holds it alone from when it says whether
+    /// the file is in use until it is answered.
+    pub(crate) opening: RwLock<()>,
     /// Wakes the engine.
     pub(crate) kick: Notify,
     /// Marked when the writer got on.
@@ -224,6 +227,7 @@ impl Inodes {
             state: Mutex::default(),
             names: Arc::clone(&self.names),
             gate: RwLock::new(()),
+            opening: RwLock::new(()),
             kick: Notify::new(),
             progress: watch::Sender::new(()),
         });
@@ -268,7 +272,8 @@ impl Inodes {
         }
     }
 
-    fn found_at(&self, place: &Place) -> Vec<Arc<Inode>> {
+    /// The inodes found under this name, in order of their numbers.
+    pub(crate) fn found_at(&self, place: &Place) -> Vec<Arc<Inode>> {
         self.names.at(place).into_iter().filter_map(|inode| self.get(inode)).collect()
     }
 

@@ -452,6 +452,26 @@ fn an_open_file_outlives_its_name() {
 }
 
 #[test]
+fn a_file_that_another_mount_renamed_and_a_listing_found_outlives_its_new_name() {
+    simulate(|cluster| async move {
+        let (one, two) = (mount(&cluster, "a").await, mount(&cluster, "b").await);
+        let (_, handle) = create(&one, "f").await;
+        one.write(handle, 0, b"kept").await.expect("written");
+        one.fsync(handle).await.expect("durable");
+        two.lookup(ROOT, b"f").await.expect("found");
+        two.rename(ROOT, b"f", ROOT, b"g", RenameMode::Replace).await.expect("renamed");
+        let page = one.read_directory(ROOT, DirCursor(0), 4096).await.expect("listed");
+        for entry in &page.entries {
+            one.remember(&entry.attributes, Some((ROOT, entry.name.as_bytes())));
+        }
+        one.unlink(ROOT, b"g").await.expect("unlinked");
+        let told = |request: &Request| matches!(request, Request::Unlink { in_use: true, .. });
+        assert!(cluster.state().requests.iter().any(told));
+        assert_eq!(read_all(&one, handle).await, b"kept");
+    });
+}
+
+#[test]
 fn what_a_lookup_under_way_may_name_is_not_forgotten() {
     simulate(|cluster| async move {
         let client = mount(&cluster, "a").await;

@@ -21,6 +21,7 @@ impl Client {
     /// Opens a file.
     pub async fn open(&self, inode: InodeId, flags: OpenFlags) -> Result<Opened, Status> {
         let inode = self.shared.inode(inode).await?;
+        let opening = inode.opening.read().await;
         let known = self.for_open(&inode).await?;
         match known.attributes.kind {
             FileKind::File => {}
@@ -28,6 +29,7 @@ impl Client {
             _ => return Err(Status::Invalid),
         }
         let handle = self.shared.add_handle(&inode, flags);
+        drop(opening);
         if flags.truncate && known.attributes.length > 0 {
             let cut = self.set_length(inode.reference.id, 0, false).await;
             if let Err(status) = cut {

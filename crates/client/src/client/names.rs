@@ -7,6 +7,7 @@ use crate::inodes::Inode;
 use crate::{Created, DirectoryPage, Known, OpenFlags, Opened};
 use env::Instant;
 use std::sync::Arc;
+use tokio::sync::RwLockWriteGuard;
 use types::{
     Attributes, DirCursor, Entry, FileKind, InodeId, InodeRef, Name, News, NodeSpec, RenameMode, Reply,
     Request, Status,
@@ -244,6 +245,8 @@ impl Client {
     pub async fn unlink(&self, parent: InodeId, name: &[u8]) -> Result<(), Status> {
         let name = Name::new(name)?;
         let dir = self.shared.reference(parent).await?;
+        let victims = self.shared.inodes.found_at(&(parent, name.clone()));
+        let _closed = close_to_opens(&victims).await;
         let in_use = self.shared.inodes.in_use(&(parent, name.clone()));
         self.remove_name(dir, &name, Request::Unlink { parent: dir, name: name.clone(), in_use }).await
     }
@@ -275,6 +278,8 @@ impl Client {
         let (from_dir, to_dir) = (self.shared.reference(from).await?, self.shared.reference(to).await?);
         let (from_place, to_place) = ((from, from_name.clone()), (to, to_name.clone()));
         let inodes = &self.shared.inodes;
+        let victims = inodes.found_at(&to_place);
+        let _closed = close_to_opens(&victims).await;
         let request = Request::Rename {
             from: from_dir,
             from_name: from_name.clone(),
@@ -352,4 +357,14 @@ impl Client {
         self.shared.reference(dir).await?;
         self.done(Request::Barrier).await
     }
+}
+
+/// Until the guards are dropped no open of these inodes begins; one that waits asks the master anew.
+async fn close_to_opens(inodes: &[Arc<Inode>]) -> Vec<RwLockWriteGuard<'_, ()>> {
+    let mut closed = Vec::with_capacity(inodes.len());
+    for inode in inodes {
+        closed.push(inode.opening.write().await);
+        inode.state().looked_up = None;
+    }
+    closed
 }

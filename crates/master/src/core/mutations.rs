@@ -28,7 +28,7 @@ impl Core {
                 self.with_entry(origin, self.with_news(applied, bystanders), false)
             }
             Request::Unlink { parent, name, in_use } => {
-                let (keep, last) = self.keep(session, parent, &name, in_use);
+                let (keep, last) = self.keep(origin, parent, &name, in_use);
                 let bystanders = Bystanders::of(&self.meta, [parent]).and_named(&self.meta, parent, &name);
                 let applied = self.log(Some(origin), Op::Unlink { parent, name, keep });
                 self.forget_removed(session, &applied, last);
@@ -42,7 +42,7 @@ impl Core {
             Request::Rename { from, from_name, to, to_name, mode, in_use } => {
                 let replaces = mode == RenameMode::Replace;
                 let (keep, last) =
-                    if replaces { self.keep(session, to, &to_name, in_use) } else { (false, None) };
+                    if replaces { self.keep(origin, to, &to_name, in_use) } else { (false, None) };
                 let bystanders = Bystanders::of(&self.meta, [from, to])
                     .and_named(&self.meta, from, &from_name)
                     .and_named(&self.meta, to, &to_name);
@@ -131,17 +131,13 @@ impl Core {
 
     /// Whether the inode of a name that goes away is kept because somebody has it open; and the inode if
     /// the name is its last one.
-    fn keep(
-        &self,
-        session: SessionId,
-        parent: InodeRef,
-        name: &Name,
-        in_use: bool,
-    ) -> (bool, Option<InodeId>) {
+    fn keep(&self, origin: Origin, parent: InodeRef, name: &Name, in_use: bool) -> (bool, Option<InodeId>) {
         match self.meta.lookup(parent, name) {
             Ok(target) => {
                 let id = target.inode.id;
-                let keep = in_use || self.sessions.known_to_others(id, Some(session));
+                // An answer that crossed this request may have opened it.
+                let in_use = in_use || self.sessions.learns_now(origin, id);
+                let keep = in_use || self.sessions.known_to_others(id, Some(origin.session));
                 (keep, (target.links <= 1 && !in_use).then_some(id))
             }
             // The record will be refused, or has no target to replace.

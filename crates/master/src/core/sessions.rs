@@ -186,6 +186,12 @@ impl Sessions {
         }
     }
 
+    /// Whether the session was told of the inode by an answer that it may not have had when it sent this request.
+    pub(crate) fn learns_now(&self, origin: Origin, inode: InodeId) -> bool {
+        let last = self.all.get(&origin.session).and_then(|session| session.known.get(&inode));
+        last.is_some_and(|last| *last >= origin.answered_below)
+    }
+
     /// The session no longer knows the inode, unless the answer to a request after `as_of` named it: that one may
     /// have crossed the message.
     pub(crate) fn forget(&mut self, id: SessionId, inode: InodeId, as_of: Sequence) {
