@@ -213,8 +213,11 @@ async fn serve_frames(frames: &Frames, stream: Stream, peer: String) {
 }
 
 fn unknown(counters: &PortCounters, peer: &str) {
-    counters.unknown.fetch_add(1, Relaxed);
-    debug!(peer, "connection closed: not a protocol of this port");
+    let connections = counters.unknown.fetch_add(1, Relaxed) + 1;
+    // The first, second, fourth, eighth ...: whoever sends a million of them gets twenty lines.
+    if connections.is_power_of_two() {
+        warn!(peer, connections, "connection closed: what it sent first is no protocol of this port");
+    }
 }
 
 async fn plain(services: &Services, mut stream: Box<dyn env::SimulatedStream>, peer: &str) -> io::Result<()> {
