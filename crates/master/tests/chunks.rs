@@ -186,6 +186,64 @@ fn an_edit_without_any_replica_ends_in_bounded_time() {
 }
 
 #[test]
+fn a_truncate_that_a_replica_was_told_of_is_carried_out_although_its_client_gave_up() {
+    run(async |world| {
+        let (_master, mut servers) = two_servers(&world).await;
+        let (mut client, mut other) = (world.client("a").await, world.client("b").await);
+        let (inode, _) = written(&mut client, &mut servers, "f", 100_000).await;
+        let [one, two] = &mut servers;
+        let silent = async {
+            let never = async {
+                tokio::join!(
+                    async {
+                        loop {
+                            one.take_order().await;
+                        }
+                    },
+                    async {
+                        loop {
+                            two.take_order().await;
+                        }
+                    }
+                )
+            };
+            tokio::time::timeout(Duration::from_secs(25), never).await.is_err()
+        };
+        tokio::select! {
+            biased;
+            answer = client.ask(Request::SetLength { inode, length: 10, clear_privileges: false }) => {
+                panic!("answered, although a replica may have cut already: {answer:?}")
+            }
+            waited = silent => assert!(waited),
+        }
+        let serve = async {
+            tokio::join!(
+                async {
+                    loop {
+                        one.serve_one().await;
+                    }
+                },
+                async {
+                    loop {
+                        two.serve_one().await;
+                    }
+                }
+            )
+        };
+        let cut = async {
+            while other.attributes(inode).await.unwrap().length != 10 {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = cut => {}
+            _ = serve => unreachable!("servers serve for ever"),
+        }
+    });
+}
+
+#[test]
 fn replicas_of_a_removed_file_are_deleted_once_the_record_is_stable() {
     run(async |world| {
         let (_master, mut servers) = two_servers(&world).await;
