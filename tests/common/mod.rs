@@ -69,12 +69,17 @@ impl Demo {
 
     /// Starts a demo with fresh data and further arguments.
     pub fn start_with(arguments: &[&str]) -> Self {
+        let mut demo = Self::prepared();
+        demo.run(arguments);
+        demo
+    }
+
+    /// A demo with fresh directories that does not run yet.
+    pub fn prepared() -> Self {
         let home = tempfile::Builder::new().prefix("muskox-test-").tempdir().unwrap();
         let data = home.path().join("data");
         let mountpoint = home.path().join("mnt");
-        let mut demo = Self { data, mountpoint, ready_after: Duration::ZERO, home, child: None };
-        demo.run(arguments);
-        demo
+        Self { data, mountpoint, ready_after: Duration::ZERO, home, child: None }
     }
 
     /// Starts (again) on the same data.

@@ -16,6 +16,7 @@
 mod copy;
 mod holdoff;
 mod remove;
+mod room;
 
 use crate::Command;
 use crate::fleet::Fleet;

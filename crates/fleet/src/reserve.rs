@@ -159,6 +159,9 @@ impl Fleet {
                 failures = old.failures + 1;
                 avoid.clone_from(&old.avoid);
             }
+            if failed.status == Status::NoSpace {
+                self.hosts.out_of_room(failed.to);
+            }
             if let Some(disk) = self.hosts.disk_number(failed.to) {
                 avoid.retain(|one| *one != disk);
                 avoid.push(disk);

@@ -4,6 +4,7 @@
 mod healing;
 mod promises;
 mod random;
+mod room;
 
 use crate::table::Health;
 use crate::*;

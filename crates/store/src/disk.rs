@@ -53,6 +53,8 @@ pub struct Disk {
     /// Replicas opened so far.
     loads: AtomicU64,
     counts: Counts,
+    /// What erasing all deleted replicas would give back.
+    deleted_bytes: AtomicU64,
     /// Held for its life.
     _lock: Box<dyn Send + Sync>,
 }
@@ -135,6 +137,7 @@ impl Disk {
             total_bytes: space.total_bytes,
             free_bytes: space.free_bytes.saturating_sub(reserve_bytes),
             reserve_bytes,
+            deleted_bytes: self.deleted_bytes.load(Ordering::Relaxed),
         })
     }
 

@@ -41,16 +41,17 @@ pub(crate) fn folder_named(name: &str) -> Option<u8> {
     if plain { u8::from_str_radix(name, 16).ok() } else { None }
 }
 
-/// The name of a deleted replica: names sort by the moment of their deletion.
-pub(crate) fn deleted_name(now_s: u64, chunk: ChunkId, version: Version) -> String {
-    format!("{now_s:016x}-{:016x}-{:016x}", chunk.0, version.to_u64())
+/// The name of a deleted replica: names sort by the moment of their deletion, and say what their erasing gives back.
+pub(crate) fn deleted_name(now_s: u64, chunk: ChunkId, version: Version, bytes: u64) -> String {
+    format!("{now_s:016x}-{:016x}-{:016x}-{bytes:016x}", chunk.0, version.to_u64())
 }
 
-/// When a replica of this name was deleted.
-pub(crate) fn deleted_at(name: &str) -> Option<u64> {
-    let mut parts = name.split('-');
-    let (at, chunk, version) = (hex(parts.next()?)?, hex(parts.next()?), hex(parts.next()?));
-    (chunk.is_some() && version.is_some() && parts.next().is_none()).then_some(at)
+/// When a replica of this name was deleted, and the bytes it takes.
+pub(crate) fn deleted_named(name: &str) -> Option<(u64, u64)> {
+    let mut parts = name.split('-').map(hex);
+    let mut next = || parts.next()?;
+    let (at, _chunk, _version, bytes) = (next()?, next()?, next()?, next()?);
+    parts.next().is_none().then_some((at, bytes))
 }
 
 #[cfg(test)]
@@ -65,10 +66,12 @@ mod tests {
             ["", "ff", "00000000000000FF", "+0000000000000ff", "00000000000000ff~", "é00000000000000"]
         {
             assert_eq!(chunk_named(stranger), None, "{stranger}");
-            assert_eq!(deleted_at(stranger), None, "{stranger}");
+            assert_eq!(deleted_named(stranger), None, "{stranger}");
         }
-        let name = deleted_name(77, ChunkId(1), Version::default());
-        assert_eq!(deleted_at(&name), Some(77));
+        let name = deleted_name(77, ChunkId(1), Version::default(), 8_192);
+        assert_eq!(deleted_named(&name), Some((77, 8_192)));
+        assert_eq!(deleted_named(&name[..name.len() - 17]), None);
+        assert_eq!(deleted_named(&format!("{name}-0")), None);
         assert_eq!(folder_named("0a"), Some(10));
         assert_eq!(folder_named("+a"), None);
     }

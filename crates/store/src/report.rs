@@ -125,6 +125,8 @@ pub struct DiskSpace {
     pub free_bytes: u64,
     /// Kept free, so that the table, the activity log and the filesystem itself always have room.
     pub reserve_bytes: u64,
+    /// Bytes of deleted replicas, which are given back when room is wanted.
+    pub deleted_bytes: u64,
 }
 
 /// Counts since the disk was opened.

@@ -192,6 +192,7 @@ impl Chain {
             StoreError::Absent { .. }
             | StoreError::WrongVersion { .. }
             | StoreError::CorruptPayload { .. }
+            | StoreError::NoSpace
             | StoreError::Invalid { .. } => {
                 tracing::debug!(disk = %self.disk, chunk = %self.chunk, %error, "a write was refused");
             }
@@ -206,17 +207,17 @@ impl Chain {
     }
 }
 
-/// Writes; if the disk is full, erases deleted replicas before their time and tries once more.
+/// Writes; if the disk is full, erases deleted replicas before their time, as long as there are any.
 pub(crate) fn write_with_room(disk: &Disk, write: &store::Write<'_>) -> Result<(), StoreError> {
-    match disk.write(write) {
-        Err(StoreError::NoSpace) => {
-            let purged = disk.purge_for_space(ROOM_BYTES)?;
-            if purged.files == 0 {
-                return Err(StoreError::NoSpace);
-            }
-            tracing::info!(disk = %disk.id(), ?purged, "deleted replicas were erased early to make room");
-            disk.write(write)
+    loop {
+        match disk.write(write) {
+            Err(StoreError::NoSpace) => {}
+            result => return result,
         }
-        result => result,
+        let purged = disk.purge_for_space(ROOM_BYTES)?;
+        if purged.files == 0 {
+            return Err(StoreError::NoSpace);
+        }
+        tracing::info!(disk = %disk.id(), ?purged, "deleted replicas were erased early to make room");
     }
 }

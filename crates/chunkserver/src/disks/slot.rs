@@ -288,7 +288,7 @@ impl Slot {
             path: self.config.path.clone(),
             labels: self.config.labels.clone(),
             total_bytes: space.total_bytes,
-            free_bytes: space.free_bytes,
+            free_bytes: space.free_bytes + space.deleted_bytes,
             registrations: open.as_ref().map_or(0, |disk| disk.registrations()),
             boot: open.as_ref().map_or(0, |disk| disk.verifier().boot),
             state: if failed { DiskState::Failed } else { DiskState::Good },

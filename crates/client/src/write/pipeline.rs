@@ -370,6 +370,10 @@ impl Pipeline {
             Ok(answer) => answer,
             Err(status) => {
                 if is_final(status) {
+                    // Told once: the next write finds out anew whether there is room.
+                    if let Some(hop) = chunk.failed.as_mut().filter(|hop| hop.status == Status::NoSpace) {
+                        hop.status = Status::TimedOut;
+                    }
                     self.fail(status);
                 } else if !chunk.trouble(now, self.rules.timeout) {
                     self.fail(Status::Io);

@@ -67,7 +67,7 @@ impl Fleet {
     }
 
     /// A disk of a server without a current replica; rather one without any replica of the chunk.
-    fn destination(&mut self, slot: ChunkSlot) -> Option<u16> {
+    pub(super) fn destination(&mut self, slot: ChunkSlot) -> Option<u16> {
         self.tie += 1;
         let set = self.table.replicas(slot);
         let current: Vec<u16> = set.current().map(|disk| self.hosts.disk(disk).server).collect();

@@ -193,6 +193,7 @@ impl Disk {
             // Of a disk without chunks there is nothing to tell.
             report.index_rebuilt = rebuilt.flatten().filter(|_| scan.chunks > 0);
         }
+        disk.count_deleted()?;
         disk.index.flush();
         disk.activity = Activity::begin(log, stamp.disk, boot, generation, index)?;
         Ok(Opened { disk, report })
@@ -255,6 +256,7 @@ impl Settling<'_> {
             bad: Mutex::default(),
             loads: AtomicU64::new(1),
             counts: Counts::default(),
+            deleted_bytes: AtomicU64::new(0),
             _lock: held,
         })
     }

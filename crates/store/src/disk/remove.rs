@@ -3,14 +3,22 @@
 use super::Disk;
 use crate::StoreError;
 use crate::locks::{exclusive, lock};
-use crate::names::{DELETED, QUARANTINE, chunk_path, deleted_at, deleted_name};
+use crate::names::{DELETED, QUARANTINE, chunk_path, deleted_name, deleted_named};
 use crate::report::Purged;
-use env::OpenMode;
 use std::io;
+use std::sync::atomic::Ordering;
 use types::{ChunkId, Version};
 
 /// Replicas of one chunk in quarantine; more than that is a mistake somewhere.
 const QUARANTINED_PER_CHUNK_MAX: u32 = 1000;
+
+/// A deleted replica; they sort by age.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct DeletedFile {
+    at_s: u64,
+    name: String,
+    bytes: u64,
+}
 
 impl Disk {
     /// Moves the replica to `deleted/`. `now_s` (seconds since 1970) is kept in its name for
@@ -30,7 +38,10 @@ impl Disk {
             replica.clear_new()?;
         }
         self.activity.touch(chunk)?;
-        self.dir.rename(&chunk_path(chunk), &format!("{DELETED}/{}", deleted_name(now_s, chunk, version)))?;
+        let bytes = replica.file().allocated_bytes()?;
+        let name = deleted_name(now_s, chunk, version, bytes);
+        self.dir.rename(&chunk_path(chunk), &format!("{DELETED}/{name}"))?;
+        self.deleted_bytes.fetch_add(bytes, Ordering::Relaxed);
         *state = None;
         self.gone(chunk)
     }
@@ -75,8 +86,8 @@ impl Disk {
     /// Erases deleted replicas that were deleted before `before_s`.
     pub fn purge_deleted(&self, before_s: u64) -> Result<Purged, StoreError> {
         let mut purged = Purged::default();
-        for (_, name) in self.deleted()?.into_iter().take_while(|(at, _)| *at < before_s) {
-            self.erase(&name, &mut purged)?;
+        for file in self.deleted()?.into_iter().take_while(|file| file.at_s < before_s) {
+            self.erase(&file, &mut purged)?;
         }
         Ok(purged)
     }
@@ -84,33 +95,44 @@ impl Disk {
     /// Erases deleted replicas, oldest first, until `wanted_bytes` are free; never quarantined ones.
     pub fn purge_for_space(&self, wanted_bytes: u64) -> Result<Purged, StoreError> {
         let mut purged = Purged::default();
-        for (_, name) in self.deleted()? {
+        for file in self.deleted()? {
             if self.space()?.free_bytes >= wanted_bytes {
                 break;
             }
-            self.erase(&name, &mut purged)?;
+            self.erase(&file, &mut purged)?;
         }
         Ok(purged)
     }
 
     /// Deleted replicas, oldest first.
-    fn deleted(&self) -> io::Result<Vec<(u64, String)>> {
-        let mut deleted: Vec<(u64, String)> = self
-            .dir
-            .list(DELETED)?
-            .into_iter()
-            .filter_map(|entry| Some((deleted_at(&entry.name)?, entry.name)))
-            .collect();
+    fn deleted(&self) -> io::Result<Vec<DeletedFile>> {
+        let named = |entry: env::DirEntry| {
+            let (at_s, bytes) = deleted_named(&entry.name)?;
+            Some(DeletedFile { at_s, name: entry.name, bytes })
+        };
+        let mut deleted: Vec<_> = self.dir.list(DELETED)?.into_iter().filter_map(named).collect();
         deleted.sort();
         Ok(deleted)
     }
 
-    fn erase(&self, name: &str, purged: &mut Purged) -> Result<(), StoreError> {
-        let path = format!("{DELETED}/{name}");
-        let bytes = self.dir.open(&path, OpenMode::Read)?.allocated_bytes()?;
-        self.dir.remove(&path)?;
+    /// Counts what erasing all deleted replicas would give back.
+    pub(super) fn count_deleted(&self) -> io::Result<()> {
+        let bytes = self.deleted()?.iter().fold(0u64, |sum, file| sum.saturating_add(file.bytes));
+        self.deleted_bytes.store(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn erase(&self, file: &DeletedFile, purged: &mut Purged) -> Result<(), StoreError> {
+        match self.dir.remove(&format!("{DELETED}/{}", file.name)) {
+            Ok(()) => {}
+            // Another thread of this disk was faster.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        let less = |bytes: u64| Some(bytes.saturating_sub(file.bytes));
+        let _ = self.deleted_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         purged.files += 1;
-        purged.bytes += bytes;
+        purged.bytes += file.bytes;
         Ok(())
     }
 }

@@ -291,8 +291,16 @@ fn a_full_disk_refuses_writes_and_harms_nothing() {
         assert_eq!(read(&disk, CHUNK, V1, at, 100_000), pattern(at, 100_000));
     }
     disk.sync(CHUNK, V1).unwrap();
+    let before = disk.space().unwrap();
+    assert_eq!(before.deleted_bytes, 0);
     disk.delete(CHUNK, V1, 1).unwrap();
-    disk.purge_for_space(1 << 20).unwrap();
+    let held = disk.space().unwrap();
+    assert!(held.deleted_bytes >= stored, "what waits in deleted/ can be had: {held:?}");
+    drop(disk);
+    let (disk, _) = open(&sim.dir());
+    assert_eq!(disk.space().unwrap(), held, "also after a restart");
+    assert_eq!(disk.purge_for_space(1 << 20).unwrap().bytes, held.deleted_bytes);
+    assert_eq!(disk.space().unwrap().deleted_bytes, 0);
     write(&disk, CHUNK, V2, 0, b"room again").unwrap();
 }
 

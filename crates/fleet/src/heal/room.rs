@@ -1,0 +1,63 @@
+//! Chunks whose disks are full.
+//!
+//! A disk takes no new chunk unless a whole one fits; what is below that is for chunks that grow. When that is used
+//! up too, the member says so and leaves its chain like any other that failed. The last one cannot leave: its chunk
+//! is copied to a disk with room first, and the writer tries again until it is. Only if no disk has room is the
+//! writer told.
+
+use crate::fleet::Fleet;
+use crate::{Command, hosts::Hosts};
+use types::{ChunkSlot, DiskId, FailedHop, Status};
+
+/// A disk with less room than the frames that one writer may have in flight counts as full.
+const FULL_BELOW_BYTES: u64 = 16 << 20;
+
+impl Hosts {
+    /// A disk had no room for a write, and so has no other directory of its device. Believed until the next heartbeat.
+    pub(crate) fn out_of_room(&mut self, disk: DiskId) {
+        let Some(number) = self.disk_number(disk) else { return };
+        let device = self.disk(number).device;
+        for other in 0..self.disks.len() as u16 {
+            if other == number || device != 0 && self.disk(other).device == device {
+                self.disk_mut(other).free_bytes = 0;
+                self.consider(other);
+            }
+        }
+    }
+
+    fn is_full(&self, disk: u16) -> bool {
+        self.disk(disk).free_bytes < FULL_BELOW_BYTES
+    }
+}
+
+impl Fleet {
+    /// What a writer is told whose chunk is on full disks alone; `None`: it has a chain to try.
+    pub(crate) fn refusal_of_full(
+        &mut self,
+        slot: ChunkSlot,
+        failed: Option<&FailedHop>,
+        now_ms: u64,
+        out: &mut Vec<Command>,
+    ) -> Option<Status> {
+        let no_room = failed.filter(|hop| hop.status == Status::NoSpace);
+        if let Some(hop) = no_room {
+            self.hosts.out_of_room(hop.to);
+        }
+        let current: Vec<u16> = self.table.replicas(slot).current().collect();
+        if current.is_empty() || !current.iter().all(|disk| self.hosts.is_full(*disk)) {
+            return None;
+        }
+        if self.healing.copies.contains_key(&slot) {
+            // A grant would end the copy that this writer waits for.
+            return Some(Status::TryAgain);
+        }
+        if no_room.is_none() || current.len() > 1 {
+            return None;
+        }
+        if self.destination(slot).is_none() {
+            return Some(if self.is_settling(now_ms) { Status::TryAgain } else { Status::NoSpace });
+        }
+        self.begin_copy(slot, now_ms, out);
+        Some(Status::TryAgain)
+    }
+}

@@ -1,0 +1,113 @@
+//! Small ext4 filesystems in files, mounted over the disk directories of a demo: they fill up, are pulled, are frozen.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test file uses its own part; a test may stop"
+)]
+
+use super::common::*;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Whether filesystems can be made and mounted here; says loudly if not.
+pub fn can_loop(test: &str) -> bool {
+    let can = can_mount(test)
+        && rustix::process::getuid().is_root()
+        && std::fs::OpenOptions::new().read(true).write(true).open("/dev/loop-control").is_ok()
+        && has_program(test, "mkfs.ext4");
+    if !can {
+        eprintln!("NOT RUN: {test} needs root, loop devices and mkfs.ext4");
+    }
+    can
+}
+
+/// A filesystem in a file.
+pub struct Loop {
+    pub mountpoint: PathBuf,
+    image: PathBuf,
+    _home: tempfile::TempDir,
+}
+
+impl Loop {
+    /// Makes one of so many MiB and mounts it.
+    pub fn mount(mountpoint: &Path, mib: u64) -> Self {
+        std::fs::create_dir_all(mountpoint).unwrap();
+        let home = tempfile::Builder::new().prefix("muskox-loop-").tempdir().unwrap();
+        let image = home.path().join("image");
+        std::fs::File::create(&image).unwrap().set_len(mib << 20).unwrap();
+        let mut mkfs = Command::new("mkfs.ext4");
+        mkfs.args(["-q", "-F", "-m", "0"]).arg(&image);
+        ok(mkfs);
+        let one = Self { mountpoint: mountpoint.to_owned(), image, _home: home };
+        one.mount_again();
+        one
+    }
+
+    /// Mounts it once more, after [`Loop::pull`].
+    pub fn mount_again(&self) {
+        let mut mount = Command::new("mount");
+        mount.args(["-o", "loop"]).arg(&self.image).arg(&self.mountpoint);
+        ok(mount);
+    }
+
+    /// `umount -l`: the path shows what lies below, and whoever has files open keeps them.
+    pub fn pull(&self) {
+        let mut umount = Command::new("umount");
+        umount.arg("-l").arg(&self.mountpoint);
+        ok(umount);
+    }
+
+    /// Leaves at most this much room to others.
+    pub fn fill_up_to(&self, free_bytes: u64) {
+        let stat = rustix::fs::statvfs(&self.mountpoint).unwrap();
+        let free = stat.f_bavail * stat.f_frsize;
+        let file = std::fs::File::create(self.mountpoint.join("filler")).unwrap();
+        let length = free.saturating_sub(free_bytes);
+        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, length).unwrap();
+        file.sync_all().unwrap();
+    }
+
+    /// Takes back [`Loop::fill_up_to`].
+    pub fn make_room(&self) {
+        std::fs::remove_file(self.mountpoint.join("filler")).unwrap();
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let run = |program: &str, arguments: &[&str]| {
+            let mut command = Command::new(program);
+            let _ = command.args(arguments).arg(&self.mountpoint).stderr(Stdio::null()).status();
+        };
+        run("fsfreeze", &["-u"]);
+        run("umount", &["-l"]);
+    }
+}
+
+/// A demo some of whose directories are filesystems of their own.
+pub struct Cluster {
+    pub demo: Demo,
+    pub loops: Vec<Loop>,
+}
+
+impl Cluster {
+    /// `places`: directories below the demo's data, with their MiB.
+    pub fn start(arguments: &[&str], places: &[(&str, u64)]) -> Self {
+        let mut demo = Demo::prepared();
+        let loops = places.iter().map(|(place, mib)| Loop::mount(&demo.data.join(place), *mib)).collect();
+        demo.run(arguments);
+        Self { demo, loops }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for one in &self.loops {
+            let _ = Command::new("fsfreeze").arg("-u").arg(&one.mountpoint).stderr(Stdio::null()).status();
+        }
+        self.demo.stop();
+        self.loops.clear();
+    }
+}
