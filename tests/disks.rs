@@ -112,3 +112,59 @@ fn a_file_on_full_disks_goes_on_growing_where_there_is_room() {
         now.len() == 2 && now.iter().all(|name| !before.contains(name))
     });
 }
+
+#[test]
+fn on_the_masters_full_disk_changes_fail_with_enospc_reads_go_on_and_room_helps_at_once() {
+    if !can_loop("on_the_masters_full_disk_changes_fail_with_enospc_reads_go_on_and_room_helps_at_once") {
+        return;
+    }
+    let cluster = Cluster::start(&["--chunkservers", "2", "--disks", "1"], &[("master", 400)]);
+    let demo = &cluster.demo;
+    let content = bytes(1, 3 << 20);
+    store(demo, "f", &content).unwrap();
+    let segments = || fs::read_dir(demo.data.join("master/log")).unwrap().count();
+    wait_until("the next segment is ready", || segments() >= 2);
+    cluster.loops[0].fill_up_to(2 << 20);
+    // Each change carries much to the log.
+    let value = bytes(2, 60_000);
+    let change = |n: u32| {
+        let path = demo.path(&format!("x{n}"));
+        File::create(&path)?;
+        rustix::fs::setxattr(&path, "user.n", &value, rustix::fs::XattrFlags::empty())
+            .map_err(io::Error::from)
+    };
+    let mut done = 0;
+    let result = loop {
+        let result = change(done);
+        if result.is_err() {
+            break result;
+        }
+        done += 1;
+        assert!(done < 10_000, "the log never found its disk full");
+    };
+    assert!(is_full(&result), "{result:?}");
+    assert!(done > 1_000, "only {done} changes had room");
+    let codes = || -> Vec<String> {
+        let warnings = demo.status()["warnings"].as_array().unwrap().clone();
+        warnings.iter().map(|warning| warning["code"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(codes().contains(&"LOG_FULL".to_owned()), "{:?}", codes());
+    assert!(fs::read(demo.path("f")).unwrap() == content);
+    assert_eq!(fs::metadata(demo.path("x0")).unwrap().len(), 0);
+    let begun = Instant::now();
+    let written = store(demo, "g", &content);
+    // A small record may still have found room; what is acknowledged is there.
+    assert!(written.is_ok() || is_full(&written), "{written:?}");
+    assert!(begun.elapsed() < TOLD_WITHIN, "{:?}", begun.elapsed());
+    cluster.loops[0].make_room();
+    wait_until("changes are taken again", || change(done).is_ok());
+    wait_until("the warning is gone", || !codes().contains(&"LOG_FULL".to_owned()));
+    store(demo, "h", &content).unwrap();
+    assert!(fs::read(demo.path("h")).unwrap() == content);
+    let mut read = vec![0; value.len()];
+    for n in [0, done / 2, done - 1] {
+        let path = demo.path(&format!("x{n}"));
+        let length = rustix::fs::getxattr(&path, "user.n", &mut read[..]).unwrap();
+        assert!(read[..length] == value, "x{n}");
+    }
+}

@@ -276,6 +276,7 @@ impl Core {
         self.expire_sessions();
         self.retry_edits();
         self.reap_orphans();
+        self.log.retry_room();
         self.retry_checkpoint();
     }
 

@@ -262,3 +262,77 @@ fn a_stopped_master_has_everything_stable() {
         client.lookup("d").await.unwrap();
     });
 }
+
+#[test]
+fn on_a_full_disk_changes_are_refused_reads_go_on_and_room_is_used_at_once() {
+    run(async |world| {
+        let master = world.start().await;
+        let mut client = world.client("a").await;
+        let file = client.make_file("f").await.attributes.inode;
+        // The segment in use and the next one; no room for a checkpoint.
+        world.disk.set_capacity((16 << 20) + (300 << 10));
+        let mut stored = 0;
+        let refusal = loop {
+            let file = client.make_file(&format!("g{stored}")).await.attributes.inode;
+            let (name, value) = (b"user.n".to_vec(), vec![7; 60_000]);
+            let xattr = Request::SetXattr { inode: file, name, value, mode: XattrMode::Set };
+            if let Err(status) = client.ask(xattr).await {
+                break status;
+            }
+            stored += 1;
+        };
+        assert_eq!(refusal, Status::NoSpace);
+        assert!(stored > 200, "{stored}");
+        let mut made = 0;
+        while client.mkdir(&format!("d{made}")).await.is_ok() {
+            made += 1;
+            assert!(made < 2_000, "small changes were never refused");
+        }
+        let full = |status: &codec::admin::ClusterStatus| {
+            status.warnings.iter().any(|warning| warning.code == "LOG_FULL")
+        };
+        assert!(full(&master.admin().status().await.unwrap()));
+        // Reads, new sessions and chunkservers that register go on.
+        client.lookup("f").await.unwrap();
+        let mut other = world.client("b").await;
+        assert_eq!(other.lookup("f").await.unwrap().attributes.inode, file);
+        let mut server = helper::FakeServer::new(1);
+        server.register(&master).await;
+        helper::servers_up(&master, 1).await;
+        world.disk.set_capacity(1 << 30);
+        helper::eventually("the warning is gone", || async {
+            !full(&master.admin().status().await.unwrap())
+        })
+        .await;
+        client.mkdir("d").await.unwrap();
+        let master = world.cut_power(master).await;
+        client.connect().await;
+        client.lookup("f").await.unwrap();
+        drop(master);
+    });
+}
+
+#[test]
+fn a_full_disk_gets_room_by_a_checkpoint_that_gives_back_old_segments() {
+    run(async |world| {
+        let _master = world.start().await;
+        let mut client = world.client("a").await;
+        let file = client.make_file("f").await.attributes.inode;
+        world.disk.set_capacity(18 << 20);
+        let xattr = |number: u32| Request::SetXattr {
+            inode: file,
+            name: b"user.n".to_vec(),
+            value: vec![number as u8; 60_000].into(),
+            mode: XattrMode::Set,
+        };
+        let mut stored = 0;
+        while client.ask(xattr(stored)).await.is_ok() {
+            stored += 1;
+        }
+        helper::eventually("there is room", || {
+            let (world, again) = (world.clone(), xattr(stored));
+            async move { world.client("b").await.ask(again).await.is_ok() }
+        })
+        .await;
+    });
+}

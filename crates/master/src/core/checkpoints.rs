@@ -70,20 +70,26 @@ impl Core {
         self.begin_checkpoint();
     }
 
-    /// Begins one when enough was written since the last.
+    /// Begins one when enough was written since the last; or, on a full disk, since checkpoints give back old segments.
     pub(super) fn checkpoint_if_due(&mut self) {
+        if self.checkpoints.retry_at_ms.is_some() {
+            return;
+        }
         let (records, bytes) = self.checkpoints.since(self.log.written());
-        let due =
-            records >= self.config.checkpoint_every_records || bytes >= self.config.checkpoint_every_bytes;
-        if due && self.checkpoints.retry_at_ms.is_none() {
+        if records >= self.config.checkpoint_every_records || bytes >= self.config.checkpoint_every_bytes {
             self.begin_checkpoint();
+        } else if records > 0 && self.log.no_room().is_some() {
+            self.begin_checkpoint();
+            // It may not be enough, and must not be done over and over.
+            self.checkpoints.retry_at_ms = Some(self.now_ms() + RETRY_MS);
         }
     }
 
-    /// Tries again after a failure.
+    /// Tries again after a failure, and while the disk is full.
     pub(super) fn retry_checkpoint(&mut self) {
-        if self.checkpoints.retry_at_ms.is_some_and(|at| at <= self.now_ms()) {
-            self.checkpoints.retry_at_ms = None;
+        let now_ms = self.now_ms();
+        let due = self.checkpoints.retry_at_ms.take_if(|at| *at <= now_ms).is_some();
+        if due || self.log.no_room().is_some() {
             self.checkpoint_if_due();
         }
     }

@@ -3,6 +3,8 @@
 //! # Invariants
 //! 1. A record is staged only if the log has room for it, so that a write after `apply` does not fail for want of room.
 //! 2. After an error nothing more is written or synced.
+//! 3. On a full disk what clients ask is refused first: the last part of the segment is kept for what the master
+//!    itself must log (registrations, sessions, raises), so that reads go on and servers come back.
 
 use crate::config::LOG_QUEUE;
 use crate::error::Fatal;
@@ -16,6 +18,15 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use types::{LogIndex, Record, Status, Term};
 
+/// Kept for the master's own records: tens of thousands of them.
+const RESERVE_BYTES: usize = 1 << 20;
+const _: () = assert!(
+    crate::config::LOG_SEGMENT_BYTES_MIN as usize
+        > crate::config::BATCH_BYTES_MAX + 2 * codec::limits::RECORD_BYTES_MAX + RESERVE_BYTES
+);
+/// How often a full disk is asked for room.
+const ROOM_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The staged batch and the state of group commit.
 pub(crate) struct Log {
     journal: Journal,
@@ -23,6 +34,8 @@ pub(crate) struct Log {
     queue: Arc<dyn Queue>,
     bytes: Vec<u8>,
     staged: Vec<(Term, LogIndex, Range<usize>)>,
+    /// No segment could be prepared; why, and when it is tried again.
+    no_room: Option<(String, Instant)>,
     sync_runs: bool,
     sync_due: Option<Instant>,
     /// Capacity 1 is enough: one sync runs at a time.
@@ -41,6 +54,7 @@ impl Log {
             queue,
             bytes: Vec::new(),
             staged: Vec::new(),
+            no_room: None,
             sync_runs: false,
             sync_due: None,
             done: mpsc::channel(1),
@@ -55,7 +69,7 @@ impl Log {
         let length = self.bytes.len() - start;
         let refusal = if length > codec::limits::RECORD_BYTES_MAX {
             Some(Status::TooBig)
-        } else if !self.has_room() {
+        } else if !self.has_room(if record.origin.is_some() { RESERVE_BYTES } else { 0 }) {
             Some(Status::NoSpace)
         } else {
             None
@@ -74,17 +88,47 @@ impl Log {
         self.bytes.truncate(range.start);
     }
 
-    fn has_room(&self) -> bool {
-        let fits = || self.journal.has_room(self.staged.len() + 1, self.bytes.len());
+    /// Whether the batch fits and leaves `reserve` bytes.
+    fn has_room(&mut self, reserve: usize) -> bool {
+        let fits =
+            |log: &Self| log.journal.has_room(log.staged.len() + 1, log.bytes.len().saturating_add(reserve));
         // The log thread prepares segments ahead; only if it did not keep up does the core do it, and wait.
-        fits()
-            || match self.syncer.prepare() {
-                Ok(()) => fits(),
-                Err(error) => {
-                    tracing::error!(%error, "no room for the changelog; mutations are refused");
-                    false
+        fits(self) || self.look_for_room() && fits(self)
+    }
+
+    /// Sees to it that a next segment is ready; false if the disk has no room for it, or had none a moment ago.
+    fn look_for_room(&mut self) -> bool {
+        let now = Instant::now();
+        if self.no_room.as_ref().is_some_and(|(_, again)| now < *again) {
+            return false;
+        }
+        match self.syncer.prepare() {
+            Ok(()) => {
+                if self.no_room.take().is_some() {
+                    tracing::info!("there is room for the changelog again");
                 }
+                true
             }
+            Err(error) => {
+                if self.no_room.is_none() {
+                    tracing::error!(%error, "no room for the changelog: changes are refused");
+                }
+                self.no_room = Some((error.to_string(), now + ROOM_INTERVAL));
+                false
+            }
+        }
+    }
+
+    /// Looks now and then whether a disk that was full has room again.
+    pub(crate) fn retry_room(&mut self) {
+        if self.no_room.is_some() {
+            self.look_for_room();
+        }
+    }
+
+    /// Why the changelog cannot grow, as of the last look.
+    pub(crate) fn no_room(&self) -> Option<&str> {
+        self.no_room.as_ref().map(|(why, _)| why.as_str())
     }
 
     /// Bytes staged.

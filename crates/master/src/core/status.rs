@@ -29,6 +29,14 @@ impl Core {
         let chunks = self.chunk_counts();
         let refused_disks = self.refused_disks(&servers);
         let mut warnings = self.warnings.clone();
+        if let Some(why) = self.log.no_room() {
+            warnings.push(Warning {
+                code: "LOG_FULL".into(),
+                severity: Severity::Critical,
+                message: format!("the changelog cannot grow ({why}): changes are refused, reads go on"),
+                next: "make room on the disk of the master's data directory; it goes on by itself".into(),
+            });
+        }
         health(&servers, &disks, &refused_disks, chunks, &mut warnings);
         if self.config.insecure {
             warnings.push(Warning {
