@@ -26,7 +26,7 @@ pub use net::{BoxFuture, Listener, Net, SimulatedStream, Stream};
 pub use real::{FILESYSTEM, Mounted, RealDir, mounted};
 pub use runtime::{Runtime, Task};
 pub use seed::Seed;
-pub use sim::{Effort, Fault, SimDisk, SimNet, SimWorld};
+pub use sim::{Effort, Fault, SimDisk, SimNet, SimWorld, Stray};
 pub use workers::{Queue, Workers};
 
 use std::sync::Arc;

@@ -20,7 +20,7 @@ mod rng;
 mod workers;
 
 pub use disk::SimDisk;
-pub use faults::{Effort, Fault};
+pub use faults::{Effort, Fault, Stray};
 pub use net::SimNet;
 
 use crate::{Env, Seed};
@@ -30,6 +30,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use workers::{Paces, SimWorkers};
 
 /// The handle of a simulated world; clones share it.
 #[derive(Clone)]
@@ -37,6 +38,7 @@ pub struct SimWorld {
     seed: u64,
     time: Arc<WorldTime>,
     net: SimNet,
+    paces: Paces,
     hosts: Arc<Mutex<BTreeMap<String, Host>>>,
 }
 
@@ -49,7 +51,13 @@ struct Host {
 impl SimWorld {
     /// A world without hosts.
     pub fn new(seed: u64) -> Self {
-        Self { seed, time: Arc::default(), net: SimNet::new(Rng::named(seed, "net")), hosts: Arc::default() }
+        Self {
+            seed,
+            time: Arc::default(),
+            net: SimNet::new(Rng::named(seed, "net")),
+            paces: Paces::new(Rng::named(seed, "paces")),
+            hosts: Arc::default(),
+        }
     }
 
     /// The outside world of a process that starts on `host` now. A second call for the same host is a
@@ -65,7 +73,7 @@ impl SimWorld {
                 wall_offset_ns: Arc::clone(&entry.wall_offset_ns),
             }),
             net: Arc::new(self.net.host(host)),
-            workers: Arc::new(workers::SimWorkers),
+            workers: Arc::new(SimWorkers { host: host.to_owned(), paces: self.paces.clone() }),
             seed: Arc::new(SimSeed(Mutex::new(rng))),
         }
     }
@@ -78,6 +86,21 @@ impl SimWorld {
     /// A new, empty disk.
     pub fn disk(&self, label: &str) -> SimDisk {
         SimDisk::new(self.seed, label)
+    }
+
+    /// Each job of a host's queue takes up to `longest` from now on, as on a sick disk. Restarts do not help.
+    pub fn slow_queue(&self, host: &str, queue: &str, longest: Duration) {
+        self.paces.slow(host, queue, longest);
+    }
+
+    /// A host's queue does nothing any more; what it is given waits.
+    pub fn hang_queue(&self, host: &str, queue: &str) {
+        self.paces.hang(host, queue);
+    }
+
+    /// Ends [`SimWorld::slow_queue`] and [`SimWorld::hang_queue`].
+    pub fn free_queue(&self, host: &str, queue: &str) {
+        self.paces.go_on(host, queue);
     }
 
     /// Puts a host's wall clock ahead of the world's, or behind it. Its monotonic clock does not notice.

@@ -7,7 +7,7 @@
 //! 3. The same seed and the same calls give the same disk.
 
 use super::content::Content;
-use super::faults::{Effort, Fault, Faults, Verdict, failure};
+use super::faults::{Effort, Fault, Faults, Stray, Verdict, failure};
 use super::handles::SimDir;
 use super::names::{Names, Node};
 use super::rng::Rng;
@@ -120,6 +120,16 @@ impl SimDisk {
         self.lock().faults.add(fault);
     }
 
+    /// After `skip` writes to files whose paths begin with `path`, the next one is acknowledged and goes astray.
+    pub fn lead_astray(&self, path: &str, skip: u64, stray: Stray) {
+        self.lock().faults.add_stray(path.to_owned(), skip, stray);
+    }
+
+    /// Whether a write is still to go astray.
+    pub fn is_astray(&self) -> bool {
+        self.lock().faults.is_astray()
+    }
+
     /// Ends all faults, and what [`SimDisk::stop_after_writes`] asked for.
     pub fn clear_faults(&self) {
         self.lock().faults.clear();
@@ -171,6 +181,29 @@ impl SimDisk {
         Ok(())
     }
 
+    /// What files take up.
+    pub fn used_bytes(&self) -> u64 {
+        self.lock().used_pages * PAGE_BYTES
+    }
+
+    /// The paths of all files below a directory (with its `/`), sorted.
+    pub fn paths(&self, below: &str) -> Vec<String> {
+        let state = self.lock();
+        let mut found = Vec::new();
+        let mut directories = vec![(super::names::ROOT, String::new())];
+        while let Some((directory, prefix)) = directories.pop() {
+            for (name, node) in state.names.live.list(directory) {
+                match node {
+                    Node::File(_) => found.push(format!("{prefix}{name}")),
+                    Node::Directory(below) => directories.push((below, format!("{prefix}{name}/"))),
+                }
+            }
+        }
+        found.retain(|path| path.starts_with(below));
+        found.sort_unstable();
+        found
+    }
+
     /// All bytes of a file.
     pub fn contents(&self, path: &str) -> io::Result<Vec<u8>> {
         let mut state = self.lock();
@@ -201,6 +234,11 @@ impl State {
     /// Counts an operation and tells what becomes of it.
     pub(super) fn judge(&mut self, effort: Effort, path: &str) -> Verdict {
         self.faults.judge(effort, path)
+    }
+
+    /// What a write that did not fail does in truth.
+    pub(super) fn stray(&mut self, path: &str) -> Option<Stray> {
+        self.faults.stray(path)
     }
 
     /// Counts an operation that is done whole or not at all.

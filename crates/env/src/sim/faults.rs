@@ -26,6 +26,23 @@ pub struct Fault {
     pub count: u64,
 }
 
+/// How a write is acknowledged although its bytes are not where they belong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stray {
+    /// They are nowhere.
+    Lost,
+    /// They are so many bytes further up, or further down.
+    Misdirected(i64),
+}
+
+/// One write that goes astray.
+#[derive(Clone, Debug)]
+struct StrayWrite {
+    path: String,
+    skip: u64,
+    stray: Stray,
+}
+
 /// What becomes of one operation.
 pub(super) enum Verdict {
     /// It is done.
@@ -41,6 +58,7 @@ pub(super) enum Verdict {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Faults {
     faults: Vec<Fault>,
+    strays: Vec<StrayWrite>,
     efforts: u64,
     stop_at: Option<u64>,
 }
@@ -50,8 +68,34 @@ impl Faults {
         self.faults.push(fault);
     }
 
+    pub(super) fn add_stray(&mut self, path: String, skip: u64, stray: Stray) {
+        self.strays.push(StrayWrite { path, skip, stray });
+    }
+
+    pub(super) fn is_astray(&self) -> bool {
+        !self.strays.is_empty()
+    }
+
+    /// Whether a write that does not fail goes astray.
+    pub(super) fn stray(&mut self, path: &str) -> Option<Stray> {
+        let mut found = None;
+        self.strays.retain_mut(|write| {
+            if found.is_some() || !path.starts_with(&write.path) {
+                return true;
+            }
+            if write.skip > 0 {
+                write.skip -= 1;
+                return true;
+            }
+            found = Some(write.stray);
+            false
+        });
+        found
+    }
+
     pub(super) fn clear(&mut self) {
         self.faults.clear();
+        self.strays.clear();
         self.restart();
     }
 

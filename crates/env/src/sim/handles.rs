@@ -2,7 +2,7 @@
 
 use super::content::Change;
 use super::disk::{Inode, PAGE_BYTES, SimDisk, State};
-use super::faults::{Effort, Verdict, failure};
+use super::faults::{Effort, Stray, Verdict, failure};
 use super::names::{NameChange, Node};
 use crate::path::{components, parent_and_name};
 use crate::{Dir, DirEntry, EntryKind, File, Identity, OpenMode, Space};
@@ -252,6 +252,14 @@ impl SimFile {
         let mut state = live(&self.disk, self.epoch)?;
         let path = state.inode(self.number)?.path.clone();
         let (change, outcome) = match (state.judge(Effort::Write, &path), change) {
+            (Verdict::Done, Change::Write { offset, data }) => {
+                let offset = match state.stray(&path) {
+                    None => offset,
+                    Some(Stray::Lost) => return Ok(()),
+                    Some(Stray::Misdirected(by)) => misdirected(offset, data.len(), by),
+                };
+                (Change::Write { offset, data }, Ok(()))
+            }
             (Verdict::Done, change) => (change, Ok(())),
             (Verdict::Stops, Change::Write { offset, mut data }) => {
                 data.truncate(state.torn_length(data.len()));
@@ -278,6 +286,12 @@ impl SimFile {
         state.used_pages = (state.used_pages + after).saturating_sub(before);
         outcome
     }
+}
+
+/// Where a write lands that is meant for another place; where it belongs if there is no such place.
+fn misdirected(offset: u64, length: usize, by: i64) -> u64 {
+    let there = offset.checked_add_signed(by);
+    there.filter(|there| there.saturating_add(length as u64) <= FILE_BYTES_MAX).unwrap_or(offset)
 }
 
 fn end_of(offset: u64, length: u64) -> io::Result<u64> {

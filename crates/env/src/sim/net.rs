@@ -4,7 +4,8 @@
 //! 1. Bytes of one direction of a connection arrive in order or not at all, as with TCP.
 //! 2. While a direction is blocked nothing arrives through it; what was sent arrives after it is opened,
 //!    as TCP would send it again.
-//! 3. A host's connections break at [`SimNet::kill_host`]; the other end learns of it unless it is cut off.
+//! 3. A host's connections break at [`SimNet::kill_host`]; the other end learns of it unless it is cut off: then
+//!    its end stays open, nothing comes, and it is told when it writes after the way back was opened.
 
 use super::pipe::{Arrival, Pipe};
 use super::rng::Rng;
@@ -80,6 +81,11 @@ impl SimNet {
         self.lock().delays.insert((from.to_owned(), to.to_owned()), Delay { base, jitter });
     }
 
+    /// Ends [`SimNet::set_delay`].
+    pub fn forget_delay(&self, from: &str, to: &str) {
+        self.lock().delays.remove(&(from.to_owned(), to.to_owned()));
+    }
+
     /// Sets the delay where no other was set.
     pub fn set_default_delay(&self, base: Duration, jitter: Duration) {
         self.lock().default_delay = Delay { base, jitter };
@@ -118,13 +124,27 @@ impl SimNet {
         }
     }
 
+    /// All connections between two hosts carry nothing any more and neither end is told, as when something on the way
+    /// forgot them. New ones can be made.
+    pub fn abandon_connections(&self, one: &str, other: &str) {
+        for pipe in self.lock().pipes.values_mut() {
+            if (pipe.from == one && pipe.to == other) || (pipe.from == other && pipe.to == one) {
+                pipe.fall_silent();
+            }
+        }
+    }
+
     /// Closes what a host listens on and breaks all its connections, as when its kernel goes down.
     pub fn kill_host(&self, host: &str) {
-        let mut state = self.lock();
+        let state = &mut *self.lock();
         state.listeners.retain(|(name, _), _| name != host);
+        let blocked = &state.blocked;
         for pipe in state.pipes.values_mut() {
-            if pipe.from == host || pipe.to == host {
-                pipe.break_off();
+            if pipe.from == host {
+                if pipe.blocked { pipe.fall_silent() } else { pipe.break_off() }
+            } else if pipe.to == host {
+                let news_travel = !blocked.contains(&(host.to_owned(), pipe.from.clone()));
+                if news_travel { pipe.break_off() } else { pipe.lose_reader() }
             }
         }
     }

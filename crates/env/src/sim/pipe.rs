@@ -19,6 +19,8 @@ pub(super) struct Pipe {
     last_arrival: Option<Instant>,
     end: Option<Instant>,
     reset: bool,
+    /// Nothing arrives any more, and neither end is told: the connection is half-open.
+    silent: bool,
     pub(super) blocked: bool,
     pub(super) reader_gone: bool,
     pub(super) writer_gone: bool,
@@ -47,6 +49,7 @@ impl Pipe {
             last_arrival: None,
             end: None,
             reset: false,
+            silent: false,
             blocked,
             reader_gone: false,
             writer_gone: false,
@@ -65,6 +68,9 @@ impl Pipe {
     ) -> Poll<io::Result<usize>> {
         if self.reset {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        if self.silent {
+            return Poll::Ready(Ok(data.len()));
         }
         if self.end.is_some() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
@@ -91,7 +97,7 @@ impl Pipe {
 
     /// Nothing more will be written.
     pub(super) fn finish(&mut self, arrival: Instant) {
-        if self.end.is_none() {
+        if self.end.is_none() && !self.silent {
             self.end = Some(self.arrival(arrival));
             self.wake_reader();
         }
@@ -103,7 +109,7 @@ impl Pipe {
         now: Instant,
         context: &mut Context<'_>,
     ) -> io::Result<Arrival> {
-        if self.reset {
+        if self.reset || self.reader_gone {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
         self.reader = Some(context.waker().clone());
@@ -148,6 +154,25 @@ impl Pipe {
         self.segments.clear();
         self.bytes = 0;
         self.wake();
+    }
+
+    /// Whoever read is gone, and the writer has not been told.
+    pub(super) fn lose_reader(&mut self) {
+        self.reader_gone = true;
+        self.segments.clear();
+        self.bytes = 0;
+        self.wake();
+    }
+
+    /// Nothing comes through any more, and nobody is told: what was on its way is lost, what is written goes nowhere.
+    pub(super) fn fall_silent(&mut self) {
+        if !self.reset {
+            self.silent = true;
+            self.end = None;
+            self.segments.clear();
+            self.bytes = 0;
+            self.wake();
+        }
     }
 
     pub(super) fn wake(&mut self) {

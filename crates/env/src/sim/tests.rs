@@ -138,6 +138,19 @@ fn a_full_disk_refuses_until_something_is_removed() {
 }
 
 #[test]
+fn files_are_found_below_a_directory() {
+    let disk = SimDisk::new(1, "d");
+    let dir = disk.dir();
+    dir.create_dir_all("a/b").unwrap();
+    for path in ["f", "a/g", "a/b/h"] {
+        put(&*dir, path, &[1; 5000], false).unwrap();
+    }
+    assert_eq!(disk.paths(""), ["a/b/h", "a/g", "f"]);
+    assert_eq!(disk.paths("a/"), ["a/b/h", "a/g"]);
+    assert_eq!(disk.used_bytes(), 6 * 4096);
+}
+
+#[test]
 fn flipped_bits_stay() {
     let disk = SimDisk::new(1, "d");
     put(&*disk.dir(), "f", &[0; 10], true).unwrap();
@@ -154,6 +167,21 @@ fn a_fork_goes_its_own_way() {
     put(&*disk.dir(), "f", b"here", true).unwrap();
     assert_eq!(fork.contents("f").unwrap(), b"both");
     assert_eq!(disk.contents("f").unwrap(), b"here");
+}
+
+#[test]
+fn a_write_that_goes_astray_is_acknowledged() {
+    let disk = SimDisk::new(1, "d");
+    put(&*disk.dir(), "f", &[0; 8192], true).unwrap();
+    disk.lead_astray("f", 1, Stray::Lost);
+    disk.lead_astray("f", 0, Stray::Misdirected(4096));
+    let file = disk.dir().open("f", OpenMode::ReadWrite).unwrap();
+    for value in [1, 2, 3] {
+        file.write_at(&[value; 2], u64::from(value) * 10).unwrap();
+    }
+    let found = disk.contents("f").unwrap();
+    let places: Vec<usize> = (0..found.len()).filter(|at| found[*at] != 0).collect();
+    assert_eq!(places, [30, 31, 4106, 4107]);
 }
 
 async fn pair(world: &SimWorld) -> (Stream, Stream, Box<dyn Listener>) {
@@ -271,5 +299,66 @@ async fn jobs_run_in_line_and_numbers_come_from_the_seed() {
     assert_ne!(world.env("host").seed.next_id(), env.seed.next_id(), "a restart draws anew");
     let queue = env.workers.queue("disk", 4);
     assert_eq!(queue.call(|| 7).await.unwrap(), 7);
+    assert_eq!(queue.depth(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_dies_behind_a_partition_leaves_half_open_connections() {
+    let world = SimWorld::new(1);
+    let (near, far, _listener) = pair(&world).await;
+    let (mut near, _far) = (parts(near), far);
+    world.net().block("b", "a");
+    world.net().kill_host("b");
+    near.write_all(b"into the void").await.unwrap();
+    let waited = tokio::time::timeout(Duration::from_secs(600), near.read(&mut [0; 4])).await;
+    assert!(waited.is_err(), "nobody tells it: {waited:?}");
+    world.net().heal();
+    assert_eq!(near.write(b"x").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_abandoned_connection_is_silent_both_ways_and_a_new_one_works() {
+    let world = SimWorld::new(1);
+    let (near, far, listener) = pair(&world).await;
+    let (mut near, mut far) = (parts(near), parts(far));
+    world.net().abandon_connections("a", "b");
+    near.write_all(b"x").await.unwrap();
+    far.write_all(b"x").await.unwrap();
+    drop(far);
+    let waited = tokio::time::timeout(Duration::from_secs(600), near.read(&mut [0; 4])).await;
+    assert!(waited.is_err());
+    let env = world.env("a");
+    let (again, accepted) = tokio::join!(env.net.connect("b:7"), listener.accept());
+    let (mut again, mut accepted) = (parts(again.unwrap()), parts(accepted.unwrap().0));
+    again.write_all(b"news").await.unwrap();
+    let mut buffer = [0; 4];
+    accepted.read_exact(&mut buffer).await.unwrap();
+    assert_eq!(&buffer, b"news");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_queue_answers_late_and_a_hung_one_when_it_goes_on() {
+    let world = SimWorld::new(1);
+    let env = world.env("host");
+    let queue = env.workers.queue("disk-0", 1);
+    let begun = tokio::time::Instant::now();
+    world.slow_queue("host", "disk-0", Duration::from_secs(1));
+    queue.call(|| ()).await.unwrap();
+    assert!(begun.elapsed() > Duration::ZERO && begun.elapsed() < Duration::from_secs(1));
+    world.hang_queue("host", "disk-0");
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let job = |number| {
+        let order = Arc::clone(&order);
+        queue.call(move || order.lock().unwrap().push(number))
+    };
+    let (mut first, mut second) = (Box::pin(job(1)), Box::pin(job(2)));
+    let hour = Duration::from_secs(3600);
+    assert!(tokio::time::timeout(hour, async { tokio::join!(&mut first, &mut second) }).await.is_err());
+    assert_eq!((queue.depth(), order.lock().unwrap().len()), (2, 0));
+    assert_eq!(env.workers.queue("disk-1", 1).call(|| 7).await.unwrap(), 7);
+    world.free_queue("host", "disk-0");
+    let third = job(3);
+    let _ = tokio::join!(first, second, third);
+    assert_eq!(*order.lock().unwrap(), [1, 2, 3]);
     assert_eq!(queue.depth(), 0);
 }

@@ -1,14 +1,106 @@
-//! Blocking work, run in line; and the one runtime there is.
+//! Blocking work: run in line, or late where a queue was made slow; and the one runtime there is.
+//!
+//! # Invariants
+//! 1. Jobs of a queue with one thread run in the order given, whatever its pace was meanwhile. With more threads a
+//!    slow job may be overtaken, as on a real disk.
+//! 2. A job that was begun while its queue hangs runs when the queue goes on, if its process still exists by then.
 
+use super::rng::Rng;
 use crate::{Queue, Runtime, Workers};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, Semaphore};
+
+/// How fast the queues of a world work.
+#[derive(Clone)]
+pub(super) struct Paces(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+struct State {
+    rng: Rng,
+    /// By host and queue.
+    slow: BTreeMap<(String, String), Pace>,
+}
+
+#[derive(Clone, Copy)]
+enum Pace {
+    /// Each job takes up to so long.
+    Slow(Duration),
+    Hung,
+}
+
+impl Paces {
+    pub(super) fn new(rng: Rng) -> Self {
+        let state = Mutex::new(State { rng, slow: BTreeMap::new() });
+        Self(Arc::new(Shared { state, changed: Notify::new() }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, host: &str, queue: &str, pace: Option<Pace>) {
+        let key = (host.to_owned(), queue.to_owned());
+        match pace {
+            Some(pace) => drop(self.lock().slow.insert(key, pace)),
+            None => drop(self.lock().slow.remove(&key)),
+        }
+        self.0.changed.notify_waiters();
+    }
+
+    pub(super) fn slow(&self, host: &str, queue: &str, longest: Duration) {
+        self.set(host, queue, Some(Pace::Slow(longest)));
+    }
+
+    pub(super) fn hang(&self, host: &str, queue: &str) {
+        self.set(host, queue, Some(Pace::Hung));
+    }
+
+    pub(super) fn go_on(&self, host: &str, queue: &str) {
+        self.set(host, queue, None);
+    }
+
+    fn pace(&self, key: &(String, String)) -> Option<Pace> {
+        self.lock().slow.get(key).copied()
+    }
+
+    /// Takes as long as a job takes now.
+    async fn pass(&self, key: &(String, String)) {
+        loop {
+            let changed = self.0.changed.notified();
+            match self.pace(key) {
+                None => return,
+                Some(Pace::Slow(longest)) => {
+                    let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
+                    let taken = Duration::from_nanos(self.lock().rng.below(nanos));
+                    return tokio::time::sleep(taken).await;
+                }
+                Some(Pace::Hung) => changed.await,
+            }
+        }
+    }
+}
 
 /// Makes queues and runtimes without threads.
-pub(super) struct SimWorkers;
+pub(super) struct SimWorkers {
+    pub(super) host: String,
+    pub(super) paces: Paces,
+}
 
 impl Workers for SimWorkers {
-    fn queue(&self, _name: &str, _threads: usize) -> Arc<dyn Queue> {
-        Arc::new(InLine)
+    fn queue(&self, name: &str, threads: usize) -> Arc<dyn Queue> {
+        Arc::new(SimQueue {
+            key: (self.host.clone(), name.to_owned()),
+            paces: self.paces.clone(),
+            threads: Arc::new(Semaphore::new(threads)),
+            late: Arc::default(),
+        })
     }
 
     fn runtime(&self, _name: &str) -> Runtime {
@@ -16,15 +108,33 @@ impl Workers for SimWorkers {
     }
 }
 
-struct InLine;
+struct SimQueue {
+    key: (String, String),
+    paces: Paces,
+    threads: Arc<Semaphore>,
+    /// Jobs that wait or take their time.
+    late: Arc<AtomicUsize>,
+}
 
-impl Queue for InLine {
-    /// Runs the job before it returns. A panic goes to the caller: in a simulation it is a finding.
+impl Queue for SimQueue {
+    /// At its full pace, runs the job before it returns. A panic goes to the caller: in a simulation it is a finding.
     fn run(&self, job: Box<dyn FnOnce() + Send>) {
-        job();
+        if self.depth() == 0 && self.paces.pace(&self.key).is_none() {
+            return job();
+        }
+        self.late.fetch_add(1, Ordering::Relaxed);
+        let (key, paces) = (self.key.clone(), self.paces.clone());
+        let (threads, late) = (Arc::clone(&self.threads), Arc::clone(&self.late));
+        tokio::spawn(async move {
+            // Never closed.
+            let _thread = threads.acquire_owned().await;
+            paces.pass(&key).await;
+            job();
+            late.fetch_sub(1, Ordering::Relaxed);
+        });
     }
 
     fn depth(&self) -> usize {
-        0
+        self.late.load(Ordering::Relaxed)
     }
 }
