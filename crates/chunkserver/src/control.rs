@@ -5,6 +5,8 @@
 //!
 //! A link registers this server, reports its replicas, then carries heartbeats, events and orders. A master of a
 //! lower term than the highest seen, or of another cluster, is not followed.
+//!
+//! A disk that was told failed, because it hung, and answers again is reported anew: the master forgot its replicas.
 
 use crate::chain::Context;
 use crate::config::{HEARTBEAT_INTERVAL, ORDERS_RUNNING_MAX};
@@ -14,11 +16,12 @@ use crate::orders::Orders;
 use crate::standing::Standing;
 use crate::tasks::Tasks;
 use codec::control::{
-    ChunkReport, REPORT_ENTRIES_MAX, Register, Registered, ReplicaFlags, ReportedChunk, ToMaster, ToServer,
+    ChunkReport, DiskState, REPORT_ENTRIES_MAX, Register, Registered, ReplicaFlags, ReportedChunk, ToMaster,
+    ToServer,
 };
 use env::{Env, Instant, Queue};
 use rpc::control::ServerEnd;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use store::{InventoryEntry, ReplicaState};
@@ -53,6 +56,15 @@ pub(crate) struct Control {
     pub(crate) tasks: Arc<Tasks>,
     /// For the identity file.
     pub(crate) queue: Arc<dyn Queue>,
+}
+
+/// What was sent with heartbeats.
+#[derive(Default)]
+struct Told {
+    /// Times of those that were not answered.
+    unanswered: VecDeque<Instant>,
+    /// Disks that failed.
+    failed: BTreeSet<DiskId>,
 }
 
 /// Why a link ended.
@@ -185,9 +197,9 @@ impl Control {
         came: &mut watch::Receiver<u64>,
     ) -> Left {
         let ServerEnd { tx, mut rx, .. } = link;
-        let mut unanswered: VecDeque<Instant> = VecDeque::new();
+        let mut told = Told::default();
         // First the room, then the reports: a disk that has reported is given chunks.
-        if let Err(left) = self.heartbeat(&tx, &mut unanswered).await {
+        if let Err(left) = self.heartbeat(&tx, &mut told).await {
             return left;
         }
         let mut reports = JoinSet::new();
@@ -206,7 +218,7 @@ impl Control {
                 biased;
                 message = rx.recv() => {
                     heard = tokio::time::Instant::now();
-                    self.message(message, registered, &mut unanswered, &running, &tx).await
+                    self.message(message, registered, &mut told, &running, &tx).await
                 }
                 () = events.arrived.notified() => tell(events, &tx).await,
                 Ok(()) = came.changed() => Err(Left::DiskCame),
@@ -214,7 +226,14 @@ impl Control {
                     if heard.elapsed() > SILENCE_MAX {
                         return Left::Broken("nothing comes from it".into());
                     }
-                    self.heartbeat(&tx, &mut unanswered).await
+                    let well = self.heartbeat(&tx, &mut told).await;
+                    well.map(|well| {
+                        for disk in well {
+                            if let Some(slot) = self.disks.get(disk) {
+                                reports.spawn(report(slot, disk, tx.clone()));
+                            }
+                        }
+                    })
                 }
                 Some(_) = reports.join_next() => Ok(()),
             };
@@ -224,25 +243,26 @@ impl Control {
         }
     }
 
-    async fn heartbeat(
-        &self,
-        tx: &mpsc::Sender<ToMaster>,
-        unanswered: &mut VecDeque<Instant>,
-    ) -> Result<(), Left> {
+    /// Sends one; which disks it says to be well that were told failed before.
+    async fn heartbeat(&self, tx: &mpsc::Sender<ToMaster>, told: &mut Told) -> Result<Vec<DiskId>, Left> {
         let now = self.env.clock.now();
-        if unanswered.len() >= UNANSWERED_MAX {
-            unanswered.pop_front();
+        if told.unanswered.len() >= UNANSWERED_MAX {
+            told.unanswered.pop_front();
         }
-        unanswered.push_back(now);
+        told.unanswered.push_back(now);
         let (disks, refused) = (self.disks.reports(now), self.disks.refused());
-        send(tx, ToMaster::Heartbeat { disks, refused }).await
+        let failed: BTreeSet<DiskId> =
+            disks.iter().filter(|disk| disk.state == DiskState::Failed).map(|disk| disk.disk).collect();
+        send(tx, ToMaster::Heartbeat { disks, refused }).await?;
+        let before = std::mem::replace(&mut told.failed, failed);
+        Ok(before.difference(&told.failed).copied().collect())
     }
 
     async fn message(
         &self,
         message: Option<ToServer>,
         registered: &Registered,
-        unanswered: &mut VecDeque<Instant>,
+        told: &mut Told,
         running: &Arc<Semaphore>,
         tx: &mpsc::Sender<ToMaster>,
     ) -> Result<(), Left> {
@@ -261,7 +281,7 @@ impl Control {
                 Ok(())
             }
             Some(ToServer::HeartbeatAck { term }) => {
-                if let Some(sent) = unanswered.pop_front() {
+                if let Some(sent) = told.unanswered.pop_front() {
                     self.standing.heard(term, sent);
                 }
                 if term == registered.term {

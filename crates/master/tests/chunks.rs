@@ -291,6 +291,20 @@ fn a_disk_with_a_used_counter_is_not_taken() {
 }
 
 #[test]
+fn a_disk_that_could_not_store_its_counter_is_taken_again() {
+    run(async |world| {
+        let (master, mut servers) = two_servers(&world).await;
+        servers[0].stamps = false;
+        servers[0].register(&master).await;
+        servers_up(&master, 2).await;
+        assert_eq!(servers[0].registrations, 1);
+        let master = world.restart(master).await;
+        assert!(matches!(servers[0].register(&master).await, ToServer::Registered(r) if r.disks.len() == 1));
+        servers_up(&master, 1).await;
+    });
+}
+
+#[test]
 fn a_disk_whose_stamp_is_ahead_of_the_metadata_is_taken() {
     run(async |world| {
         let (master, mut servers) = two_servers(&world).await;

@@ -128,6 +128,7 @@ impl Running {
         };
         end.tx.send(ToMaster::Register(register)).await.unwrap();
         assert!(matches!(soon(end.rx.recv()).await, Some(ToServer::Registered(_))));
+        heartbeat(&mut end).await;
         let report = ChunkReport { disk, entries: Vec::new(), last: true };
         end.tx.send(ToMaster::Report(report)).await.unwrap();
         let admin = self.admin().await;

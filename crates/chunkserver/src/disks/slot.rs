@@ -8,7 +8,7 @@ use env::{Dir, Env, Instant, Queue};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use store::{Disk, DiskSpace, Format, OpenDiskError};
+use store::{Disk, DiskSpace, Format, OpenDiskError, StoreError};
 use tokio::sync::oneshot;
 use types::{ClusterId, DiskId, Verifier};
 
@@ -193,7 +193,8 @@ impl Slot {
     }
 
     /// Stamps a blank disk for the cluster and opens it; stores the counter of registrations. Afterwards it
-    /// is open or failed. One that is not served is not asked: it may hang.
+    /// is open or failed; one that is full keeps its counter and serves what it has. One that is not served is not asked:
+    /// it may hang.
     pub(crate) async fn register(self: &Arc<Self>, cluster: ClusterId, registrations: Option<u64>) {
         if self.is_refused() {
             return;
@@ -213,8 +214,13 @@ impl Slot {
             State::Refused(_) | State::Failed(..) => return,
         };
         let result = result.and_then(|disk| {
-            let stored = registrations.map_or(Ok(()), |counter| disk.set_registrations(counter));
-            stored.map(|()| disk).map_err(|error| error.to_string())
+            match registrations.map_or(Ok(()), |counter| disk.set_registrations(counter)) {
+                Err(StoreError::NoSpace) => {
+                    tracing::warn!(path = self.config.path, "a full disk does not count this registration");
+                    Ok(disk)
+                }
+                stored => stored.map(|()| disk).map_err(|error| error.to_string()),
+            }
         });
         match result {
             Ok(disk) => self.set(State::Open(disk)),

@@ -2,8 +2,9 @@
 //!
 //! *Counter logged first and the server killed before it stamps its disk: the disk comes back with a counter
 //! that looks used. Stamped by the server alone: a copied disk cannot be told from the original.* So the
-//! master hands out the counter, the server stamps its disks, and the first message after that proves it;
-//! only then the counter is logged, and when it is stable the fleet learns of the server.
+//! master hands out the counter, the server stamps its disks, and the heartbeat after that names the counters that
+//! are on its disks; only those are logged (a disk that failed or is full may have kept the old one), and when that is
+//! stable the fleet learns of the server.
 //!
 //! # Invariants
 //! 1. A stamp's counter is never below the one in the metadata, unless the disk was copied or rolled back.
@@ -82,7 +83,7 @@ struct ServerLink {
 enum State {
     /// Not a word so far.
     New,
-    /// The counters were handed out; the next message proves that the disks are stamped.
+    /// The counters were handed out; the next message says which disks are stamped.
     Stamping { info: ServerInfo, counters: Vec<(DiskId, u64)> },
     /// Counters logged; what comes waits with them.
     Logging { info: ServerInfo, held: usize },
@@ -143,7 +144,7 @@ impl Core {
                 self.drop_link(id, "it registered out of turn");
             }
             (State::Stamping { .. }, message) => {
-                self.log_registration(id);
+                self.log_registration(id, &message);
                 self.hold_message(id, message);
             }
             (State::Logging { .. }, message) => self.hold_message(id, message),
@@ -249,14 +250,20 @@ impl Core {
         }
     }
 
-    /// The server has stamped its disks: their counters go into the log.
-    fn log_registration(&mut self, id: LinkId) {
+    /// The server has stamped its disks: the counters that it names go into the log.
+    fn log_registration(&mut self, id: LinkId, message: &ToMaster) {
         let Some(link) = self.servers.links.get_mut(&id) else { return };
         let State::Stamping { info, counters } = &mut link.state else { return };
         let (info, counters) = (std::mem::take(info), std::mem::take(counters));
         let server = info.server;
         link.state = State::Logging { info, held: 0 };
-        for (disk, registrations) in counters {
+        let ToMaster::Heartbeat { disks: stamped, .. } = message else {
+            return self.drop_link(id, "it does not say which disks it stamped");
+        };
+        let is_stamped = |(disk, registrations): &(DiskId, u64)| {
+            stamped.iter().any(|report| report.disk == *disk && report.registrations == *registrations)
+        };
+        for (disk, registrations) in counters.into_iter().filter(is_stamped) {
             let applied = self.log(None, Op::RegisterDisk { server, disk, registrations });
             if let Err(status) = applied.reply {
                 tracing::error!(%disk, %status, "a registration could not be recorded");

@@ -258,6 +258,8 @@ pub struct FakeServer {
     pub id: u8,
     pub cluster: Option<ClusterId>,
     pub registrations: u64,
+    /// Its disk stores the counters that it is given.
+    pub stamps: bool,
     pub replicas: BTreeMap<ChunkId, Version>,
     /// Directories that it does not serve.
     pub refused: Vec<RefusedDisk>,
@@ -272,6 +274,7 @@ impl FakeServer {
             id,
             cluster: None,
             registrations: 0,
+            stamps: true,
             replicas: BTreeMap::new(),
             refused: Vec::new(),
             orders: Vec::new(),
@@ -314,8 +317,12 @@ impl FakeServer {
             self.cluster = Some(registered.cluster);
             for (disk, counter) in &registered.disks {
                 assert_eq!(*disk, self.disk());
-                self.registrations = *counter;
+                if self.stamps {
+                    self.registrations = *counter;
+                }
             }
+            let heartbeat = ToMaster::Heartbeat { disks: vec![self.report()], refused: self.refused.clone() };
+            end.tx.send(heartbeat).await.unwrap();
             let flags = ReplicaFlags::COMPLETE;
             let entries = self
                 .replicas
