@@ -12,6 +12,7 @@ use env::{SimDisk, SimWorld};
 use master::{Master, MasterHandle};
 use rpc::admin::{ClusterStatus, FileInfoReply, FileTarget};
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,19 @@ pub(crate) const CLIENT_TIMEOUT: Duration = Duration::from_secs(20);
 /// No cluster takes longer to be whole again once the faults have stopped.
 const WHOLE_WITHIN: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// One disk of a chunkserver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) server: usize,
+    pub(crate) disk: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "disk{} of server{}", self.disk, self.server)
+    }
+}
 
 /// What became of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,6 +252,20 @@ impl Cluster {
         }
     }
 
+    /// Takes away a master that ended by itself; why it did.
+    pub(crate) async fn bury_master(&self) -> Option<String> {
+        let mut handle = self.master.borrow_mut().handle.take()?;
+        let ended = tokio::select! {
+            biased;
+            fatal = handle.ended() => Some(causes(&fatal)),
+            () = std::future::ready(()) => None,
+        };
+        if ended.is_none() {
+            self.master.borrow_mut().handle = Some(handle);
+        }
+        ended
+    }
+
     /// Stops a chunkserver.
     pub(crate) fn stop_server(&self, number: usize, how: Stop) {
         let mut server = self.servers[number].borrow_mut();
@@ -248,12 +276,12 @@ impl Cluster {
     }
 
     /// Kills a chunkserver and puts a blank disk in the place of one of its disks.
-    pub(crate) fn replace_disk(&self, number: usize, disk: usize) {
-        self.stop_server(number, Stop::Kill);
-        let mut server = self.servers[number].borrow_mut();
+    pub(crate) fn replace_disk(&self, place: Place) {
+        self.stop_server(place.server, Stop::Kill);
+        let mut server = self.servers[place.server].borrow_mut();
         server.replaced += 1;
-        let name = format!("{}-disk{disk}-new{}", server.host, server.replaced);
-        server.disks[disk] = self.world.disk(&name);
+        let name = format!("{}-disk{}-new{}", server.host, place.disk, server.replaced);
+        server.disks[place.disk] = self.world.disk(&name);
     }
 
     /// Kills a client.
@@ -273,7 +301,7 @@ impl Cluster {
     }
 
     /// All clients that are alive.
-    pub(crate) fn clients(&self) -> impl Iterator<Item = usize> + '_ {
+    fn clients(&self) -> impl Iterator<Item = usize> + '_ {
         (0..CLIENTS).filter(|number| self.seats[*number].borrow().client.is_some())
     }
 
@@ -283,8 +311,14 @@ impl Cluster {
         std::iter::once(MASTER.to_owned()).chain(servers).collect()
     }
 
+    /// The hosts of the roles, then those of the clients that are alive.
+    pub(crate) fn all_hosts(&self) -> Vec<String> {
+        let clients = self.clients().map(|number| self.host_of_client(number));
+        self.hosts().into_iter().chain(clients).collect()
+    }
+
     /// The host of a client that is alive.
-    pub(crate) fn host_of_client(&self, number: usize) -> String {
+    fn host_of_client(&self, number: usize) -> String {
         client_host(self.seats[number].borrow().incarnation + number as u64)
     }
 
@@ -303,16 +337,14 @@ impl Cluster {
         admin.file_info(FileTarget::Inode(inode)).await.map_err(|error| causes(&error))
     }
 
-    /// The disks of all chunkservers, with names for people.
-    pub(crate) fn disks(&self) -> Vec<(String, SimDisk)> {
-        let of_server = |server: &RefCell<Server>| {
-            let server = server.borrow();
-            let disks = server.disks.iter().enumerate();
-            disks
-                .map(|(number, disk)| (format!("disk{number} of {}", server.host), disk.clone()))
-                .collect::<Vec<_>>()
-        };
-        self.servers.iter().flat_map(of_server).collect()
+    /// The places of all disks of chunkservers.
+    pub(crate) fn places() -> impl Iterator<Item = Place> {
+        (0..SERVERS).flat_map(|server| (0..DISKS).map(move |disk| Place { server, disk }))
+    }
+
+    /// The disk at a place.
+    pub(crate) fn disk(&self, place: Place) -> SimDisk {
+        self.servers[place.server].borrow().disks[place.disk].clone()
     }
 
     /// Where all roles listen.

@@ -10,8 +10,9 @@ mod look;
 mod names;
 
 use crate::chance::Chance;
-use crate::cluster::{Cluster, Program};
+use crate::cluster::{Cluster, Place, Program};
 use crate::invariants::bounded::bounded;
+use crate::nemesis::Faults;
 use crate::oracle::Oracle;
 use crate::oracle::tree::FileId;
 use crate::trace::Trace;
@@ -47,9 +48,17 @@ pub(crate) struct Stage {
     pub(crate) trace: Trace,
     /// Nothing is broken and nothing was since the last look.
     pub(crate) calm: Cell<bool>,
+    /// The one disk whose stored bytes the faults of this run may destroy.
+    pub(crate) suspect: Cell<Option<Place>>,
+    pub(crate) faults: Faults,
 }
 
 impl Stage {
+    /// A disk with damage that nobody may have noticed yet.
+    pub(crate) fn rotten(&self) -> Option<Place> {
+        self.suspect.get().filter(|_| self.faults == Faults::Rot)
+    }
+
     /// A promise was broken.
     pub(crate) fn violation(&self, what: impl fmt::Display) -> Violation {
         Violation(what.to_string())

@@ -1,133 +1,164 @@
 //! What goes wrong, drawn from the seed.
+//!
+//! # Invariants
+//! 1. What lasts is on a list ([`Undo`]), and all of it is undone when the faults stop.
+//! 2. What destroys stored bytes strikes the suspect alone (`menu`).
+//!
+//! # Elsewhere
+//! What may happen, and how often: `menu`. How: `network`, `disks`, `strikes`.
+
+mod disks;
+mod menu;
+mod network;
+mod strikes;
+
+pub use menu::Faults;
 
 use crate::chance::Chance;
-use crate::cluster::{CLIENTS, SERVERS, Stop};
+use crate::cluster::{DISKS, Place, SERVERS, Stop};
 use crate::driver::{Stage, Violation};
+use env::SimDisk;
+use menu::{Kind, Menu};
 use std::time::Duration;
+use tokio::time::Instant;
 
-/// Which faults a run may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Faults {
-    /// None but delays that differ from message to message.
-    Delays,
-    /// Connections break, processes are killed and started again.
-    Kills,
-    /// Machines lose power too.
-    PowerCuts,
-}
+/// Room on a disk that is not full.
+const ROOMY: u64 = 1 << 40;
 
-/// Who is struck.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Target {
-    Master,
-    Server(usize),
-    Client(usize),
-    AllRoles,
-    Everybody,
+/// How something that lasts ends.
+enum Undo {
+    /// Ways between hosts open again.
+    Ways(Vec<(String, String)>),
+    /// A stalled pair's connections break, and the way opens.
+    Stall(String, String),
+    /// Delays from one to the other are as everybody's.
+    Delay(String, String),
+    /// A host's queue goes on.
+    Queue(String, String),
+    /// A disk of a role has room again.
+    Room(usize, SimDisk),
+    /// A disk's operations succeed.
+    Faults(SimDisk),
 }
 
 /// The source of faults.
 pub(crate) struct Nemesis<'a> {
     stage: &'a Stage,
     faults: Faults,
+    menu: Menu,
     chance: Chance,
+    lasting: Vec<(Instant, Undo)>,
 }
 
 impl<'a> Nemesis<'a> {
     /// Nothing has gone wrong yet.
-    pub(crate) fn new(stage: &'a Stage, faults: Faults, chance: Chance) -> Self {
-        Self { stage, faults, chance }
+    pub(crate) fn new(stage: &'a Stage, faults: Faults, seed: u64) -> Self {
+        let menu = Menu::new(faults, &mut Chance::named(seed, "menu"));
+        stage.trace.note(format_args!("{menu:?}"));
+        Self { stage, faults, menu, chance: Chance::named(seed, "nemesis"), lasting: Vec::new() }
     }
 
-    /// Breaks things for ever; dropping the future leaves them broken.
+    /// Breaks things for ever; dropping the future leaves them broken until [`Nemesis::stop_all`].
     pub(crate) async fn run(&mut self) -> Result<(), Violation> {
+        if self.faults.destroy() && self.stage.suspect.get().is_none() {
+            let (server, disk) = (self.chance.below(SERVERS as u64), self.chance.below(DISKS as u64));
+            let place = Place { server: server as usize, disk: disk as usize };
+            self.stage.trace.note(format_args!("the suspect is {place}"));
+            self.stage.suspect.set(Some(place));
+        }
         loop {
             let pause = self.chance.within(50, 4000);
             tokio::time::sleep(Duration::from_millis(pause)).await;
-            match self.chance.below(100) {
-                0..25 => self.change_delays(),
-                _ if self.faults == Faults::Delays => {}
-                25..40 => self.break_connections(),
-                40..45 => self.checkpoint().await,
-                _ => self.strike().await?,
+            self.end_what_is_due();
+            self.revive().await?;
+            match self.menu.draw(&mut self.chance) {
+                Kind::Nothing => {}
+                Kind::Delays => self.change_delays(),
+                Kind::Break => self.break_connections(),
+                Kind::Checkpoint => self.checkpoint().await,
+                Kind::Strike => self.strike().await?,
+                Kind::LongDelay => self.delay_long(),
+                Kind::Partition => self.partition(),
+                Kind::Isolate => self.isolate(),
+                Kind::Stall => self.stall(),
+                Kind::Silence => self.silence(),
+                Kind::Clock => self.jump_clock(),
+                Kind::Slow => self.slow(),
+                Kind::Hang => self.hang(),
+                Kind::Full => self.fill_up(),
+                Kind::Fail => self.fail(),
+                Kind::Flip => self.flip(),
+                Kind::Stray => self.lead_astray(),
             }
         }
     }
 
-    fn change_delays(&mut self) {
-        let base = Duration::from_micros(self.chance.below(3_000));
-        let jitter = Duration::from_micros(self.chance.below(30_000));
-        self.stage.trace.note(format_args!("delays are {base:?} + {jitter:?}"));
-        self.stage.cluster.world().net().set_default_delay(base, jitter);
-    }
-
-    fn break_connections(&mut self) {
-        let mut hosts = self.stage.cluster.hosts();
-        hosts.extend(self.stage.cluster.clients().map(|number| self.stage.cluster.host_of_client(number)));
-        let (one, other) = (self.chance.pick(&hosts).clone(), self.chance.pick(&hosts).clone());
-        self.stage.trace.note(format_args!("connections between {one} and {other} break"));
-        self.stage.cluster.world().net().kill_connections(&one, &other);
-    }
-
     async fn checkpoint(&self) {
+        // It would wait for the log, and this would wait for it.
+        if self.lasting.iter().any(|(_, undo)| matches!(undo, Undo::Queue(..))) {
+            return;
+        }
         let built = self.stage.cluster.checkpoint().await;
         self.stage.trace.note(format_args!("checkpoint: {built:?}"));
     }
 
-    async fn strike(&mut self) -> Result<(), Violation> {
-        let target = match self.chance.below(100) {
-            0..25 => Target::Master,
-            25..70 => Target::Server(self.chance.below(SERVERS as u64) as usize),
-            70..85 => Target::Client(self.chance.below(CLIENTS as u64) as usize),
-            85..95 => Target::AllRoles,
-            _ => Target::Everybody,
-        };
-        let power = self.faults == Faults::PowerCuts && self.chance.percent(50);
-        let how = if power { Stop::PowerCut } else { Stop::Kill };
-        self.stop(target, how).await;
-        if self.chance.percent(30) {
-            let second = Target::Server(self.chance.below(SERVERS as u64) as usize);
-            self.stop(second, how).await;
-        }
-        let away = if self.chance.percent(10) { 40_000 } else { 6_000 };
-        tokio::time::sleep(Duration::from_millis(self.chance.below(away))).await;
-        let mut order: Vec<usize> = (0..=SERVERS).collect();
-        while !order.is_empty() {
-            let next = order.remove(self.chance.below(order.len() as u64) as usize);
-            self.stage.trace.note(format_args!("role {next} is up"));
-            let started = match next {
-                SERVERS => self.stage.cluster.start_master().await,
-                server => self.stage.cluster.start_server(server).await,
-            };
-            started.map_err(|reason| self.stage.violation(reason))?;
-        }
-        Ok(())
+    /// Something lasts for a while from now on.
+    fn undo_later(&mut self, undo: Undo) {
+        let longest = if self.chance.percent(15) { 40_000 } else { 8_000 };
+        let until = Instant::now() + Duration::from_millis(self.chance.within(100, longest));
+        self.lasting.push((until, undo));
     }
 
-    async fn stop(&self, target: Target, how: Stop) {
-        self.stage.trace.note(format_args!("{how:?} of {target:?}"));
-        let cluster = &self.stage.cluster;
-        let all = matches!(target, Target::AllRoles | Target::Everybody);
-        let servers = (0..SERVERS).filter(|number| all || target == Target::Server(*number));
-        servers.for_each(|number| cluster.stop_server(number, how));
-        for number in 0..CLIENTS {
-            if target == Target::Everybody || target == Target::Client(number) {
-                cluster.stop_client(number);
+    fn end_what_is_due(&mut self) {
+        let now = Instant::now();
+        let (due, rest) = std::mem::take(&mut self.lasting).into_iter().partition(|(until, _)| *until <= now);
+        self.lasting = rest;
+        self.undo(due);
+    }
+
+    fn undo(&mut self, due: Vec<(Instant, Undo)>) {
+        let (world, trace) = (self.stage.cluster.world(), &self.stage.trace);
+        for (_, undo) in due {
+            match undo {
+                Undo::Ways(ways) => {
+                    trace.note(format_args!("ways open again: {ways:?}"));
+                    self.unblock(&ways);
+                }
+                Undo::Stall(one, other) => {
+                    trace.note(format_args!("{one} and {other} lose their connections"));
+                    world.net().kill_connections(&one, &other);
+                    self.unblock(&[(one.clone(), other.clone()), (other, one)]);
+                }
+                Undo::Delay(from, to) => {
+                    trace.note(format_args!("from {from} to {to} it takes what it should"));
+                    world.net().forget_delay(&from, &to);
+                }
+                Undo::Queue(host, queue) => {
+                    trace.note(format_args!("{queue} of {host} is well"));
+                    world.free_queue(&host, &queue);
+                }
+                Undo::Room(role, disk) => {
+                    trace.note(format_args!("a disk of role {role} has room"));
+                    disk.set_capacity(ROOMY);
+                }
+                Undo::Faults(disk) => {
+                    trace.note(format_args!("the suspect does as it is told"));
+                    disk.clear_faults();
+                }
             }
         }
-        let master = all || target == Target::Master;
-        if how == Stop::PowerCut && !matches!(target, Target::Client(_)) {
-            self.stage.oracle.borrow_mut().power_cut(master);
-        }
-        if master {
-            cluster.stop_master(how).await;
-        }
     }
 
-    /// Everything but the clients loses power at the same moment, and comes back.
-    pub(crate) async fn cut_all(&self) -> Result<(), Violation> {
-        self.stop(Target::Everybody, Stop::PowerCut).await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        self.stage.cluster.start().await.map_err(|reason| self.stage.violation(reason))
+    /// Ends all that lasts. A disk that failed in service comes back with its server only, so that is started anew.
+    pub(crate) async fn stop_all(&mut self) -> Result<(), Violation> {
+        let due = std::mem::take(&mut self.lasting);
+        self.undo(due);
+        if let Some(suspect) = self.stage.suspect.get() {
+            self.stage.cluster.disk(suspect).clear_faults();
+        }
+        if let (Faults::BadDisk, Some(suspect)) = (self.faults, self.stage.suspect.get()) {
+            self.stage.cluster.stop_server(suspect.server, Stop::Kill);
+        }
+        self.revive().await
     }
 }

@@ -4,7 +4,7 @@
 //! # Elsewhere
 //! What must be true of it: `invariants`.
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Place};
 use crate::driver::Stage;
 use meta::{ChunkOwner, ChunkView, Meta};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,8 +16,7 @@ const DELETED: &str = "deleted";
 
 /// One disk.
 pub(crate) struct QuietDisk {
-    /// For people.
-    pub(crate) label: String,
+    pub(crate) place: Place,
     pub(crate) id: DiskId,
     pub(crate) replicas: BTreeMap<ChunkId, InventoryEntry>,
     /// Deleted and not erased yet.
@@ -35,17 +34,19 @@ pub(crate) struct Quiet {
     pub(crate) disks: Vec<QuietDisk>,
     /// Files that the oracle knows to be on stable storage to the last byte.
     durable: BTreeSet<InodeId>,
+    /// The disk whose bytes were destroyed where nobody may have noticed yet.
+    pub(crate) suspect: Option<Place>,
 }
 
 impl QuietDisk {
     /// BLAKE3 of a replica.
     pub(crate) fn value(&self, chunk: ChunkId, version: Version) -> Result<[u8; 32], String> {
-        self.disk.chunk_value(chunk, version).map_err(|error| format!("on {}: {error}", self.label))
+        self.disk.chunk_value(chunk, version).map_err(|error| format!("on {}: {error}", self.place))
     }
 
     /// BLAKE3 of what a loss of power would leave of it.
     pub(crate) fn value_in_the_dark(&self, chunk: ChunkId, version: Version) -> Result<[u8; 32], String> {
-        self.dark.chunk_value(chunk, version).map_err(|error| format!("on {}: {error}", self.label))
+        self.dark.chunk_value(chunk, version).map_err(|error| format!("on {}: {error}", self.place))
     }
 }
 
@@ -56,26 +57,27 @@ impl Quiet {
         let status = cluster.status().await.ok_or("the master does not answer")?;
         let applied = status.position.applied;
         let meta = replayed(cluster, applied)?;
-        let disks = cluster.disks().into_iter().map(|(label, disk)| {
+        let disks = Cluster::places().map(|place| {
+            let disk = cluster.disk(place);
             let open = |disk: &env::SimDisk| {
                 let options = DiskOptions { cluster: meta.cluster(), index_in_memory: true };
                 Disk::open(disk.dir(), options)
                     .map(|opened| opened.disk)
-                    .map_err(|error| format!("{label} cannot be opened: {error}"))
+                    .map_err(|error| format!("{place} cannot be opened: {error}"))
             };
             let (now, dark) = (disk.fork(), disk.fork());
             dark.power_cut();
-            let deleted = now.dir().list(DELETED).map_err(|error| format!("{label}: {error}"))?;
+            let deleted = now.dir().list(DELETED).map_err(|error| format!("{place}: {error}"))?;
             let deleted = deleted.iter().filter_map(|entry| deleted_replica(&entry.name)).collect();
             let (disk, dark) = (open(&now)?, open(&dark)?);
             let mut replicas = BTreeMap::new();
             disk.inventory(&mut |entry| _ = replicas.insert(entry.chunk, entry))
-                .map_err(|error| format!("{label}: {error}"))?;
-            Ok(QuietDisk { id: disk.id(), replicas, deleted, disk, dark, label })
+                .map_err(|error| format!("{place}: {error}"))?;
+            Ok(QuietDisk { id: disk.id(), replicas, deleted, disk, dark, place })
         });
         let disks = disks.collect::<Result<_, String>>()?;
         let durable = stage.oracle.borrow().durable_inodes().collect();
-        Ok(Self { applied, disks, durable, meta })
+        Ok(Self { applied, disks, durable, meta, suspect: stage.rotten() })
     }
 
     /// Chunks in the maps of files, and whose they are.
@@ -88,11 +90,15 @@ impl Quiet {
         self.durable.contains(&owner.inode.id)
     }
 
-    /// The disks with a replica of the chunk that may be read.
+    /// The disks that say what is on them.
+    pub(crate) fn trusted(&self) -> impl Iterator<Item = &QuietDisk> {
+        self.disks.iter().filter(|disk| Some(disk.place) != self.suspect)
+    }
+
+    /// The trusted disks with a replica of the chunk that may be read.
     pub(crate) fn good<'a>(&'a self, view: &ChunkView) -> impl Iterator<Item = &'a QuietDisk> + use<'a> {
         let (chunk, version) = (view.chunk, view.version);
-        self.disks
-            .iter()
+        self.trusted()
             .filter(move |disk| disk.replicas.get(&chunk).is_some_and(|entry| is_good(entry, version)))
     }
 }

@@ -40,14 +40,9 @@ pub struct Report {
 }
 
 impl Plan {
-    /// The plan of a seed: a third of them each without faults, with kills, and with losses of power.
+    /// The plan of a seed, which decides on the faults too.
     pub fn new(seed: u64) -> Self {
-        let faults = match seed % 6 {
-            0 => Faults::Delays,
-            1 | 2 => Faults::Kills,
-            _ => Faults::PowerCuts,
-        };
-        Self { seed, faults, aloud: false }
+        Self { seed, faults: Faults::of(seed), aloud: false }
     }
 
     /// Runs it. An error says what was broken, what came before, and how to see it again.
@@ -64,6 +59,8 @@ impl Plan {
                 oracle: RefCell::new(Oracle::new()),
                 trace: Trace::new(self.aloud),
                 calm: Cell::new(true),
+                suspect: Cell::new(None),
+                faults: self.faults,
             };
             let outcome = Box::pin(self.play(&stage)).await;
             let (trace, events) = stage.trace.digest();
@@ -76,8 +73,8 @@ impl Plan {
             Ok(()) => return Ok(report),
         };
         Err(format!(
-            "seed {} ({:?}): {broken}\nbefore it:\n{tail}replay: MUSKOX_SIM_SEED={} cargo test -p sim --test seeds -- --nocapture replay\n",
-            self.seed, self.faults, self.seed
+            "seed {} ({:?}): {broken}\nbefore it:\n{tail}replay: MUSKOX_SIM_FAULTS={} MUSKOX_SIM_SEED={} cargo test -p sim --test seeds -- --nocapture replay\n",
+            self.seed, self.faults, self.faults, self.seed
         ))
     }
 
@@ -92,7 +89,7 @@ impl Plan {
                 Driver::new(stage, number, chance, roots)
             })
             .collect();
-        let mut nemesis = Nemesis::new(stage, self.faults, Chance::named(self.seed, "nemesis"));
+        let mut nemesis = Nemesis::new(stage, self.faults, self.seed);
         let mut losses = Chance::named(self.seed, "losses");
         for round in 0..ROUNDS {
             stage.trace.note(format_args!("round {round}"));
@@ -110,7 +107,7 @@ impl Plan {
                 look(stage, &mut drivers).await?;
                 invariants::check_quiet(stage).await?;
             }
-            if self.faults == Faults::PowerCuts && chance.percent(50) {
+            if self.faults.cut_power() && chance.percent(50) {
                 stage.calm.set(false);
                 nemesis.cut_all().await?;
                 stage.calm.set(true);
@@ -148,7 +145,7 @@ impl Plan {
             broken = nemesis.run() => broken,
         }?;
         stage.trace.note(format_args!("the faults stop"));
-        Ok(())
+        nemesis.stop_all().await
     }
 
     async fn calm_down(self, stage: &Stage, drivers: &mut [Driver<'_>]) -> Result<(), Violation> {

@@ -2,70 +2,91 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use sim::Plan;
+use sim::{Faults, Plan};
 
-fn holds(seed: u64) {
-    Plan::new(seed).run().unwrap();
+fn holds(faults: Faults, seed: u64) {
+    Plan { faults, ..Plan::new(seed) }.run().unwrap();
 }
 
 /// One of two replicas had lost unsynced writes with its power; fsync succeeded by the other, and readers were
 /// sent to the first.
 #[test]
 fn an_fsync_leaves_no_replica_in_the_chain_that_lost_what_it_covers() {
-    holds(11);
-    holds(275);
+    holds(Faults::PowerCuts, 11);
+    holds(Faults::PowerCuts, 275);
 }
 
 /// Power took unsynced bytes of a file that was closed; the sync in the background failed with nobody to tell, and
 /// an fsync through a handle opened later (or a syncfs) succeeded.
 #[test]
 fn an_fsync_tells_the_truth_about_what_an_earlier_handle_wrote() {
-    [10, 21, 153, 189, 219, 269, 311, 322, 347].into_iter().for_each(holds);
+    [10, 21, 153, 189, 219, 269, 311, 322, 347].into_iter().for_each(|seed| holds(Faults::PowerCuts, seed));
 }
 
 /// A chain went on under a new version without a replica, and reads through the same mount were still sent to that
 /// replica for up to a second: they lacked what had been written and flushed.
 #[test]
 fn a_mount_that_wrote_under_a_new_version_reads_no_replica_of_the_old_one() {
-    holds(847);
+    holds(Faults::Kills, 847);
 }
 
 /// A writer died before its commit; another one extended the file, was given the same reservation, and its commit
 /// brought bytes of the dead one to where zeroes had been answered.
 #[test]
 fn bytes_of_a_dead_writer_do_not_show_up_in_a_file_that_was_extended_since() {
-    holds(1246);
+    holds(Faults::PowerCuts, 1246);
 }
 
 /// The oracle expected a name to be there while its owner's rename was under way and not yet answered.
 #[test]
 fn a_name_may_be_gone_before_the_rename_that_takes_it_is_answered() {
-    holds(5445128616756569220);
+    holds(Faults::Delays, 5445128616756569220);
 }
 
 /// A client was killed in close(2), and the oracle expected others to read what it had not stored.
 #[test]
 fn a_close_that_was_killed_promises_nothing() {
-    holds(3039376334358518315);
+    holds(Faults::PowerCuts, 3039376334358518315);
 }
 
 /// The oracle expected "not permitted" where the master says that the new name exists: with both true, either is
 /// right, and the oracle follows `meta`.
 #[test]
 fn a_link_of_a_directory_to_a_name_that_exists_is_refused_as_the_master_does() {
-    holds(307);
+    holds(Faults::Kills, 307);
 }
 
 /// A create timed out, the next one of that name succeeded, and the oracle took its file for that of the first: after
 /// a loss of power it held possible again what the second answer had ruled out.
 #[test]
 fn a_create_that_never_was_does_not_come_back_with_a_loss_of_power() {
-    holds(5105);
+    holds(Faults::PowerCuts, 5105);
 }
 
 /// A server lost power while a fresh chunk was written, reported without its replica, and then the chunk was
 /// committed: the master kept that replica in its table for ever, as one that is away.
 #[test]
 fn a_replica_that_was_lost_before_its_chunk_was_committed_is_not_counted() {
-    holds(5333);
+    holds(Faults::PowerCuts, 5333);
+}
+
+/// A disk hung until it counted as failed, and answered again: the master waited for a report of it that never came.
+#[test]
+fn a_disk_that_hung_and_is_well_again_is_reported_anew() {
+    holds(Faults::SlowDisks, 3);
+    holds(Faults::SlowDisks, 42);
+}
+
+/// A disk without room for a new stamp was not served at all until its server was started again.
+#[test]
+fn a_full_disk_is_served_although_it_cannot_count_a_registration() {
+    holds(Faults::FullDisks, 10);
+    holds(Faults::FullDisks, 19);
+}
+
+/// A disk could not store its counter, the master recorded it all the same, and at the next registration the disk was
+/// taken for one that was rolled back.
+#[test]
+fn a_registration_that_a_disk_could_not_store_is_not_recorded() {
+    holds(Faults::BadDisk, 24);
 }

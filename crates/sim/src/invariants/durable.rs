@@ -13,7 +13,7 @@ pub(super) fn check(quiet: &Quiet) -> Result<(), String> {
                 let why = dark.err().unwrap_or_else(|| "other bytes".to_owned());
                 return Err(format!(
                     "chunk {} of {} was synced, but a loss of power would take it from {}: {why}",
-                    view.chunk, owner.inode.id, disk.label
+                    view.chunk, owner.inode.id, disk.place
                 ));
             }
         }

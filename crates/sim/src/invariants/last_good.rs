@@ -9,19 +9,22 @@ pub(super) fn check(quiet: &Quiet) -> Result<(), String> {
         let good = |disk: &crate::quiet::QuietDisk| {
             disk.replicas.get(&view.chunk).is_some_and(|entry| at_least(entry.version) && !entry.bad)
         };
-        if quiet.disks.iter().any(good) {
+        if quiet.trusted().any(good) {
             continue;
         }
-        for disk in &quiet.disks {
+        for disk in quiet.trusted() {
             if disk.deleted.iter().any(|(chunk, version)| *chunk == view.chunk && at_least(*version)) {
                 return Err(format!(
                     "the last good replica of chunk {} of {} (at {}) was deleted on {}",
-                    view.chunk, owner.inode.id, view.version, disk.label
+                    view.chunk, owner.inode.id, view.version, disk.place
                 ));
             }
         }
         if quiet.is_durable(&owner) {
-            return Err(format!("no disk has chunk {} of {} any more", view.chunk, owner.inode.id));
+            return Err(format!(
+                "no disk that can be trusted has chunk {} of {} any more",
+                view.chunk, owner.inode.id
+            ));
         }
     }
     Ok(())

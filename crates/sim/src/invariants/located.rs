@@ -20,6 +20,9 @@ pub(super) async fn check(quiet: &Quiet, cluster: &Cluster) -> Result<(), String
             }
             for replica in chunk.replicas {
                 let disk = quiet.disks.iter().find(|disk| disk.id == replica.disk);
+                if disk.is_some_and(|disk| Some(disk.place) == quiet.suspect) {
+                    continue;
+                }
                 let entry = disk.and_then(|disk| disk.replicas.get(&chunk.chunk));
                 if !entry.is_some_and(|entry| is_good(entry, chunk.version)) {
                     return Err(format!(

@@ -2,6 +2,7 @@
 //! it was written.
 
 use crate::chance::Chance;
+use crate::cluster::Place;
 use crate::driver::{Stage, Violation};
 use crate::quiet::Quiet;
 use types::{CHUNK_BYTES, ChunkId};
@@ -10,22 +11,22 @@ use types::{CHUNK_BYTES, ChunkId};
 pub(crate) async fn flip(stage: &Stage, chance: &mut Chance) -> Result<(), Violation> {
     let flipped = async {
         let quiet = Quiet::look(stage).await?;
-        let disks = stage.cluster.disks();
         for (view, owner) in quiet.chunks().filter(|(_, owner)| quiet.is_durable(owner)) {
             let start = u64::from(owner.index.0) * CHUNK_BYTES;
             let known = quiet.meta.attributes(owner.inode).map_err(|status| status.to_string())?;
             let bytes = known.length.saturating_sub(start).min(CHUNK_BYTES);
-            let mut good: Vec<&str> = quiet.good(&view).map(|disk| disk.label.as_str()).collect();
+            let mut good: Vec<Place> = quiet.good(&view).map(|disk| disk.place).collect();
             if good.is_empty() || bytes == 0 {
                 continue;
             }
             good.remove(chance.below(good.len() as u64) as usize);
-            for (label, disk) in disks.iter().filter(|(label, _)| good.contains(&label.as_str())) {
+            for place in good {
+                let disk = stage.cluster.disk(place);
                 let (offset, bit) = (chance.below(bytes), chance.below(8) as u32);
-                let path = path_of(disk, view.chunk).ok_or("a replica has no file")?;
+                let path = path_of(&disk, view.chunk).ok_or("a replica has no file")?;
                 // Beyond the end of the file there is nothing to rot.
                 if disk.flip_bit(&path, offset, bit).is_ok() {
-                    stage.trace.note(format_args!("bit {bit} of byte {offset} of {path} flips on {label}"));
+                    stage.trace.note(format_args!("bit {bit} of byte {offset} of {path} flips on {place}"));
                 }
             }
         }
@@ -36,14 +37,5 @@ pub(crate) async fn flip(stage: &Stage, chance: &mut Chance) -> Result<(), Viola
 
 /// The path of a chunk file (`docs/format/disk.md`), by looking for it.
 fn path_of(disk: &env::SimDisk, chunk: ChunkId) -> Option<String> {
-    let dir = disk.dir();
-    for outer in dir.list("chunks").ok()? {
-        for inner in dir.list(&format!("chunks/{}", outer.name)).ok()? {
-            let path = format!("chunks/{}/{}/{:016x}", outer.name, inner.name, chunk.0);
-            if dir.exists(&path).ok()? {
-                return Some(path);
-            }
-        }
-    }
-    None
+    disk.paths("chunks/").into_iter().find(|path| path.ends_with(&format!("/{:016x}", chunk.0)))
 }

@@ -3,23 +3,24 @@
 //! After a loss of power replicas may differ in what was never synced, until they are compared; hence only files
 //! that are durable to the last byte are looked at.
 
+use crate::cluster::Place;
 use crate::quiet::Quiet;
 
 /// Compares the replicas of every chunk.
 pub(super) fn check(quiet: &Quiet) -> Result<(), String> {
     for (view, owner) in quiet.chunks().filter(|(_, owner)| quiet.is_durable(owner)) {
-        let mut first: Option<(&str, [u8; 32])> = None;
+        let mut first: Option<(Place, [u8; 32])> = None;
         for disk in quiet.good(&view) {
             let value = disk.value(view.chunk, view.version)?;
             match first {
                 Some((other, expected)) if expected != value => {
                     return Err(format!(
                         "chunk {} of {} differs on {other} and {}, both at {}",
-                        view.chunk, owner.inode.id, disk.label, view.version
+                        view.chunk, owner.inode.id, disk.place, view.version
                     ));
                 }
                 Some(_) => {}
-                None => first = Some((&disk.label, value)),
+                None => first = Some((disk.place, value)),
             }
         }
     }
