@@ -133,7 +133,9 @@ impl Meta {
 
     /// Which chunks an edit must cut on disk, with a raised version, before it can be logged.
     pub fn cut_boundaries(&self, inode: InodeRef, cut: Cut) -> Result<Vec<Boundary>, Status> {
-        Ok(self.plan_cut(self.file(inode)?, cut)?.boundaries)
+        let file = self.file(inode)?;
+        let plan = self.plan_cut(file, cut)?;
+        if plan.cuts { Ok(plan.boundaries) } else { Ok(self.beyond_end(file).into_iter().collect()) }
     }
 
     /// The answer given to a request of a session, if it was a mutation that succeeded and the client has

@@ -108,6 +108,25 @@ fn truncate_drops_chunks_and_wants_the_boundary_cut_under_a_raised_version() {
 }
 
 #[test]
+fn a_file_that_is_made_longer_has_what_lies_beyond_its_end_cut() {
+    let (mut fs, f) = with_chunks(2);
+    fs.truncate(f, CHUNK_BYTES + 10, Some(raised(1, 2, 2))).unwrap();
+    for length in [CHUNK_BYTES + 10, 9 * CHUNK_BYTES] {
+        let edge = fs.meta.cut_boundaries(f, Cut::Length(length)).unwrap();
+        assert_eq!(edge.len(), 1);
+        assert_eq!((edge[0].view.index.0, edge[0].from, u64::from(edge[0].to)), (1, 10, CHUNK_BYTES));
+    }
+    fs.truncate(f, 9 * CHUNK_BYTES, Some(raised(1, 2, 3))).unwrap();
+    assert_eq!(fs.map(f), [(0, 1, 1), (1, 2, 3)]);
+    // Who wrote beyond the end and has not committed learns that it is gone.
+    assert_eq!((fs.stat(f).length, fs.stat(f).truncate_generation.0), (9 * CHUNK_BYTES, 2));
+    assert!(
+        fs.meta.cut_boundaries(f, Cut::Length(10 * CHUNK_BYTES)).unwrap().is_empty(),
+        "there is no chunk"
+    );
+}
+
+#[test]
 fn punch_drops_whole_chunks_and_cuts_both_edges() {
     let (mut fs, f) = with_chunks(4);
     let punch = |offset, length, boundaries| Op::Punch { inode: f, offset, length, boundaries };

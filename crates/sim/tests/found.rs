@@ -70,6 +70,13 @@ fn a_replica_that_was_lost_before_its_chunk_was_committed_is_not_counted() {
     holds(Faults::PowerCuts, 5333);
 }
 
+/// A writer died with bytes stored beyond the end that it had not committed; the next one committed the same chunk and
+/// truncated the file to a greater length; what the first had stored showed up beyond that.
+#[test]
+fn bytes_of_a_dead_writer_do_not_show_up_beyond_a_truncate_to_a_greater_length() {
+    holds(Faults::Everything, 100_846);
+}
+
 /// A disk hung until it counted as failed, and answered again: the master waited for a report of it that never came.
 #[test]
 fn a_disk_that_hung_and_is_well_again_is_reported_anew() {

@@ -221,7 +221,8 @@ impl Core {
     /// zeroes.
     fn log_edit(&mut self, origin: Origin, request: &Request, raised: Vec<RaisedChunk>) -> super::Applied {
         let inode = ordered_inode(request).expect("an edit names its inode");
-        let before = self.meta.attributes(inode).map(|a| a.truncate_generation);
+        let known = self.meta.attributes(inode);
+        let before = known.map(|a| a.truncate_generation);
         let (op, first, last) = match request {
             Request::Punch { offset, length, .. } => {
                 let op = Op::Punch { inode, offset: *offset, length: *length, boundaries: raised };
@@ -231,7 +232,8 @@ impl Core {
                 let boundary = raised.first().copied();
                 let op =
                     Op::SetLength { inode, length: *length, clear_privileges: *clear_privileges, boundary };
-                (op, chunk_of(*length), ChunkIndex(u32::MAX))
+                let old = known.map_or(*length, |a| a.length);
+                (op, chunk_of(old.min(*length)), ChunkIndex(u32::MAX))
             }
             _ => unreachable!("only SetLength and Punch are edits"),
         };

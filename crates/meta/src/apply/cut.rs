@@ -3,6 +3,11 @@
 //! Chunks wholly inside the cut leave the map. A chunk at its edge stays and is cut on disk, under a raised
 //! version, before the record is made. If the map or the length changed in between so that another chunk
 //! lies at the edge, the record is refused with `TryAgain` and the master plans anew.
+//!
+//! *A writer stores bytes beyond the end and dies before its commit; the file is made longer; its bytes show up where
+//! zeroes were promised.* So a length that does not shrink the file has the rest of its last chunk cut too, and is a
+//! truncate like any other for writers who have not committed. The record does not insist on it: records of the first
+//! logs came without.
 
 use super::{Context, Done};
 use crate::api::{Boundary, Cut, Effect};
@@ -18,7 +23,7 @@ pub(crate) struct CutPlan {
     /// Chunks that stay and are cut.
     pub(crate) boundaries: Vec<Boundary>,
     /// Content may have gone: length updates made before are void.
-    cuts: bool,
+    pub(crate) cuts: bool,
 }
 
 /// The chunk indexes from `first` to before `end`.
@@ -63,6 +68,14 @@ impl Meta {
         Ok(CutPlan { drop, boundaries, cuts: true })
     }
 
+    /// The last chunk's part beyond the end of the file, if there is such a chunk.
+    pub(crate) fn beyond_end(&self, file: u32) -> Option<Boundary> {
+        let inode = self.inodes.get(file);
+        let (index, from) = (inode.length / CHUNK_BYTES, inode.length % CHUNK_BYTES);
+        let slot = self.maps.get(inode.place, ChunkIndex(index as u32)).filter(|_| from != 0)?;
+        Some(self.boundary(slot, from, CHUNK_BYTES))
+    }
+
     /// Whether every chunk at the edge was cut, and which versions the record brings. A chunk that was cut
     /// without need is still a chunk whose replicas have a new version.
     fn check_raised(
@@ -88,6 +101,7 @@ impl Meta {
     }
 
     fn cut(&mut self, file: u32, plan: CutPlan, versions: Vec<(ChunkSlot, Version)>, cx: &mut Context) {
+        let cuts = plan.cuts || !versions.is_empty();
         for (slot, version) in versions {
             self.chunks.set_version(slot, version);
             cx.effects.push(Effect::ChunkVersion { slot, chunk: self.chunks.at(slot).id, version });
@@ -96,7 +110,7 @@ impl Meta {
             self.detach(file, range, &mut cx.effects);
         }
         self.inodes.edit(file, |inode| {
-            inode.truncate_generation = inode.truncate_generation.wrapping_add(u32::from(plan.cuts));
+            inode.truncate_generation = inode.truncate_generation.wrapping_add(u32::from(cuts));
             inode.touch_content(cx.at);
         });
     }

@@ -214,6 +214,10 @@ impl Tree {
                 let id = self.file(*inode)?;
                 if *length < self.nodes[&id].size {
                     self.cut(id, *length, u64::MAX, boundary.as_slice())?;
+                } else if let Some(raised) = boundary {
+                    // Cut beyond the end.
+                    self.node(id).chunks.insert(raised.index.0, (raised.chunk, raised.version.counter));
+                    self.node(id).truncations += 1;
                 }
                 self.write(id, at);
                 self.node(id).size = *length;
