@@ -322,7 +322,7 @@ fn a_full_disk_gets_room_by_a_checkpoint_that_gives_back_old_segments() {
         let xattr = |number: u32| Request::SetXattr {
             inode: file,
             name: b"user.n".to_vec(),
-            value: vec![number as u8; 60_000].into(),
+            value: vec![number as u8; 60_000],
             mode: XattrMode::Set,
         };
         let mut stored = 0;
