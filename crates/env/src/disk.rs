@@ -77,6 +77,10 @@ pub trait Dir: Send + Sync {
     fn sync_dir(&self, path: &str) -> io::Result<()>;
     /// Whether something is there.
     fn exists(&self, path: &str) -> io::Result<bool>;
+    /// Whether the path by which it was opened still leads to it; an error says what is there instead.
+    fn check_place(&self) -> io::Result<()> {
+        Ok(())
+    }
     /// Room on the device.
     fn space(&self) -> io::Result<Space>;
     /// Filesystem and boot.

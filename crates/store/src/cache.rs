@@ -17,6 +17,8 @@ use types::ChunkId;
 /// Most chunk files open at once (each thread may hold one more). A full record table takes 100 KiB of
 /// memory, so this bounds tables at some 50 MiB per disk, and descriptors well below the usual 1,024.
 pub(crate) const OPEN_CHUNKS_MAX: usize = 512;
+/// With fewer a disk would do little but open and close.
+pub(crate) const OPEN_CHUNKS_MIN: usize = 16;
 
 /// A chunk's locks, and its file if it is open.
 #[derive(Default)]
@@ -29,28 +31,32 @@ pub(crate) struct Slot {
 }
 
 /// The slots of one disk.
-#[derive(Default)]
 pub(crate) struct Cache {
     slots: Mutex<BTreeMap<ChunkId, Arc<Slot>>>,
     clock: AtomicU64,
+    open_max: usize,
 }
 
 impl Cache {
+    /// Keeps about so many files open.
+    pub(crate) fn new(open_max: usize) -> Self {
+        let open_max = open_max.clamp(OPEN_CHUNKS_MIN, OPEN_CHUNKS_MAX);
+        Self { slots: Mutex::default(), clock: AtomicU64::new(0), open_max }
+    }
+
     /// The slot of a chunk, and one that should be closed because there are too many.
     pub(crate) fn slot(&self, chunk: ChunkId) -> (Arc<Slot>, Option<(ChunkId, Arc<Slot>)>) {
         let now = self.clock.fetch_add(1, Ordering::Relaxed);
         let mut slots = lock(&self.slots);
         let slot = Arc::clone(slots.entry(chunk).or_default());
         slot.used.store(now, Ordering::Relaxed);
-        let mut victim = None;
-        if slots.len() > OPEN_CHUNKS_MAX {
-            victim = slots
-                .iter()
-                .filter(|(other, candidate)| **other != chunk && Arc::strong_count(candidate) == 1)
-                .min_by_key(|(_, candidate)| candidate.used.load(Ordering::Relaxed))
-                .map(|(other, candidate)| (*other, Arc::clone(candidate)));
-        }
+        let victim = if slots.len() > self.open_max { oldest(&slots) } else { None };
         (slot, victim)
+    }
+
+    /// The slot that was not used for longest, of those that nobody uses.
+    pub(crate) fn oldest(&self) -> Option<(ChunkId, Arc<Slot>)> {
+        oldest(&lock(&self.slots))
     }
 
     /// The slot of a chunk if there is one.
@@ -79,4 +85,10 @@ impl Cache {
     pub(crate) fn len(&self) -> usize {
         lock(&self.slots).len()
     }
+}
+
+fn oldest(slots: &BTreeMap<ChunkId, Arc<Slot>>) -> Option<(ChunkId, Arc<Slot>)> {
+    let unused = slots.iter().filter(|(_, slot)| Arc::strong_count(slot) == 1);
+    let oldest = unused.min_by_key(|(_, slot)| slot.used.load(Ordering::Relaxed));
+    oldest.map(|(chunk, slot)| (*chunk, Arc::clone(slot)))
 }

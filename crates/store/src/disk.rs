@@ -1,10 +1,11 @@
 //! One disk: the operations on its chunks.
 //!
 //! Opening, syncing and closing chunk files: `disk/files.rs`. Opening and stamping a disk: `disk/open.rs`.
-//! Walks and inventory: `disk/walk.rs`. Deleting: `disk/remove.rs`. Filling: `disk/fill.rs`.
+//! Walks and inventory: `disk/walk.rs`. Deleting: `disk/remove.rs`. Filling: `disk/fill.rs`. Health: `disk/health.rs`.
 
 mod files;
 mod fill;
+mod health;
 mod open;
 mod remove;
 mod walk;
@@ -44,6 +45,8 @@ pub struct Disk {
     disk: DiskId,
     cluster: ClusterId,
     boot: u64,
+    /// See [`DiskOptions::reopened`].
+    reopened: u64,
     index: Arc<Index>,
     activity: Activity,
     cache: Cache,
@@ -126,7 +129,12 @@ impl Disk {
 
     /// Which boot of this disk answers: unsynced writes survive as long as it stays the same.
     pub fn verifier(&self) -> Verifier {
-        Verifier { disk: self.disk, boot: self.boot }
+        Verifier { disk: self.disk, boot: self.boot.wrapping_add(self.reopened) }
+    }
+
+    /// The boot of the kernel and the mount: the same for all directories of one device.
+    pub fn boot(&self) -> u64 {
+        self.boot
     }
 
     /// Room.
@@ -223,7 +231,8 @@ impl Disk {
             self.dir.create_dir_all(&folder_path(folder).1)?;
             lock(&self.folders).made[usize::from(folder)] = true;
         }
-        let file = self.dir.open(&chunk_path(chunk), OpenMode::CreateNew)?;
+        let path = chunk_path(chunk);
+        let file = self.open_file(|| self.dir.open(&path, OpenMode::CreateNew))?;
         Ok(Replica::new(file, chunk, version, self.cluster, Flags(flag | Flags::NEW)))
     }
 
@@ -287,8 +296,8 @@ impl Disk {
         ReadBack { data: pages.data, page_crcs: pages.crcs, zeroes: pages.zeroes }
     }
 
-    /// Reads pages again under the chunk's lock and judges them; returns the damaged ones. If there are
-    /// any, the replica says `damaged` from now on.
+    /// Reads pages again under the chunk's lock and judges them; returns the damaged ones, those that the device
+    /// cannot read among them. If there are any, the replica says `damaged` from now on.
     pub fn verify(
         &self,
         chunk: ChunkId,

@@ -194,6 +194,13 @@ pub enum StoreError {
     /// No room.
     #[error("no space left on this disk")]
     NoSpace,
+    /// The process or the host has no more of what this needs; the disk is not at fault.
+    #[error("too many open files or too little memory: {source}")]
+    Exhausted {
+        /// What happened.
+        #[source]
+        source: io::Error,
+    },
     /// The request makes no sense.
     #[error("invalid request: {what}")]
     Invalid {
@@ -220,6 +227,7 @@ impl StoreError {
                 Status::Io
             }
             Self::NoSpace => Status::NoSpace,
+            Self::Exhausted { .. } => Status::TryAgain,
             Self::Invalid { .. } => Status::Invalid,
         }
     }
@@ -234,7 +242,16 @@ impl From<io::Error> for StoreError {
     fn from(source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace,
+            _ if is_exhausted(&source) => Self::Exhausted { source },
             _ => Self::Disk { source },
         }
     }
+}
+
+/// Whether the process or the host lacks something, rather than the disk: EMFILE, ENFILE, ENOMEM.
+pub(crate) fn is_exhausted(error: &io::Error) -> bool {
+    const ENOMEM: i32 = 12;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE))
 }

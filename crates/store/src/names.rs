@@ -6,6 +6,8 @@ pub(crate) const CHUNKS: &str = "chunks";
 pub(crate) const DELETED: &str = "deleted";
 pub(crate) const QUARANTINE: &str = "quarantine";
 pub(crate) const LOCK: &str = "lock";
+/// Written to see whether the disk can be written.
+pub(crate) const PROBE: &str = "probe";
 
 /// The two folder numbers of a chunk, as one. A multiplicative hash, since ids are given in order.
 pub(crate) fn folder_of(chunk: ChunkId) -> u16 {

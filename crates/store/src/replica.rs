@@ -21,7 +21,7 @@ use crate::header::{Chosen, Flags, Header, HeaderError, SLOT_BYTES};
 use crate::table::{Decoded, TABLE_PAGES, TablePage, blocks_of, place_of, range_of};
 use crate::value::{block_value, hole_value};
 use bytes::{Bytes, BytesMut};
-use env::{Dir, File, OpenMode};
+use env::File;
 use std::io;
 use std::sync::Arc;
 use types::{BLOCK_BYTES, BLOCKS_PER_CHUNK, CHUNK_BYTES, ChunkId, ClusterId, PAGES_PER_BLOCK, Version};
@@ -70,6 +70,16 @@ pub(crate) enum LoadError {
     Stub,
     Unreadable(&'static str),
     Disk(io::Error),
+}
+
+impl From<io::Error> for LoadError {
+    /// Of a file that could not be opened.
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::Absent,
+            _ => Self::Disk(error),
+        }
+    }
 }
 
 impl LoadError {
@@ -121,18 +131,13 @@ impl Replica {
         }
     }
 
-    /// Opens a chunk file and reads the first page of its trailer. Its changes are counted from `opening`.
+    /// Takes an open chunk file and reads the first page of its trailer. Its changes are counted from `opening`.
     pub(crate) fn load(
-        dir: &dyn Dir,
-        path: &str,
+        file: Arc<dyn File>,
         chunk: ChunkId,
         cluster: ClusterId,
         opening: u64,
     ) -> Result<Self, LoadError> {
-        let file = dir.open(path, OpenMode::ReadWrite).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => LoadError::Absent,
-            _ => LoadError::Disk(error),
-        })?;
         let mut page = vec![0; HEADER_PAGE];
         read_padded(&*file, &mut page, CHUNK_BYTES).map_err(LoadError::Disk)?;
         let Chosen { header, slot, other } =
@@ -325,12 +330,20 @@ impl Replica {
         let mut damaged = Vec::new();
         for first in pages.clone().step_by(VERIFY_PAGES) {
             let end = (first + VERIFY_PAGES as u32).min(pages.end);
-            if let Some(read) = self.read_blocking(first..end)? {
-                for (n, (page, crc)) in read.data.chunks_exact(PAGE).zip(&read.crcs).enumerate() {
-                    if crc32c(page) != *crc {
-                        damaged.push(first + n as u32);
+            match self.read_blocking(first..end) {
+                Ok(Some(read)) => {
+                    for (n, (page, crc)) in read.data.chunks_exact(PAGE).zip(&read.crcs).enumerate() {
+                        if crc32c(page) != *crc {
+                            damaged.push(first + n as u32);
+                        }
                     }
                 }
+                Ok(None) => {}
+                // A sector that cannot be read damages the page that it is in, and no other.
+                Err(StoreError::Disk { .. }) => {
+                    damaged.extend((first..end).filter(|page| self.verified_page(*page).is_err()));
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(damaged)

@@ -26,7 +26,7 @@ pub(crate) fn format(dir: &Arc<dyn Dir>) {
 
 /// Opens a disk with the index in memory.
 pub(crate) fn open(dir: &Arc<dyn Dir>) -> (Disk, OpenReport) {
-    let options = DiskOptions { cluster: Some(CLUSTER), index_in_memory: true };
+    let options = DiskOptions { cluster: Some(CLUSTER), index_in_memory: true, ..Default::default() };
     let opened = Disk::open(Arc::clone(dir), options).unwrap();
     (opened.disk, opened.report)
 }

@@ -3,6 +3,7 @@
 mod basic;
 mod damage;
 mod disks;
+mod files;
 mod fill;
 mod fuzz;
 mod golden;

@@ -108,6 +108,20 @@ impl Dir for RealDir {
         }
     }
 
+    fn check_place(&self) -> io::Result<()> {
+        let ours = rustix::fs::fstat(&self.root)?;
+        let shown = self.path.display();
+        let there = match rustix::fs::stat(&self.path) {
+            Ok(there) => there,
+            Err(error) => return Err(with_path(error, "the directory is no longer at", &shown)),
+        };
+        if (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino) {
+            let message = format!("another directory is at {shown} than the one that was opened there");
+            return Err(io::Error::new(io::ErrorKind::NotFound, message));
+        }
+        Ok(())
+    }
+
     fn space(&self) -> io::Result<Space> {
         let stat = rustix::fs::fstatvfs(&self.root)?;
         Ok(Space {

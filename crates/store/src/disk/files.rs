@@ -7,7 +7,7 @@ use crate::header::Flags;
 use crate::locks::{exclusive, lock, shared};
 use crate::names::{CHUNKS, chunk_path, folder_of, folder_path};
 use crate::replica::{LoadError, Replica, Settled};
-use env::File;
+use env::{File, OpenMode};
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -35,10 +35,7 @@ impl Disk {
     pub(super) fn slot(&self, chunk: ChunkId) -> Arc<Slot> {
         let (slot, victim) = self.cache.slot(chunk);
         if let Some((other, old)) = victim {
-            match self.shut(other, &old) {
-                Ok(()) => self.cache.forget(other, old),
-                Err(error) => tracing::error!(chunk = %other, %error, "a chunk file could not be synced"),
-            }
+            self.close_victim(other, old);
         }
         slot
     }
@@ -83,7 +80,9 @@ impl Disk {
     ) -> Result<Settled, LoadError> {
         // Counts of changes of different openings never meet.
         let opening = self.loads.fetch_add(1, Ordering::Relaxed) << 32;
-        let mut replica = match Replica::load(&*self.dir, &chunk_path(chunk), chunk, self.cluster, opening) {
+        let path = chunk_path(chunk);
+        let file = self.open_file(|| self.dir.open(&path, OpenMode::ReadWrite)).map_err(LoadError::from)?;
+        let mut replica = match Replica::load(file, chunk, self.cluster, opening) {
             Err(LoadError::Stub) => {
                 self.set_aside(chunk).map_err(LoadError::Disk)?;
                 self.index.remove(chunk);

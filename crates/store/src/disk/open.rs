@@ -2,10 +2,10 @@
 
 use super::{Counts, Disk, Folders};
 use crate::activity::{self, Activity, Recovered};
-use crate::cache::Cache;
+use crate::cache::{Cache, OPEN_CHUNKS_MAX};
 use crate::index::{Index, KvIndex, MemoryIndex, open_sled};
 use crate::locks::exclusive;
-use crate::names::{CHUNKS, DELETED, LOCK, QUARANTINE};
+use crate::names::{CHUNKS, DELETED, LOCK, PROBE, QUARANTINE};
 use crate::replica::LoadError;
 use crate::report::OpenReport;
 use crate::stamp::{FORMAT, STAMP, STAMP_ASIDE, Stamp, StampError};
@@ -39,6 +39,11 @@ pub struct DiskOptions {
     pub cluster: Option<ClusterId>,
     /// Keep the index in memory even on a real directory (rebuilt by a walk at each start).
     pub index_in_memory: bool,
+    /// Chunk files kept open at most; bounded by what one disk needs.
+    pub open_chunks_max: Option<usize>,
+    /// How often this process gave the disk up and opened it again. What it had not synced before may be lost, so
+    /// it answers under another verifier each time.
+    pub reopened: u64,
 }
 
 /// An open disk and what was found.
@@ -55,7 +60,7 @@ fn path_of(dir: &dyn Dir) -> String {
 
 /// What is in the directory apart from what an unfinished format leaves.
 fn strangers(dir: &dyn Dir) -> io::Result<Vec<String>> {
-    let ours = ["lost+found", STAMP_ASIDE, LOCK, activity::NAME, CHUNKS, DELETED, QUARANTINE];
+    let ours = ["lost+found", STAMP_ASIDE, LOCK, PROBE, activity::NAME, CHUNKS, DELETED, QUARANTINE];
     let mut names: Vec<String> = Vec::new();
     for entry in dir.list("")? {
         let empty_folder = [CHUNKS, DELETED, QUARANTINE].contains(&entry.name.as_str())
@@ -182,7 +187,7 @@ impl Disk {
         let index = Arc::new(Index::new(index));
         let generation = last.generation + 1;
         // Nothing is written to the log before everything that it names is settled: `begin` comes last.
-        let settled = Settling { dir: &dir, stamp, index: &index, boot };
+        let settled = Settling { dir: &dir, stamp, index: &index, boot, options };
         let mut disk = settled.disk(Arc::clone(&log), generation, held)?;
         disk.settle_named(&last, &mut report)?;
         if walk {
@@ -238,6 +243,7 @@ struct Settling<'a> {
     stamp: Stamp,
     index: &'a Arc<Index>,
     boot: u64,
+    options: DiskOptions,
 }
 
 impl Settling<'_> {
@@ -249,9 +255,10 @@ impl Settling<'_> {
             disk: self.stamp.disk,
             cluster: self.stamp.cluster,
             boot: self.boot,
+            reopened: self.options.reopened,
             index: Arc::clone(self.index),
             activity: Activity::closed(log, self.stamp.disk, self.boot, generation, Arc::clone(self.index)),
-            cache: Cache::default(),
+            cache: Cache::new(self.options.open_chunks_max.unwrap_or(OPEN_CHUNKS_MAX)),
             folders: Mutex::new(Folders::default()),
             bad: Mutex::default(),
             loads: AtomicU64::new(1),

@@ -84,6 +84,7 @@ impl Disk {
                     report.unreadable += 1;
                     self.unreadable(*chunk, what);
                 }
+                Err(LoadError::Disk(error)) if crate::error::is_exhausted(&error) => return Err(error.into()),
                 Err(LoadError::Disk(error)) => {
                     tracing::warn!(%chunk, disk = %self.disk, %error, "a chunk file cannot be read");
                     report.unreadable += 1;
@@ -126,7 +127,8 @@ impl Disk {
             return Ok(entry_of(replica));
         }
         let path = crate::names::chunk_path(chunk);
-        Replica::load(&*self.dir, &path, chunk, self.cluster, 0).map(|replica| entry_of(&replica))
+        let file = self.dir.open(&path, env::OpenMode::ReadWrite)?;
+        Replica::load(file, chunk, self.cluster, 0).map(|replica| entry_of(&replica))
     }
 
     /// The ids of all chunk files, in order.

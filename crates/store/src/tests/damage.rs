@@ -132,3 +132,16 @@ fn a_file_of_any_content_is_no_reason_to_stop() {
         disk.close().unwrap();
     }
 }
+
+#[test]
+fn a_page_that_the_device_cannot_read_is_damaged_and_the_others_are_read() {
+    let sim = env::SimDisk::new(8, "disk");
+    format(&sim.dir());
+    let (disk, _) = open(&sim.dir());
+    write(&disk, CHUNK, V1, 0, &pattern(1, 3 * 4096)).unwrap();
+    // The judge reads all three at once, then each by itself.
+    sim.inject(env::Fault { path: "chunks".into(), effort: env::Effort::Read, skip: 0, count: 2 });
+    assert_eq!(disk.verify(CHUNK, V1, 0, 3 * 4096).unwrap(), [0]);
+    assert!(disk.entry(CHUNK).unwrap().damaged);
+    assert_eq!(read(&disk, CHUNK, V1, 4096, 4096), pattern(1, 3 * 4096)[4096..8192]);
+}

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use types::{ChunkId, ClusterId};
 
 fn refusal(dir: &Arc<dyn Dir>, cluster: Option<ClusterId>) -> OpenDiskError {
-    let error =
-        Disk::open(Arc::clone(dir), DiskOptions { cluster, index_in_memory: true }).map(|_| ()).unwrap_err();
+    let options = DiskOptions { cluster, index_in_memory: true, ..Default::default() };
+    let error = Disk::open(Arc::clone(dir), options).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("next step: "), "{error}");
     error
 }
@@ -128,4 +128,48 @@ fn a_killed_process_leaves_an_index_that_the_activity_log_completes() {
     assert_eq!(inventory(&second.disk), [ChunkId(1), ChunkId(3)]);
     assert_eq!(second.disk.entry(ChunkId(1)).unwrap().version, V2);
     assert_eq!(read(&second.disk, ChunkId(3), V1, 0, 4), b"data");
+}
+
+#[test]
+fn a_disk_whose_directory_was_renamed_or_replaced_says_so() {
+    let guard = tempfile::tempdir().unwrap();
+    let (at, away) = (guard.path().join("disk"), guard.path().join("away"));
+    std::fs::create_dir(&at).unwrap();
+    let dir = env::RealDir::open(&at).unwrap();
+    format(&dir);
+    let (disk, _) = open(&dir);
+    disk.check_place().unwrap();
+    std::fs::rename(&at, &away).unwrap();
+    assert!(disk.check_place().unwrap_err().to_string().contains("no longer"));
+    std::fs::create_dir(&at).unwrap();
+    assert!(disk.check_place().unwrap_err().to_string().contains("another directory"));
+    std::fs::remove_dir(&at).unwrap();
+    std::fs::rename(&away, &at).unwrap();
+    disk.check_place().unwrap();
+}
+
+#[test]
+fn a_disk_that_cannot_be_written_is_told_from_a_full_one() {
+    let sim = env::SimDisk::new(9, "disk");
+    format(&sim.dir());
+    let (disk, _) = open(&sim.dir());
+    disk.try_writing().unwrap();
+    sim.set_capacity(0);
+    disk.try_writing().unwrap();
+    sim.set_capacity(1 << 30);
+    for effort in [env::Effort::Write, env::Effort::Sync] {
+        sim.inject(env::Fault { path: String::new(), effort, skip: 0, count: u64::MAX });
+        assert!(disk.try_writing().is_err());
+        sim.clear_faults();
+    }
+}
+
+#[test]
+fn a_disk_that_is_opened_again_after_a_failure_answers_under_another_verifier() {
+    let (_guard, dir, disk) = disk();
+    let before = (disk.verifier(), disk.boot());
+    drop(disk);
+    let options = DiskOptions { index_in_memory: true, reopened: 1, ..Default::default() };
+    let disk = Disk::open(Arc::clone(&dir), options).unwrap().disk;
+    assert!(disk.verifier() != before.0 && disk.boot() == before.1);
 }
