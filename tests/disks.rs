@@ -33,6 +33,304 @@ fn holders(demo: &Demo, name: &str) -> Vec<String> {
     replicas.iter().map(|replica| replica["serverName"].as_str().unwrap().to_owned()).collect()
 }
 
+/// The disk at a place below the demo's data, as `status` shows it.
+fn disk(demo: &Demo, place: &str) -> serde_json::Value {
+    let status = demo.status();
+    let disks = status["disks"].as_array().unwrap();
+    disks.iter().find(|disk| disk["path"].as_str().unwrap().ends_with(place)).cloned().unwrap_or_default()
+}
+
+/// Why the disk at a place is not of full use.
+fn trouble(demo: &Demo, place: &str) -> Option<String> {
+    let status = demo.status();
+    let refused = status["refusedDisks"].as_array().unwrap();
+    let refused = refused.iter().find(|disk| disk["path"].as_str().unwrap().ends_with(place))?;
+    Some(refused["state"].as_str().unwrap().to_owned())
+}
+
+fn is_healed(demo: &Demo, chunks: u64) -> bool {
+    let counts = demo.status()["chunks"].clone();
+    let count = |what: &str| counts[what].as_u64().unwrap();
+    count("ok") == chunks && count("endangered") + count("undergoal") + count("missing") == 0
+}
+
+/// Files that are written, rewritten and read all the time by two threads, none of which may see an error.
+struct Load {
+    ends: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    threads: Vec<std::thread::JoinHandle<Duration>>,
+}
+
+impl Load {
+    /// `files` are there and do not change.
+    fn begin(demo: &Demo, files: &[(String, Vec<u8>)]) -> Self {
+        let ends = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let is_over = {
+            let ends = ends.clone();
+            move || ends.load(std::sync::atomic::Ordering::Relaxed)
+        };
+        let root = demo.mountpoint.clone();
+        let (over, dir) = (is_over.clone(), root.clone());
+        let writer = std::thread::spawn(move || {
+            let mut longest = Duration::ZERO;
+            for n in 0u64.. {
+                if over() {
+                    break;
+                }
+                let (path, begun) = (dir.join(format!("load{}", n % 6)), Instant::now());
+                let content = bytes(n, 300_000);
+                let mut file =
+                    fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path).unwrap();
+                file.write_all(&content).unwrap_or_else(|error| panic!("write {n}: {error}"));
+                file.sync_all().unwrap_or_else(|error| panic!("fsync {n}: {error}"));
+                drop(file);
+                longest = longest.max(begun.elapsed());
+                assert!(fs::read(&path).unwrap() == content, "what was fsynced by write {n}");
+            }
+            longest
+        });
+        let files = files.to_vec();
+        let reader = std::thread::spawn(move || {
+            let mut longest = Duration::ZERO;
+            while !is_over() {
+                for (name, content) in &files {
+                    let begun = Instant::now();
+                    let found = fs::read(root.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+                    longest = longest.max(begun.elapsed());
+                    assert!(found == *content, "{name}");
+                }
+            }
+            longest
+        });
+        Self { ends, threads: vec![writer, reader] }
+    }
+
+    /// The longest write with its fsync, and the longest read of a file.
+    fn end(self) -> [Duration; 2] {
+        self.ends.store(true, std::sync::atomic::Ordering::Relaxed);
+        let longest: Vec<_> = self.threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        longest.try_into().unwrap()
+    }
+}
+
+/// Three servers with one disk each, of which the first's is a filesystem of its own, and files on them.
+fn three(mib: u64) -> (Cluster, Vec<(String, Vec<u8>)>) {
+    let cluster = Cluster::start(&["--chunkservers", "3", "--disks", "1"], &[("cs1/d1", mib)]);
+    let files: Vec<_> = (0..12).map(|n| (format!("f{n}"), bytes(n, 400_000 + 1_000 * n as usize))).collect();
+    for (name, content) in &files {
+        store(&cluster.demo, name, content).unwrap();
+    }
+    (cluster, files)
+}
+
+/// After a disk went: nobody saw an error, the replicas are made again on the others, and when the disk is well it is
+/// taken again without a restart.
+fn goes_and_comes_back(expected: &str, go: impl FnOnce(&Loop), come_back: impl FnOnce(&Loop)) {
+    let (cluster, files) = three(1_500);
+    let (demo, place) = (&cluster.demo, "cs1/d1");
+    assert!(disk(demo, place)["chunks"].as_u64().unwrap() > 0);
+    let load = Load::begin(demo, &files);
+    go(&cluster.loops[0]);
+    wait_until("it is shown why the disk is not served", || {
+        trouble(demo, place).as_deref() == Some(expected)
+    });
+    assert_eq!(disk(demo, place)["state"], "failed");
+    let chunks = || demo.status()["chunks"]["mapped"].as_u64().unwrap();
+    wait_within(Duration::from_secs(90), "everything has two replicas on the others", || {
+        files.iter().all(|(name, _)| {
+            let holders = holders(demo, name);
+            holders.len() == 2 && !holders.contains(&"cs1".to_owned())
+        })
+    });
+    let [writing, reading] = load.end();
+    assert!(
+        writing < Duration::from_secs(30) && reading < Duration::from_secs(15),
+        "{writing:?} {reading:?}"
+    );
+    come_back(&cluster.loops[0]);
+    wait_within(Duration::from_secs(90), "the disk is taken again", || {
+        trouble(demo, place).is_none() && disk(demo, place)["state"] == "ok"
+    });
+    wait_within(Duration::from_secs(90), "all is well", || is_healed(demo, chunks()));
+    for (name, content) in &files {
+        assert!(fs::read(demo.path(name)).unwrap() == *content, "{name}");
+    }
+    let fresh: Vec<_> = (0..12).map(|n| (format!("g{n}"), bytes(100 + n, 100_000))).collect();
+    for (name, content) in &fresh {
+        store(demo, name, content).unwrap();
+    }
+    assert!(
+        fresh.iter().any(|(name, _)| holders(demo, name).contains(&"cs1".to_owned())),
+        "it is used again"
+    );
+}
+
+#[test]
+fn a_disk_whose_files_return_eio_is_given_up_healed_from_the_others_and_taken_again() {
+    if can_loop("a_disk_whose_files_return_eio_is_given_up_healed_from_the_others_and_taken_again") {
+        goes_and_comes_back("failed", Loop::shut_down, |disk| {
+            disk.pull();
+            disk.mount_again();
+        });
+    }
+}
+
+#[test]
+fn a_disk_that_is_pulled_is_given_up_and_the_empty_directory_below_it_is_not_taken_for_a_new_one() {
+    if can_loop(
+        "a_disk_that_is_pulled_is_given_up_and_the_empty_directory_below_it_is_not_taken_for_a_new_one",
+    ) {
+        goes_and_comes_back("blank", Loop::pull, |disk| {
+            assert!(fs::read_dir(&disk.mountpoint).unwrap().next().is_none(), "nothing was made there");
+            disk.mount_again();
+        });
+    }
+}
+
+#[test]
+fn a_disk_whose_directory_is_renamed_away_is_given_up_and_taken_again_when_it_is_back() {
+    if !can_mount("a_disk_whose_directory_is_renamed_away_is_given_up_and_taken_again_when_it_is_back") {
+        return;
+    }
+    let demo = Demo::start_with(&["--chunkservers", "3", "--disks", "1"]);
+    let files: Vec<_> = (0..12).map(|n| (format!("f{n}"), bytes(n, 100_000))).collect();
+    for (name, content) in &files {
+        store(&demo, name, content).unwrap();
+    }
+    let (at, away) = (demo.data.join("cs1/d1"), demo.data.join("cs1/away"));
+    let load = Load::begin(&demo, &files);
+    fs::rename(&at, &away).unwrap();
+    wait_until("it is shown as absent", || trouble(&demo, "cs1/d1").as_deref() == Some("absent"));
+    wait_within(Duration::from_secs(90), "everything has two replicas on the others", || {
+        files.iter().all(|(name, _)| {
+            let holders = holders(&demo, name);
+            holders.len() == 2 && !holders.contains(&"cs1".to_owned())
+        })
+    });
+    assert!(!at.exists(), "it is not made anew");
+    load.end();
+    fs::rename(&away, &at).unwrap();
+    wait_until("it is taken again", || {
+        trouble(&demo, "cs1/d1").is_none() && disk(&demo, "cs1/d1")["state"] == "ok"
+    });
+    for (name, content) in &files {
+        assert!(fs::read(demo.path(name)).unwrap() == *content, "{name}");
+    }
+}
+
+#[test]
+fn a_disk_that_is_remounted_read_only_is_read_and_takes_nothing_until_it_is_writable() {
+    if !can_loop("a_disk_that_is_remounted_read_only_is_read_and_takes_nothing_until_it_is_writable") {
+        return;
+    }
+    let (cluster, files) = three(1_500);
+    let demo = &cluster.demo;
+    let load = Load::begin(demo, &files);
+    // Refused while files are open for writing; the kernel does the same to a filesystem that it found damaged.
+    let mut triggers =
+        fs::read_dir("/sys/fs/ext4").unwrap().flatten().map(|entry| entry.path().join("trigger_fs_error"));
+    let device = ok({
+        let mut findmnt = std::process::Command::new("findmnt");
+        findmnt.args(["-no", "SOURCE"]).arg(&cluster.loops[0].mountpoint);
+        findmnt
+    });
+    let device = text(&device).trim().trim_start_matches("/dev/").to_owned();
+    cluster.loops[0].remount("errors=remount-ro");
+    let trigger = triggers.find(|path| path.to_str().unwrap().contains(&device)).unwrap();
+    fs::write(trigger, "a test").unwrap();
+    wait_until("it is shown as read-only or failed", || trouble(demo, "cs1/d1").is_some());
+    let [writing, _] = load.end();
+    assert!(writing < Duration::from_secs(30), "{writing:?}");
+    for (name, content) in &files {
+        assert!(fs::read(demo.path(name)).unwrap() == *content, "{name}");
+        store(demo, name, content).unwrap();
+    }
+}
+
+#[test]
+fn a_disk_that_hangs_is_shown_costs_nobody_an_error_and_comes_back_by_itself() {
+    if !can_loop("a_disk_that_hangs_is_shown_costs_nobody_an_error_and_comes_back_by_itself")
+        || !has_program("a_disk_that_hangs", "fsfreeze")
+    {
+        return;
+    }
+    let (cluster, files) = three(1_500);
+    let demo = &cluster.demo;
+    let load = Load::begin(demo, &files);
+    cluster.loops[0].freeze();
+    wait_until("it is shown as hanging", || trouble(demo, "cs1/d1").as_deref() == Some("hanging"));
+    let servers = demo.status()["servers"].as_array().unwrap().clone();
+    assert!(servers.iter().all(|server| server["state"] == "up"), "{servers:?}");
+    wait_within(Duration::from_secs(60), "it counts as failed", || disk(demo, "cs1/d1")["state"] == "failed");
+    wait_within(Duration::from_secs(90), "everything has two replicas on the others", || {
+        files.iter().all(|(name, _)| !holders(demo, name).contains(&"cs1".to_owned()))
+    });
+    let [writing, reading] = load.end();
+    eprintln!("longest: write {writing:?}, read {reading:?}");
+    assert!(writing < Duration::from_secs(30) && reading < Duration::from_secs(5), "{writing:?} {reading:?}");
+    cluster.loops[0].thaw();
+    wait_until("it is back", || trouble(demo, "cs1/d1").is_none() && disk(demo, "cs1/d1")["state"] == "ok");
+    for (name, content) in &files {
+        assert!(fs::read(demo.path(name)).unwrap() == *content, "{name}");
+    }
+}
+
+#[test]
+fn a_chunkserver_that_is_stopped_costs_a_reader_a_fraction_of_a_second() {
+    if !can_mount("a_chunkserver_that_is_stopped_costs_a_reader_a_fraction_of_a_second") {
+        return;
+    }
+    let demo = Demo::start_with(&["--chunkservers", "3", "--disks", "1"]);
+    let files: Vec<_> = (0..24).map(|n| (format!("f{n}"), bytes(n, 900_000))).collect();
+    for (name, content) in &files {
+        store(&demo, name, content).unwrap();
+    }
+    let data = demo.data.to_str().unwrap();
+    // A mount that has read nothing.
+    demo.ask(&["demo", "kill", "mount", "--data", data]);
+    demo.ask(&["demo", "start", "mount", "--data", data]);
+    for (name, content) in &files[..4] {
+        assert!(fs::read(demo.path(name)).unwrap() == *content, "{name}");
+    }
+    signal(demo.pid("cs1"), rustix::process::Signal::STOP);
+    let mut longest = Duration::ZERO;
+    for (name, content) in &files[4..] {
+        let begun = Instant::now();
+        assert!(fs::read(demo.path(name)).unwrap() == *content, "{name}");
+        longest = longest.max(begun.elapsed());
+    }
+    signal(demo.pid("cs1"), rustix::process::Signal::CONT);
+    eprintln!("longest read {longest:?}");
+    assert!(longest < Duration::from_secs(2), "{longest:?}");
+}
+
+#[test]
+fn a_chunkserver_that_may_have_no_more_files_open_goes_on_and_blames_no_disk() {
+    if !can_mount("a_chunkserver_that_may_have_no_more_files_open_goes_on_and_blames_no_disk") {
+        return;
+    }
+    let demo = Demo::start_with(&["--chunkservers", "2", "--disks", "1"]);
+    let files: Vec<_> = (0..200).map(|n| (format!("f{n}"), bytes(n, 5_000))).collect();
+    let pid = rustix::process::Pid::from_raw(demo.pid("cs1"));
+    let open = || fs::read_dir(format!("/proc/{}/fd", demo.pid("cs1"))).unwrap().count() as u64;
+    for (name, content) in &files[..100] {
+        store(&demo, name, content).unwrap();
+    }
+    let before = open();
+    assert!(before > 100, "{before} files are open");
+    let few = rustix::process::Rlimit { current: Some(before), maximum: Some(before) };
+    rustix::process::prlimit(pid, rustix::process::Resource::Nofile, few).unwrap();
+    for (name, content) in &files[100..] {
+        store(&demo, name, content).unwrap();
+    }
+    for (name, content) in &files {
+        assert!(fs::read(demo.path(name)).unwrap() == *content, "{name}");
+    }
+    assert_eq!(trouble(&demo, "cs1/d1"), None);
+    assert_eq!(disk(&demo, "cs1/d1")["state"], "ok");
+    // A chain that could not reach its other member for want of a socket has gone on without it.
+    wait_within(Duration::from_secs(90), "all have two replicas", || is_healed(&demo, 200));
+}
+
 #[test]
 fn full_disks_give_enospc_lose_nothing_acknowledged_and_freed_room_is_used_again() {
     let name = "full_disks_give_enospc_lose_nothing_acknowledged_and_freed_room_is_used_again";

@@ -59,6 +59,39 @@ impl Loop {
         ok(umount);
     }
 
+    /// From now on the filesystem fails all that is asked of it with EIO, as when its device is gone.
+    #[allow(unsafe_code, reason = "no safe call for this ioctl")]
+    pub fn shut_down(&self) {
+        const EXT4_IOC_SHUTDOWN: libc::c_ulong = 0x8004_587d;
+        const WITHOUT_LOG: u32 = 2;
+        let root = std::fs::File::open(&self.mountpoint).unwrap();
+        // SAFETY: the ioctl reads one u32 from the pointer, which outlives the call.
+        let done =
+            unsafe { libc::ioctl(std::os::fd::AsRawFd::as_raw_fd(&root), EXT4_IOC_SHUTDOWN, &WITHOUT_LOG) };
+        assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+    }
+
+    /// Mounts it anew with other options: `ro`, `rw`.
+    pub fn remount(&self, how: &str) {
+        let mut mount = Command::new("mount");
+        mount.args(["-o", &format!("remount,{how}")]).arg(&self.mountpoint);
+        ok(mount);
+    }
+
+    /// Writes and syncs hang until [`Loop::thaw`].
+    pub fn freeze(&self) {
+        let mut freeze = Command::new("fsfreeze");
+        freeze.arg("-f").arg(&self.mountpoint);
+        ok(freeze);
+    }
+
+    /// Ends [`Loop::freeze`].
+    pub fn thaw(&self) {
+        let mut thaw = Command::new("fsfreeze");
+        thaw.arg("-u").arg(&self.mountpoint);
+        ok(thaw);
+    }
+
     /// Leaves at most this much room to others.
     pub fn fill_up_to(&self, free_bytes: u64) {
         let stat = rustix::fs::statvfs(&self.mountpoint).unwrap();

@@ -92,6 +92,20 @@ impl Chains {
         while closing.join_next().await.is_some() {}
     }
 
+    /// Ends the chains of a disk that is not served any more; afterwards nothing of theirs is queued or running.
+    pub(crate) async fn leave_disk(&self, disk: DiskId) {
+        let of_disk = (disk, ChunkId(0))..=(disk, ChunkId(u64::MAX));
+        let chains: Vec<Arc<Chain>> =
+            self.lock().chains.range(of_disk).map(|(_, one)| Arc::clone(one)).collect();
+        for chain in chains {
+            let _order = chain.order.lock().await;
+            chain.close(Status::Io).await;
+            chain.leave();
+            self.forget(&chain);
+        }
+        self.context.events.forget(disk);
+    }
+
     /// Takes a chain that is gone out of the table.
     pub(crate) fn forget(&self, chain: &Arc<Chain>) {
         let mut table = self.lock();

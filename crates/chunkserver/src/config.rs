@@ -29,12 +29,19 @@ pub(crate) const ORDER_WAIT_MAX: Duration = Duration::from_secs(20);
 pub(crate) const EVENTS_MAX: usize = 100_000;
 /// How often each master hears of this server.
 pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
-/// A disk whose jobs do not end for so long counts as failed until they do.
+/// A disk with a job that has not ended for so long is shown as hanging, and gets no new chunks.
+pub(crate) const DISK_HANGING_AFTER: Duration = Duration::from_secs(5);
+/// A disk whose jobs do not end for so long counts as failed until they do. An fdatasync behind a full page cache
+/// takes many seconds on a slow disk.
 pub(crate) const DISK_HUNG_AFTER: Duration = Duration::from_secs(30);
 /// So long the start waits for disks to be opened; those that take longer come into service later.
 pub(crate) const DISK_OPEN_MAX: Duration = Duration::from_secs(10);
 /// How often a disk that is not served is looked at again.
 pub(crate) const DISK_RETRY_INTERVAL: Duration = Duration::from_secs(3);
+/// The interval doubles with each failure in service, so often: up to 48 s.
+pub(crate) const DISK_RETRY_DOUBLINGS_MAX: u32 = 4;
+/// A disk that served so long without failing begins anew with the short interval.
+pub(crate) const DISK_CALM_AFTER: Duration = Duration::from_secs(600);
 /// Deleted replicas are kept so long.
 pub(crate) const DELETED_HOLD: Duration = Duration::from_secs(3_600);
 /// Below this much free room deleted replicas are erased before their time.
@@ -63,6 +70,8 @@ pub struct DiskConfig {
     pub threads: usize,
     /// Keep the chunk index in memory even on a real directory; each start then walks the folders.
     pub index_in_memory: bool,
+    /// Chunk files that this disk may keep open; `None`: as many as are of use.
+    pub open_chunks_max: Option<usize>,
 }
 
 impl DiskConfig {
@@ -86,6 +95,7 @@ impl DiskConfig {
             format_if_blank: true,
             threads: 2,
             index_in_memory: false,
+            open_chunks_max: None,
         }
     }
 }

@@ -128,7 +128,7 @@ impl Control {
             highest_term: self.standing.highest_term(),
             disks: self.disks.reports(sent),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            refused: self.disks.refused(),
+            refused: self.disks.refused(sent),
         });
         send(&link.tx, register).await?;
         let answer = tokio::time::timeout(ANSWER_MAX, link.rx.recv()).await;
@@ -250,7 +250,7 @@ impl Control {
             told.unanswered.pop_front();
         }
         told.unanswered.push_back(now);
-        let (disks, refused) = (self.disks.reports(now), self.disks.refused());
+        let (disks, refused) = (self.disks.reports(now), self.disks.refused(now));
         let failed: BTreeSet<DiskId> =
             disks.iter().filter(|disk| disk.state == DiskState::Failed).map(|disk| disk.disk).collect();
         send(tx, ToMaster::Heartbeat { disks, refused }).await?;

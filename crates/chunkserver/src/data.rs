@@ -136,7 +136,7 @@ impl DataPlane {
 
     fn slot(&self, disk: DiskId) -> Result<Arc<Slot>, Status> {
         let slot = self.disks.get(disk).ok_or(Status::NoChunk)?;
-        if slot.disk().is_some() { Ok(slot) } else { Err(Status::Io) }
+        if slot.disk().is_some() && !slot.is_stuck() { Ok(slot) } else { Err(Status::Io) }
     }
 
     fn read(&self, frame: Frame, replier: Replier) {
@@ -163,13 +163,13 @@ impl DataPlane {
             return refuse_read(replier, Status::TryAgain);
         }
         let (context, slot_then) = (Arc::clone(&self.context), Arc::clone(&slot));
-        slot.queue.run(Box::new(move || {
+        slot.run(move || {
             let result = read_verified(&disk, &read, &context.events);
             if matches!(&result, Err(error) if error.status() == Status::Io) {
                 slot_then.count_error();
             }
             answer_read(replier, result);
-        }));
+        });
     }
 }
 
@@ -204,7 +204,8 @@ fn read_verified(disk: &Disk, read: &Read, events: &Events) -> Result<ReadBack, 
     let result = disk.read(chunk, version, offset, read.length);
     match &result {
         Ok(back) if back.zeroes || wire::crc::verify(0, &back.data, &back.page_crcs) => return result,
-        Ok(_) => {}
+        // What the device could not read may be one sector of it, which is judged as rot is.
+        Ok(_) | Err(StoreError::Disk { .. }) => {}
         Err(error) => {
             if error.is_damage() {
                 events.damaged(disk.id(), chunk, version);
@@ -212,7 +213,12 @@ fn read_verified(disk: &Disk, read: &Read, events: &Events) -> Result<ReadBack, 
             return result;
         }
     }
-    let damaged = disk.verify(chunk, version, offset, u64::from(read.length))?;
+    let damaged = disk.verify(chunk, version, offset, u64::from(read.length)).inspect_err(|error| {
+        // Not even its header can be read.
+        if matches!(error, StoreError::Disk { .. }) {
+            events.damaged(disk.id(), chunk, version);
+        }
+    })?;
     match damaged.first() {
         Some(page) => {
             tracing::warn!(disk = %disk.id(), %chunk, ?damaged, "pages of a replica do not match their checksums");

@@ -8,8 +8,9 @@
 //!    the cluster.
 //!
 //! # Elsewhere
-//! One disk: `slot`. Why a directory is not served: `refusal`.
+//! One disk: `slot`. How it is doing: `health`. Why a directory is not served: `refusal`.
 
+mod health;
 mod refusal;
 mod slot;
 
@@ -23,7 +24,6 @@ use refusal::Refusal;
 use slot::{Found, State};
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
-use store::DiskOptions;
 use tokio::sync::watch;
 use types::{ClusterId, DiskId};
 
@@ -60,7 +60,7 @@ impl Disks {
         let hopeless =
             |slot: &Arc<Slot>| slot.refusal().is_some_and(|refusal| refusal.refusal != DiskRefusal::Opening);
         if !disks.all.is_empty() && disks.all.iter().all(hopeless) {
-            return Err(StartError::NoDisk { refused: disks.refused() });
+            return Err(StartError::NoDisk { refused: disks.refused(env.clock.now()) });
         }
         Ok(disks)
     }
@@ -79,10 +79,9 @@ impl Disks {
     fn settle(&self, slot: &Arc<Slot>, found: Found, first: bool) -> bool {
         let path = &slot.config.path;
         let mut by_id = self.by_id.write().expect("nothing panics while it is held");
+        let another = |id: DiskId| by_id.get(&id).is_some_and(|holder| !Arc::ptr_eq(holder, slot));
         let state = match found {
-            Found::Open(disk) if by_id.contains_key(&disk.id()) => {
-                State::Refused(Refusal::duplicate(path, disk.id()))
-            }
+            Found::Open(disk) if another(disk.id()) => State::Refused(Refusal::duplicate(path, disk.id())),
             Found::Open(disk) => State::Open(disk),
             Found::Blank(dir) if slot.config.format_if_blank && first => {
                 State::Blank(DiskId(self.env.seed.next_id()), dir)
@@ -91,11 +90,17 @@ impl Disks {
             Found::Blank(_) => State::Refused(Refusal::blank(path)),
             Found::Refused(refusal) => State::Refused(refusal),
         };
+        let state = match (state, slot.failed()) {
+            // The master goes on hearing of a disk that failed.
+            (State::Refused(refusal), Some(id)) => State::Failed(id, refusal),
+            (state, _) => state,
+        };
         slot.set(state);
+        by_id.retain(|_, holder| !Arc::ptr_eq(holder, slot));
         if let Some(id) = slot.id() {
             by_id.insert(id, Arc::clone(slot));
         }
-        slot.id().is_some()
+        slot.id().is_some() && slot.failed().is_none()
     }
 
     fn check_clusters(&self) -> Result<(), StartError> {
@@ -136,12 +141,7 @@ impl Disks {
     }
 
     /// What is told of those that are not served.
-    pub(crate) fn refused(&self) -> Vec<RefusedDisk> {
-        self.all.iter().filter_map(|slot| slot.refused()).collect()
+    pub(crate) fn refused(&self, now: Instant) -> Vec<RefusedDisk> {
+        self.all.iter().filter_map(|slot| slot.refused(now)).collect()
     }
-}
-
-/// How a disk is opened here.
-fn options(cluster: Option<ClusterId>, index_in_memory: bool) -> DiskOptions {
-    DiskOptions { cluster, index_in_memory }
 }

@@ -76,6 +76,11 @@ impl Events {
         }
     }
 
+    /// A disk is opened anew: what it has is told anew.
+    pub(crate) fn forget(&self, disk: DiskId) {
+        self.told.lock().expect("nothing panics while it is held").retain(|damaged| damaged.disk != disk);
+    }
+
     fn tell(&self, add: impl Fn(&mut Waiting)) {
         for queue in self.links.lock().expect("nothing panics while it is held").iter() {
             let mut waiting = queue.waiting.lock().expect("nothing panics while it is held");

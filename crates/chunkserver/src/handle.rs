@@ -164,8 +164,9 @@ impl Chunkserver {
         context.tasks.spawn(upkeep::keep_deadlines(Arc::clone(&context)));
         tasks.spawn(upkeep::probe(Arc::clone(&disks), Arc::clone(&env.clock)));
         for slot in disks.all() {
-            let (slot, disks, standing) = (Arc::clone(slot), Arc::clone(&disks), Arc::clone(&standing));
-            tasks.spawn(upkeep::look_after(slot, disks, standing, Arc::clone(&env.clock)));
+            let (slot, disks, chains) = (Arc::clone(slot), Arc::clone(&disks), Arc::clone(&chains));
+            let (standing, clock) = (Arc::clone(&standing), Arc::clone(&env.clock));
+            tasks.spawn(upkeep::look_after(slot, disks, chains, standing, clock));
         }
         tracing::info!(address, server = %standing.server(), "the chunkserver listens");
         Ok(ChunkserverHandle {
@@ -259,7 +260,7 @@ impl ChunkserverHandle {
         for slot in self.disks.all() {
             let Some(disk) = slot.disk() else { continue };
             let path = slot.config.path.clone();
-            let closed = slot.queue.call(move || disk.close());
+            let closed = slot.call(move || disk.close());
             match tokio::time::timeout(DRAIN_MAX, closed).await {
                 Ok(Ok(Ok(()))) => {}
                 Ok(Ok(Err(error))) => tracing::error!(path, %error, "a disk could not be closed"),

@@ -1,6 +1,7 @@
 //! What happens by itself: deadlines, room, marks, deleted replicas whose hold is over.
 
 use crate::chain::{Chain, Context};
+use crate::chains::Chains;
 use crate::config::{DELETED_HOLD, DISK_RETRY_INTERVAL, PURGE_BELOW_BYTES};
 use crate::disks::{Disks, Slot, on_disk};
 use crate::standing::Standing;
@@ -60,11 +61,19 @@ pub(crate) async fn probe(disks: Arc<Disks>, clock: Arc<dyn Clock>) {
 pub(crate) async fn look_after(
     slot: Arc<Slot>,
     disks: Arc<Disks>,
+    chains: Arc<Chains>,
     standing: Arc<Standing>,
     clock: Arc<dyn Clock>,
 ) {
     let mut round: u32 = 0;
     loop {
+        if let Some(disk) = slot.failed() {
+            // Whoever writes to it is told, and what it answered before is void.
+            chains.leave_disk(disk).await;
+            tokio::time::sleep(slot.pause()).await;
+            disks.look_again(&slot, standing.cluster()).await;
+            continue;
+        }
         if slot.is_refused() {
             disks.look_again(&slot, standing.cluster()).await;
             tokio::time::sleep(DISK_RETRY_INTERVAL).await;

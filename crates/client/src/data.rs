@@ -4,11 +4,14 @@ use crate::read::replica::Replicas;
 use crate::write::pipeline::{DataError, WriteJob};
 use bytes::Bytes;
 use codec::Message as _;
-use env::Env;
+use env::{Env, Instant};
 use link::{LinkError, Pool};
+use std::future::Future;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 use types::{
-    BLOCK_BYTES, CHUNK_BYTES, Capability, ChainSequence, ChunkLocation, LeaseEpoch, PAGE_BYTES,
+    BLOCK_BYTES, CHUNK_BYTES, Capability, ChainSequence, ChunkLocation, DiskId, LeaseEpoch, PAGE_BYTES,
     ReplicaAddress, Rights, SessionId, Status, Term, Verifier, WriteGrant,
 };
 use wire::Kind;
@@ -108,8 +111,11 @@ pub(crate) struct ReadFailure {
     pub(crate) asked: usize,
 }
 
-/// Reads a range of a chunk that lies in one window, trying one replica after the other. The bytes match
-/// their checksums.
+/// Requests for one range that are under way: what is asked, since when, and its answer.
+type Asking<'a> = (DiskId, Instant, Pin<Box<dyn Future<Output = Result<Bytes, Status>> + Send + 'a>>);
+
+/// Reads a range of a chunk that lies in one window, trying one replica after the other, and a further one while one
+/// takes its time. The bytes match their checksums.
 pub(crate) async fn read(
     env: &Env,
     pool: &Pool,
@@ -120,9 +126,12 @@ pub(crate) async fn read(
     length: u32,
 ) -> Result<Bytes, ReadFailure> {
     let mut failure = ReadFailure { corrupt: 0, asked: 0 };
-    for n in replicas.order(location, env.clock.now()) {
+    let mut order = replicas.order(location, env.clock.now()).into_iter().peekable();
+    let mut asking: Vec<Asking<'_>> = Vec::new();
+    let mut hedges = Vec::new();
+    let ask = |n: usize| {
         let replica = &location.replicas[n];
-        let message = Read {
+        let read = Read {
             capability: Capability {
                 session: epoch.1,
                 term: epoch.0,
@@ -138,30 +147,83 @@ pub(crate) async fn read(
             deadline_ms: READ_DEADLINE.as_millis() as u32,
             verified: false,
         };
-        let began = env.clock.now();
-        let asked = replicas.ask(replica.disk);
-        failure.asked += 1;
-        let body = message.to_bytes();
-        let answer = call(pool, &replica.address, Kind::Read, body, Bytes::new(), READ_DEADLINE).await;
-        let outcome = answer.map_err(|error| error.status()).and_then(|frame| {
-            let answer = ReadAnswer::decode(&frame.body).map_err(|_| Status::BadMessage)?;
-            check(answer, frame.payload, offset, length)
-        });
-        let now = env.clock.now();
+        let one: Pin<Box<dyn Future<Output = _> + Send + '_>> =
+            Box::pin(read_from(env, pool, replicas, replica, read));
+        (replica.disk, env.clock.now(), one)
+    };
+    loop {
+        if asking.is_empty() {
+            let Some(n) = order.next() else { return Err(failure) };
+            failure.asked += 1;
+            asking.push(ask(n));
+        }
+        let patience = asking.last().map_or(Duration::ZERO, |(disk, ..)| replicas.patience(*disk));
+        let (answered, outcome) = tokio::select! {
+            biased;
+            answer = first_of(&mut asking) => answer,
+            () = tokio::time::sleep(patience), if order.peek().is_some() => {
+                // If too many are asked twice already, this one is waited for.
+                if let Some(hedge) = replicas.hedge()
+                    && let Some(n) = order.next()
+                {
+                    hedges.push(hedge);
+                    failure.asked += 1;
+                    asking.push(ask(n));
+                }
+                continue;
+            }
+        };
+        drop(asking.swap_remove(answered));
         match outcome {
             Ok(bytes) => {
-                asked.answered(now.since(began));
+                let now = env.clock.now();
+                asking.iter().for_each(|(disk, begun, _)| replicas.late(*disk, now.since(*begun)));
                 return Ok(bytes);
             }
-            Err(status) => {
-                failure.corrupt += usize::from(status == Status::Corrupt);
-                let (chunk, disk) = (location.chunk, replica.disk);
-                tracing::warn!(%chunk, %disk, %status, "a replica could not be read, the next is tried");
-                asked.failed(now);
-            }
+            Err(status) => failure.corrupt += usize::from(status == Status::Corrupt),
         }
     }
-    Err(failure)
+}
+
+/// The first answer of those that are awaited, and which it is.
+async fn first_of(asking: &mut [Asking<'_>]) -> (usize, Result<Bytes, Status>) {
+    std::future::poll_fn(|context| {
+        for (n, (.., answer)) in asking.iter_mut().enumerate() {
+            if let Poll::Ready(answer) = answer.as_mut().poll(context) {
+                return Poll::Ready((n, answer));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Reads from one replica.
+async fn read_from(
+    env: &Env,
+    pool: &Pool,
+    replicas: &Replicas,
+    replica: &ReplicaAddress,
+    read: Read,
+) -> Result<Bytes, Status> {
+    let began = env.clock.now();
+    let asked = replicas.ask(replica.disk);
+    let body = read.to_bytes();
+    let answer = call(pool, &replica.address, Kind::Read, body, Bytes::new(), READ_DEADLINE).await;
+    let outcome = answer.map_err(|error| error.status()).and_then(|frame| {
+        let answer = ReadAnswer::decode(&frame.body).map_err(|_| Status::BadMessage)?;
+        check(answer, frame.payload, read.offset, read.length)
+    });
+    let now = env.clock.now();
+    match &outcome {
+        Ok(_) => asked.answered(now.since(began)),
+        Err(status) => {
+            let (chunk, disk) = (read.capability.chunk, replica.disk);
+            tracing::warn!(%chunk, %disk, %status, "a replica could not be read, the next is tried");
+            asked.failed(now);
+        }
+    }
+    outcome
 }
 
 /// The wanted bytes of an answer, if they match their checksums.

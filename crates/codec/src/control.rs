@@ -152,11 +152,15 @@ pub enum DiskRefusal {
     Duplicate = 10,
     /// It failed in service.
     Failed = 11,
+    /// It does not answer.
+    Hanging = 12,
+    /// It is mounted read-only: what it holds is read.
+    ReadOnly = 13,
 }
 
 impl DiskRefusal {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Opening,
         Self::Absent,
         Self::Unreadable,
@@ -168,6 +172,8 @@ impl DiskRefusal {
         Self::InUse,
         Self::Duplicate,
         Self::Failed,
+        Self::Hanging,
+        Self::ReadOnly,
     ];
 
     /// The word for people and in JSON.
@@ -184,6 +190,8 @@ impl DiskRefusal {
             Self::InUse => "in-use",
             Self::Duplicate => "duplicate",
             Self::Failed => "failed",
+            Self::Hanging => "hanging",
+            Self::ReadOnly => "read-only",
         }
     }
 }

@@ -77,7 +77,8 @@ pub trait Dir: Send + Sync {
     fn sync_dir(&self, path: &str) -> io::Result<()>;
     /// Whether something is there.
     fn exists(&self, path: &str) -> io::Result<bool>;
-    /// Whether the path by which it was opened still leads to it; an error says what is there instead.
+    /// Whether the path by which it was opened still leads to it, and it may be written (`ReadOnlyFilesystem`). Looks
+    /// at names and flags only.
     fn check_place(&self) -> io::Result<()> {
         Ok(())
     }

@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod discover;
 mod failure;
+mod files;
 mod ready;
 mod roles;
 
@@ -47,6 +48,7 @@ fn arguments() -> Vec<std::ffi::OsString> {
 }
 
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    files::raise_limit();
     let config = || Config::load(cli.config.as_deref());
     match cli.command {
         Command::Demo(arguments) => demo::run(arguments).map(|()| ExitCode::SUCCESS),

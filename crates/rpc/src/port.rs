@@ -131,7 +131,7 @@ pub async fn serve(
             Ok(accepted) => accepted,
             Err(error) => {
                 errors += 1;
-                if errors >= ACCEPT_ERRORS_MAX {
+                if errors >= ACCEPT_ERRORS_MAX && !passes(&error) {
                     return Err(error);
                 }
                 warnings.warn("cannot accept a connection", &error.to_string());
@@ -155,6 +155,11 @@ pub async fn serve(
             }
         }
     }
+}
+
+/// Whether it ends when others in the process or the host give something back: ENOMEM, ENFILE, EMFILE, ENOBUFS.
+fn passes(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(12 | 23 | 24 | 105))
 }
 
 struct Shared {

@@ -60,7 +60,8 @@ impl Quiet {
         let disks = Cluster::places().map(|place| {
             let disk = cluster.disk(place);
             let open = |disk: &env::SimDisk| {
-                let options = DiskOptions { cluster: meta.cluster(), index_in_memory: true };
+                let options =
+                    DiskOptions { cluster: meta.cluster(), index_in_memory: true, ..DiskOptions::default() };
                 Disk::open(disk.dir(), options)
                     .map(|opened| opened.disk)
                     .map_err(|error| format!("{place} cannot be opened: {error}"))

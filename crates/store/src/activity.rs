@@ -144,6 +144,12 @@ impl Activity {
         self.file.sync_data()
     }
 
+    /// Nothing is marked any more (invariant 4).
+    pub(crate) fn has_failed(&self) -> bool {
+        // Whoever holds the lock is about to find out.
+        self.log.try_lock().is_ok_and(|log| log.failed)
+    }
+
     /// fdatasyncs so far.
     pub(crate) fn syncs(&self) -> u64 {
         self.syncs.load(Ordering::Relaxed)

@@ -228,11 +228,12 @@ impl Disk {
         let folder = folder_of(chunk);
         let made = lock(&self.folders).made[usize::from(folder)];
         if !made {
-            self.dir.create_dir_all(&folder_path(folder).1)?;
+            let path = folder_path(folder).1;
+            self.with_files(|| self.dir.create_dir_all(&path))?;
             lock(&self.folders).made[usize::from(folder)] = true;
         }
         let path = chunk_path(chunk);
-        let file = self.open_file(|| self.dir.open(&path, OpenMode::CreateNew))?;
+        let file = self.with_files(|| self.dir.open(&path, OpenMode::CreateNew))?;
         Ok(Replica::new(file, chunk, version, self.cluster, Flags(flag | Flags::NEW)))
     }
 

@@ -248,10 +248,13 @@ impl From<io::Error> for StoreError {
     }
 }
 
-/// Whether the process or the host lacks something, rather than the disk: EMFILE, ENFILE, ENOMEM.
+/// Whether the process or the host lacks something, rather than the disk: open files or memory.
 pub(crate) fn is_exhausted(error: &io::Error) -> bool {
     const ENOMEM: i32 = 12;
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE))
+    is_out_of_files(error) || error.raw_os_error() == Some(ENOMEM)
+}
+
+/// No more files can be opened: ENFILE, EMFILE. No write or sync ends so.
+pub(crate) fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(23 | 24))
 }

@@ -2,7 +2,9 @@
 
 use crate::Exit;
 use crate::units::counted;
-use rpc::admin::{ClusterStatus, DiskState, DiskStatus, ServerState, Severity, Warning};
+use rpc::admin::{
+    ClusterStatus, DiskRefusal, DiskState, DiskStatus, RefusedDiskStatus, ServerState, Severity, Warning,
+};
 use std::fmt;
 
 /// Servers or disks that one warning names.
@@ -123,8 +125,11 @@ fn derived(status: &ClusterStatus) -> Vec<Warning> {
             "bring back the servers and disks that are away, see below",
         );
     }
-    if let Some(first) = status.refused_disks.first() {
-        let paths: Vec<&str> = status.refused_disks.iter().map(|d| d.disk.path.as_str()).collect();
+    let half =
+        |d: &&RefusedDiskStatus| matches!(d.disk.refusal, DiskRefusal::Hanging | DiskRefusal::ReadOnly);
+    let unserved: Vec<_> = status.refused_disks.iter().filter(|d| !half(d)).collect();
+    if let Some(first) = unserved.first() {
+        let paths: Vec<&str> = unserved.iter().map(|d| d.disk.path.as_str()).collect();
         let named = paths[..paths.len().min(NAMED_MAX)].join(", ");
         let message = format!("{} not served: {named}", counted(paths.len() as u64, "disk"));
         add("DISK_NOT_SERVED", Severity::Warning, message, &first.disk.next);

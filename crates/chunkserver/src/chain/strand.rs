@@ -55,7 +55,7 @@ impl Chain {
             inner.strand.running = true;
         }
         let run = Run { chain: Arc::clone(self), ended: false };
-        self.slot.queue.run(Box::new(move || run.run()));
+        self.slot.run(move || run.run());
     }
 }
 

@@ -1,25 +1,24 @@
 //! One disk: looking what its directory holds, stamping, and what is said about it.
 
-use super::options;
+use super::health::Health;
 use super::refusal::Refusal;
-use crate::config::{DISK_HUNG_AFTER, DISK_JOBS_MAX, DiskConfig};
+use crate::config::{DISK_JOBS_MAX, DiskConfig};
 use codec::control::{DiskRefusal, DiskReport, DiskState, RefusedDisk};
-use env::{Dir, Env, Instant, Queue};
+use env::{Clock, Dir, Env, Instant, Queue};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use store::{Disk, DiskSpace, Format, OpenDiskError, StoreError};
+use std::time::Duration;
+use store::{Disk, DiskOptions, DiskSpace, Format, OpenDiskError, StoreError};
 use tokio::sync::oneshot;
 use types::{ClusterId, DiskId, Verifier};
-
-/// What the operator does about a disk that failed in service.
-const AFTER_FAILURE: &str =
-    "see the kernel's log (dmesg) and smartctl; replace the disk, or start the chunkserver again";
 
 /// One of the disks.
 pub(crate) struct Slot {
     pub(crate) config: DiskConfig,
-    pub(crate) queue: Arc<dyn Queue>,
+    pub(super) queue: Arc<dyn Queue>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) health: Health,
     state: Mutex<State>,
     /// The look that was begun at the start, until its result was taken.
     first: tokio::sync::Mutex<Option<oneshot::Receiver<Found>>>,
@@ -34,7 +33,7 @@ pub(super) enum State {
     /// An empty directory, to be stamped with this id.
     Blank(DiskId, Arc<dyn Dir>),
     Open(Arc<Disk>),
-    /// It was to serve or served, and failed.
+    /// It was to serve or served, and failed; looked at again, too.
     Failed(DiskId, Refusal),
 }
 
@@ -53,13 +52,20 @@ struct Space {
 }
 
 /// Opens the disk in a directory if there is one. Blocks.
-fn look(config: &DiskConfig, cluster: Option<ClusterId>) -> Found {
+fn look(config: &DiskConfig, options: DiskOptions) -> Found {
     let dir = match (config.open)() {
         Ok(dir) => dir,
         Err(error) => return Found::Refused(Refusal::of_directory(&config.path, &error)),
     };
-    match Disk::open(Arc::clone(&dir), options(cluster, config.index_in_memory)) {
+    match Disk::open(Arc::clone(&dir), options) {
         Ok(opened) => {
+            if options.reopened > 0
+                && let Err(error) = opened.disk.try_writing()
+            {
+                let next = "see the kernel's log (dmesg) and smartctl; it is tried again by itself";
+                let reason = format!("{}: it cannot be written: {error}", config.path);
+                return Found::Refused(Refusal::new(DiskRefusal::Failed, reason, next));
+            }
             for warning in &opened.report.warnings {
                 tracing::warn!(path = config.path, warning, "a disk is open with a warning");
             }
@@ -79,6 +85,8 @@ impl Slot {
             state: Mutex::new(State::Refused(Refusal::opening(&config.path))),
             config,
             queue,
+            clock: Arc::clone(&env.clock),
+            health: Health::default(),
             first: tokio::sync::Mutex::default(),
             space: Mutex::default(),
             errors: AtomicU64::new(0),
@@ -88,10 +96,20 @@ impl Slot {
     }
 
     fn begin_look(&self, cluster: Option<ClusterId>) -> oneshot::Receiver<Found> {
-        let config = self.config.clone();
+        let (config, options) = (self.config.clone(), self.options(cluster));
         let (send, found) = oneshot::channel();
-        self.queue.run(Box::new(move || drop(send.send(look(&config, cluster)))));
+        self.queue.run(Box::new(move || drop(send.send(look(&config, options)))));
         found
+    }
+
+    /// How the disk is opened.
+    fn options(&self, cluster: Option<ClusterId>) -> DiskOptions {
+        DiskOptions {
+            cluster,
+            index_in_memory: self.config.index_in_memory,
+            open_chunks_max: self.config.open_chunks_max,
+            reopened: self.health.reopened(),
+        }
     }
 
     /// The result of the look that was begun at the start.
@@ -162,9 +180,22 @@ impl Slot {
         }
     }
 
-    /// It did not come into service and is to be looked at again.
+    /// It did not come into service, or failed in it, and is to be looked at again.
     pub(crate) fn is_refused(&self) -> bool {
-        self.refusal().is_some()
+        matches!(&*self.lock(), State::Refused(_) | State::Failed(..))
+    }
+
+    /// The disk that failed.
+    pub(crate) fn failed(&self) -> Option<DiskId> {
+        match &*self.lock() {
+            State::Failed(id, _) => Some(*id),
+            State::Refused(_) | State::Blank(..) | State::Open(_) => None,
+        }
+    }
+
+    /// How long to wait before it is looked at again.
+    pub(crate) fn pause(&self) -> Duration {
+        self.health.pause()
     }
 
     /// Why it is not served, with the next step.
@@ -184,8 +215,10 @@ impl Slot {
         self.queue.depth() >= DISK_JOBS_MAX
     }
 
+    /// Something failed on it: whether the disk itself is at fault shows at the next look.
     pub(crate) fn count_error(&self) {
         self.errors.fetch_add(1, Ordering::Relaxed);
+        self.health.suspect();
     }
 
     pub(crate) fn errors(&self) -> u64 {
@@ -200,9 +233,9 @@ impl Slot {
             return;
         }
         let slot = Arc::clone(self);
-        let done = self.queue.call(move || slot.register_now(cluster, registrations)).await;
+        let done = self.call(move || slot.register_now(cluster, registrations)).await;
         if let (Err(error), Some(id)) = (done, self.id()) {
-            self.fail(id, &error.to_string());
+            self.fail(id, DiskRefusal::Failed, &error.to_string());
         }
     }
 
@@ -223,14 +256,14 @@ impl Slot {
             }
         });
         match result {
-            Ok(disk) => self.set(State::Open(disk)),
-            Err(error) => self.fail(id, &error),
+            Ok(disk) if self.is_blank() => self.set(State::Open(disk)),
+            Ok(_) => {}
+            Err(error) => self.fail(id, DiskRefusal::Failed, &error),
         }
     }
 
-    fn fail(&self, id: DiskId, error: &str) {
-        let message = format!("{}: {error}", self.config.path);
-        self.set(State::Failed(id, Refusal::split(DiskRefusal::Failed, &message, AFTER_FAILURE)));
+    pub(super) fn fail(&self, id: DiskId, kind: DiskRefusal, why: &str) {
+        self.set(State::Failed(id, self.failure(kind, why)));
     }
 
     fn stamp(&self, dir: Arc<dyn Dir>, cluster: ClusterId, disk: DiskId) -> Result<Arc<Disk>, String> {
@@ -240,13 +273,12 @@ impl Slot {
             tracing::warn!(path = self.config.path, warning, "a disk was stamped with a warning");
         }
         tracing::info!(path = self.config.path, %disk, %cluster, "a blank disk was stamped");
-        let opened = Disk::open(dir, options(Some(cluster), self.config.index_in_memory))
-            .map_err(|error| error.to_string())?;
+        let opened = Disk::open(dir, self.options(Some(cluster))).map_err(|error| error.to_string())?;
         Ok(Arc::new(opened.disk))
     }
 
-    /// Looks at the room on the disk, in its own queue, and tells when it has. One look at a time: a hung disk
-    /// shows by one that does not end. `None` also of a disk that is not served: it is looked at otherwise.
+    /// Looks at the disk, in its own queue, and tells when it has. One look at a time. `None` also of a disk that is
+    /// not served: it is looked at otherwise.
     pub(crate) fn probe(self: &Arc<Self>, now: Instant) -> Option<oneshot::Receiver<()>> {
         let mut space = self.space.lock().expect("nothing panics while it is held");
         if space.asked.is_some() || self.is_refused() {
@@ -256,17 +288,14 @@ impl Slot {
         drop(space);
         let slot = Arc::clone(self);
         let (send, looked) = oneshot::channel();
-        self.queue.run(Box::new(move || {
-            let found = slot.disk().map(|disk| disk.space());
+        self.run(move || {
+            let found = slot.disk().and_then(|disk| slot.examine(&disk));
             let mut space = slot.space.lock().expect("nothing panics while it is held");
             space.asked = None;
-            match found {
-                Some(Ok(found)) => space.last = found,
-                Some(Err(_)) => slot.count_error(),
-                None => {}
-            }
+            space.last = found.unwrap_or(space.last);
+            drop(space);
             let _ = send.send(());
-        }));
+        });
         Some(looked)
     }
 
@@ -274,10 +303,10 @@ impl Slot {
         self.space.lock().expect("nothing panics while it is held").last
     }
 
-    /// Its jobs have not ended for too long.
-    pub(crate) fn is_hung(&self, now: Instant) -> bool {
+    /// How long the oldest job has been under way, or a look has waited for its turn.
+    pub(super) fn waited(&self, now: Instant) -> Duration {
         let asked = self.space.lock().expect("nothing panics while it is held").asked;
-        asked.is_some_and(|asked| now.since(asked) > DISK_HUNG_AFTER)
+        asked.map_or(Duration::ZERO, |asked| now.since(asked)).max(self.health.oldest_job(now))
     }
 
     /// The verifier under which it answers now.
@@ -288,7 +317,13 @@ impl Slot {
     pub(super) fn report(&self, now: Instant) -> Option<DiskReport> {
         let (disk, open) = (self.id()?, self.disk());
         let space = self.space();
-        let failed = self.error().is_some() || self.is_hung(now);
+        let state = if self.error().is_some() || self.is_hung(now) {
+            DiskState::Failed
+        } else if self.is_hanging(now) || self.is_read_only() {
+            DiskState::ReadOnly
+        } else {
+            DiskState::Good
+        };
         Some(DiskReport {
             disk,
             path: self.config.path.clone(),
@@ -296,17 +331,18 @@ impl Slot {
             total_bytes: space.total_bytes,
             free_bytes: space.free_bytes + space.deleted_bytes,
             registrations: open.as_ref().map_or(0, |disk| disk.registrations()),
-            boot: open.as_ref().map_or(0, |disk| disk.verifier().boot),
-            state: if failed { DiskState::Failed } else { DiskState::Good },
+            boot: open.as_ref().map_or(0, |disk| disk.boot()),
+            state,
             errors: self.errors(),
         })
     }
 
-    pub(super) fn refused(&self) -> Option<RefusedDisk> {
+    pub(super) fn refused(&self, now: Instant) -> Option<RefusedDisk> {
         let refusal = match &*self.lock() {
-            State::Refused(refusal) | State::Failed(_, refusal) => refusal.clone(),
-            State::Blank(..) | State::Open(_) => return None,
+            State::Refused(refusal) | State::Failed(_, refusal) => Some(refusal.clone()),
+            State::Blank(..) | State::Open(_) => None,
         };
+        let refusal = refusal.or_else(|| self.complaint(now))?;
         Some(RefusedDisk {
             path: self.config.path.clone(),
             labels: self.config.labels.clone(),
@@ -319,9 +355,9 @@ impl Slot {
 
 /// Runs a job on a disk's queue; an error if the disk is not open or the job was lost.
 pub(crate) async fn on_disk<T: Send + 'static>(
-    slot: &Slot,
+    slot: &Arc<Slot>,
     job: impl FnOnce(&Disk) -> T + Send + 'static,
 ) -> io::Result<T> {
     let disk = slot.disk().ok_or_else(|| io::Error::other("the disk is not open"))?;
-    slot.queue.call(move || job(&disk)).await
+    slot.call(move || job(&disk)).await
 }

@@ -3,9 +3,13 @@
 //! The measure is the smoothed time of its answers times the requests it already has. One that failed is
 //! left alone for a while, unless nothing else is left. Equal ones are taken in an order that the chunk's
 //! id turns, so that clients spread without a random number.
+//!
+//! One that takes much longer than it used to is not waited for: the next one is asked as well, and the first good
+//! answer counts (a *hedge*). So a disk that hangs, or a server that is stopped, costs a reader a fraction of a second.
 
 use env::Instant;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 use types::{ChunkLocation, DiskId};
@@ -14,6 +18,13 @@ use types::{ChunkLocation, DiskId};
 const GUESS: Duration = Duration::from_micros(500);
 /// A replica that failed is tried last for this long.
 const AVOID: Duration = Duration::from_secs(5);
+/// A replica that has not answered after so many times its usual time is hedged, within these bounds: a disk of its own
+/// seeks in 20 ms, and nobody waits for longer than half a second on purpose.
+const HEDGE_FACTOR: u32 = 4;
+const HEDGE_MIN: Duration = Duration::from_millis(50);
+const HEDGE_MAX: Duration = Duration::from_millis(500);
+/// Most hedges of a client at one time: when everything is slow, asking twice makes it slower.
+const HEDGES_MAX: usize = 64;
 /// Disks remembered; more than any cluster has is not kept.
 const DISKS_MAX: usize = 4_096;
 
@@ -28,6 +39,16 @@ struct Disk {
 #[derive(Default)]
 pub(crate) struct Replicas {
     disks: Mutex<BTreeMap<DiskId, Disk>>,
+    hedges: AtomicUsize,
+}
+
+/// Counts a hedge out.
+pub(crate) struct Hedge<'a>(&'a AtomicUsize);
+
+impl Drop for Hedge<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Counts a request out when it is answered or given up.
@@ -83,6 +104,26 @@ impl Replicas {
         order.into_iter().map(|(.., n)| n).collect()
     }
 
+    /// How long this replica is waited for alone.
+    pub(crate) fn patience(&self, disk: DiskId) -> Duration {
+        let answer = self.disks().get(&disk).map_or(GUESS, |disk| disk.answer);
+        answer.saturating_mul(HEDGE_FACTOR).clamp(HEDGE_MIN, HEDGE_MAX)
+    }
+
+    /// The right to ask one more; `None` if too many are asked twice already.
+    pub(crate) fn hedge(&self) -> Option<Hedge<'_>> {
+        let before = self.hedges.fetch_add(1, Ordering::Relaxed);
+        let hedge = Hedge(&self.hedges);
+        (before < HEDGES_MAX).then_some(hedge)
+    }
+
+    /// Another one answered first; this one has taken so long without an answer.
+    pub(crate) fn late(&self, disk: DiskId, took: Duration) {
+        if let Some(disk) = self.disks().get_mut(&disk) {
+            disk.answer = disk.answer.max((disk.answer * 7 + took) / 8);
+        }
+    }
+
     /// A request is sent.
     pub(crate) fn ask(&self, disk: DiskId) -> Asked<'_> {
         let mut disks = self.disks();
@@ -130,6 +171,24 @@ mod tests {
         replicas.ask(DiskId([0; 16])).failed(NOW);
         assert_eq!(replicas.order(&location(0), NOW).last(), Some(&0));
         assert_eq!(replicas.order(&location(0), NOW + AVOID)[0], 0);
+    }
+
+    #[test]
+    fn a_replica_is_hedged_after_some_times_its_usual_time_and_one_that_was_late_comes_later() {
+        let replicas = Replicas::default();
+        let disk = DiskId([0; 16]);
+        assert_eq!(replicas.patience(disk), HEDGE_MIN);
+        for _ in 0..50 {
+            replicas.ask(disk).answered(Duration::from_millis(40));
+        }
+        assert!((150..170).contains(&replicas.patience(disk).as_millis()), "{:?}", replicas.patience(disk));
+        replicas.late(disk, Duration::from_secs(60));
+        assert_eq!(replicas.patience(disk), HEDGE_MAX);
+        assert_eq!(replicas.order(&location(0), NOW).last(), Some(&0));
+        let hedges: Vec<_> = std::iter::from_fn(|| replicas.hedge()).collect();
+        assert_eq!(hedges.len(), HEDGES_MAX);
+        drop(hedges);
+        assert!(replicas.hedge().is_some());
     }
 
     #[test]

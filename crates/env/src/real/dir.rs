@@ -119,6 +119,12 @@ impl Dir for RealDir {
             let message = format!("another directory is at {shown} than the one that was opened there");
             return Err(io::Error::new(io::ErrorKind::NotFound, message));
         }
+        if rustix::fs::fstatvfs(&self.root)?.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY) {
+            return Err(io::Error::new(
+                io::ErrorKind::ReadOnlyFilesystem,
+                format!("{shown} is mounted read-only"),
+            ));
+        }
         Ok(())
     }
 

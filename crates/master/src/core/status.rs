@@ -6,6 +6,7 @@ use codec::admin::{
     ChunkCounts, ClientStatus, ClusterStatus, DiskStatus, FileChunk, FileInfoReply, FileReplica, FileTarget,
     RefusedDiskStatus, ServerState, ServerStatus, Severity, Warning, WorkStatus,
 };
+use codec::control::DiskRefusal;
 use std::collections::BTreeMap;
 use types::{Attributes, DiskId, InodeId, Name, ServerId, Status};
 
@@ -239,8 +240,13 @@ fn health(
     }
     for RefusedDiskStatus { server, disk } in refused {
         let name = servers.iter().find(|known| known.server == *server).map_or("", |known| &known.name);
-        let message = format!("a disk of {name} is not served ({}): {}", disk.refusal.word(), disk.reason);
-        add("DISK_NOT_SERVED", Severity::Warning, message, &disk.next);
+        let (word, reason) = (disk.refusal.word(), &disk.reason);
+        let (code, message) = match disk.refusal {
+            DiskRefusal::Hanging => ("DISK_HANGING", format!("a disk of {name} hangs: {reason}")),
+            DiskRefusal::ReadOnly => ("DISK_READ_ONLY", format!("a disk of {name} is read-only: {reason}")),
+            _ => ("DISK_NOT_SERVED", format!("a disk of {name} is not served ({word}): {reason}")),
+        };
+        add(code, Severity::Warning, message, &disk.next);
     }
     let explained = |failed: &DiskStatus| {
         refused.iter().any(|refused| refused.server == failed.server && refused.disk.path == failed.path)

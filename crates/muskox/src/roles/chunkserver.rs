@@ -6,6 +6,7 @@ use crate::cli::ChunkserverArgs;
 use crate::config::Config;
 use crate::discover::{self, allow_listening};
 use crate::failure::{Exit, Failure, fail};
+use crate::files;
 use crate::ready;
 use chunkserver::{Chunkserver, DiskConfig};
 use env::Env;
@@ -63,10 +64,13 @@ pub(crate) async fn serve(settings: Settings, stop: Stop, ready: Ready) -> Resul
     allow_listening(&settings.listen, settings.insecure)?;
     let data = directory(&settings.data, true)?;
     let mut disks = Vec::new();
+    // Half of what this process may open is for sockets and all else.
+    let files_per_disk = files::raise_limit() / 2 / settings.disks.len().max(1) as u64;
     for path in &settings.disks {
         // A disk's directory is never made here: an unmounted disk must not be taken for an empty one.
         let mut disk = DiskConfig::at(path.clone());
         disk.format_if_blank = settings.format;
+        disk.open_chunks_max = usize::try_from(files_per_disk).ok();
         disks.push(disk);
     }
     let mut config = chunkserver::Config::new(settings.listen, data, disks, settings.masters);

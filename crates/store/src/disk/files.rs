@@ -3,6 +3,7 @@
 use super::{Disk, add, entry_of};
 use crate::StoreError;
 use crate::cache::Slot;
+use crate::error::is_out_of_files;
 use crate::header::Flags;
 use crate::locks::{exclusive, lock, shared};
 use crate::names::{CHUNKS, chunk_path, folder_of, folder_path};
@@ -81,7 +82,7 @@ impl Disk {
         // Counts of changes of different openings never meet.
         let opening = self.loads.fetch_add(1, Ordering::Relaxed) << 32;
         let path = chunk_path(chunk);
-        let file = self.open_file(|| self.dir.open(&path, OpenMode::ReadWrite)).map_err(LoadError::from)?;
+        let file = self.with_files(|| self.dir.open(&path, OpenMode::ReadWrite)).map_err(LoadError::from)?;
         let mut replica = match Replica::load(file, chunk, self.cluster, opening) {
             Err(LoadError::Stub) => {
                 self.set_aside(chunk).map_err(LoadError::Disk)?;
@@ -131,11 +132,11 @@ impl Disk {
         if entry {
             let folder = folder_of(chunk);
             let (outer, inner) = folder_path(folder);
-            self.dir.sync_dir(&inner)?;
+            self.with_files(|| self.dir.sync_dir(&inner))?;
             let known = lock(&self.folders).synced[usize::from(folder)];
             if !known {
-                self.dir.sync_dir(&outer)?;
-                self.dir.sync_dir(CHUNKS)?;
+                self.with_files(|| self.dir.sync_dir(&outer))?;
+                self.with_files(|| self.dir.sync_dir(CHUNKS))?;
                 lock(&self.folders).synced[usize::from(folder)] = true;
             }
         }
@@ -152,6 +153,8 @@ impl Disk {
                     self.activity.clean(chunk);
                 }
             }
+            // Its folder could not be opened; nothing was lost, and it is not synced.
+            Err(error) if is_out_of_files(error) => {}
             Err(error) => {
                 tracing::error!(%chunk, disk = %self.disk, %error, "fdatasync failed: the replica is bad");
                 add(&self.counts.sync_failures, 1);

@@ -7,7 +7,7 @@ use super::Disk;
 use crate::StoreError;
 use crate::cache::Slot;
 use crate::names::PROBE;
-use env::{File, OpenMode};
+use env::OpenMode;
 use std::io;
 use std::sync::Arc;
 use types::PAGE_BYTES;
@@ -16,9 +16,15 @@ use types::PAGE_BYTES;
 const CLOSED_MAX: usize = 64;
 
 impl Disk {
-    /// Whether the path of the disk still leads to it: it may have been renamed, unmounted or mounted over.
+    /// Whether the path of the disk still leads to it (it may have been renamed, unmounted or mounted over), and whether
+    /// it may be written. Asks nothing of the device.
     pub fn check_place(&self) -> Result<(), StoreError> {
         Ok(self.dir.check_place()?)
+    }
+
+    /// Its activity log failed: nothing can be written any more before the disk is opened again.
+    pub fn is_worn_out(&self) -> bool {
+        self.activity.has_failed()
     }
 
     /// Writes a page to a file of its own and makes it durable. A full disk is no failure.
@@ -34,19 +40,16 @@ impl Disk {
         }
     }
 
-    /// Opens a chunk file. If the process may have no more open, others are closed for it.
-    pub(super) fn open_file(
-        &self,
-        open: impl Fn() -> io::Result<Arc<dyn File>>,
-    ) -> io::Result<Arc<dyn File>> {
-        let mut opened = open();
+    /// Does what opens a file or folder. If the process may have no more open, others are closed for it.
+    pub(super) fn with_files<T>(&self, work: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        let mut done = work();
         for _ in 0..CLOSED_MAX {
-            match &opened {
-                Err(error) if crate::error::is_exhausted(error) && self.close_one() => opened = open(),
+            match &done {
+                Err(error) if crate::error::is_exhausted(error) && self.close_one() => done = work(),
                 _ => break,
             }
         }
-        opened
+        done
     }
 
     /// Closes the file that was not used for longest; false if all are in use.
