@@ -77,6 +77,14 @@ fn bytes_of_a_dead_writer_do_not_show_up_beyond_a_truncate_to_a_greater_length()
     holds(Faults::Everything, 100_846);
 }
 
+/// A write was sent before an fsync was asked for, its connection broke, and it was sent again as a durable one: the head
+/// answered the repeat as it had answered the first, and the fsync succeeded with nothing on stable storage.
+#[test]
+fn a_repeated_write_does_not_stand_for_the_flush_of_an_fsync() {
+    holds(Faults::Network, 1_289_247_297_592_042_289);
+    holds(Faults::Network, 3_598_549_451_102_661_400);
+}
+
 /// A disk hung until it counted as failed, and answered again: the master waited for a report of it that never came.
 #[test]
 fn a_disk_that_hung_and_is_well_again_is_reported_anew() {

@@ -105,6 +105,11 @@ impl Chunk {
         (self.unsynced, self.flushing, self.synced_unnamed, self.held) = (None, None, false, None);
     }
 
+    /// Whether the extent was sent under the present version before.
+    pub(crate) fn was_sent(&self, extent: ExtentId) -> bool {
+        self.write_ids.contains_key(&extent)
+    }
+
     /// The write id of an extent under the present version, and the id below which all are answered.
     /// `last` is the highest one given so far.
     pub(crate) fn write_id(&mut self, extent: ExtentId, last: &mut u64) -> (u64, u64) {

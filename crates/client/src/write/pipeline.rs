@@ -243,6 +243,7 @@ impl Pipeline {
                 && chunk.durable_flying.is_none()
             {
                 let Some((id, extent)) = self.buffer.send_next(index) else { break };
+                let repeated = chunk.was_sent(id);
                 let (write_id, answered_below) = chunk.write_id(id, &mut self.last_write_id);
                 let mut job = WriteJob {
                     extent: id,
@@ -258,7 +259,8 @@ impl Pipeline {
                 };
                 let last = !self.buffer.has_queued(index) && !self.buffer.has_dirty(index);
                 let whole = chunk.is_held() && chunk.laggard().is_none();
-                if syncing && last && chunk.flying.is_empty() && !chunk.is_syncing() && whole {
+                // The head answers a repeat as it answered the first, and that one may not have been durable.
+                if syncing && !repeated && last && chunk.flying.is_empty() && !chunk.is_syncing() && whole {
                     job.durable = true;
                     chunk.durable_flying = Some(id);
                 }

@@ -12,8 +12,12 @@ pub(super) fn check(quiet: &Quiet) -> Result<(), String> {
             if dark.as_ref() != Ok(&lit) {
                 let why = dark.err().unwrap_or_else(|| "other bytes".to_owned());
                 return Err(format!(
-                    "chunk {} of {} was synced, but a loss of power would take it from {}: {why}",
-                    view.chunk, owner.inode.id, disk.place
+                    "chunk {} of {} at {} was synced, but a loss of power would take it from {}: {why}; good are {:?}",
+                    view.chunk,
+                    owner.inode.id,
+                    view.version,
+                    disk.place,
+                    quiet.good(&view).map(|disk| disk.place.to_string()).collect::<Vec<_>>()
                 ));
             }
         }

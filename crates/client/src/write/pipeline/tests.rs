@@ -98,9 +98,10 @@ impl World {
             let at = (job.offset % CHUNK_BYTES) as usize;
             data.resize(data.len().max(at + job.data.len()), 0);
             data[at..at + job.data.len()].copy_from_slice(&job.data);
-        }
-        if job.durable {
-            self.stable.insert(capability.chunk, data.clone());
+            // A repeat gets the first one's answer, and nothing else.
+            if job.durable {
+                self.stable.insert(capability.chunk, data.clone());
+            }
         }
         Ok(self.verifiers())
     }
@@ -277,6 +278,25 @@ fn write_and_fsync_is_one_pass_of_the_chain_and_one_commit() {
         pipeline.handle(world.carry_out(&actions[0], false), Instant(world.now));
         assert!(pipeline.is_synced(sync) && !pipeline.is_unsynced());
     }
+}
+
+#[test]
+fn a_write_that_is_sent_again_for_an_fsync_is_flushed_apart() {
+    let (mut world, mut pipeline) = (World::default(), pipeline());
+    write(&mut pipeline, &world, 0, b"hello");
+    pipeline.want_sync();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    write(&mut pipeline, &world, 0, b"world");
+    pipeline.want_flush();
+    let mut actions = Vec::new();
+    pipeline.decide(world.moment(), &mut actions);
+    assert!(matches!(&actions[..], [Action::Write(job)] if !job.durable));
+    // The chain has it; nobody hears of it.
+    pipeline.handle(world.carry_out(&actions[0], true), Instant(world.now));
+    let sync = pipeline.want_sync();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    assert!(pipeline.is_synced(sync));
+    assert_eq!(world.stable.values().next().map(|data| &data[..]), Some(&b"world"[..]));
 }
 
 #[test]
