@@ -14,6 +14,8 @@ struct Soak {
     variables: &'static [(&'static str, &'static str)],
     /// The variable that says for how long, if `--hours` is understood.
     seconds: Option<&'static str>,
+    /// The variable that says how often, if `--rounds` is understood.
+    rounds: Option<&'static str>,
 }
 
 const SOAKS: &[Soak] = &[
@@ -24,6 +26,26 @@ const SOAKS: &[Soak] = &[
         cargo: &["test", "-p", "sim", "--test", "fresh", "--", "--nocapture"],
         variables: &[],
         seconds: Some("MUSKOX_SIM_FRESH"),
+        rounds: None,
+    },
+    Soak {
+        name: "kills",
+        says: "real processes killed under load (default 100 rounds): a chunkserver, the master, everything at once",
+        cargo: &[
+            "test",
+            "-p",
+            "muskox",
+            "--test",
+            "faults",
+            "kill",
+            "--",
+            "--nocapture",
+            "--test-threads",
+            "1",
+        ],
+        variables: &[("MUSKOX_KILL_ROUNDS", "100")],
+        seconds: None,
+        rounds: Some("MUSKOX_KILL_ROUNDS"),
     },
     Soak {
         name: "e2e",
@@ -31,26 +53,28 @@ const SOAKS: &[Soak] = &[
         cargo: &["test", "--release", "-p", "muskox", "--", "--nocapture", "--test-threads", "1"],
         variables: &[("MUSKOX_SOAK", "1")],
         seconds: None,
+        rounds: None,
     },
 ];
 
-/// Takes `--hours N` out of the arguments; what is left goes to the test.
-fn take_hours(arguments: &mut Vec<String>) -> Result<Option<f64>> {
-    let Some(at) = arguments.iter().position(|argument| argument == "--hours") else { return Ok(None) };
-    let hours = arguments.get(at + 1).context("--hours wants a number")?.parse::<f64>();
-    let hours = hours.ok().filter(|hours| *hours > 0.0 && hours.is_finite());
+/// Takes `NAME N` out of the arguments; what is left goes to the test.
+fn take(arguments: &mut Vec<String>, name: &str) -> Result<Option<f64>> {
+    let Some(at) = arguments.iter().position(|argument| argument == name) else { return Ok(None) };
+    let number = arguments.get(at + 1).with_context(|| format!("{name} wants a number"))?.parse::<f64>();
+    let number = number.ok().filter(|number| *number > 0.0 && number.is_finite());
     arguments.drain(at..at + 2);
-    Ok(Some(hours.context("--hours wants a number above 0")?))
+    Ok(Some(number.with_context(|| format!("{name} wants a number above 0"))?))
 }
 
 /// Runs one soak by name; the caller's environment wins over the defaults.
 pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
     let Some(soak) = arguments.first().and_then(|n| SOAKS.iter().find(|s| s.name == *n)) else {
         let list: Vec<_> = SOAKS.iter().map(|s| format!("  {}: {}", s.name, s.says)).collect();
-        bail!("usage: cargo xtask soak NAME [--hours N]\n{}", list.join("\n"));
+        bail!("usage: cargo xtask soak NAME [--hours N] [--rounds N]\n{}", list.join("\n"));
     };
     let mut rest = arguments[1..].to_vec();
-    let hours = take_hours(&mut rest)?;
+    let (hours, rounds) = (take(&mut rest, "--hours")?, take(&mut rest, "--rounds")?);
+    ensure!(rounds.is_none() || soak.rounds.is_some(), "soak {} takes no --rounds", soak.name);
     ensure!(
         hours.is_none() || soak.seconds.is_some(),
         "soak {} runs to its end; it takes no --hours",
@@ -68,6 +92,9 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
     {
         command.env(name, (hours.unwrap_or(1.0) * 3600.0).to_string());
     }
+    if let (Some(name), Some(rounds)) = (soak.rounds, rounds) {
+        command.env(name, (rounds as u64).to_string());
+    }
     let status = command.status().context("cargo could not be started")?;
     ensure!(status.success(), "soak {} failed", soak.name);
     Ok(())
@@ -75,12 +102,13 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::take_hours;
+    use super::take;
 
     #[test]
     fn hours_are_taken_out_of_the_arguments_and_must_be_a_length_of_time() {
         let list = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
         let mut arguments = list("a --hours 0.5 b");
+        let take_hours = |arguments: &mut Vec<String>| take(arguments, "--hours");
         assert_eq!(take_hours(&mut arguments).ok().flatten(), Some(0.5));
         assert_eq!(arguments, ["a", "b"]);
         assert!(take_hours(&mut list("a b")).is_ok_and(|hours| hours.is_none()));
