@@ -466,6 +466,7 @@ impl Disk {
         if let Some(error) = failed {
             return Err(error.into());
         }
+        self.index.seal();
         self.activity.finish()?;
         Ok(())
     }

@@ -3,6 +3,9 @@
 //! Losing it costs a walk over the chunk files and nothing else, so an error here never fails an
 //! operation: the index is declared broken, the inventory comes from the files, and the next start
 //! builds a new one.
+//!
+//! A damaged database may open without an error and lack entries, and what a report does not name counts as gone. So an
+//! index that is closed in order is *sealed* with a digest of its entries, and one that does not match is built anew.
 
 mod memory;
 mod sled;
@@ -13,6 +16,9 @@ pub(crate) use self::sled::open as open_sled;
 use crate::header::Flags;
 use std::sync::atomic::{AtomicBool, Ordering};
 use types::{ChunkId, Version};
+
+/// Entries read at a time for the digest.
+const DIGEST_ENTRIES: usize = 1024;
 
 /// Why an index could not be used; only ever shown.
 #[derive(Debug, thiserror::Error)]
@@ -51,8 +57,34 @@ pub(crate) trait KvIndex: Send + Sync {
     fn page(&self, after: Option<ChunkId>, max: usize) -> Result<Vec<(ChunkId, IndexEntry)>, IndexError>;
     /// What was put survives a killed process.
     fn flush(&self) -> Result<(), IndexError>;
+    /// Keeps the digest of all entries.
+    fn seal(&self, digest: [u8; 32]) -> Result<(), IndexError>;
+    /// Whether this digest was kept last.
+    fn is_sealed(&self, digest: [u8; 32]) -> Result<bool, IndexError>;
     /// Makes the next start build a new one.
     fn condemn(&self);
+}
+
+/// Of all entries.
+fn digest(index: &dyn KvIndex) -> Result<[u8; 32], IndexError> {
+    let mut hasher = blake3::Hasher::new();
+    let mut after = None;
+    loop {
+        let page = index.page(after, DIGEST_ENTRIES)?;
+        for (chunk, entry) in &page {
+            hasher.update(&chunk.0.to_le_bytes());
+            hasher.update(&entry.encode());
+        }
+        match page.last() {
+            Some((last, _)) => after = Some(*last),
+            None => return Ok(*hasher.finalize().as_bytes()),
+        }
+    }
+}
+
+/// Whether an index that was closed in order still holds what it held then.
+pub(crate) fn is_intact(index: &dyn KvIndex) -> bool {
+    digest(index).and_then(|digest| index.is_sealed(digest)).unwrap_or(false)
 }
 
 /// An index that turns errors into one state: broken.
@@ -100,6 +132,13 @@ impl Index {
     }
     pub(crate) fn page(&self, after: Option<ChunkId>, max: usize) -> Vec<(ChunkId, IndexEntry)> {
         if self.usable() { self.noted(self.inner.page(after, max)) } else { Vec::new() }
+    }
+    /// Nothing changes it any more.
+    pub(crate) fn seal(&self) {
+        if self.usable() {
+            self.noted(digest(&*self.inner).and_then(|digest| self.inner.seal(digest)));
+            self.flush();
+        }
     }
     pub(crate) fn flush(&self) {
         if self.usable() {

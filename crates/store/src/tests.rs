@@ -10,3 +10,4 @@ mod golden;
 mod kill;
 mod model;
 mod power;
+mod rot;

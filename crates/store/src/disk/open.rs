@@ -3,7 +3,7 @@
 use super::{Counts, Disk, Folders};
 use crate::activity::{self, Activity, Recovered};
 use crate::cache::{Cache, OPEN_CHUNKS_MAX};
-use crate::index::{Index, KvIndex, MemoryIndex, open_sled};
+use crate::index::{Index, KvIndex, MemoryIndex, is_intact, open_sled};
 use crate::locks::exclusive;
 use crate::names::{CHUNKS, DELETED, LOCK, PROBE, QUARANTINE};
 use crate::replica::LoadError;
@@ -182,7 +182,13 @@ impl Disk {
         if last.damaged {
             report.warnings.push("the activity log was damaged: all chunk files were looked at".to_owned());
         }
-        let (index, rebuilt) = open_index(&*dir, options);
+        let (mut index, mut rebuilt) = open_index(&*dir, options);
+        if rebuilt.is_none() && last.clean && !is_intact(&*index) {
+            index.condemn();
+            drop(index);
+            (index, _) = open_index(&*dir, options);
+            rebuilt = Some(Some("it does not hold what it held when it was closed".to_owned()));
+        }
         let walk = rebuilt.is_some() || report.power_lost;
         let index = Arc::new(Index::new(index));
         let generation = last.generation + 1;

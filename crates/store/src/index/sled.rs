@@ -17,6 +17,7 @@ const CACHE_BYTES: u64 = 8 << 20;
 const FLUSH_EVERY_MS: u64 = 1000;
 const CANARY: &[u8] = b"canary";
 const CANARY_VALUE: &[u8] = b"chunk index 1";
+const SEAL: &[u8] = b"seal";
 
 struct SledIndex {
     db: sled::Db,
@@ -109,7 +110,7 @@ impl KvIndex for SledIndex {
                 break;
             };
             let (key, value) = entry;
-            if key == CANARY {
+            if key == CANARY || key == SEAL {
                 continue;
             }
             match decoded(&key, &value) {
@@ -124,6 +125,14 @@ impl KvIndex for SledIndex {
         // The canary is there only in an index that was flushed, thus filled, at least once.
         fenced(|| self.db.insert(CANARY, CANARY_VALUE))?;
         fenced(|| self.db.flush()).map(drop)
+    }
+
+    fn seal(&self, digest: [u8; 32]) -> Result<(), IndexError> {
+        fenced(|| self.db.insert(SEAL, &digest)).map(drop)
+    }
+
+    fn is_sealed(&self, digest: [u8; 32]) -> Result<bool, IndexError> {
+        Ok(fenced(|| self.db.get(SEAL))?.is_some_and(|sealed| *sealed == digest))
     }
 
     fn condemn(&self) {

@@ -168,7 +168,7 @@ fn recovered(sim: &SimDisk, power_lost: bool) -> Disk {
 
 /// Runs `ops` on a fresh disk, stops at the `stop`th change, and checks. False if there was no such change.
 fn stopped_at(seed: u64, ops: &[Op], stop: u64, power_lost: bool) -> bool {
-    let sim = SimDisk::new(seed + stop, "disk");
+    let sim = SimDisk::new(seed, "disk");
     format(&sim.dir());
     let (disk, _) = open(&sim.dir());
     let mut chunks: [Chunk; 3] = Default::default();
@@ -199,9 +199,11 @@ fn stopped_at(seed: u64, ops: &[Op], stop: u64, power_lost: bool) -> bool {
     !all
 }
 
-fn at_every_change(seed: u64, ops: &[Op], step: usize) {
-    for stop in (0..).step_by(step) {
-        let lost = stopped_at(seed, ops, stop, true);
+/// At each change, so many draws of what the loss of power takes and tears.
+fn at_every_change(seed: u64, ops: &[Op], step: usize, draws: u64) {
+    for stop in (0u64..).step_by(step) {
+        let seed = seed.wrapping_add(stop.wrapping_mul(1_000));
+        let lost = (0..draws).fold(false, |lost, draw| lost | stopped_at(seed + draw, ops, stop, true));
         let killed = stopped_at(seed, ops, stop, false);
         if !lost && !killed {
             return;
@@ -236,7 +238,101 @@ fn script() -> Vec<Op> {
 
 #[test]
 fn a_stop_at_any_write_of_a_script_leaves_what_was_synced() {
-    at_every_change(1000, &script(), 1);
+    at_every_change(1000, &script(), 1, u64::from(cases(6).cases));
+}
+
+/// Does the steps on a disk with two synced replicas until one fails; how many were done.
+fn administer(disk: &Disk) -> usize {
+    let steps: [&dyn Fn() -> Result<(), StoreError>; 9] = [
+        &|| disk.set_registrations(1),
+        &|| disk.begin_filling(CHUNK, V2, 5).map(drop),
+        &|| write(disk, CHUNK, V2, 0, &pattern(7, 9_000)),
+        &|| disk.complete(CHUNK, V2),
+        &|| disk.delete(chunk_id(0), version(1), 77),
+        &|| disk.quarantine(chunk_id(1)),
+        &|| disk.set_registrations(2),
+        &|| disk.purge_deleted(100).map(drop),
+        &|| disk.checkpoint(),
+    ];
+    steps.iter().take_while(|step| step().is_ok()).count()
+}
+
+#[test]
+fn a_power_cut_at_any_write_of_what_masters_order_leaves_each_step_done_or_not() {
+    for stop in 0u64.. {
+        let mut all = true;
+        for draw in 0..8 {
+            let sim = SimDisk::new(9_000 + 10 * stop + draw, "disk");
+            format(&sim.dir());
+            let (disk, _) = open(&sim.dir());
+            for n in 0..2 {
+                write(&disk, chunk_id(n), version(1), 0, b"there from the start").unwrap();
+                disk.sync(chunk_id(n), version(1)).unwrap();
+            }
+            sim.stop_after_writes(stop);
+            let done = administer(&disk);
+            all &= done == 9;
+            sim.power_cut();
+            drop(disk);
+            let what = format!("stop {stop}, draw {draw}, {done} steps done");
+            let disk = recovered(&sim, true);
+            let counters = [u64::from(done > 0) + u64::from(done > 6), 1 + u64::from(done >= 6)];
+            assert!((counters[0]..=counters[1]).contains(&disk.registrations()), "{what}");
+            match disk.entry(CHUNK) {
+                Ok(entry) if entry.state == crate::ReplicaState::Complete => {
+                    assert!(done >= 3, "{what}");
+                    disk.check(CHUNK, V2).unwrap();
+                    assert_eq!(read(&disk, CHUNK, V2, 0, 9_000), pattern(7, 9_000), "{what}");
+                }
+                // Never read; begun anew.
+                Ok(entry) => {
+                    assert!(done < 4 && entry.state == crate::ReplicaState::Filling, "{what}: {entry:?}");
+                    assert_eq!(disk.begin_filling(CHUNK, V2, 6).unwrap(), crate::FillStart::Begun);
+                }
+                Err(StoreError::Absent { .. }) => assert!(done < 4, "{what}"),
+                Err(error) => panic!("{what}: {error}"),
+            }
+            for (n, gone_after) in [(0, 4), (1, 5)] {
+                match disk.entry(chunk_id(n)) {
+                    Ok(_) => assert_eq!(read(&disk, chunk_id(n), version(1), 0, 5), b"there", "{what}"),
+                    Err(StoreError::Absent { .. }) => {
+                        assert!(done >= gone_after, "{what}: chunk {n} is gone")
+                    }
+                    Err(error) => panic!("{what}: {error}"),
+                }
+            }
+        }
+        if all {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_power_cut_at_any_write_of_stamping_leaves_a_blank_directory_or_a_disk() {
+    for stop in 0u64.. {
+        let mut all = true;
+        for draw in 0..20 {
+            let sim = SimDisk::new(500 * stop + draw, "disk");
+            sim.stop_after_writes(stop);
+            let format = crate::Format { cluster: CLUSTER, disk: DISK };
+            let done = Disk::format(sim.dir(), format).is_ok();
+            all &= done;
+            sim.power_cut();
+            let options = crate::DiskOptions { index_in_memory: true, ..Default::default() };
+            match Disk::open(sim.dir(), options) {
+                Ok(opened) => assert_eq!(opened.disk.id(), DISK),
+                Err(crate::OpenDiskError::Blank { .. }) => {
+                    assert!(!done, "stop {stop}, draw {draw}: it said that it was done");
+                    Disk::format(sim.dir(), format).unwrap();
+                }
+                Err(error) => panic!("stop {stop}, draw {draw}: {error}"),
+            }
+        }
+        if all {
+            return;
+        }
+    }
 }
 
 proptest! {
@@ -244,7 +340,7 @@ proptest! {
 
     #[test]
     fn a_stop_at_any_write_of_random_work_leaves_what_was_synced(ops in ops(5..25), seed in any::<u32>()) {
-        at_every_change(seed.into(), &ops, 3);
+        at_every_change(seed.into(), &ops, 3, 1);
     }
 }
 
