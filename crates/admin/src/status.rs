@@ -110,6 +110,7 @@ fn chunks(status: &ClusterStatus) -> String {
         (c.unknown, "not yet reported"),
         (c.quarantined, "quarantined"),
         (c.deleting, "being deleted"),
+        (c.unsettled, "to be compared"),
     ] {
         if number > 0 {
             text.push_str(&format!(" · {} {word}", count(number)));

@@ -37,7 +37,7 @@ use types::{ChunkId, DiskId, Status, Verifier, Version};
 use wire::chain::{Admission, Answer, Closed, FlushInput, Member, Op, Origin, Refusal, WriteInput};
 use wire::message::FailedEdge;
 
-use crate::config::OPENING_FRAMES_MAX;
+use crate::config::{DEADLINE_MAX, OPENING_FRAMES_MAX};
 
 /// What all chains of a server share.
 pub(crate) struct Context {
@@ -69,6 +69,10 @@ struct Inner {
     version: Version,
     /// Made by a first write of this process that is not on the disk yet.
     unborn: bool,
+    /// Masters were told that the members of the chain may differ.
+    told: bool,
+    /// The last frame was taken then.
+    taken_at: Instant,
     member: Member,
     waiting: BTreeMap<Op, Waiting>,
     strand: Strand,
@@ -101,6 +105,8 @@ struct Effects {
     answers: Vec<(Reply, Outcome)>,
     waits: Vec<(Op, Pending, Instant)>,
     connect: Option<(String, Instant)>,
+    /// The members of the chain may differ in what was written under this version.
+    unsettled: Option<Version>,
 }
 
 impl Chain {
@@ -122,6 +128,8 @@ impl Chain {
                 phase: Phase::Opening(Vec::new()),
                 version: Version::default(),
                 unborn: false,
+                told: false,
+                taken_at: Instant::now(),
                 member: Member::new(nobody, Origin::Unknown),
                 waiting: BTreeMap::new(),
                 strand: Strand::default(),
@@ -240,6 +248,7 @@ impl Chain {
         inner.settle(out, effects);
         match admission {
             Admission::Taken { op, chain_sequence } => {
+                inner.taken_at = Instant::now();
                 inner.waiting.insert(op, Waiting { replies: vec![reply], deadline });
                 self.watch(inner);
                 if let Some(outgoing) = Outgoing::new(op, &what, chain_sequence, deadline) {
@@ -339,15 +348,35 @@ impl Chain {
         }
     }
 
-    /// After [`Chain::close`]: the replica is at this version now and takes frames again.
-    pub(crate) fn reopen(&self, version: Version, origin: Origin) {
+    /// After [`Chain::close`]: the replica is at this version now and takes frames again. `before` is what was
+    /// reported of an earlier one and not dealt with yet.
+    pub(crate) fn reopen(&self, version: Version, origin: Origin, before: Closed) {
         let Some(verifier) = self.slot.verifier() else { return self.leave() };
         let mut inner = self.lock();
         inner.phase = Phase::Serving;
         inner.version = version;
-        inner.unborn = false;
-        inner.member = Member::new(verifier, origin);
+        (inner.unborn, inner.told) = (false, false);
+        inner.member = Member::after(verifier, origin, before);
         inner.strand = Strand::default();
+    }
+
+    /// The connection over which the member before sent its frames may be gone, and that member with it.
+    pub(crate) fn lost_before(self: &Arc<Self>, now: Instant) {
+        let mut effects = Effects::default();
+        {
+            let mut inner = self.lock();
+            let recent = now.saturating_duration_since(inner.taken_at) < DEADLINE_MAX;
+            if recent && !inner.told && inner.member.follows() && matches!(inner.phase, Phase::Serving) {
+                inner.told = true;
+                effects.unsettled = Some(inner.version);
+            }
+        }
+        self.finish(effects);
+    }
+
+    /// The members of its chain were made equal.
+    pub(crate) fn settled(&self) {
+        self.lock().member.settled();
     }
 
     /// After [`Chain::close`]: it is to be dropped from the table of chains.
@@ -380,18 +409,15 @@ impl Chain {
     }
 
     /// Does what was decided. The lock is not held.
-    fn finish(self: &Arc<Self>, effects: Effects) {
-        for (reply, outcome) in effects.answers {
-            reply.answer(outcome);
-        }
-        for (op, pending, deadline) in effects.waits {
+    fn finish(self: &Arc<Self>, mut effects: Effects) {
+        for (op, pending, deadline) in std::mem::take(&mut effects.waits) {
             let chain = Arc::clone(self);
             self.context.tasks.spawn(async move {
                 let patience = deadline.saturating_duration_since(Instant::now());
                 chain.answered(op, hop::interpret(pending.answer(patience).await));
             });
         }
-        if let Some((address, deadline)) = effects.connect {
+        if let Some((address, deadline)) = effects.connect.take() {
             let chain = Arc::clone(self);
             self.context.tasks.spawn(async move {
                 let patience = deadline.saturating_duration_since(Instant::now());
@@ -399,7 +425,30 @@ impl Chain {
                 chain.connected(&address, link.unwrap_or(Err(link::LinkError::TimedOut)));
             });
         }
+        self.answer(effects);
         self.kick();
+    }
+
+    /// Answers, and tells what is to be told.
+    fn answer(&self, effects: Effects) {
+        for (reply, outcome) in effects.answers {
+            reply.answer(outcome);
+        }
+        if let Some(version) = effects.unsettled {
+            self.tell_unsettled(version);
+        }
+    }
+
+    /// Masters and the replica's own header say that it is to be compared, should nobody come to write it.
+    fn tell_unsettled(&self, version: Version) {
+        let (slot, disk, chunk) = (Arc::clone(&self.slot), self.disk, self.chunk);
+        self.slot.run(move || {
+            // Raised or deleted meanwhile: dealt with.
+            if let Some(Err(error)) = slot.disk().map(|disk| disk.mark(chunk, version)) {
+                tracing::debug!(%disk, %chunk, %error, "a replica to be compared was not marked");
+            }
+        });
+        self.context.events.unsettled(disk, chunk, version);
     }
 }
 
@@ -415,6 +464,10 @@ impl Inner {
             for reply in waiting.replies {
                 effects.answers.push((reply, outcome.clone()));
             }
+        }
+        if !self.told && matches!(self.phase, Phase::Serving) && self.member.is_unsettled() {
+            self.told = true;
+            effects.unsettled = Some(self.version);
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::disks::Slot;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::time::Instant;
 use types::{ChunkId, DiskId, Status};
 
 type Key = (DiskId, ChunkId);
@@ -79,6 +80,13 @@ impl Chains {
                 chains.forget(&chain);
             }
         });
+    }
+
+    /// A connection of another server ended: what its chains sent last may be here and not there.
+    pub(crate) fn lost_before(&self) {
+        let now = Instant::now();
+        let chains: Vec<Arc<Chain>> = self.lock().chains.values().map(Arc::clone).collect();
+        chains.iter().for_each(|chain| chain.lost_before(now));
     }
 
     /// Closes all chains; afterwards nothing is queued or running.

@@ -320,6 +320,10 @@ async fn tell(events: &EventQueue, tx: &mpsc::Sender<ToMaster>) -> Result<(), Le
         let (disk, chunk, version) = (damaged.disk, damaged.chunk, damaged.version);
         send(tx, ToMaster::Damaged { disk, chunk, version }).await?;
     }
+    for unsettled in waiting.unsettled {
+        let (disk, chunk, version) = (unsettled.disk, unsettled.chunk, unsettled.version);
+        send(tx, ToMaster::Unsettled { disk, chunk, version }).await?;
+    }
     Ok(())
 }
 

@@ -11,12 +11,14 @@ use codec::session::SessionOpenAnswer;
 use env::Stream;
 use link::{Counters, Incoming, Refused, Replier, ServeOptions};
 use std::sync::Arc;
-use store::{Disk, ReadBack, StoreError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use store::{Disk, ReadBack, ReplicaState, StoreError};
 use types::{ChainSequence, DiskId, Rights, Status};
 use wire::chain::Refusal;
 use wire::frame::PROTOCOL_VERSION;
 use wire::message::{
-    FailedEdge, Flush, FlushAnswer, Hello, HelloAnswer, Message, Read, ReadAnswer, Write, WriteAnswer,
+    FailedEdge, Flush, FlushAnswer, Hello, HelloAnswer, Message, Read, ReadAnswer, Role, Values,
+    ValuesAnswer, Write, WriteAnswer,
 };
 use wire::{Frame, Kind};
 
@@ -37,7 +39,9 @@ impl DataPlane {
         let options = ServeOptions { in_flight_bytes_max: CONNECTION_BYTES_MAX, ..ServeOptions::default() };
         let counters = Arc::clone(&self.counters);
         let incoming = Incoming { stream, first: Bytes::new(), peer };
+        let of_server = AtomicBool::new(false);
         let accept = |hello: &Hello| {
+            of_server.store(hello.role == Role::Chunkserver, Ordering::Relaxed);
             let cluster = self.standing.cluster();
             if let (Some(ours), Some(theirs)) = (cluster, hello.cluster)
                 && ours != theirs
@@ -56,6 +60,9 @@ impl DataPlane {
             Ok((answer, move |frame, replier| plane.frame(frame, replier)))
         };
         link::serve(incoming, options, &counters, accept).await;
+        if of_server.into_inner() {
+            self.chains.lost_before();
+        }
     }
 
     fn frame(&self, frame: Frame, replier: Replier) {
@@ -63,6 +70,7 @@ impl DataPlane {
             Kind::Write => self.write(frame, replier),
             Kind::Read => self.read(frame, replier),
             Kind::Flush => self.flush(frame, replier),
+            Kind::Values => self.values(frame, replier),
             // A client that takes this for a master.
             Kind::SessionOpen => {
                 let answer = SessionOpenAnswer(Err(Status::Unsupported));
@@ -169,6 +177,38 @@ impl DataPlane {
                 slot_then.count_error();
             }
             answer_read(replier, result);
+        });
+    }
+
+    /// What blocks are compared by. Computing it reads the blocks from the device.
+    fn values(&self, frame: Frame, replier: Replier) {
+        let answer = |replier: Replier, result| {
+            replier.answer(&ValuesAnswer { result }.to_bytes(), Bytes::new());
+        };
+        let Ok(values) = Values::decode(&frame.body) else {
+            return answer(replier, Err(Status::BadMessage));
+        };
+        let slot = self.standing.admit_read(values.capability.term).and_then(|()| self.slot(values.disk));
+        let slot = match slot {
+            Ok(slot) => slot,
+            Err(status) => return answer(replier, Err(status)),
+        };
+        let Some(disk) = slot.disk() else { return answer(replier, Err(Status::Io)) };
+        if slot.is_busy() {
+            return answer(replier, Err(Status::TryAgain));
+        }
+        let context = Arc::clone(&self.context);
+        slot.run(move || {
+            let (chunk, version) = (values.capability.chunk, values.capability.version);
+            let blocks = values.blocks.first..values.blocks.first + values.blocks.count;
+            let state = if values.filling { ReplicaState::Filling } else { ReplicaState::Complete };
+            let result = disk.block_values(chunk, version, blocks, state).map_err(|error| {
+                if error.is_damage() {
+                    context.events.damaged(disk.id(), chunk, version);
+                }
+                error.status()
+            });
+            answer(replier, result);
         });
     }
 }

@@ -1,4 +1,5 @@
-//! What masters are to hear of replicas: those that first writes made, and those found damaged.
+//! What masters are to hear of replicas: those that first writes made, those found damaged, and those whose chain
+//! failed with writes that other members may lack.
 //!
 //! Each control link subscribes before its report is made, so that nothing falls between report and events;
 //! a replica told twice does no harm.
@@ -14,9 +15,9 @@ use crate::config::EVENTS_MAX;
 /// Damaged replicas that were told; more are told again when they are met again.
 const TOLD_MAX: usize = 65_536;
 
-/// A damaged replica.
+/// A replica that is not as it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Damaged {
+pub(crate) struct Concern {
     pub(crate) disk: DiskId,
     pub(crate) chunk: ChunkId,
     pub(crate) version: Version,
@@ -26,7 +27,7 @@ pub(crate) struct Damaged {
 #[derive(Default)]
 pub(crate) struct Events {
     links: Mutex<Vec<Arc<EventQueue>>>,
-    told: Mutex<BTreeSet<Damaged>>,
+    told: Mutex<BTreeSet<Concern>>,
 }
 
 /// One link's queue.
@@ -40,7 +41,9 @@ pub(crate) struct EventQueue {
 #[derive(Default)]
 pub(crate) struct Waiting {
     pub(crate) born: Vec<BornReplica>,
-    pub(crate) damaged: Vec<Damaged>,
+    pub(crate) damaged: Vec<Concern>,
+    /// Of chains that failed; the same fields.
+    pub(crate) unsettled: Vec<Concern>,
     /// Something was left out: the link has to begin anew.
     pub(crate) overflowed: bool,
 }
@@ -65,7 +68,7 @@ impl Events {
 
     /// Told once per process and version.
     pub(crate) fn damaged(&self, disk: DiskId, chunk: ChunkId, version: Version) {
-        let damaged = Damaged { disk, chunk, version };
+        let damaged = Concern { disk, chunk, version };
         let mut told = self.told.lock().expect("nothing panics while it is held");
         if told.len() >= TOLD_MAX {
             told.clear();
@@ -81,10 +84,14 @@ impl Events {
         self.told.lock().expect("nothing panics while it is held").retain(|damaged| damaged.disk != disk);
     }
 
+    pub(crate) fn unsettled(&self, disk: DiskId, chunk: ChunkId, version: Version) {
+        self.tell(|waiting| waiting.unsettled.push(Concern { disk, chunk, version }));
+    }
+
     fn tell(&self, add: impl Fn(&mut Waiting)) {
         for queue in self.links.lock().expect("nothing panics while it is held").iter() {
             let mut waiting = queue.waiting.lock().expect("nothing panics while it is held");
-            if waiting.born.len() + waiting.damaged.len() < EVENTS_MAX {
+            if waiting.born.len() + waiting.damaged.len() + waiting.unsettled.len() < EVENTS_MAX {
                 add(&mut waiting);
             } else {
                 waiting.overflowed = true;

@@ -32,6 +32,8 @@ mod events;
 mod handle;
 mod identity;
 mod orders;
+mod repair;
+mod source;
 mod standing;
 mod tasks;
 mod upkeep;

@@ -1,4 +1,4 @@
-//! What masters order: raising, deleting, verifying and copying (`copy`) replicas.
+//! What masters order: raising, deleting, verifying, copying (`copy`) and repairing (`repair`) replicas.
 //!
 //! # Invariants
 //! 1. An order of a lower term than the highest seen is refused.
@@ -12,12 +12,12 @@ use crate::config::ORDER_WAIT_MAX;
 use crate::disks::{Disks, Slot, on_disk};
 use crate::events::Events;
 use crate::standing::Standing;
-use codec::control::{BlockRange, Cut, Order, OrderDone, OrderKind, TOUCHED_MAX};
+use codec::control::{Cut, Order, OrderDone, OrderKind, TOUCHED_MAX};
 use env::Clock;
 use std::future::Future;
 use std::sync::Arc;
-use store::{Disk, StoreError};
-use types::{BLOCK_BYTES, ChunkId, DiskId, Status, Term, Version};
+use store::{Disk, InventoryEntry, StoreError};
+use types::{BLOCK_BYTES, BlockRange, ChunkId, DiskId, Memory, Status, Term, Unsettled, Version};
 use wire::chain::{Closed, Origin};
 
 /// What orders need.
@@ -35,11 +35,12 @@ struct Ended {
     result: Result<(), Status>,
     found: Option<Version>,
     closed: Closed,
+    memory: Memory,
 }
 
 impl From<Result<(), Status>> for Ended {
     fn from(result: Result<(), Status>) -> Self {
-        Self { result, found: None, closed: Closed::default() }
+        Self { result, found: None, closed: Closed::default(), memory: Memory::Kept }
     }
 }
 
@@ -48,6 +49,8 @@ struct OnDisk {
     result: Result<(), StoreError>,
     /// The version it has now.
     now: Option<Version>,
+    /// What it remembers of the writes before, if its chain does not.
+    memory: Memory,
 }
 
 impl Orders {
@@ -75,7 +78,11 @@ impl Orders {
             result: ended.result,
             found: ended.found,
             applied: ended.closed.applied,
-            touched: blocks(&ended.closed.unacknowledged),
+            unsettled: Unsettled {
+                touched: blocks(&ended.closed.unacknowledged),
+                recent: blocks(&ended.closed.recent),
+                memory: ended.memory,
+            },
         }
     }
 
@@ -84,6 +91,7 @@ impl Orders {
             OrderKind::Raise { disk, chunk, .. }
             | OrderKind::Delete { disk, chunk, .. }
             | OrderKind::Copy { disk, chunk, .. }
+            | OrderKind::Repair { disk, chunk, .. }
             | OrderKind::Verify { disk, chunk, .. } => (*disk, *chunk),
         };
         let Some(slot) = self.disks.get(disk) else { return Err(Status::NoChunk).into() };
@@ -100,6 +108,9 @@ impl Orders {
             OrderKind::Raise { from, to, cuts, .. } => self.raise(&slot, &chain, from, to, cuts).await,
             OrderKind::Copy { version, sources, .. } => {
                 self.copy(&slot, &chain, term, version, &sources).await.into()
+            }
+            OrderKind::Repair { version, source, blocks, .. } => {
+                self.repair(&slot, &chain, term, version, source, &blocks).await.into()
             }
             OrderKind::Delete { version, .. } => self.delete(&slot, &chain, version).await,
         }
@@ -134,7 +145,8 @@ impl Orders {
         };
         let chunk = chain.chunk;
         let cuts: Vec<(u64, u64)> = cuts.iter().map(|cut| (u64::from(cut.from), u64::from(cut.to))).collect();
-        let done = on_disk(slot, move |disk| raise_on(disk, chunk, from, to, &cuts)).await;
+        let touched = !closed.unacknowledged.is_empty();
+        let done = on_disk(slot, move |disk| raise_on(disk, chunk, from, to, &cuts, touched)).await;
         self.after(chain, done, closed, |now, raised| {
             let origin = if raised { Origin::Beginning } else { Origin::Unknown };
             (now == to).then_some(origin)
@@ -159,11 +171,15 @@ impl Orders {
         closed: Closed,
         origin: impl Fn(Version, bool) -> Option<Origin>,
     ) -> Ended {
+        let mut memory = Memory::Kept;
         let (result, found) = match done {
-            Ok((OnDisk { result, now }, raised)) => {
+            Ok((OnDisk { result, now, memory: of_disk }, raised)) => {
+                if closed.forgot {
+                    memory = of_disk;
+                }
                 let origin = now.filter(|_| result.is_ok()).and_then(|now| origin(now, raised));
                 match (origin, now) {
-                    (Some(origin), Some(now)) => chain.reopen(now, origin),
+                    (Some(origin), Some(now)) => chain.reopen(now, origin, closed.clone()),
                     _ => chain.leave(),
                 }
                 if let Err(error) = &result {
@@ -181,7 +197,7 @@ impl Orders {
         if chain.is_gone() {
             self.chains.forget(chain);
         }
-        Ended { result, found, closed }
+        Ended { result, found, closed, memory }
     }
 }
 
@@ -207,56 +223,63 @@ pub(crate) fn note(
 }
 
 /// Raises from whatever version in `from..to` is found. `true`: it was raised now, so nothing was written yet.
-fn raise_on(disk: &Disk, chunk: ChunkId, from: Version, to: Version, cuts: &[(u64, u64)]) -> (OnDisk, bool) {
-    let found = match disk.entry(chunk) {
-        Ok(entry) => entry.version,
-        Err(error) => return (OnDisk { result: Err(error), now: None }, false),
+/// `touched`: members behind may lack some of what it has, which is to be remembered also over a restart.
+fn raise_on(
+    disk: &Disk,
+    chunk: ChunkId,
+    from: Version,
+    to: Version,
+    cuts: &[(u64, u64)],
+    touched: bool,
+) -> (OnDisk, bool) {
+    let (found, memory) = match disk.entry(chunk) {
+        Ok(entry) => (entry.version, memory_of(&entry)),
+        Err(error) => return (OnDisk { result: Err(error), now: None, memory: Memory::Forgot }, false),
     };
     if found != to && !(from <= found && found < to) {
         let result = Err(StoreError::WrongVersion { chunk, found, wanted: from });
-        return (OnDisk { result, now: Some(found) }, false);
+        return (OnDisk { result, now: Some(found), memory }, false);
     }
-    let result = disk.raise(chunk, found, to, cuts);
+    let marked = if touched { disk.mark(chunk, found) } else { Ok(()) };
+    let result = marked.and_then(|()| disk.raise(chunk, found, to, cuts));
     let now = if result.is_ok() { to } else { found };
-    (OnDisk { result, now: Some(now) }, found != to)
+    (OnDisk { result, now: Some(now), memory }, found != to)
+}
+
+/// What a replica whose chain forgot its writes may lack or have too much.
+fn memory_of(entry: &InventoryEntry) -> Memory {
+    match (entry.marked, entry.power_lost) {
+        (false, _) => Memory::Forgot,
+        (true, false) => Memory::Marked,
+        (true, true) => Memory::PowerLost,
+    }
 }
 
 fn delete_on(disk: &Disk, chunk: ChunkId, version: Version, now_s: u64) -> OnDisk {
+    let ended = |result, now| OnDisk { result, now, memory: Memory::Kept };
     let found = match disk.entry(chunk) {
         Ok(entry) => entry.version,
-        Err(error) => return OnDisk { result: Err(error), now: None },
+        Err(error) => return ended(Err(error), None),
     };
     if found > version {
-        let result = Err(StoreError::WrongVersion { chunk, found, wanted: version });
-        return OnDisk { result, now: Some(found) };
+        return ended(Err(StoreError::WrongVersion { chunk, found, wanted: version }), Some(found));
     }
-    OnDisk { result: disk.delete(chunk, found, now_s), now: Some(found) }
+    ended(disk.delete(chunk, found, now_s), Some(found))
 }
 
 pub(crate) async fn within<T>(work: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout(ORDER_WAIT_MAX, work).await.ok()
 }
 
-/// Byte ranges as ranges of blocks, merged. If there are too many, one range that covers them all.
+/// Byte ranges as ranges of blocks, merged and bounded.
 fn blocks(ranges: &[(u64, u64)]) -> Vec<BlockRange> {
     let block = u64::from(BLOCK_BYTES);
-    let mut spans: Vec<(u64, u64)> =
-        ranges.iter().map(|(from, to)| (from / block, to.div_ceil(block))).collect();
-    spans.sort_unstable();
-    let mut merged: Vec<(u64, u64)> = Vec::new();
-    for (from, to) in spans {
-        match merged.last_mut() {
-            Some(last) if from <= last.1 => last.1 = last.1.max(to),
-            _ => merged.push((from, to)),
-        }
-    }
-    if merged.len() > TOUCHED_MAX
-        && let (Some(first), Some(last)) = (merged.first(), merged.last())
-    {
-        merged = vec![(first.0, last.1)];
-    }
     // Blocks of a chunk are few: the numbers fit.
-    merged.iter().map(|(from, to)| BlockRange { first: *from as u32, count: (to - from) as u32 }).collect()
+    let range = |(from, to): &(u64, u64)| BlockRange {
+        first: (from / block) as u32,
+        count: (to.div_ceil(block) - from / block) as u32,
+    };
+    BlockRange::join(ranges.iter().map(range).collect(), TOUCHED_MAX)
 }
 
 #[cfg(test)]

@@ -203,7 +203,7 @@ fn a_disk_that_fails_is_named_and_the_members_before_it_keep_what_they_have() {
         assert_eq!((answer.result, answer.failed), (Err(Status::Io), Some(edge)));
         let done = world.master.raise(1, world.disk(0), V2).await;
         assert_eq!((done.result, done.applied), (Ok(()), ChainSequence(2)));
-        assert_eq!(done.touched, [codec::control::BlockRange { first: 0, count: 1 }]);
+        assert_eq!(done.unsettled.touched, [types::BlockRange { first: 0, count: 1 }]);
     });
 }
 

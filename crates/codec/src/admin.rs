@@ -155,6 +155,8 @@ pub struct ChunkCounts {
     pub deleting: u64,
     /// Disks have yet to report after the master's start.
     pub settling: bool,
+    /// Their replicas may differ in what nobody acknowledged or synced, and are to be compared.
+    pub unsettled: u64,
 }
 
 /// A session.

@@ -8,7 +8,10 @@ mod convert;
 
 pub(crate) use convert::disk_state;
 
-use types::{ChainSequence, ChunkId, ClusterId, DiskId, ReplicaAddress, ServerId, Status, Term, Version};
+use types::{
+    BlockRange, ChainSequence, ChunkId, ClusterId, DiskId, ReplicaAddress, ServerId, Status, Term, Unsettled,
+    Version,
+};
 
 /// Replicas in one [`ChunkReport`], and in one [`ToMaster::Born`].
 pub const REPORT_ENTRIES_MAX: usize = 10_000;
@@ -41,6 +44,15 @@ pub enum ToMaster {
     OrderDone(OrderDone),
     /// A replica turned out damaged: it is no longer served.
     Damaged {
+        /// The disk.
+        disk: DiskId,
+        /// The chunk.
+        chunk: ChunkId,
+        /// The version of the damaged replica.
+        version: Version,
+    },
+    /// The chain of a replica has failed, and other members may lack some of what it has.
+    Unsettled {
         /// The disk.
         disk: DiskId,
         /// The chunk.
@@ -285,15 +297,6 @@ pub struct BornReplica {
     pub version: Version,
 }
 
-/// Blocks `first .. first + count` of a chunk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BlockRange {
-    /// First block.
-    pub first: u32,
-    /// Number of blocks.
-    pub count: u32,
-}
-
 /// The answer to an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderDone {
@@ -305,8 +308,8 @@ pub struct OrderDone {
     pub found: Option<Version>,
     /// After a raise: the last sequence applied under the old version.
     pub applied: ChainSequence,
-    /// After a raise: blocks written above the last sequence that the tail acknowledged. At most [`TOUCHED_MAX`].
-    pub touched: Vec<BlockRange>,
+    /// After a raise: what may differ between the members. At most [`TOUCHED_MAX`] ranges in each list.
+    pub unsettled: Unsettled,
 }
 
 /// The server is in.
@@ -390,6 +393,20 @@ pub enum OrderKind {
         version: Version,
         /// Where to read it, the first one first. 1 to 9.
         sources: Vec<ReplicaAddress>,
+    },
+    /// Make blocks of a complete replica of this version equal to the source's, durably, by their differences; and
+    /// forget that it had to be compared.
+    Repair {
+        /// The disk.
+        disk: DiskId,
+        /// The chunk.
+        chunk: ChunkId,
+        /// The version that both have.
+        version: Version,
+        /// Where to read; `None`: the others follow this replica, which has nothing to change.
+        source: Option<ReplicaAddress>,
+        /// Which blocks. At most [`TOUCHED_MAX`] ranges.
+        blocks: Vec<BlockRange>,
     },
     /// Answered with success if the replica is complete, sound, of this version, and its checksums can be read.
     Verify {

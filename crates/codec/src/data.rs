@@ -1,4 +1,5 @@
-//! Bodies of the data plane's frames as plain values: HELLO, WRITE, READ, FLUSH and their answers.
+//! Bodies of the data plane's frames as plain values: HELLO, WRITE, READ, FLUSH, VALUES and their
+//! answers.
 //!
 //! Statuses travel as numbers, 0 for success. Every check that needs no knowledge of the chunk is made here:
 //! ranges lie in the chunk, there is one checksum for each touched page, a chain is no longer than a chunk
@@ -7,9 +8,13 @@
 mod convert;
 
 use types::{
-    Capability, ChainSequence, ClusterId, DiskId, PAGE_BYTES, ReplicaAddress, SessionId, Status, Term,
-    Verifier,
+    BlockRange, Capability, ChainSequence, ClusterId, DiskId, PAGE_BYTES, ReplicaAddress, SessionId, Status,
+    Term, Verifier,
 };
+
+/// Blocks of one [`Values`]: their table pages are few, and those without a value are computed while nobody
+/// writes them.
+pub const VALUES_MAX: u32 = 64;
 
 /// What the connecting side is. Numbers are only ever added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,6 +173,28 @@ pub struct FlushAnswer {
     pub verifiers: Vec<Verifier>,
     /// Where it failed, if at an edge.
     pub failed: Option<FailedEdge>,
+}
+
+/// Asks what blocks are compared by: their BLAKE3 chaining values. From one chunkserver to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Values {
+    /// The right to read; names chunk and version.
+    pub capability: Capability,
+    /// The receiver's disk.
+    pub disk: DiskId,
+    /// Which blocks; at most [`VALUES_MAX`].
+    pub blocks: BlockRange,
+    /// Of a replica that is being filled; else of a complete one.
+    pub filling: bool,
+    /// What is left of the sender's patience.
+    pub deadline_ms: u32,
+}
+
+/// The answer to [`Values`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValuesAnswer {
+    /// One value for each block, in order.
+    pub result: Result<Vec<[u8; 32]>, Status>,
 }
 
 /// The first and the last byte after it of the whole pages around a range.

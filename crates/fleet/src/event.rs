@@ -5,8 +5,8 @@
 //! its answer leaves as a command with the same ticket, at once or after orders and records.
 
 use types::{
-    ChunkId, ChunkIndex, ChunkSlot, ClassId, DiskId, FailedHop, InodeRef, LogIndex, ReplicaAddress, ServerId,
-    SessionId, Status, Term, Version,
+    BlockRange, ChunkId, ChunkIndex, ChunkSlot, ClassId, DiskId, FailedHop, InodeRef, LogIndex,
+    ReplicaAddress, ServerId, SessionId, Status, Term, Unsettled, Version,
 };
 
 /// The caller's number for a question; the answer carries it. Never used twice at the same time.
@@ -87,6 +87,8 @@ pub struct ReportedReplica {
     pub version: Version,
     /// Not filling, not lagging, not damaged.
     pub complete: bool,
+    /// It may differ from others of its version until they were compared.
+    pub marked: bool,
 }
 
 /// What happened.
@@ -108,6 +110,8 @@ pub enum Event {
     ReplicaBorn { disk: DiskId, slot: Option<ChunkSlot>, chunk: ChunkId, version: Version },
     /// A chunkserver found a replica damaged: it is no longer read nor written.
     Damaged { disk: DiskId, slot: Option<ChunkSlot>, chunk: ChunkId },
+    /// The chain of a replica failed, and other members may lack some of what it has.
+    Unsettled { disk: DiskId, slot: Option<ChunkSlot>, chunk: ChunkId, version: Version },
     /// `meta`: a chunk entered a map; also once for each chunk after a checkpoint is loaded.
     ChunkBorn { slot: ChunkSlot, chunk: ChunkId, version: Version, class: ClassId },
     /// `meta`: a chunk left all maps by the record `index`. Delivered when the record is *applied* (the
@@ -155,7 +159,8 @@ pub enum Event {
     /// The edit's record was not made after all; the fleet records the raise itself.
     EditDropped { ticket: Ticket },
     /// An order was carried out or refused. Arriving twice or late does no harm.
-    OrderDone { order: OrderId, status: Result<(), Status> },
+    /// `unsettled`: of a raise, in what the replicas may differ.
+    OrderDone { order: OrderId, status: Result<(), Status>, unsettled: Unsettled },
     /// The record asked for by [`Command::LogRaise`] is stable (`Ok`) or was refused.
     Logged { raise: RaiseTicket, result: Result<(), Status> },
     /// A session ended; what it reserved is released.
@@ -175,6 +180,15 @@ pub enum Order {
     Delete { disk: DiskId, chunk: ChunkId, version: Version },
     /// Make a replica of this version from one of the sources, complete and durable before the answer.
     Copy { disk: DiskId, chunk: ChunkId, version: Version, sources: Vec<ReplicaAddress> },
+    /// Make these blocks of a replica of this version what they are at the source, durable before the answer. Without
+    /// a source: the others have followed this replica.
+    Repair {
+        disk: DiskId,
+        chunk: ChunkId,
+        version: Version,
+        source: Option<ReplicaAddress>,
+        blocks: Vec<BlockRange>,
+    },
     /// Answer `Ok` only if the replica is complete, sound, of this version, and its checksums can be read.
     Verify { disk: DiskId, chunk: ChunkId, version: Version },
 }

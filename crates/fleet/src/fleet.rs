@@ -111,6 +111,9 @@ impl Fleet {
                 self.replica_born(disk, slot, chunk, version, now_ms, out);
             }
             Event::Damaged { disk, slot, chunk } => self.damaged(disk, slot, chunk),
+            Event::Unsettled { disk, slot, chunk, version } => {
+                self.unsettled(disk, slot, chunk, version, now_ms);
+            }
             Event::ChunkBorn { slot, chunk, version, class: _ } => {
                 self.chunk_born(slot, chunk, version, now_ms, out);
             }
@@ -142,7 +145,9 @@ impl Fleet {
             }
             Event::EditLogged { ticket } => self.edit_logged(ticket, now_ms, out),
             Event::EditDropped { ticket } => self.edit_dropped(ticket, out),
-            Event::OrderDone { order, status } => self.order_done(order, status, now_ms, out),
+            Event::OrderDone { order, status, unsettled } => {
+                self.order_done(order, status, unsettled, now_ms, out);
+            }
             Event::Logged { raise, result } => self.raise_logged(raise, result, now_ms, out),
             Event::SessionGone { session } => {
                 self.blames.forget(session);

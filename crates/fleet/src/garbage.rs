@@ -82,6 +82,7 @@ impl Fleet {
     }
 
     fn vacate(&mut self, slot: ChunkSlot) {
+        self.set_unsettled(slot, false);
         self.put_replicas(slot, &Default::default());
         self.table.remove(slot);
     }

@@ -12,11 +12,13 @@
 //! 3. A copy begins only under a version that was granted to nobody, and closes the chain: the next grant raises.
 //!    So a replica of that version has all that the others have, whenever it turns up.
 //! 4. No copy begins while the fleet settles after a start.
+//! 5. `unsettled` holds exactly the chunks that the table calls so.
 
 mod copy;
 mod holdoff;
 mod remove;
 mod room;
+mod unsettled;
 
 use crate::Command;
 use crate::fleet::Fleet;
@@ -79,6 +81,7 @@ pub(crate) struct Healing {
     endangered: Queue,
     undergoal: Queue,
     surplus: Queue,
+    unsettled: Queue,
     removals: BTreeMap<ChunkSlot, Removal>,
     copies: BTreeMap<ChunkSlot, Copy>,
     /// Of queued chunks only.
@@ -99,7 +102,7 @@ impl Healing {
         self.endangered.set(slot, endangered);
         self.undergoal.set(slot, undergoal);
         self.surplus.set(slot, surplus);
-        if endangered || undergoal || surplus {
+        if self.is_queued(slot) {
             self.wake();
         } else {
             self.later.remove(&slot);
@@ -131,7 +134,8 @@ impl Healing {
     }
 
     fn is_queued(&self, slot: ChunkSlot) -> bool {
-        [&self.endangered, &self.undergoal, &self.surplus].iter().any(|queue| queue.slots.contains(slot))
+        let queues = [&self.endangered, &self.undergoal, &self.surplus, &self.unsettled];
+        queues.iter().any(|queue| queue.slots.contains(slot))
     }
 
     /// Copies under way.
@@ -146,7 +150,9 @@ impl Fleet {
         if !self.settled() || now_ms < self.healing.idle_until_ms {
             return;
         }
-        let begun = self.begin_copies(now_ms, out) | self.begin_removals(now_ms, out);
+        let begun = self.begin_comparisons(now_ms, out)
+            | self.begin_copies(now_ms, out)
+            | self.begin_removals(now_ms, out);
         if !begun && self.healing.copies.is_empty() && self.healing.removals.is_empty() {
             self.healing.idle_until_ms = now_ms + IDLE_MS;
         }

@@ -50,6 +50,8 @@ pub struct FleetOptions {
     pub settle_ms: u64,
     /// How long a member of a chain may take to answer a raise before it is dropped.
     pub raise_timeout_ms: u64,
+    /// How long members of a raise may take to become equal before they are dropped: up to 64 MiB are compared.
+    pub settle_members_ms: u64,
     /// How long a delete order may take before it is sent again.
     pub delete_timeout_ms: u64,
     /// How long an accusation of a failed hop is remembered.
@@ -75,6 +77,7 @@ impl Default for FleetOptions {
             grace_ms: 3_000,
             settle_ms: 30_000,
             raise_timeout_ms: 3_000,
+            settle_members_ms: 20_000,
             delete_timeout_ms: 30_000,
             blame_ms: 60_000,
             heal_endangered_ms: 10_000,
@@ -122,6 +125,8 @@ pub struct Summary {
     pub removed: u64,
     /// Reports of failed hops so far.
     pub failed_hops: u64,
+    /// Chunks whose replicas may differ and are to be compared.
+    pub unsettled: u64,
 }
 
 /// A chunkserver as `status` shows it.

@@ -1,7 +1,7 @@
 //! The raise: how a chunk gets a new version, and with it a new set of replicas that may be written.
 //!
 //! The order of steps (`docs/protocol/grants.md`): mint a version never used; order every member to take
-//! it; when all have answered, log it; when the record is stable, hand out the chain. A cut (truncate,
+//! it; when all have answered, make them equal (`settle`); log it; when the record is stable, hand out the chain. A cut (truncate,
 //! punch) is a raise whose orders also cut, and whose record is the edit's own.
 //!
 //! # Invariants
@@ -13,13 +13,15 @@
 //! 5. Cuts that may have reached some replica but no record are repeated by the next raise of the chunk
 //!    (before any grant), so that members never differ by them.
 //! 6. One raise per chunk at a time; what is asked meanwhile joins or waits.
+//! 7. A raise with several members is logged only when all of them hold the same bytes.
 
 use crate::fleet::{Fleet, Purpose};
 use crate::{Command, Cut, Order, OrderId, RaiseTicket, ReportedReplica, Ticket};
 use std::collections::{BTreeMap, VecDeque};
-use types::{ChunkId, ChunkSlot, Status, Version};
+use types::{ChunkId, ChunkSlot, Status, Unsettled, Version};
 
 mod end;
+mod settle;
 
 /// Most questions that wait for one raise; the next is told to try again.
 const WAITERS_MAX: usize = 4096;
@@ -30,7 +32,7 @@ const EDITS_MAX: usize = 1024;
 const CUTS_MAX: usize = 64;
 
 /// A replica that takes part.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Member {
     disk: u16,
     /// The lowest version it may have.
@@ -39,16 +41,33 @@ struct Member {
     done: bool,
     /// Its disk went down since: it has what it answered, but must be heard again to be current.
     away: bool,
+    /// What it said when it took the version.
+    unsettled: Unsettled,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Members have orders.
     Ordering { deadline_ms: u64 },
+    /// All have the version; the others are made equal to this disk's replica.
+    Settling { donor: u16, deadline_ms: u64 },
+    /// They are, and this disk's server is told so.
+    Settled { donor: u16, deadline_ms: u64 },
     /// Our record is being made stable.
     Logging(RaiseTicket),
     /// All members are ready; the edit's record is awaited.
     Held,
+}
+
+impl Phase {
+    fn deadline_ms(self) -> Option<u64> {
+        match self {
+            Self::Ordering { deadline_ms }
+            | Self::Settling { deadline_ms, .. }
+            | Self::Settled { deadline_ms, .. } => Some(deadline_ms),
+            Self::Logging(_) | Self::Held => None,
+        }
+    }
 }
 
 /// One raise under way.
@@ -64,6 +83,8 @@ struct Raise {
     members: Vec<Member>,
     /// A member was left behind since the last orders.
     lost: bool,
+    /// Another member could not be made equal to this one.
+    shunned: Option<u16>,
     phase: Phase,
     /// Grants that wait for the end.
     waiters: Vec<Ticket>,
@@ -139,10 +160,7 @@ impl Raises {
     }
 
     pub(crate) fn next_deadline_ms(&self) -> Option<u64> {
-        let deadlines = self.running.values().filter_map(|raise| match raise.phase {
-            Phase::Ordering { deadline_ms } => Some(deadline_ms),
-            Phase::Logging(_) | Phase::Held => None,
-        });
+        let deadlines = self.running.values().filter_map(|raise| raise.phase.deadline_ms());
         deadlines.min()
     }
 
@@ -200,7 +218,14 @@ impl Fleet {
         self.removal_overtaken(slot, now_ms);
         let member = |disk: &u16| {
             let from = ahead.filter(|(other, _)| other == disk).map_or(recorded, |(_, version)| version);
-            Member { disk: *disk, from, order: OrderId(0), done: false, away: false }
+            Member {
+                disk: *disk,
+                from,
+                order: OrderId(0),
+                done: false,
+                away: false,
+                unsettled: Unsettled::default(),
+            }
         };
         let raise = Raise {
             chunk,
@@ -210,6 +235,7 @@ impl Fleet {
             edit,
             members: disks.iter().map(member).collect(),
             lost: false,
+            shunned: None,
             phase: Phase::Ordering { deadline_ms: now_ms },
             waiters: purposes.waiters,
             edits: purposes.edits,
@@ -248,11 +274,12 @@ impl Fleet {
         }
     }
 
-    /// A member has taken the version.
+    /// A member has taken the version, or was made equal to another one.
     pub(crate) fn member_done(
         &mut self,
         slot: ChunkSlot,
         order: OrderId,
+        unsettled: Unsettled,
         now_ms: u64,
         out: &mut Vec<Command>,
     ) {
@@ -261,6 +288,9 @@ impl Fleet {
         let Some(member) = raise.members.iter_mut().find(|member| member.order == order) else { return };
         member.done = true;
         member.from = target;
+        if matches!(raise.phase, Phase::Ordering { .. }) {
+            member.unsettled = unsettled;
+        }
         self.check_members(slot, now_ms, out);
     }
 
@@ -287,7 +317,7 @@ impl Fleet {
     }
 
     /// When all have answered: again if somebody was left behind (it may have taken the version without
-    /// saying so), else on to the record.
+    /// saying so), else on to the next step.
     fn check_members(&mut self, slot: ChunkSlot, now_ms: u64, out: &mut Vec<Command>) {
         let Some(raise) = self.raises.running.get_mut(&slot) else { return };
         if raise.members.is_empty() {
@@ -299,6 +329,17 @@ impl Fleet {
         if raise.lost {
             return self.order_members(slot, now_ms, out);
         }
+        match raise.phase {
+            Phase::Ordering { .. } => self.settle_members(slot, now_ms, out),
+            Phase::Settling { donor, .. } => self.settle_donor(slot, donor, now_ms, out),
+            Phase::Settled { .. } => self.members_ready(slot, out),
+            Phase::Logging(_) | Phase::Held => {}
+        }
+    }
+
+    /// All members have the version and the same bytes.
+    fn members_ready(&mut self, slot: ChunkSlot, out: &mut Vec<Command>) {
+        let Some(raise) = self.raises.running.get_mut(&slot) else { return };
         match raise.edit {
             Some(ticket) => {
                 raise.phase = Phase::Held;
@@ -353,8 +394,16 @@ impl Fleet {
             first: None,
             cuts: Vec::new(),
             edit: None,
-            members: vec![Member { disk, from: version, order: OrderId(0), done: true, away: false }],
+            members: vec![Member {
+                disk,
+                from: version,
+                order: OrderId(0),
+                done: true,
+                away: false,
+                unsettled: Unsettled::default(),
+            }],
             lost: false,
+            shunned: None,
             phase: Phase::Held,
             waiters: Vec::new(),
             edits: VecDeque::new(),

@@ -191,6 +191,11 @@ impl Fleet {
             // The set of replicas that may be written changes: the next grant raises first.
             self.table.set_open(slot, false);
         }
+        if seen.marked && state == ReplicaState::Current {
+            // Others are read rather, as long as they may differ.
+            set.remove(disk);
+            self.set_unsettled(slot, true);
+        }
         set.set(disk, state);
         self.put_replicas(slot, &set);
     }
@@ -209,7 +214,7 @@ impl Fleet {
         if known.is_some_and(|slot| self.table.replicas(slot).state(disk) == Some(ReplicaState::Current)) {
             return; // Its birth is old news; by now it may have been raised.
         }
-        let seen = ReportedReplica { slot, chunk, version, complete: true };
+        let seen = ReportedReplica { slot, chunk, version, complete: true, marked: false };
         self.replica_seen(disk, &seen, now_ms, out);
     }
 
@@ -236,7 +241,7 @@ impl Fleet {
     ) {
         self.clear_slot(slot, out);
         self.table.insert(slot, chunk, version);
-        let members = self.take_reservation(chunk).unwrap_or_default();
+        let (members, unsettled) = self.take_reservation(chunk).unwrap_or_default();
         let mut set = self.table.replicas(slot);
         let mut open = !members.is_empty() && version == self.first_version();
         for member in members {
@@ -256,10 +261,12 @@ impl Fleet {
         }
         self.put_replicas(slot, &set);
         self.table.set_open(slot, open);
+        self.set_unsettled(slot, unsettled);
         self.healing.granted(slot, now_ms, self.options.quiet_ms);
         // Replicas told before the chunk was known: it was granted by an earlier term and is attached now.
         for (disk, seen) in self.hosts.unquarantine(chunk) {
-            let seen = ReportedReplica { slot: Some(slot), chunk, version: seen, complete: true };
+            let seen =
+                ReportedReplica { slot: Some(slot), chunk, version: seen, complete: true, marked: true };
             if !self.raises.keep_for_later(slot, disk, seen) {
                 self.judge(slot, disk, &seen, now_ms, out);
             }

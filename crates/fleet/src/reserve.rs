@@ -39,6 +39,8 @@ pub(crate) struct Reservation {
     sessions: Vec<SessionId>,
     /// More than one session could write to it, one after the other or together.
     shared: bool,
+    /// A chain of it failed: its replicas may differ.
+    pub(crate) unsettled: bool,
     /// How many reservations of this place failed before this one.
     failures: u32,
     /// Disks that failed for this place.
@@ -193,6 +195,7 @@ impl Fleet {
                 members,
                 sessions: Vec::new(),
                 shared: false,
+                unsettled: false,
                 failures,
                 avoid,
             },
@@ -249,13 +252,13 @@ impl Fleet {
         self.chunk_gone(chunk, version, holders, index, now_ms, out);
     }
 
-    /// A commit put the chunk into a map: its members become replicas.
-    pub(crate) fn take_reservation(&mut self, chunk: ChunkId) -> Option<Vec<FreshMember>> {
+    /// A commit put the chunk into a map: its members become replicas, which may differ if the second is true.
+    pub(crate) fn take_reservation(&mut self, chunk: ChunkId) -> Option<(Vec<FreshMember>, bool)> {
         let reservation = self.reservations.remove(chunk)?;
         for member in &reservation.members {
             self.hosts.count_write(member.disk, false);
         }
-        Some(reservation.members)
+        Some((reservation.members, reservation.unsettled))
     }
 
     /// The map has another chunk at this place: a reservation for it has lost.

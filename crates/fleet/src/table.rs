@@ -6,7 +6,7 @@
 //! 8      chunk id; 0 = the slot is vacant
 //! 7      version: counter (4), term (3)
 //! 4      two disk numbers (0xFFFF = none), or, spilled, the number of a longer set
-//! 3      bits: state of the first (3) and second (3) replica, spilled (1), open (1), health (3), quiet (1), 12 free
+//! 3      bits: state of the first (3) and second (3) replica, spilled (1), open (1), health (3), quiet (1), unsettled (1), 11 free
 //! ```
 //! Entries live in pages of fixed size, so that growth copies nothing and wastes at most one page.
 //!
@@ -159,6 +159,7 @@ const SPILLED: u32 = 1 << 6;
 const OPEN: u32 = 1 << 7;
 const HEALTH_SHIFT: u32 = 8;
 const QUIET: u32 = 1 << 11;
+const UNSETTLED: u32 = 1 << 12;
 
 impl Entry {
     fn chunk(&self) -> ChunkId {
@@ -279,6 +280,18 @@ impl ChunkTable {
     pub(crate) fn set_quiet(&mut self, slot: ChunkSlot, quiet: bool) {
         if let Some(entry) = self.entry_mut(slot) {
             entry.set_bits(QUIET, if quiet { QUIET } else { 0 });
+        }
+    }
+
+    /// Whether its replicas may differ, so that all reads go to one of them until they were compared.
+    pub(crate) fn is_unsettled(&self, slot: ChunkSlot) -> bool {
+        self.entry(slot).is_some_and(|entry| entry.bits() & UNSETTLED != 0)
+    }
+
+    /// Sets or clears that.
+    pub(crate) fn set_unsettled(&mut self, slot: ChunkSlot, unsettled: bool) {
+        if let Some(entry) = self.entry_mut(slot) {
+            entry.set_bits(UNSETTLED, if unsettled { UNSETTLED } else { 0 });
         }
     }
 

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use types::{ChunkId, ChunkIndex, ChunkSlot, InodeRef, ReplicaAddress, Version};
 
 impl Fleet {
-    /// Replicas of a chunk that may be read now, in the order of its chain.
+    /// Replicas of a chunk that may be read now, in the order of its chain; one of them as long as they may differ.
     pub fn locations(&self, slot: ChunkSlot) -> Vec<ReplicaAddress> {
-        self.table.replicas(slot).current().map(|disk| self.hosts.address(disk)).collect()
+        let most = if self.table.is_unsettled(slot) { 1 } else { usize::MAX };
+        self.table.replicas(slot).current().take(most).map(|disk| self.hosts.address(disk)).collect()
     }
 
     /// The version of a chunk as the metadata has it.
@@ -50,6 +51,7 @@ impl Fleet {
             copied: self.healing.copied,
             removed: self.healing.removed,
             failed_hops: self.failed_hops,
+            unsettled: self.healing.unsettled(),
             chunks: 0,
         };
         summary.chunks = summary.ok + summary.undergoal + summary.endangered + summary.overgoal + none;

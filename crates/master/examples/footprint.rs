@@ -69,6 +69,7 @@ impl Log {
                     chunk,
                     version,
                     complete: true,
+                    marked: false,
                 })
                 .collect();
             for part in held.chunks(REPORT_ENTRIES) {

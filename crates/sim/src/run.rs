@@ -112,6 +112,7 @@ impl Plan {
                 nemesis.cut_all().await?;
                 stage.calm.set(true);
                 look(stage, &mut drivers).await?;
+                invariants::healed::wait(stage).await?;
                 invariants::check_quiet(stage).await?;
             }
         }

@@ -2,7 +2,9 @@
 //!
 //! Opening, syncing and closing chunk files: `disk/files.rs`. Opening and stamping a disk: `disk/open.rs`.
 //! Walks and inventory: `disk/walk.rs`. Deleting: `disk/remove.rs`. Filling: `disk/fill.rs`. Health: `disk/health.rs`.
+//! Comparing: `disk/compare.rs`.
 
+mod compare;
 mod files;
 mod fill;
 mod health;
@@ -25,10 +27,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use types::{
-    BLOCKS_PER_CHUNK, CHUNK_BYTES, ChunkId, ClusterId, DiskId, PAGE_BYTES, PAYLOAD_BYTES_MAX, Verifier,
-    Version,
-};
+use types::{CHUNK_BYTES, ChunkId, ClusterId, DiskId, PAGE_BYTES, PAYLOAD_BYTES_MAX, Verifier, Version};
 
 pub use fill::FillStart;
 pub use open::{DiskOptions, Format, Opened};
@@ -53,6 +52,8 @@ pub struct Disk {
     folders: Mutex<Folders>,
     /// Replicas that are bad, should their headers be unable to say so.
     bad: Mutex<BTreeSet<ChunkId>>,
+    /// The last user of the disk ended with a loss of power.
+    power_lost: bool,
     /// Replicas opened so far.
     loads: AtomicU64,
     counts: Counts,
@@ -384,44 +385,6 @@ impl Disk {
         self.sync_replica(chunk, replica)?;
         self.index.put(chunk, entry_of(replica));
         Ok(self.activity.touch(chunk)?)
-    }
-
-    /// BLAKE3 of the whole chunk (64 MiB, holes as zeroes), from the blocks' chaining values; pending ones
-    /// are computed from verified pages.
-    pub fn chunk_value(&self, chunk: ChunkId, version: Version) -> Result<[u8; 32], StoreError> {
-        let (values, computed, at) = self.with_shared(chunk, &ALL_PAGES, |replica| {
-            replica.check_whole(version)?;
-            let mut values = Vec::with_capacity(BLOCKS_PER_CHUNK as usize);
-            let mut computed = Vec::new();
-            for block in 0..BLOCKS_PER_CHUNK as usize {
-                let (value, new) = replica.block_value(block)?;
-                if new {
-                    computed.push((block, value));
-                }
-                values.push(value);
-            }
-            Ok((values, computed, replica.written()))
-        })?;
-        if !computed.is_empty() {
-            let slot = self.slot(chunk);
-            let mut state = exclusive(&slot.state);
-            // Only if it is the same open file and nothing was written since.
-            if let Some(replica) = state.as_mut().filter(|replica| replica.written() == at) {
-                replica.keep_values(&computed);
-            }
-        }
-        Ok(crate::value::chunk_value(values))
-    }
-
-    /// The replica was compared with its peers: forget that it was torn or marked.
-    pub fn clear_torn(&self, chunk: ChunkId, version: Version) -> Result<(), StoreError> {
-        let slot = self.slot(chunk);
-        let mut state = exclusive(&slot.state);
-        self.load(chunk, &mut state).map_err(|error| error.of(chunk))?;
-        let replica = state.as_mut().ok_or(StoreError::Absent { chunk })?;
-        replica.check(version)?;
-        self.set_flags(replica, 0, Flags::TORN | Flags::MARKED);
-        Ok(())
     }
 
     /// Whether the replica has this version, is complete and sound, and its checksums can be read.

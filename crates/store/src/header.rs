@@ -31,6 +31,8 @@ impl Flags {
     pub(crate) const TORN: u16 = 1 << 6;
     /// Was being written when the process or the machine stopped.
     pub(crate) const MARKED: u16 = 1 << 7;
+    /// Together with `MARKED`: it was the machine, so what was not synced may be gone.
+    pub(crate) const POWER_LOST: u16 = 1 << 8;
 
     pub(crate) fn has(self, bit: u16) -> bool {
         self.0 & bit != 0
@@ -58,6 +60,7 @@ impl Flags {
             damaged: self.has(Self::DAMAGED),
             torn: self.has(Self::TORN),
             marked: self.has(Self::MARKED),
+            power_lost: self.has(Self::POWER_LOST),
         }
     }
 }

@@ -63,6 +63,8 @@ pub struct InventoryEntry {
     pub torn: bool,
     /// It was being written when the process or the machine stopped: replicas may differ in what was not synced.
     pub marked: bool,
+    /// Marked, and the machine lost power: some of what was not synced may be gone.
+    pub power_lost: bool,
 }
 
 /// What was found when a disk was opened.

@@ -19,6 +19,7 @@ mod reply;
 mod request;
 mod status;
 mod time;
+mod unsettled;
 
 pub use attributes::*;
 pub use chain::*;
@@ -30,3 +31,4 @@ pub use reply::*;
 pub use request::*;
 pub use status::*;
 pub use time::*;
+pub use unsettled::*;

@@ -37,11 +37,13 @@ pub enum Kind {
     Read = 33,
     /// What was written before goes to stable storage.
     Flush = 34,
+    /// What blocks of a replica are compared by.
+    Values = 35,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Hello,
         Self::Ping,
         Self::SessionOpen,
@@ -50,6 +52,7 @@ impl Kind {
         Self::Write,
         Self::Read,
         Self::Flush,
+        Self::Values,
     ];
 
     /// The number in the header.

@@ -70,6 +70,7 @@ struct Chunks {
     quarantined: u64,
     deleting: u64,
     settling: bool,
+    unsettled: u64,
 }
 
 #[derive(Serialize)]
@@ -179,6 +180,7 @@ pub fn json(status: &ClusterStatus) -> String {
             quarantined: c.quarantined,
             deleting: c.deleting,
             settling: c.settling,
+            unsettled: c.unsettled,
         },
         servers: status.servers.iter().map(server).collect(),
         disks: status.disks.iter().map(disk).collect(),

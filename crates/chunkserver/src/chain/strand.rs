@@ -99,9 +99,7 @@ impl Drop for Run {
             inner.member.applied(Op(0), Err(Status::Io), &mut out);
             inner.settle(out, &mut effects);
         }
-        for (reply, outcome) in effects.answers {
-            reply.answer(outcome);
-        }
+        self.chain.answer(effects);
         self.chain.quiet.notify_waiters();
     }
 }
@@ -182,9 +180,7 @@ impl Chain {
         if let Some(version) = born {
             self.context.events.born(self.disk, self.chunk, version);
         }
-        for (reply, outcome) in effects.answers {
-            reply.answer(outcome);
-        }
+        self.answer(effects);
     }
 
     fn note(&self, error: &StoreError, version: types::Version) {

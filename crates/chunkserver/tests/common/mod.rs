@@ -59,6 +59,7 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 pub struct Heard {
     pub born: Vec<BornReplica>,
     pub damaged: Vec<(DiskId, ChunkId)>,
+    pub unsettled: Vec<(DiskId, Version)>,
     pub done: BTreeMap<u64, OrderDone>,
     pub reports: BTreeMap<DiskId, Vec<ReportedChunk>>,
     pub links: BTreeMap<ServerId, mpsc::Sender<ToServer>>,
@@ -143,6 +144,10 @@ impl Master {
                     }
                     ToMaster::Damaged { disk, chunk, .. } => {
                         heard.damaged.push((disk, chunk));
+                        None
+                    }
+                    ToMaster::Unsettled { disk, version, .. } => {
+                        heard.unsettled.push((disk, version));
                         None
                     }
                 }

@@ -234,7 +234,7 @@ impl State {
                 let (answer, payload) = self.read(server, &read);
                 (answer.to_bytes(), payload)
             }
-            Kind::Hello | Kind::Ping | Kind::Recall => (none.clone(), none),
+            Kind::Hello | Kind::Ping | Kind::Recall | Kind::Values => (none.clone(), none),
         }
     }
 

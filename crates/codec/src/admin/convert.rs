@@ -169,6 +169,7 @@ impl From<&ChunkCounts> for proto::ChunkCounts {
             quarantined: v.quarantined,
             deleting: v.deleting,
             settling: v.settling,
+            unsettled: v.unsettled,
         }
     }
 }
@@ -186,6 +187,7 @@ impl TryFrom<proto::ChunkCounts> for ChunkCounts {
             quarantined: p.quarantined,
             deleting: p.deleting,
             settling: p.settling,
+            unsettled: p.unsettled,
         })
     }
 }

@@ -1,8 +1,8 @@
 //! Control messages to and from protobuf.
 
 use super::{
-    BlockRange, BornReplica, CUTS_MAX, ChunkReport, Cut, DISKS_MAX, DiskRefusal, DiskReport, DiskState,
-    LABELS_MAX, Order, OrderDone, OrderKind, REPORT_ENTRIES_MAX, Refused, RefusedDisk, Register, Registered,
+    BornReplica, CUTS_MAX, ChunkReport, Cut, DISKS_MAX, DiskRefusal, DiskReport, DiskState, LABELS_MAX,
+    Order, OrderDone, OrderKind, REPORT_ENTRIES_MAX, Refused, RefusedDisk, Register, Registered,
     ReplicaFlags, ReportedChunk, TOUCHED_MAX, ToMaster, ToServer,
 };
 use crate::common::{
@@ -11,7 +11,10 @@ use crate::common::{
 use crate::limits::{ADDRESS_BYTES_MAX, LABEL_BYTES_MAX, PATH_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::{Malformed, Message, proto};
 use prost::Message as _;
-use types::{BLOCKS_PER_CHUNK, CHUNK_BYTES, ChainSequence, ChunkId, DiskId, REPLICAS_MAX};
+use types::{
+    BLOCKS_PER_CHUNK, BlockRange, CHUNK_BYTES, ChainSequence, ChunkId, DiskId, Memory, REPLICAS_MAX,
+    Unsettled,
+};
 
 /// Largest control message: a full report needs 200 KiB.
 const CONTROL_BYTES_MAX: usize = 4 << 20;
@@ -52,6 +55,11 @@ impl From<&ToMaster> for proto::ToMaster {
                 chunk: chunk.0,
                 version: version.to_u64(),
             }),
+            ToMaster::Unsettled { disk, chunk, version } => P::Unsettled(proto::UnsettledReplica {
+                disk: disk.0.to_vec(),
+                chunk: chunk.0,
+                version: version.to_u64(),
+            }),
         };
         Self { message: Some(message) }
     }
@@ -73,6 +81,11 @@ impl TryFrom<proto::ToMaster> for ToMaster {
             P::Damaged(p) => {
                 Self::Damaged { disk: disk(&p.disk)?, chunk: ChunkId(p.chunk), version: version(p.version)? }
             }
+            P::Unsettled(p) => Self::Unsettled {
+                disk: disk(&p.disk)?,
+                chunk: ChunkId(p.chunk),
+                version: version(p.version)?,
+            },
         })
     }
 }
@@ -263,7 +276,9 @@ impl From<&OrderDone> for proto::OrderDone {
             status: v.result.err().map_or(0, |s| s.code().into()),
             found: v.found.map(|f| f.to_u64()),
             applied: v.applied.0,
-            touched: v.touched.iter().map(|r| proto::BlockRange { first: r.first, count: r.count }).collect(),
+            touched: ranges(&v.unsettled.touched),
+            recent: ranges(&v.unsettled.recent),
+            memory: v.unsettled.memory as u32,
         }
     }
 }
@@ -276,9 +291,22 @@ impl TryFrom<proto::OrderDone> for OrderDone {
             result: refusal(p.status)?.map_or(Ok(()), Err),
             found: p.found.map(version).transpose()?,
             applied: ChainSequence(p.applied),
-            touched: list(p.touched, TOUCHED_MAX, "touched blocks")?,
+            unsettled: Unsettled {
+                touched: list(p.touched, TOUCHED_MAX, "touched blocks")?,
+                recent: list(p.recent, TOUCHED_MAX, "blocks written last")?,
+                memory: memory(p.memory)?,
+            },
         })
     }
+}
+
+fn ranges(ranges: &[BlockRange]) -> Vec<proto::BlockRange> {
+    ranges.iter().map(|range| proto::BlockRange { first: range.first, count: range.count }).collect()
+}
+
+fn memory(code: u32) -> Result<Memory, Malformed> {
+    let all = [Memory::Kept, Memory::Forgot, Memory::Marked, Memory::PowerLost];
+    all.into_iter().find(|one| *one as u32 == code).ok_or(Malformed::new("memory of writes"))
 }
 
 impl TryFrom<proto::BlockRange> for BlockRange {
@@ -347,6 +375,13 @@ impl From<&Order> for proto::Order {
                 version: version.to_u64(),
                 sources: sources.iter().map(Into::into).collect(),
             }),
+            OrderKind::Repair { disk, chunk, version, source, blocks } => What::Repair(proto::OrderRepair {
+                disk: disk.0.to_vec(),
+                chunk: chunk.0,
+                version: version.to_u64(),
+                source: source.iter().map(Into::into).collect(),
+                blocks: ranges(blocks),
+            }),
             OrderKind::Verify { disk, chunk, version } => What::Verify(proto::OrderVerify {
                 disk: disk.0.to_vec(),
                 chunk: chunk.0,
@@ -382,6 +417,13 @@ impl TryFrom<proto::Order> for Order {
                     sources if sources.is_empty() => return Err(Malformed::new("a copy without a source")),
                     sources => sources,
                 },
+            },
+            What::Repair(p) => OrderKind::Repair {
+                disk: disk(&p.disk)?,
+                chunk: ChunkId(p.chunk),
+                version: version(p.version)?,
+                source: list(p.source, 1, "sources of a repair")?.pop(),
+                blocks: list(p.blocks, TOUCHED_MAX, "blocks to repair")?,
             },
             What::Verify(p) => OrderKind::Verify {
                 disk: disk(&p.disk)?,

@@ -1,13 +1,15 @@
 //! Plain values to protobuf and, checked, back.
 
 use super::{
-    FailedEdge, Flush, FlushAnswer, Hello, HelloAnswer, Read, ReadAnswer, Role, Write, WriteAnswer, page_span,
+    FailedEdge, Flush, FlushAnswer, Hello, HelloAnswer, Read, ReadAnswer, Role, VALUES_MAX, Values,
+    ValuesAnswer, Write, WriteAnswer, page_span,
 };
 use crate::{Malformed, Message, limits, proto};
 use prost::Message as _;
 use types::{
-    Capability, ChainSequence, ChunkId, ClusterId, DiskId, LeaseEpoch, PAGE_BYTES, PAYLOAD_BYTES_MAX,
-    REPLICAS_MAX, ReplicaAddress, Rights, ServerId, SessionId, Status, TERM_MAX, Term, Verifier, Version,
+    BLOCKS_PER_CHUNK, BlockRange, Capability, ChainSequence, ChunkId, ClusterId, DiskId, LeaseEpoch,
+    PAGE_BYTES, PAYLOAD_BYTES_MAX, REPLICAS_MAX, ReplicaAddress, Rights, ServerId, SessionId, Status,
+    TERM_MAX, Term, Verifier, Version,
 };
 
 type Checked<T> = Result<T, Malformed>;
@@ -388,6 +390,61 @@ impl Message for FlushAnswer {
         let message = proto::FlushAnswer::decode(bytes)?;
         let (result, failed) = outcome(message.status, message.failed)?;
         Ok(Self { result, verifiers: verifiers_in(&message.verifiers)?, failed })
+    }
+}
+
+impl Message for Values {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let message = proto::Values {
+            capability: Some(capability_out(&self.capability)),
+            disk: self.disk.0.to_vec(),
+            first: self.blocks.first,
+            count: self.blocks.count,
+            filling: self.filling,
+            deadline_ms: self.deadline_ms,
+        };
+        append(&message, out);
+    }
+
+    fn decode(bytes: &[u8]) -> Checked<Self> {
+        let message = proto::Values::decode(bytes)?;
+        let (first, count) = (message.first, message.count);
+        if count == 0
+            || count > VALUES_MAX
+            || first.checked_add(count).is_none_or(|end| end > BLOCKS_PER_CHUNK)
+        {
+            return bad("range of blocks");
+        }
+        Ok(Self {
+            capability: capability_in(message.capability)?,
+            disk: disk(&message.disk)?,
+            blocks: BlockRange { first, count },
+            filling: message.filling,
+            deadline_ms: message.deadline_ms,
+        })
+    }
+}
+
+impl Message for ValuesAnswer {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let message = proto::ValuesAnswer {
+            status: self.result.as_ref().err().map_or(0, |status| u32::from(status.code())),
+            values: self.result.as_ref().map_or(Vec::new(), |values| values.concat()),
+        };
+        append(&message, out);
+    }
+
+    fn decode(bytes: &[u8]) -> Checked<Self> {
+        let message = proto::ValuesAnswer::decode(bytes)?;
+        let (values, rest) = message.values.as_chunks::<32>();
+        if !rest.is_empty() || values.len() > VALUES_MAX as usize {
+            return bad("values of blocks");
+        }
+        match result(message.status)? {
+            Ok(()) => Ok(Self { result: Ok(values.to_vec()) }),
+            Err(_) if !values.is_empty() => bad("values after a refusal"),
+            Err(status) => Ok(Self { result: Err(status) }),
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 //! is never changed; a new variant gets a new one.
 
 use codec::control::{
-    BlockRange, BornReplica, ChunkReport, Cut, DiskRefusal, DiskReport, DiskState, Order, OrderDone,
-    OrderKind, Refused, RefusedDisk, Register, Registered, ReplicaFlags, ReportedChunk, ToMaster, ToServer,
+    BornReplica, ChunkReport, Cut, DiskRefusal, DiskReport, DiskState, Order, OrderDone, OrderKind, Refused,
+    RefusedDisk, Register, Registered, ReplicaFlags, ReportedChunk, ToMaster, ToServer,
 };
 use codec::session::{AnswerMessage, RequestMessage, SessionOpen, SessionOpenAnswer, SessionOpened};
 use codec::{Message, record};
@@ -407,7 +407,18 @@ pub(crate) fn to_master() -> Vec<(&'static str, ToMaster)> {
         result: Err(Status::WrongVersion),
         found: Some(version(8)),
         applied: ChainSequence(4),
-        touched: vec![BlockRange { first: 0, count: 2 }, BlockRange { first: 1_023, count: 1 }],
+        unsettled: Unsettled {
+            touched: vec![BlockRange { first: 0, count: 2 }, BlockRange { first: 1_023, count: 1 }],
+            ..Unsettled::default()
+        },
+    };
+    let forgetful = OrderDone {
+        unsettled: Unsettled {
+            touched: Vec::new(),
+            recent: vec![BlockRange { first: 3, count: 1 }],
+            memory: Memory::PowerLost,
+        },
+        ..done.clone()
     };
     let messages = vec![
         ToMaster::Register(register),
@@ -418,6 +429,8 @@ pub(crate) fn to_master() -> Vec<(&'static str, ToMaster)> {
         ToMaster::Damaged { disk: disk(17), chunk: chunk(5), version: version(1) },
         ToMaster::Register(with_refused),
         ToMaster::Heartbeat { disks: Vec::new(), refused: vec![refused_disk()] },
+        ToMaster::OrderDone(forgetful),
+        ToMaster::Unsettled { disk: disk(17), chunk: chunk(5), version: version(1) },
     ];
     let named = messages.into_iter().map(|message| {
         let name = match &message {
@@ -427,6 +440,7 @@ pub(crate) fn to_master() -> Vec<(&'static str, ToMaster)> {
             ToMaster::Born(_) => "born",
             ToMaster::OrderDone(_) => "order_done",
             ToMaster::Damaged { .. } => "damaged",
+            ToMaster::Unsettled { .. } => "unsettled",
         };
         (name, message)
     });
@@ -453,6 +467,13 @@ pub(crate) fn to_server() -> Vec<(&'static str, ToServer)> {
     };
     let delete = OrderKind::Delete { disk: disk(17), chunk: chunk(5), version: version(2) };
     let source = ReplicaAddress { server: ServerId([3; 16]), disk: disk(18), address: "cs2:9422".into() };
+    let repair = OrderKind::Repair {
+        disk: disk(17),
+        chunk: chunk(5),
+        version: version(2),
+        source: Some(source.clone()),
+        blocks: vec![BlockRange { first: 3, count: 1 }],
+    };
     let copy =
         OrderKind::Copy { disk: disk(17), chunk: chunk(5), version: version(2), sources: vec![source] };
     let verify = OrderKind::Verify { disk: disk(17), chunk: chunk(5), version: version(2) };
@@ -464,6 +485,7 @@ pub(crate) fn to_server() -> Vec<(&'static str, ToServer)> {
         order(copy),
         order(verify),
         ToServer::HeartbeatAck { term: Term(3) },
+        order(repair),
     ];
     let named = messages.into_iter().map(|message| {
         let name = match &message {
@@ -473,6 +495,7 @@ pub(crate) fn to_server() -> Vec<(&'static str, ToServer)> {
             ToServer::Order(Order { what: OrderKind::Delete { .. }, .. }) => "delete",
             ToServer::Order(Order { what: OrderKind::Copy { .. }, .. }) => "copy",
             ToServer::Order(Order { what: OrderKind::Verify { .. }, .. }) => "verify",
+            ToServer::Order(Order { what: OrderKind::Repair { .. }, .. }) => "repair",
             ToServer::HeartbeatAck { .. } => "heartbeat_ack",
         };
         (name, message)

@@ -5,8 +5,8 @@ use codec::admin::{
     RefusedDiskStatus, ServerState, ServerStatus, Severity, Warning, WorkStatus,
 };
 use codec::control::{
-    BlockRange, BornReplica, ChunkReport, Cut, DiskRefusal, DiskReport, DiskState, Order, OrderDone,
-    OrderKind, Refused, RefusedDisk, Register, Registered, ReplicaFlags, ReportedChunk, ToMaster, ToServer,
+    BornReplica, ChunkReport, Cut, DiskRefusal, DiskReport, DiskState, Order, OrderDone, OrderKind, Refused,
+    RefusedDisk, Register, Registered, ReplicaFlags, ReportedChunk, ToMaster, ToServer,
 };
 use codec::session::{AnswerMessage, RequestMessage, SessionOpen, SessionOpenAnswer, SessionOpened};
 use proptest::collection::vec;
@@ -464,12 +464,13 @@ pub(crate) fn to_master() -> impl Strategy<Value = ToMaster> {
         chunk,
         version,
     });
-    let range = (0..BLOCKS_PER_CHUNK)
-        .prop_flat_map(|first| (Just(first), 1..=BLOCKS_PER_CHUNK - first))
-        .prop_map(|(first, count)| BlockRange { first, count });
     let result = prop_oneof![Just(Ok(())), status().prop_map(Err)];
-    let done = (any::<u64>(), result, of(version()), number(ChainSequence), vec(range, 0..5)).prop_map(
-        |(order, result, found, applied, touched)| OrderDone { order, result, found, applied, touched },
+    let memory =
+        prop_oneof![Just(Memory::Kept), Just(Memory::Forgot), Just(Memory::Marked), Just(Memory::PowerLost)];
+    let unsettled = (vec(block_range(), 0..5), vec(block_range(), 0..5), memory)
+        .prop_map(|(touched, recent, memory)| Unsettled { touched, recent, memory });
+    let done = (any::<u64>(), result, of(version()), number(ChainSequence), unsettled).prop_map(
+        |(order, result, found, applied, unsettled)| OrderDone { order, result, found, applied, unsettled },
     );
     prop_oneof![
         register.prop_map(ToMaster::Register),
@@ -478,12 +479,23 @@ pub(crate) fn to_master() -> impl Strategy<Value = ToMaster> {
             .prop_map(|(disks, refused)| ToMaster::Heartbeat { disks, refused }),
         vec(born, 0..5).prop_map(ToMaster::Born),
         done.prop_map(ToMaster::OrderDone),
+        (id(DiskId), number(ChunkId), version()).prop_map(|(disk, chunk, version)| ToMaster::Unsettled {
+            disk,
+            chunk,
+            version
+        }),
         (id(DiskId), number(ChunkId), version()).prop_map(|(disk, chunk, version)| ToMaster::Damaged {
             disk,
             chunk,
             version
         }),
     ]
+}
+
+fn block_range() -> impl Strategy<Value = BlockRange> {
+    (0..BLOCKS_PER_CHUNK)
+        .prop_flat_map(|first| (Just(first), 1..=BLOCKS_PER_CHUNK - first))
+        .prop_map(|(first, count)| BlockRange { first, count })
 }
 
 pub(crate) fn to_server() -> impl Strategy<Value = ToServer> {
@@ -504,6 +516,15 @@ pub(crate) fn to_server() -> impl Strategy<Value = ToServer> {
         }),
         (id(DiskId), number(ChunkId), version(), vec(replica(), 1..4))
             .prop_map(|(disk, chunk, version, sources)| OrderKind::Copy { disk, chunk, version, sources }),
+        (id(DiskId), number(ChunkId), version(), of(replica()), vec(block_range(), 0..4)).prop_map(
+            |(disk, chunk, version, source, blocks)| OrderKind::Repair {
+                disk,
+                chunk,
+                version,
+                source,
+                blocks
+            }
+        ),
         (id(DiskId), number(ChunkId), version()).prop_map(|(disk, chunk, version)| OrderKind::Verify {
             disk,
             chunk,
@@ -549,7 +570,7 @@ pub(crate) fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
         });
     let refused =
         (id(ServerId), refused_disk()).prop_map(|(server, disk)| RefusedDiskStatus { server, disk });
-    let counts = (any::<[u64; 8]>(), any::<bool>()).prop_map(|(n, settling)| ChunkCounts {
+    let counts = (any::<[u64; 9]>(), any::<bool>()).prop_map(|(n, settling)| ChunkCounts {
         ok: n[0],
         undergoal: n[1],
         endangered: n[2],
@@ -559,6 +580,7 @@ pub(crate) fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
         quarantined: n[6],
         deleting: n[7],
         settling,
+        unsettled: n[8],
     });
     let client = (text(), number(SessionId), text(), any::<u64>(), any::<bool>()).prop_map(
         |(name, session, address, since_ms_ago, connected)| ClientStatus {

@@ -4,7 +4,7 @@ use super::{CUTS_MAX, EDITS_MAX, Phase, Purposes, Raise};
 use crate::fleet::{Fleet, Purpose};
 use crate::table::{ReplicaSet, ReplicaState};
 use crate::{Command, Cut, GrantParts, OrderId, RaiseTicket, Ticket};
-use types::{CHUNK_BYTES, ChunkId, ChunkSlot, Status, Version};
+use types::{CHUNK_BYTES, ChunkId, ChunkSlot, Status, Unsettled, Version};
 
 impl Fleet {
     /// `meta` gave the chunk a version. Of a raise under way: its members are the current replicas now,
@@ -71,6 +71,8 @@ impl Fleet {
             && raise.members.iter().all(|member| set.state(member.disk) == Some(ReplicaState::Current));
         self.table.set_open(slot, whole);
         self.table.set_quiet(slot, target.term == self.term);
+        // What a master before this one did not bring to its end it may not have settled either.
+        self.set_unsettled(slot, target.term != self.term);
         for (disk, seen) in std::mem::take(&mut raise.later) {
             if !self.raises.keep_for_later(slot, disk, seen) {
                 self.judge(slot, disk, &seen, now_ms, out);
@@ -257,6 +259,7 @@ impl Fleet {
         &mut self,
         order: OrderId,
         status: Result<(), Status>,
+        unsettled: Unsettled,
         now_ms: u64,
         out: &mut Vec<Command>,
     ) {
@@ -265,7 +268,8 @@ impl Fleet {
             Purpose::Raise(slot) => {
                 self.orders.remove(&order);
                 match status {
-                    Ok(()) => self.member_done(slot, order, now_ms, out),
+                    Ok(()) => self.member_done(slot, order, unsettled, now_ms, out),
+                    Err(_) if self.shun_donor(slot, order) => self.check_members(slot, now_ms, out),
                     Err(status) => {
                         self.member_failed(slot, order, status == Status::NoChunk, now_ms, out);
                     }
@@ -284,9 +288,7 @@ impl Fleet {
             .raises
             .running
             .iter()
-            .filter(
-                |(_, raise)| matches!(raise.phase, Phase::Ordering { deadline_ms } if deadline_ms <= now_ms),
-            )
+            .filter(|(_, raise)| raise.phase.deadline_ms().is_some_and(|deadline_ms| deadline_ms <= now_ms))
             .flat_map(|(slot, raise)| {
                 raise.members.iter().filter(|member| !member.done).map(|member| (*slot, member.order))
             })

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 enum Step {
     Register(u8),
     Disconnect(u8),
+    Kill(u8, bool),
     Obey(u8),
     Refuse(u8),
     Hear(u8),
@@ -18,6 +19,7 @@ enum Step {
     Grant { file: u64, session: u64 },
     Failed { file: u64, from: u8, to: u8 },
     Write { grant: usize },
+    WritePartly { grant: usize, members: usize },
     Commit { grant: usize },
     Edit { file: u64, range: u64 },
     EndEdit { record: bool },
@@ -35,6 +37,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => server.clone().prop_map(Step::Register),
         3 => server.clone().prop_map(Step::Disconnect),
+        2 => (server.clone(), any::<bool>()).prop_map(|(n, flushed)| Step::Kill(n, flushed)),
         20 => server.clone().prop_map(Step::Obey),
         2 => server.clone().prop_map(Step::Refuse),
         24 => server.clone().prop_map(Step::Hear),
@@ -45,6 +48,7 @@ fn step() -> impl Strategy<Value = Step> {
         12 => (file.clone(), 1u64..4).prop_map(|(file, session)| Step::Grant { file, session }),
         4 => (file.clone(), 0..=SERVERS, 0..SERVERS).prop_map(|(file, from, to)| Step::Failed { file, from, to }),
         12 => (0usize..8).prop_map(|grant| Step::Write { grant }),
+        3 => (0usize..4, 1usize..3).prop_map(|(grant, members)| Step::WritePartly { grant, members }),
         8 => (0usize..8).prop_map(|grant| Step::Commit { grant }),
         5 => (file.clone(), 0u64..8).prop_map(|(file, range)| Step::Edit { file, range }),
         8 => any::<bool>().prop_map(|record| Step::EndEdit { record }),
@@ -108,6 +112,7 @@ fn apply(world: &mut World, clients: &mut Clients, step: Step) {
             world.register(n);
         }
         Step::Disconnect(n) => world.disconnect(n),
+        Step::Kill(n, flushed) => world.kill(n, flushed),
         Step::Obey(n) => drop(world.obey(n, None)),
         Step::Refuse(n) => drop(world.obey(n, Some(Status::Io))),
         Step::Hear(n) => drop(world.hear(n)),
@@ -139,6 +144,13 @@ fn apply(world: &mut World, clients: &mut Clients, step: Step) {
             let mapped = world.map.values().any(|mapped| mapped.chunk == grant.chunk);
             if mapped || grant.chunk.term() == world.fleet.term() {
                 world.write(&grant, clients.writes);
+            }
+        }
+        Step::WritePartly { grant, members } => {
+            let Some((_, grant)) = clients.pick(grant).cloned() else { return };
+            clients.writes += 1;
+            if world.map.values().any(|mapped| mapped.chunk == grant.chunk) && members < grant.chain.len() {
+                world.write_upto(&grant, clients.writes, members);
             }
         }
         Step::Commit { grant } => {
@@ -203,6 +215,9 @@ proptest! {
         prop_assert!(clients.edits.is_empty(), "an edit was never answered");
         clients.collect(&world);
         prop_assert!(clients.asked.is_empty(), "a grant was never answered");
+        world.heal();
+        prop_assert_eq!(world.fleet.summary().unsettled, 0);
+        world.check_twins();
         for (slot, mapped) in world.map.clone() {
             prop_assert!(!world.fleet.locations(slot).is_empty(), "{slot}: missing");
             let grant = world.grant(mapped.place.0.id.0);
@@ -212,6 +227,7 @@ proptest! {
         let summary = world.fleet.summary();
         prop_assert_eq!((summary.raising, summary.deleting, summary.unknown, summary.missing), (0, 0, 0, 0));
         world.heal();
+        world.check_twins();
         let summary = world.fleet.summary();
         prop_assert_eq!((summary.endangered, summary.undergoal, summary.copying), (0, 0, 0));
         prop_assert_eq!(summary.overgoal, 0);

@@ -16,8 +16,8 @@ use super::{Core, Out};
 use crate::config::{SERVER_LINKS_MAX, SERVER_SILENCE_MAX};
 use codec::admin::Severity;
 use codec::control::{
-    ChunkReport, Cut, DiskReport, Order, OrderKind, Refused, RefusedDisk, Register, Registered, ToMaster,
-    ToServer,
+    ChunkReport, Cut, DiskReport, Order, OrderKind, Refused, RefusedDisk, Register, Registered, ReplicaFlags,
+    ToMaster, ToServer,
 };
 use fleet::{DiskInfo, DiskState, Event, OrderId, ReportedReplica, ServerInfo};
 use std::collections::{BTreeMap, BTreeSet};
@@ -311,6 +311,7 @@ impl Core {
                             chunk: entry.chunk,
                             version: entry.version,
                             complete: entry.flags.counts(),
+                            marked: entry.flags.contains(ReplicaFlags::MARKED),
                         })
                         .collect();
                     self.tell(Event::Reported { disk, replicas, last });
@@ -340,7 +341,14 @@ impl Core {
                 }
             }
             ToMaster::OrderDone(done) => {
-                self.tell(Event::OrderDone { order: OrderId(done.order), status: done.result });
+                let codec::control::OrderDone { order, result: status, unsettled, .. } = done;
+                self.tell(Event::OrderDone { order: OrderId(order), status, unsettled });
+            }
+            ToMaster::Unsettled { disk, chunk, version } => {
+                if owns(&disk) {
+                    let slot = self.slot(chunk);
+                    self.tell(Event::Unsettled { disk, slot, chunk, version });
+                }
             }
             ToMaster::Damaged { disk, chunk, version } => {
                 if owns(&disk) {
@@ -424,6 +432,9 @@ fn order_kind(order: fleet::Order) -> OrderKind {
         fleet::Order::Delete { disk, chunk, version } => OrderKind::Delete { disk, chunk, version },
         fleet::Order::Copy { disk, chunk, version, sources } => {
             OrderKind::Copy { disk, chunk, version, sources }
+        }
+        fleet::Order::Repair { disk, chunk, version, source, blocks } => {
+            OrderKind::Repair { disk, chunk, version, source, blocks }
         }
         fleet::Order::Verify { disk, chunk, version } => OrderKind::Verify { disk, chunk, version },
     }

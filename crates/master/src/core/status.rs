@@ -146,6 +146,7 @@ impl Core {
             quarantined: summary.quarantined,
             deleting: summary.deleting,
             settling: summary.settling,
+            unsettled: summary.unsettled,
         }
     }
 

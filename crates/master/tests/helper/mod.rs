@@ -369,7 +369,7 @@ impl FakeServer {
                 OrderKind::Copy { chunk, version, .. } => {
                     self.replicas.insert(*chunk, *version);
                 }
-                OrderKind::Verify { .. } => {}
+                OrderKind::Repair { .. } | OrderKind::Verify { .. } => {}
             }
             self.orders.push(order.what);
             let done = OrderDone {
@@ -377,7 +377,7 @@ impl FakeServer {
                 result: Ok(()),
                 found: None,
                 applied: ChainSequence(0),
-                touched: Vec::new(),
+                unsettled: types::Unsettled::default(),
             };
             return end.tx.send(ToMaster::OrderDone(done)).await.unwrap();
         }

@@ -33,7 +33,7 @@ fn talk() -> (Vec<ToMaster>, Vec<ToServer>) {
         result: Err(Status::WrongVersion),
         found: Some(version(8)),
         applied: ChainSequence(4),
-        touched: vec![],
+        unsettled: types::Unsettled::default(),
     };
     let born = BornReplica { disk, chunk: ChunkId(5), version: version(1) };
     let raise = OrderKind::Raise {

@@ -8,7 +8,7 @@ use std::time::Duration;
 const HEALED_WITHIN: Duration = Duration::from_secs(1_200);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Waits until all chunks are at their goal and no replica is left that is not needed.
+/// Waits until all chunks are at their goal, replicas that may differ are compared, and none is left that is not needed.
 pub(crate) async fn wait(stage: &Stage) -> Result<(), Violation> {
     let mut last = String::new();
     let healed = async {
@@ -18,7 +18,9 @@ pub(crate) async fn wait(stage: &Stage) -> Result<(), Violation> {
                 let here = status.disks.iter().filter(|disk| disk.state.is_some());
                 let replicas: u64 = here.map(|disk| disk.chunks).sum();
                 let short = chunks.endangered + chunks.undergoal + chunks.missing + chunks.unknown;
-                if short + chunks.overgoal == 0 && replicas == chunks.ok * u64::from(status.goal) {
+                if short + chunks.overgoal + chunks.unsettled == 0
+                    && replicas == chunks.ok * u64::from(status.goal)
+                {
                     return;
                 }
                 last = format!("{chunks:?}, {replicas} replicas");

@@ -117,7 +117,8 @@ impl Disk {
             return Ok(Settled::default());
         }
         let settled = replica.settle(marked)?;
-        replica.set_flags(Flags::MARKED, 0)?;
+        let power_lost = if self.power_lost { Flags::POWER_LOST } else { 0 };
+        replica.set_flags(Flags::MARKED | power_lost, 0)?;
         add(&self.counts.torn_pages, settled.torn_pages);
         add(&self.counts.damaged_pages, settled.rotten_pages);
         if self.sync_replica(chunk, replica).is_ok() {

@@ -195,6 +195,7 @@ impl Disk {
         // Nothing is written to the log before everything that it names is settled: `begin` comes last.
         let settled = Settling { dir: &dir, stamp, index: &index, boot, options };
         let mut disk = settled.disk(Arc::clone(&log), generation, held)?;
+        disk.power_lost = report.power_lost;
         disk.settle_named(&last, &mut report)?;
         if walk {
             let scan = disk.walk_all().map_err(io::Error::other)?;
@@ -267,6 +268,7 @@ impl Settling<'_> {
             cache: Cache::new(self.options.open_chunks_max.unwrap_or(OPEN_CHUNKS_MAX)),
             folders: Mutex::new(Folders::default()),
             bad: Mutex::default(),
+            power_lost: false,
             loads: AtomicU64::new(1),
             counts: Counts::default(),
             deleted_bytes: AtomicU64::new(0),

@@ -13,13 +13,16 @@
 //! 5. A member that failed, or that does not remember which writes it took (after a restart), takes no write
 //!    until the version is raised and a new machine begins.
 //! 6. Each operation is answered exactly once; memory is bounded by the window and the tables' maxima.
+//! 7. What it reports for a raise covers every write that some member may have and another may lack: those it took
+//!    and of which it does not know that all behind have them, and the last it took, for whoever forgot them; also
+//!    those of the version before, until a frame of the present one proves that they were dealt with.
 //!
 //! # Elsewhere
 //! Deadlines, connections, files: `chunkserver`. Terms, versions and rights are checked before a frame gets here.
 
 use super::table::{Remembered, Seen, Table};
 use crate::message::FailedEdge;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use types::{ChainSequence, DiskId, SessionId, Status, Verifier};
 
@@ -123,8 +126,13 @@ pub struct Answer {
 pub struct Closed {
     /// The last write that was applied here.
     pub applied: ChainSequence,
-    /// Byte ranges `from..to` of writes applied here of which it is not known that all members behind have them.
+    /// Byte ranges `from..to` of writes taken of which it is not known that this member and all behind have them.
     pub unacknowledged: Vec<(u64, u64)>,
+    /// Those of the last [`WRITES_IN_FLIGHT_MAX`] writes taken: the head has answered everything before them, so it
+    /// and all behind have that.
+    pub recent: Vec<(u64, u64)>,
+    /// It does not remember what it took.
+    pub forgot: bool,
 }
 
 #[derive(Debug)]
@@ -161,6 +169,9 @@ pub struct Member {
     /// Not done here yet; also what was answered with a failure of the members behind.
     local: BTreeMap<Op, Option<ChainSequence>>,
     unacknowledged: BTreeMap<ChainSequence, (u64, u64)>,
+    recent: VecDeque<(u64, u64)>,
+    /// What the raise that began the version reported.
+    before: Closed,
     sessions: BTreeMap<SessionId, Table>,
     /// The verifiers of the last answer, shared by the tables' entries.
     verifiers: Arc<[Verifier]>,
@@ -169,6 +180,11 @@ pub struct Member {
 impl Member {
     /// A member that serves the disk named in `verifier`.
     pub fn new(verifier: Verifier, origin: Origin) -> Self {
+        Self::after(verifier, origin, Closed::default())
+    }
+
+    /// The same under a version to which the replica was raised; `before` is what was reported for the raise.
+    pub fn after(verifier: Verifier, origin: Origin, before: Closed) -> Self {
         Self {
             verifier,
             origin,
@@ -181,6 +197,8 @@ impl Member {
             pending: BTreeMap::new(),
             local: BTreeMap::new(),
             unacknowledged: BTreeMap::new(),
+            recent: VecDeque::new(),
+            before,
             sessions: BTreeMap::new(),
             verifiers: Arc::new([]),
         }
@@ -221,7 +239,12 @@ impl Member {
             self.sessions.entry(session).or_default().taken(write_id, input.answered_below, op);
         }
         let from = u64::from(input.offset);
-        self.unacknowledged.insert(sequence, (from, from + u64::from(input.length)));
+        let range = (from, from + u64::from(input.length));
+        self.unacknowledged.insert(sequence, range);
+        if self.recent.len() == WRITES_IN_FLIGHT_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(range);
         Admission::Taken { op, chain_sequence: sequence }
     }
 
@@ -265,9 +288,6 @@ impl Member {
         match result {
             Ok(verifiers) => {
                 let Some(pending) = self.pending.get_mut(&op) else { return };
-                if pending.is_write {
-                    self.unacknowledged.remove(&pending.chain_sequence);
-                }
                 pending.behind = Some(verifiers);
                 self.settle(op, out);
             }
@@ -293,13 +313,29 @@ impl Member {
 
     /// What was applied, for the raise of the version.
     pub fn report(&self) -> Closed {
-        let tail = self.next.is_some_and(|next| next.is_none());
-        let unacknowledged = if tail {
-            Vec::new()
-        } else {
-            self.unacknowledged.range(..=self.applied).map(|(_, range)| *range).collect()
-        };
-        Closed { applied: self.applied, unacknowledged }
+        let mut closed = Closed { applied: self.applied, ..self.before.clone() };
+        // The tail has nobody behind who could lack anything.
+        if self.next.flatten().is_some() {
+            closed.unacknowledged.extend(self.unacknowledged.values());
+        }
+        closed.recent.extend(&self.recent);
+        closed.forgot |= self.origin == Origin::Unknown;
+        closed
+    }
+
+    /// It failed, and members behind may lack some of what it has.
+    pub fn is_unsettled(&self) -> bool {
+        matches!(self.state, State::Failed(_)) && !self.report().unacknowledged.is_empty()
+    }
+
+    /// It took writes from a member before it, which may not have applied the last of them.
+    pub fn follows(&self) -> bool {
+        self.head == Some(false)
+    }
+
+    /// The members were made equal: what the raise reported is dealt with.
+    pub fn settled(&mut self) {
+        self.before = Closed::default();
     }
 
     /// Whether an operation waits to be done here (and not only behind).
@@ -357,6 +393,8 @@ impl Member {
 
     fn take(&mut self, writer: Option<(SessionId, u64)>, is_write: bool, next: Option<DiskId>) -> Op {
         self.next = Some(next);
+        // Nobody is granted a version before its members are equal.
+        self.settled();
         self.last_op.0 += 1;
         let behind = if next.is_none() { Some(Vec::new()) } else { None };
         let pending = Pending { writer, chain_sequence: self.taken, is_write, behind };
@@ -394,7 +432,6 @@ impl Member {
         let mut verifiers = vec![self.verifier];
         verifiers.extend(pending.behind.unwrap_or_default());
         if pending.is_write {
-            // The tail has nobody who could lack it.
             self.unacknowledged.remove(&pending.chain_sequence);
         }
         if let Some((session, write_id)) = pending.writer {

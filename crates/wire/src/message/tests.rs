@@ -4,8 +4,9 @@ use super::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use types::{
-    CHUNK_BYTES, Capability, ChainSequence, ChunkId, ClusterId, DiskId, LeaseEpoch, PAYLOAD_BYTES_MAX,
-    ReplicaAddress, Rights, ServerId, SessionId, Status, Term, Verifier, Version,
+    BLOCKS_PER_CHUNK, BlockRange, CHUNK_BYTES, Capability, ChainSequence, ChunkId, ClusterId, DiskId,
+    LeaseEpoch, PAYLOAD_BYTES_MAX, ReplicaAddress, Rights, ServerId, SessionId, Status, Term, Verifier,
+    Version,
 };
 
 fn hex(bytes: &[u8]) -> String {
@@ -187,6 +188,8 @@ fn feed_all(bytes: &[u8]) {
     feed::<ReadAnswer>(bytes);
     feed::<Flush>(bytes);
     feed::<FlushAnswer>(bytes);
+    feed::<Values>(bytes);
+    feed::<ValuesAnswer>(bytes);
 }
 
 proptest! {
@@ -210,6 +213,17 @@ proptest! {
         prop_assert_eq!(Read::decode(&message.to_bytes()).is_ok(), fits);
         if fits {
             check(&message)?;
+        }
+    }
+
+    #[test]
+    fn values_round_trip(capability in capability(), disk in disk_id(), first in 0..=BLOCKS_PER_CHUNK, count in 0..VALUES_MAX + 2, filling: bool, value: [u8; 32], refused in result()) {
+        let message = Values { capability, disk, blocks: BlockRange { first, count }, filling, deadline_ms: first };
+        let fits = (1..=VALUES_MAX).contains(&count) && first + count <= BLOCKS_PER_CHUNK;
+        prop_assert_eq!(Values::decode(&message.to_bytes()).is_ok(), fits);
+        if fits {
+            check(&message)?;
+            check(&ValuesAnswer { result: refused.map(|()| vec![value; count as usize]) })?;
         }
     }
 

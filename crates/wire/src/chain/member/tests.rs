@@ -26,6 +26,11 @@ fn from_client(write_id: u64, next: Option<DiskId>) -> WriteInput {
     }
 }
 
+/// The bytes that a write with this number covers.
+fn range_of(write_id: u64) -> (u64, u64) {
+    (4096 * write_id, 4096 * write_id + 10)
+}
+
 fn from_head(sequence: u64) -> WriteInput {
     WriteInput { chain_sequence: ChainSequence(sequence), ..from_client(sequence, None) }
 }
@@ -65,7 +70,11 @@ fn a_write_is_answered_only_when_it_is_applied_here_and_behind() {
             Answer { op: second, chain_sequence: ChainSequence(2), result: both },
         ]
     );
-    assert_eq!(head.report(), Closed { applied: ChainSequence(2), unacknowledged: vec![] });
+    let recent = vec![(4096, 4106), (8192, 8202)];
+    assert_eq!(
+        head.report(),
+        Closed { applied: ChainSequence(2), unacknowledged: vec![], recent, forgot: false }
+    );
 }
 
 #[test]
@@ -202,8 +211,21 @@ fn a_lost_connection_fails_what_waits_for_it_and_the_rest_is_still_applied_here(
     assert!(out[1].result.is_ok() && !head.is_drained());
     head.applied(second, Ok(()), &mut out);
     assert!(head.is_drained());
-    let range = (8192, 8202);
-    assert_eq!(head.report(), Closed { applied: ChainSequence(2), unacknowledged: vec![range] });
+    assert_eq!(head.report().unacknowledged, [(8192, 8202)]);
+}
+
+#[test]
+fn what_a_raise_reported_is_reported_again_until_a_frame_of_the_new_version_comes() {
+    let before = Closed { unacknowledged: vec![(0, 5)], forgot: true, ..Closed::default() };
+    let mut tail = Member::after(verifier(0), Origin::Beginning, before.clone());
+    assert_eq!(tail.report(), before);
+    take(&mut tail, &from_client(1, None));
+    let report = tail.report();
+    assert_eq!((report.unacknowledged, report.recent, report.forgot), (vec![], vec![(4096, 4106)], false));
+    let mut other = Member::after(verifier(0), Origin::Beginning, before);
+    other.settled();
+    assert_eq!(other.report(), Closed::default());
+    assert!(Member::new(verifier(0), Origin::Unknown).report().forgot);
 }
 
 #[test]
@@ -554,6 +576,22 @@ impl World {
             prop_assert_eq!(&self.logs[n][..shorter], &self.logs[n + 1][..shorter], "the order differs");
             if self.alive[n] && !self.stopped[n] {
                 prop_assert!(self.logs[n].len() >= self.logs[n + 1].len(), "a successor has more");
+            }
+        }
+        let reports: Vec<Closed> = self.members.iter().map(Member::report).collect();
+        for (has, lacks) in (0..3).flat_map(|one| (0..3).map(move |other| (one, other))) {
+            for (session, write_id) in self.logs[has].iter().filter(|write| !self.logs[lacks].contains(write))
+            {
+                // Of a member that was killed nobody asks.
+                let told = (0..3).filter(|n| self.alive[*n]).any(|n| {
+                    let of_all = reports[n].unacknowledged.iter();
+                    let of_recent = reports[n].recent.iter().filter(|_| !self.alive[lacks]);
+                    of_all.chain(of_recent).any(|range| *range == range_of(*write_id))
+                });
+                prop_assert!(
+                    told || !self.alive[has],
+                    "nobody tells that {lacks} lacks {session}.{write_id}"
+                );
             }
         }
         for (number, (asked, answers, ok)) in self.requests.iter().enumerate() {

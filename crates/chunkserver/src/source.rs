@@ -1,0 +1,260 @@
+//! Replicas on other servers as a source: what their blocks are compared by, and their pages.
+//!
+//! Both come over the data plane. Pages come whole, with their checksums, verified by the server that sends them (so
+//! that rot is found and told where it is) and again here.
+//!
+//! # Invariants
+//! 1. Every answer has the version that is asked for: a source that was raised refuses, and the work ends.
+
+use crate::chain::{Chain, Context, write_with_room};
+use crate::disks::{Slot, on_disk};
+use crate::orders::note;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Disk, ReplicaState, StoreError};
+use types::{
+    BLOCK_BYTES, BlockRange, Capability, ChunkId, LeaseEpoch, PAGE_BYTES, PAYLOAD_BYTES_MAX, ReplicaAddress,
+    Rights, SessionId, Status, Term, Version, ZERO_PAGE_CRC,
+};
+use wire::Kind;
+use wire::message::{Message, Read, ReadAnswer, VALUES_MAX, Values, ValuesAnswer};
+
+/// Blocks asked for at a time.
+const PIECE_BLOCKS: u32 = PAYLOAD_BYTES_MAX / BLOCK_BYTES;
+const PAGE: usize = PAGE_BYTES as usize;
+
+/// Whole blocks of a source that differ from what is here.
+struct Piece {
+    blocks: BlockRange,
+    /// What they are compared by.
+    values: Vec<[u8; 32]>,
+    /// `None`: all of them read as zeroes.
+    pages: Option<(Bytes, Vec<u32>)>,
+}
+
+/// Replicas of one version, of which the first that answers is used.
+pub(crate) struct Sources<'a> {
+    context: &'a Context,
+    capability: Capability,
+    all: &'a [ReplicaAddress],
+    /// How long one may take to answer.
+    patience: Duration,
+    /// The one that answered last.
+    at: usize,
+}
+
+/// A question to a source.
+#[derive(Clone, Copy)]
+enum Question {
+    Pages(BlockRange),
+    Values(BlockRange),
+}
+
+/// Its answer.
+enum Answer {
+    Pages(Option<(Bytes, Vec<u32>)>),
+    Values(Vec<[u8; 32]>),
+}
+
+impl<'a> Sources<'a> {
+    pub(crate) fn new(
+        context: &'a Context,
+        term: Term,
+        chunk: ChunkId,
+        version: Version,
+        all: &'a [ReplicaAddress],
+        patience: Duration,
+    ) -> Self {
+        let capability = Capability {
+            session: SessionId(0),
+            term,
+            chunk,
+            version,
+            rights: Rights::Read,
+            lease_epoch: LeaseEpoch(0),
+            mac: Vec::new(),
+        };
+        Self { context, capability, all, patience, at: 0 }
+    }
+
+    /// Makes the blocks of a replica here, complete or filling, what they are at the source: those that differ are
+    /// read and written. The chain of the replica is closed. A piece is written while the next one is read.
+    pub(crate) async fn follow(
+        &mut self,
+        slot: &Arc<Slot>,
+        chain: &Arc<Chain>,
+        state: ReplicaState,
+        blocks: &[BlockRange],
+    ) -> Result<(), Status> {
+        let mut waiting: Option<Piece> = None;
+        for range in blocks {
+            let mut first = range.first;
+            while first < range.first + range.count {
+                let count = VALUES_MAX.min(range.first + range.count - first);
+                let looked = BlockRange { first, count };
+                first += count;
+                for (blocks, values) in self.differing(slot, chain, state, looked).await? {
+                    let write = write(self.context, slot, chain, self.capability.version, waiting.take());
+                    let (written, pages) = tokio::join!(write, self.ask(Question::Pages(blocks)));
+                    written?;
+                    let Answer::Pages(pages) = pages? else { return Err(Status::BadMessage) };
+                    waiting = Some(Piece { blocks, values, pages });
+                }
+            }
+        }
+        write(self.context, slot, chain, self.capability.version, waiting).await
+    }
+
+    /// The runs of blocks that differ, and the source's values of them.
+    async fn differing(
+        &mut self,
+        slot: &Arc<Slot>,
+        chain: &Arc<Chain>,
+        state: ReplicaState,
+        blocks: BlockRange,
+    ) -> Result<Vec<(BlockRange, Vec<[u8; 32]>)>, Status> {
+        let (chunk, version) = (self.capability.chunk, self.capability.version);
+        let range = blocks.first..blocks.first + blocks.count;
+        let ours = on_disk(slot, move |disk| disk.block_values(chunk, version, range, state));
+        let (ours, theirs) = tokio::join!(ours, self.ask(Question::Values(blocks)));
+        let ours = done(self.context, chain, version, ours)?;
+        let Answer::Values(theirs) = theirs? else { return Err(Status::BadMessage) };
+        if theirs.len() != ours.len() {
+            return Err(Status::BadMessage);
+        }
+        let mut runs: Vec<(BlockRange, Vec<[u8; 32]>)> = Vec::new();
+        for ((block, value), ours) in (blocks.first..).zip(theirs).zip(ours) {
+            if value == ours {
+                continue;
+            }
+            match runs.last_mut() {
+                Some((run, values)) if run.first + run.count == block && run.count < PIECE_BLOCKS => {
+                    run.count += 1;
+                    values.push(value);
+                }
+                _ => runs.push((BlockRange { first: block, count: 1 }, vec![value])),
+            }
+        }
+        Ok(runs)
+    }
+
+    /// Each source is tried, the last one twice.
+    async fn ask(&mut self, question: Question) -> Result<Answer, Status> {
+        let mut failure = Status::Io;
+        for _ in 0..=self.all.len() {
+            let source = &self.all[self.at % self.all.len()];
+            let answered = tokio::time::timeout(self.patience, self.ask_one(source, question)).await;
+            match answered.unwrap_or(Err(Status::TimedOut)) {
+                Ok(answer) => return Ok(answer),
+                // It was raised: the chunk is not quiet any more.
+                Err(Status::WrongVersion) => return Err(Status::WrongVersion),
+                Err(status) => {
+                    tracing::info!(disk = %source.disk, chunk = %self.capability.chunk, %status, "a source failed");
+                    failure = status;
+                    self.at += 1;
+                }
+            }
+        }
+        Err(failure)
+    }
+
+    async fn ask_one(&self, source: &ReplicaAddress, question: Question) -> Result<Answer, Status> {
+        let link = self.context.pool.get(&source.address).await.map_err(|error| error.status())?;
+        let (capability, disk) = (self.capability.clone(), source.disk);
+        let deadline_ms = self.patience.as_millis() as u32;
+        let (kind, body) = match question {
+            Question::Pages(BlockRange { first, count }) => {
+                let (offset, length) = (first * BLOCK_BYTES, count * BLOCK_BYTES);
+                let read = Read { capability, disk, offset, length, deadline_ms, verified: true };
+                (Kind::Read, read.to_bytes())
+            }
+            Question::Values(blocks) => {
+                let values = Values { capability, disk, blocks, filling: false, deadline_ms };
+                (Kind::Values, values.to_bytes())
+            }
+        };
+        let frame = link.call(kind, body, Bytes::new(), self.patience).await;
+        let frame = frame.map_err(|error| error.status())?;
+        match question {
+            Question::Values(_) => {
+                let answer = ValuesAnswer::decode(&frame.body).map_err(|_| Status::BadMessage)?;
+                Ok(Answer::Values(answer.result?))
+            }
+            Question::Pages(blocks) => {
+                let answer = ReadAnswer::decode(&frame.body).map_err(|_| Status::BadMessage)?;
+                answer.result?;
+                if answer.zeroes {
+                    return Ok(Answer::Pages(None));
+                }
+                let whole = frame.payload.len() == (blocks.count * BLOCK_BYTES) as usize;
+                if !whole || !wire::crc::verify(0, &frame.payload, &answer.page_crcs) {
+                    return Err(Status::Corrupt);
+                }
+                Ok(Answer::Pages(Some((frame.payload, answer.page_crcs))))
+            }
+        }
+    }
+}
+
+async fn write(
+    context: &Context,
+    slot: &Arc<Slot>,
+    chain: &Arc<Chain>,
+    version: Version,
+    piece: Option<Piece>,
+) -> Result<(), Status> {
+    let Some(piece) = piece else { return Ok(()) };
+    let chunk = chain.chunk;
+    let written = on_disk(slot, move |disk| write_piece(disk, chunk, version, &piece)).await;
+    done(context, chain, version, written)
+}
+
+/// What the disk did, told and counted if it failed.
+pub(crate) fn done<T>(
+    context: &Context,
+    chain: &Chain,
+    version: Version,
+    done: std::io::Result<Result<T, StoreError>>,
+) -> Result<T, Status> {
+    let done = done.map_err(|_| Status::Io)?;
+    done.map_err(|error| {
+        note(&context.events, &chain.slot, chain.disk, chain.chunk, Some(version), &error);
+        error.status()
+    })
+}
+
+/// Writes the pages that are not holes, each with the checksum it came with; the others become holes.
+fn write_piece(disk: &Disk, chunk: ChunkId, version: Version, piece: &Piece) -> Result<(), StoreError> {
+    let block = u64::from(BLOCK_BYTES);
+    let start = u64::from(piece.blocks.first) * block;
+    let Some((data, crcs)) = &piece.pages else {
+        return disk.punch(chunk, version, &[(start, start + u64::from(piece.blocks.count) * block)]);
+    };
+    let page = |n: usize| &data[n * PAGE..(n + 1) * PAGE];
+    let is_hole = |n: usize| crcs[n] == ZERO_PAGE_CRC && page(n).iter().all(|byte| *byte == 0);
+    let holes: Vec<bool> = (0..crcs.len()).map(is_hole).collect();
+    let mut first = 0;
+    for run in holes.chunk_by(|one, other| one == other) {
+        let (from, to) = (first * PAGE, (first + run.len()) * PAGE);
+        let offset = start + from as u64;
+        if run[0] {
+            disk.punch(chunk, version, &[(offset, start + to as u64)])?;
+        } else {
+            let (whole, count) = types::whole_blocks(offset, (to - from) as u64);
+            let values = whole as usize - piece.blocks.first as usize;
+            let write = store::Write {
+                chunk,
+                version,
+                offset,
+                data: &data[from..to],
+                page_crcs: &crcs[first..first + run.len()],
+                block_values: piece.values.get(values..values + count as usize).unwrap_or_default(),
+                create: false,
+            };
+            write_with_room(disk, &write)?;
+        }
+        first += run.len();
+    }
+    Ok(())
+}

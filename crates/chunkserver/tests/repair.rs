@@ -1,0 +1,120 @@
+//! Members of a chain that may differ are told of, and made equal.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use codec::control::OrderKind;
+use common::*;
+use types::{BlockRange, Memory, Status, Version};
+
+const BLOCK: u32 = types::BLOCK_BYTES;
+
+/// A write that the first of two members applied and the second did not.
+async fn broken(world: &World) -> (Vec<u8>, Vec<u8>) {
+    let chain = world.chain(&[0, 1]);
+    let head = world.connect(0).await;
+    let (old, new) = (pattern(1, 200_000), pattern(2, 5_000));
+    assert_eq!(send(&head, &write_of(&chain, V1, 1, 0, &old), &old).await.result, Ok(()));
+    world.sim_disk(1).inject(env::Fault {
+        path: "chunks".into(),
+        effort: env::Effort::Write,
+        skip: 0,
+        count: 1,
+    });
+    let answer = send(&head, &write_of(&chain, V1, 2, BLOCK + 100, &new), &new).await;
+    assert_eq!(answer.result, Err(Status::Io));
+    let mut expected = old.clone();
+    expected[BLOCK as usize + 100..][..new.len()].copy_from_slice(&new);
+    (old, expected)
+}
+
+fn repair(world: &World, n: usize, version: Version, source: Option<usize>) -> OrderKind {
+    OrderKind::Repair {
+        disk: world.disk(n),
+        chunk: CHUNK,
+        version,
+        source: source.map(|source| world.chain(&[source]).remove(0)),
+        blocks: vec![BlockRange::ALL],
+    }
+}
+
+#[test]
+fn a_chain_that_failed_half_way_is_told_without_a_question_and_also_after_a_restart() {
+    simulated(async {
+        let mut world = World::simulated(2).await;
+        broken(&world).await;
+        let told = (world.disk(0), V1);
+        until("the master hears of it", || world.master.heard().unsettled.contains(&told)).await;
+        assert_eq!(world.master.heard().unsettled, [told], "told once, by who has more");
+        world.kill(0).await;
+        world.start(0).await;
+        let reported = world.master.heard().reports[&world.disk(0)].clone();
+        assert!(reported.iter().any(|one| one.flags.contains(codec::control::ReplicaFlags::MARKED)));
+        let done = world.master.raise(1, world.disk(0), V2).await;
+        assert_eq!((done.result, done.unsettled.memory), (Ok(()), Memory::Marked));
+    });
+}
+
+#[test]
+fn a_member_behind_tells_when_the_one_before_it_is_gone() {
+    simulated(async {
+        let mut world = World::simulated(2).await;
+        let chain = world.chain(&[0, 1]);
+        let data = pattern(1, 100);
+        let head = world.connect(0).await;
+        assert_eq!(send(&head, &write_of(&chain, V1, 1, 0, &data), &data).await.result, Ok(()));
+        assert_eq!(world.master.heard().unsettled, []);
+        world.kill(0).await;
+        let told = (world.disk(1), V1);
+        until("the master hears of it", || world.master.heard().unsettled.contains(&told)).await;
+    });
+}
+
+#[test]
+fn a_repair_moves_what_differs_and_both_forget_that_they_did() {
+    simulated(async {
+        let world = World::simulated(2).await;
+        let (old, new) = broken(&world).await;
+        for n in 0..2 {
+            let done = world.master.raise(n, world.disk(n as usize), V2).await;
+            assert_eq!(done.result, Ok(()));
+            let touched = if n == 0 { vec![BlockRange { first: 1, count: 1 }] } else { Vec::new() };
+            assert_eq!((done.unsettled.touched, done.unsettled.memory), (touched, Memory::Kept));
+        }
+        let length = old.len() as u32;
+        assert!(read(&world.connect(1).await, world.disk(1), V2, 0, length).await.unwrap() == old);
+        let other = world.master.order(5, world.disk(1), repair(&world, 1, V1, Some(0))).await;
+        assert_eq!(other.result, Err(Status::WrongVersion));
+        for (order, n, source) in [(6, 1, Some(0)), (7, 0, None)] {
+            let done = world.master.order(order, world.disk(n), repair(&world, n, V2, source)).await;
+            assert_eq!(done.result, Ok(()));
+        }
+        for n in 0..2 {
+            let found = read(&world.connect(n).await, world.disk(n), V2, 0, length).await.unwrap();
+            assert!(found == new, "server {n}");
+            let v3 = Version { counter: 3, ..V2 };
+            let done = world.master.raise(10 + n as u64, world.disk(n), v3).await;
+            assert_eq!(done.unsettled.touched, [], "there is nothing left to settle");
+        }
+    });
+}
+
+#[test]
+fn a_hole_of_the_source_is_a_hole_afterwards() {
+    simulated(async {
+        let world = World::simulated(2).await;
+        let (chain, data) = (world.chain(&[1]), pattern(3, 3 * BLOCK as usize));
+        let tail = world.connect(1).await;
+        assert_eq!(send(&tail, &write_of(&chain, V1, 1, 0, &data), &data).await.result, Ok(()));
+        let (chain, less) = (world.chain(&[0]), pattern(4, 100));
+        let head = world.connect(0).await;
+        assert_eq!(send(&head, &write_of(&chain, V1, 1, 2 * BLOCK, &less), &less).await.result, Ok(()));
+        let done = world.master.order(6, world.disk(1), repair(&world, 1, V1, Some(0))).await;
+        assert_eq!(done.result, Ok(()));
+        let found = read(&tail, world.disk(1), V1, 0, 3 * BLOCK).await.unwrap();
+        let mut expected = vec![0; 3 * BLOCK as usize];
+        expected[2 * BLOCK as usize..][..100].copy_from_slice(&less);
+        assert!(found == expected);
+    });
+}

@@ -1,0 +1,65 @@
+//! Chunks whose replicas may differ: a chain failed and nobody may come to ask for the next one, or a member was stopped
+//! while the chunk was being written. All reads go to one replica until a raise has made them equal (`raise::settle`).
+
+use super::{Healing, RETRY_MS};
+use crate::Command;
+use crate::fleet::Fleet;
+use crate::raise::Purposes;
+use types::{ChunkId, ChunkSlot, DiskId, Version};
+
+impl Healing {
+    /// Chunks to be compared.
+    pub(crate) fn unsettled(&self) -> u64 {
+        self.unsettled.slots.len()
+    }
+}
+
+impl Fleet {
+    /// A server says that its chain of this replica failed. The writer is probably about to ask for another one, and
+    /// to name the hop: it is given time for that.
+    pub(crate) fn unsettled(
+        &mut self,
+        disk: DiskId,
+        slot: Option<ChunkSlot>,
+        chunk: ChunkId,
+        version: Version,
+        now_ms: u64,
+    ) {
+        if let Some(reservation) = self.reservations.get_mut(chunk) {
+            reservation.unsettled = true;
+            return;
+        }
+        let known = self.hosts.disk_number(disk).is_some();
+        let slot = slot.filter(|slot| known && self.table.chunk(*slot) == Some(chunk));
+        if let Some(slot) = slot.filter(|slot| self.table.version(*slot) == Some(version)) {
+            self.set_unsettled(slot, true);
+            self.healing.granted(slot, now_ms, self.options.quiet_ms);
+        }
+    }
+
+    /// The replicas of the chunk may differ, or have been made equal.
+    pub(crate) fn set_unsettled(&mut self, slot: ChunkSlot, unsettled: bool) {
+        // Nobody ever wrote under a version that is quiet.
+        let unsettled = unsettled && !self.table.is_quiet(slot) && self.table.chunk(slot).is_some();
+        self.table.set_unsettled(slot, unsettled);
+        self.healing.unsettled.set(slot, unsettled);
+        if unsettled {
+            self.table.set_open(slot, false);
+            self.healing.wake();
+        }
+    }
+
+    /// Raises chunks with several replicas that may differ.
+    pub(super) fn begin_comparisons(&mut self, now_ms: u64, out: &mut Vec<Command>) -> bool {
+        let mut begun = false;
+        for slot in self.healing.unsettled.batch() {
+            let current: Vec<u16> = self.table.replicas(slot).current().collect();
+            if current.len() > 1 && !self.is_put_off(slot, now_ms) {
+                self.healing.put_off(slot, now_ms, RETRY_MS);
+                self.start_raise(slot, &current, None, Purposes::default(), now_ms, out);
+                begun = true;
+            }
+        }
+        begun
+    }
+}

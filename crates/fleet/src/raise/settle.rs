@@ -1,0 +1,106 @@
+//! Making the members of a raise equal: what was in flight when their chain broke is on some of them and not on others.
+//!
+//! The order of steps is in `docs/protocol/grants.md`, *Settling*. One member, the donor, keeps what it has; the others
+//! take from it the blocks in which they may differ. Nobody reads or writes the new version before that is done.
+//!
+//! # Invariants
+//! 1. The donor holds every acknowledged write: it is the first of the old chain among those that remember what they
+//!    took, or, if none does, among those that lost least.
+//! 2. What members report is asked for again after a failure: they keep it until they are told that all are equal.
+
+use super::{Phase, Raise};
+use crate::fleet::{Fleet, Purpose};
+use crate::{Command, Order, OrderId};
+use types::{BlockRange, ChunkSlot, Memory};
+
+/// Ranges of blocks in one order; beyond it one range that covers them all.
+const RANGES_MAX: usize = 512;
+
+/// The blocks in which members may differ.
+fn doubtful(raise: &Raise) -> Vec<BlockRange> {
+    let told = || raise.members.iter().map(|member| &member.unsettled);
+    if told().any(|one| one.memory >= Memory::Marked) {
+        return vec![BlockRange::ALL];
+    }
+    let forgot = told().any(|one| one.memory == Memory::Forgot);
+    let recent = told().filter(|_| forgot).flat_map(|one| &one.recent);
+    let touched = told().flat_map(|one| &one.touched);
+    BlockRange::join(touched.chain(recent).copied().collect(), RANGES_MAX)
+}
+
+impl Fleet {
+    /// All members have the version: those that may differ from the donor are made equal to it.
+    pub(super) fn settle_members(&mut self, slot: ChunkSlot, now_ms: u64, out: &mut Vec<Command>) {
+        let set = self.table.replicas(slot);
+        let Some(raise) = self.raises.running.get_mut(&slot) else { return };
+        let blocks = doubtful(raise);
+        let place = |disk: u16| set.iter().position(|replica| replica.disk == disk).unwrap_or(set.len());
+        let donor = raise.members.iter().min_by_key(|member| {
+            (raise.shunned == Some(member.disk), member.unsettled.memory, place(member.disk))
+        });
+        let Some(donor) = donor.map(|member| member.disk).filter(|_| raise.members.len() > 1) else {
+            return self.members_ready(slot, out);
+        };
+        if blocks.is_empty() {
+            return self.members_ready(slot, out);
+        }
+        raise.phase = Phase::Settling { donor, deadline_ms: now_ms + self.options.settle_members_ms };
+        for at in 0..raise.members.len() {
+            self.order_repair(slot, at, donor, &blocks, now_ms, out);
+        }
+    }
+
+    /// The others are equal to the donor, which may forget what it kept for them.
+    pub(super) fn settle_donor(&mut self, slot: ChunkSlot, donor: u16, now_ms: u64, out: &mut Vec<Command>) {
+        let Some(raise) = self.raises.running.get_mut(&slot) else { return };
+        raise.phase = Phase::Settled { donor, deadline_ms: now_ms + self.options.raise_timeout_ms };
+        let Some(at) = raise.members.iter().position(|member| member.disk == donor) else { return };
+        self.order_repair(slot, at, donor, &[], now_ms, out);
+    }
+
+    /// Orders a member to follow the donor. The donor itself has its order when the others are done.
+    fn order_repair(
+        &mut self,
+        slot: ChunkSlot,
+        at: usize,
+        donor: u16,
+        blocks: &[BlockRange],
+        now_ms: u64,
+        out: &mut Vec<Command>,
+    ) {
+        let Some(raise) = self.raises.running.get(&slot) else { return };
+        let (disk, is_last) = (raise.members[at].disk, blocks.is_empty());
+        if (disk == donor) != is_last {
+            return;
+        }
+        let what = Order::Repair {
+            disk: self.hosts.disk(disk).id,
+            chunk: raise.chunk,
+            version: raise.target,
+            source: (!is_last).then(|| self.hosts.address(donor)),
+            blocks: blocks.to_vec(),
+        };
+        let order = self.order(disk, Purpose::Raise(slot), what, now_ms, out);
+        if let Some(raise) = self.raises.running.get_mut(&slot) {
+            raise.members[at].order = order;
+            raise.members[at].done = false;
+        }
+    }
+
+    /// A member could not be made equal to the donor, and it may be the donor that is at fault: once, the next round
+    /// takes another donor. False: it is the member that is left behind.
+    pub(super) fn shun_donor(&mut self, slot: ChunkSlot, order: OrderId) -> bool {
+        let Some(raise) = self.raises.running.get_mut(&slot) else { return false };
+        let Phase::Settling { donor, .. } = raise.phase else { return false };
+        let Some(member) = raise.members.iter_mut().find(|member| member.order == order) else {
+            return false;
+        };
+        if raise.shunned.is_some() {
+            return false;
+        }
+        raise.shunned = Some(donor);
+        member.done = true;
+        raise.lost = true;
+        true
+    }
+}

@@ -1,0 +1,162 @@
+//! What servers do with orders, and how they are stopped.
+
+use super::*;
+
+impl World {
+    /// A server carries out one order; `fail` instead of doing it.
+    pub(super) fn obey(&mut self, n: u8, fail: Option<Status>) -> bool {
+        let Some((order, what)) = self.machines[usize::from(n)].inbox.pop_front() else { return false };
+        let mut unsettled = Unsettled::default();
+        let status = match (fail, what) {
+            (Some(status), _) => Err(status),
+            (None, Order::Repair { disk, chunk, version, source, blocks }) => {
+                self.repair((disk, chunk), version, source, &blocks)
+            }
+            (None, Order::Copy { disk, chunk, version, sources }) => {
+                let source = sources[0].disk;
+                match self.replicas.get(&(source, chunk)) {
+                    Some(replica) if replica.version == version => {
+                        let half = replica.content.iter().copied().filter(|write| write % 2 == 0).collect();
+                        let copying = Copying { order: Some(order), disk, source, chunk, version, half };
+                        self.machines[usize::from(n)].copying.push_back(copying);
+                        return true;
+                    }
+                    Some(_) => Err(Status::WrongVersion),
+                    None => Err(Status::NoChunk),
+                }
+            }
+            (None, Order::Raise { disk, chunk, from, to, cuts }) => {
+                match self.replicas.get_mut(&(disk, chunk)) {
+                    None => Err(Status::NoChunk),
+                    Some(replica) if replica.version == to => Ok(()),
+                    Some(replica)
+                        if replica.version == from
+                            || !self.strict && replica.version > from && replica.version < to =>
+                    {
+                        replica.version = to;
+                        replica.asleep = false;
+                        unsettled = Unsettled {
+                            touched: blocks_of(&replica.touched),
+                            recent: blocks_of(&replica.recent),
+                            memory: replica.memory,
+                        };
+                        for range in cuts.iter().flat_map(|cut| cut.from..cut.to) {
+                            replica.content.retain(|write| write % 8 != range);
+                        }
+                        Ok(())
+                    }
+                    Some(_) => Err(Status::WrongVersion),
+                }
+            }
+            (None, Order::Verify { disk, chunk, version }) => match self.replicas.get(&(disk, chunk)) {
+                None => Err(Status::NoChunk),
+                Some(replica) if replica.version == version => Ok(()),
+                Some(_) => Err(Status::WrongVersion),
+            },
+            (None, Order::Delete { disk, chunk, version }) => match self.replicas.get(&(disk, chunk)) {
+                None => Err(Status::NoChunk),
+                Some(replica) if replica.version > version => Err(Status::WrongVersion),
+                Some(_) => {
+                    self.replicas.remove(&(disk, chunk));
+                    Ok(())
+                }
+            },
+        };
+        self.machines[usize::from(n)].outbox.push_back(Event::OrderDone { order, status, unsettled });
+        true
+    }
+
+    fn repair(
+        &mut self,
+        key: (DiskId, ChunkId),
+        version: Version,
+        source: Option<ReplicaAddress>,
+        blocks: &[BlockRange],
+    ) -> Result<(), Status> {
+        let from = match &source {
+            None => None,
+            Some(source) => {
+                let from = self.replicas.get(&(source.disk, key.1)).ok_or(Status::NoChunk)?;
+                let machine = self.machines.iter().find(|one| one.id == source.server).unwrap();
+                match (machine.connected, from.version == version) {
+                    (true, true) => Some(from.content.clone()),
+                    (true, false) => return Err(Status::WrongVersion),
+                    (false, _) => return Err(Status::ChainBroken),
+                }
+            }
+        };
+        let replica = self.replicas.get_mut(&key).ok_or(Status::NoChunk)?;
+        if replica.version != version {
+            return Err(Status::WrongVersion);
+        }
+        if let Some(from) = from {
+            let within = |write: &u64| {
+                let block = block_of(*write);
+                blocks.iter().any(|range| (range.first..range.first + range.count).contains(&block))
+            };
+            replica.content.retain(|write| !within(write));
+            replica.content.extend(from.into_iter().filter(within));
+        }
+        (replica.touched, replica.recent, replica.memory, replica.marked) = Default::default();
+        Ok(())
+    }
+
+    /// A server comes to the end of a copy.
+    pub(super) fn finish_copy(&mut self, n: u8) -> bool {
+        let Some(copying) = self.machines[usize::from(n)].copying.pop_front() else { return false };
+        let Copying { order, disk, source, chunk, version, half } = copying;
+        let status = match self.replicas.get(&(source, chunk)) {
+            Some(replica) if replica.version == version => {
+                let rest = replica.content.iter().copied().filter(|write| write % 2 == 1);
+                let content: Content = rest.chain(half).collect();
+                let old = self.replicas.get(&(disk, chunk)).map(|old| old.version);
+                if old < Some(version) {
+                    self.replicas.insert((disk, chunk), Replica { version, content, ..Replica::default() });
+                }
+                if old <= Some(version) { Ok(()) } else { Err(Status::WrongVersion) }
+            }
+            Some(_) => Err(Status::WrongVersion),
+            None => Err(Status::NoChunk),
+        };
+        let machine = &mut self.machines[usize::from(n)];
+        if machine.connected && status.is_ok() {
+            machine.outbox.push_back(Event::ReplicaBorn { disk, slot: None, chunk, version });
+        }
+        if let Some(order) = order {
+            machine.outbox.push_back(Event::OrderDone { order, status, unsettled: Unsettled::default() });
+        }
+        true
+    }
+
+    /// A server's process is killed: it forgets what it took. `flushed`: that was on stable storage everywhere.
+    pub(super) fn kill(&mut self, n: u8, flushed: bool) {
+        self.disconnect(n);
+        self.machines[usize::from(n)].copying.clear();
+        let disks = self.machines[usize::from(n)].disks.clone();
+        for (_, replica) in self.replicas.iter_mut().filter(|((on, _), _)| disks.contains(on)) {
+            replica.marked |= !replica.recent.is_empty() && !flushed;
+            let left = if replica.marked { Memory::Marked } else { Memory::Forgot };
+            replica.memory = replica.memory.max(left);
+            replica.asleep = true;
+            (replica.touched, replica.recent) = Default::default();
+        }
+        // Who took writes from a member of this server notices that it is gone.
+        let lost: BTreeSet<ChunkId> =
+            self.replicas.keys().filter(|(on, _)| disks.contains(on)).map(|(_, chunk)| *chunk).collect();
+        let followers =
+            self.replicas.iter().filter(|((_, of), one)| lost.contains(of) && !one.recent.is_empty());
+        let followers: Vec<_> = followers.map(|((disk, chunk), _)| (*disk, *chunk)).collect();
+        followers.into_iter().for_each(|(disk, chunk)| self.tell_unsettled(disk, chunk));
+    }
+
+    /// A server says that its replica is to be compared, in its header too.
+    pub(super) fn tell_unsettled(&mut self, disk: DiskId, chunk: ChunkId) {
+        let replica = self.replicas.get_mut(&(disk, chunk)).unwrap();
+        replica.marked = true;
+        let event = Event::Unsettled { disk, slot: None, chunk, version: replica.version };
+        let machine = self.machines.iter_mut().find(|one| one.disks.contains(&disk)).unwrap();
+        if machine.connected {
+            machine.outbox.push_back(event);
+        }
+    }
+}
