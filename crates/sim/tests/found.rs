@@ -85,6 +85,13 @@ fn a_repeated_write_does_not_stand_for_the_flush_of_an_fsync() {
     holds(Faults::Network, 3_598_549_451_102_661_400);
 }
 
+/// The answer to a commit came late, after the same client had truncated the file and written to it again: it was taken for
+/// one that named the new chunk, so that no commit ever did, and what close(2) had stored was a hole.
+#[test]
+fn a_chunk_is_not_forgotten_because_its_predecessor_was_committed() {
+    holds(Faults::SlowDisks, 5_343_630_572_976_206_706);
+}
+
 /// A disk hung until it counted as failed, and answered again: the master waited for a report of it that never came.
 #[test]
 fn a_disk_that_hung_and_is_well_again_is_reported_anew() {

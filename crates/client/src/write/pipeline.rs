@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use types::{
-    Attributes, CHUNK_BYTES, ChunkIndex, ChunkLocation, DiskId, FailedHop, SessionId, Status, Term,
+    Attributes, CHUNK_BYTES, ChunkId, ChunkIndex, ChunkLocation, DiskId, FailedHop, SessionId, Status, Term,
     Timestamp, TruncateGeneration, Verifier, Version, WriteGrant,
 };
 use wire::message::FailedEdge;
@@ -48,7 +48,8 @@ const COMMIT_TRIES_MAX: u32 = 4;
 struct Commit {
     serial: u64,
     extents: Vec<ExtentId>,
-    chunks: Vec<ChunkIndex>,
+    /// Which chunk at which place: after a truncate there may be another one by the time of the answer.
+    chunks: Vec<(ChunkIndex, ChunkId)>,
     generation: TruncateGeneration,
     /// Fsyncs it completes.
     covers: Option<u64>,
@@ -317,8 +318,9 @@ impl Pipeline {
         for (index, chunk) in &self.chunks {
             let unnamed = !chunk.attached && self.buffer.has_stored(*index);
             if unnamed || (durable && chunk.synced_unnamed) {
-                named.extend(chunk.as_dirty());
-                chunks.push(*index);
+                let dirty = chunk.as_dirty();
+                chunks.extend(dirty.map(|dirty| (*index, dirty.chunk)));
+                named.extend(dirty);
             }
         }
         self.stored_since = None;
@@ -505,8 +507,8 @@ impl Pipeline {
                 if self.commit_tries >= COMMIT_TRIES_MAX {
                     return self.fail(status);
                 }
-                for index in commit.chunks {
-                    if let Some(chunk) = self.chunks.get_mut(&index) {
+                for (index, id) in commit.chunks {
+                    if let Some(chunk) = self.chunks.get_mut(&index).filter(|chunk| chunk.id() == Some(id)) {
                         chunk.refresh = true;
                         chunk.grant = None;
                     }
@@ -519,8 +521,8 @@ impl Pipeline {
             self.effects.push(Effect::Attributes(attributes));
             return self.truncated_by_another(attributes.truncate_generation);
         }
-        for index in commit.chunks {
-            if let Some(chunk) = self.chunks.get_mut(&index) {
+        for (index, id) in commit.chunks {
+            if let Some(chunk) = self.chunks.get_mut(&index).filter(|chunk| chunk.id() == Some(id)) {
                 chunk.attached = true;
                 chunk.synced_unnamed &= commit.covers.is_none();
                 if let Some(grant) = chunk.last.as_deref() {

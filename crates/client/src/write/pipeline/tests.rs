@@ -395,6 +395,41 @@ fn somebody_elses_truncate_makes_the_data_go_again() {
 }
 
 #[test]
+fn an_answer_that_names_a_chunk_which_was_cut_since_says_nothing_of_its_successor() {
+    let (mut world, mut pipeline) = (World::default(), pipeline());
+    write(&mut pipeline, &world, 0, b"first");
+    pipeline.want_flush();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    // An fsync names the chunk; the answer takes its time.
+    pipeline.want_sync();
+    let mut actions = Vec::new();
+    pipeline.decide(world.moment(), &mut actions);
+    pipeline.handle(world.carry_out(&actions[0], false), Instant(world.now));
+    let mut actions = Vec::new();
+    pipeline.decide(world.moment(), &mut actions);
+    assert!(matches!(&actions[..], [Action::Commit { chunks, .. }] if chunks.len() == 1));
+    let late = world.carry_out(&actions[0], false);
+    // Meanwhile this client truncates the file and writes to it again.
+    (world.generation, world.length) = (world.generation + 1, 0);
+    world.map.clear();
+    world.next_chunk += 1;
+    pipeline.edited(TruncateGeneration(world.generation), |_| true);
+    write(&mut pipeline, &world, 0, b"second");
+    let stamp = pipeline.want_flush();
+    for _ in 0..2 {
+        let mut actions = Vec::new();
+        pipeline.decide(world.moment(), &mut actions);
+        for action in &actions {
+            pipeline.handle(world.carry_out(action, false), Instant(world.now));
+        }
+    }
+    pipeline.handle(late, Instant(world.now));
+    world.run(&mut pipeline, &mut std::iter::empty());
+    assert!(pipeline.is_flushed(stamp));
+    assert_eq!((world.content(), lost(&mut pipeline)), (b"second".to_vec(), Vec::new()));
+}
+
+#[test]
 fn a_chain_that_stays_away_is_an_error_once_and_the_data_is_given_up() {
     let (mut world, mut pipeline) = (World::default(), pipeline());
     write(&mut pipeline, &world, 0, b"hello");
