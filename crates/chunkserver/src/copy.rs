@@ -5,7 +5,8 @@
 //! # Invariants
 //! 1. What is here of the chunk is not served meanwhile: its chain is closed, and the new replica says *filling*.
 //! 2. Every page has the version that was ordered: a source that was raised refuses, and the copy ends.
-//! 3. A copy that ends early leaves nothing behind, or, if the process stops, a replica that says *filling*.
+//! 3. A copy that ends early leaves nothing behind, or, if the process stops or an older replica was used, one that
+//!    says *filling*.
 
 use crate::chain::Chain;
 use crate::config::ORDER_WAIT_MAX;
@@ -54,7 +55,8 @@ impl Orders {
     ) -> Result<(), Status> {
         let (chunk, now_s) = (chain.chunk, u64::try_from(self.clock.wall().0).unwrap_or(0));
         let begun = on_disk(slot, move |disk| disk.begin_filling(chunk, version, now_s)).await;
-        if done(&self.context, chain, version, begun)? == FillStart::Complete {
+        let begun = done(&self.context, chain, version, begun)?;
+        if begun == FillStart::Complete {
             return Ok(());
         }
         let mut result = sources.follow(slot, chain, ReplicaState::Filling, &[BlockRange::ALL]).await;
@@ -62,7 +64,8 @@ impl Orders {
             let completed = on_disk(slot, move |disk| disk.complete(chunk, version)).await;
             result = done(&self.context, chain, version, completed);
         }
-        if result.is_err() {
+        // What was here before stays, filling, for the next time.
+        if result.is_err() && begun == FillStart::Begun {
             let discarded = on_disk(slot, move |disk| disk.discard_filling(chunk)).await;
             // What cannot be discarded says *filling*, and is told so with the next report.
             let _ = done(&self.context, chain, version, discarded);

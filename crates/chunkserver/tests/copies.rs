@@ -136,7 +136,27 @@ fn a_copy_replaces_a_stale_replica_and_never_a_newer_one() {
         let on = world.master.order(11, world.disk(1), copy(&world, 1, V3, &[0])).await;
         assert_eq!(on.result, Ok(()));
         holds(&world, 1, V3, &pieces).await;
-        assert_eq!(world.sim_disk(1).dir().list("deleted").unwrap().len(), 1, "the stale one has its hold");
+        assert_eq!(world.sim_disk(1).dir().list("deleted").unwrap().len(), 0, "it was made the new one");
+    });
+}
+
+#[test]
+fn of_a_stale_replica_only_the_blocks_that_differ_are_moved() {
+    simulated(async {
+        let world = World::simulated(3).await;
+        let mut pieces = written(&world).await;
+        world.master.raise(20, world.disk(0), V3).await;
+        let (chain, data) = (world.chain(&[0]), pattern(9, 100));
+        let head = world.connect(0).await;
+        assert_eq!(send(&head, &write_of(&chain, V3, 1, 130_000, &data), &data).await.result, Ok(()));
+        pieces[0].1[130_000..130_100].copy_from_slice(&data);
+        // A whole copy makes the source compute what its blocks are compared by. Then another of its blocks rots.
+        assert_eq!(world.master.order(10, world.disk(2), copy(&world, 2, V3, &[0])).await.result, Ok(()));
+        let file = chunk_file(&world, 0).unwrap();
+        world.sim_disk(0).dir().open(&file, OpenMode::ReadWrite).unwrap().write_at(b"rot", 5_000).unwrap();
+        let on = world.master.order(11, world.disk(1), copy(&world, 1, V3, &[0])).await;
+        assert_eq!(on.result, Ok(()), "the block with the rot is not read");
+        holds(&world, 1, V3, &pieces).await;
     });
 }
 

@@ -8,7 +8,7 @@
 use super::{Healing, Load, RETRY_MS};
 use crate::fleet::{Fleet, Purpose};
 use crate::raise::Purposes;
-use crate::table::Health;
+use crate::table::{Health, ReplicaState};
 use crate::{Command, Order, OrderId, ReportedReplica};
 use placement::AnyDisk;
 use types::{ChunkSlot, Status};
@@ -66,22 +66,26 @@ impl Fleet {
         true
     }
 
-    /// A disk of a server without a current replica; rather one without any replica of the chunk.
+    /// A disk of a server without a current replica: at the first try one with a stale replica, of which only what
+    /// differs is written; else rather one of a server without any replica of the chunk.
     pub(super) fn destination(&mut self, slot: ChunkSlot) -> Option<u16> {
         self.tie += 1;
         let set = self.table.replicas(slot);
         let current: Vec<u16> = set.current().map(|disk| self.hosts.disk(disk).server).collect();
         let others: Vec<u16> = set.iter().map(|replica| self.hosts.disk(replica.disk).server).collect();
-        let choose = |shunned: &[u16]| {
+        let choose = |suits: &dyn Fn(u16, u16) -> bool| {
             let avoid = |one: &placement::Candidate| {
                 let server = self.hosts.disk(one.disk).server;
                 current.contains(&server)
-                    || shunned.contains(&server)
+                    || !suits(one.disk, server)
                     || self.healing.load(server).writing >= self.options.copies_per_server
             };
             self.hosts.free.choose(&AnyDisk(1), self.tie, avoid).found().next()
         };
-        choose(&others).or_else(|| choose(&[]))
+        let tried = self.healing.later.get(&slot).is_some_and(|later| later.failures > 0);
+        let stale = choose(&|disk, _| !tried && set.state(disk) == Some(ReplicaState::Stale));
+        let other = || choose(&|_, server| !others.contains(&server));
+        stale.or_else(other).or_else(|| choose(&|_, _| true))
     }
 
     fn order_copy(&mut self, slot: ChunkSlot, now_ms: u64, out: &mut Vec<Command>) {

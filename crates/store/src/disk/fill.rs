@@ -3,14 +3,16 @@
 //! # Invariants
 //! 1. A replica says *filling* in its header from its first byte until everything in it is on stable storage; so
 //!    one that a stop interrupted is never taken for a complete one.
-//! 2. Only a filling replica is erased at once; whatever was complete once is set aside with its hold.
+//! 2. Only a replica that was filling from its beginning is erased at once; what cannot be used is set aside with its
+//!    hold.
+//! 3. An older replica is made the new one by its differing blocks only if every page of it matches its checksum.
 
 use super::{Disk, entry_of};
 use crate::StoreError;
 use crate::header::Flags;
 use crate::locks::{exclusive, lock};
 use crate::names::chunk_path;
-use crate::replica::{LoadError, Replica};
+use crate::replica::{ALL_PAGES, LoadError, Replica};
 use types::{ChunkId, Version};
 
 /// What [`Disk::begin_filling`] found.
@@ -18,13 +20,15 @@ use types::{ChunkId, Version};
 pub enum FillStart {
     /// There is an empty replica that says *filling*.
     Begun,
+    /// There is one that says *filling* and holds what an older one held.
+    Kept,
     /// A complete and sound replica of this version is here already.
     Complete,
 }
 
 impl Disk {
-    /// Makes an empty replica of this version that says *filling*. What else is here of the chunk, of a lower
-    /// version, damaged or unfinished, is set aside first; a higher version is left alone and refused.
+    /// Makes a replica of this version that says *filling*: of what is here of the chunk, if that is sound and not of a
+    /// higher version (which is left alone and refused), else an empty one. What cannot be used is set aside first.
     pub fn begin_filling(
         &self,
         chunk: ChunkId,
@@ -37,6 +41,7 @@ impl Disk {
                 return Err(StoreError::WrongVersion { chunk, found, wanted: version });
             }
             Err(StoreError::Absent { .. }) => {}
+            Err(_) if self.keep(chunk, version)? => return Ok(FillStart::Kept),
             Err(_) => self.clear_the_way(chunk, now_s)?,
         }
         let slot = self.slot(chunk);
@@ -56,6 +61,41 @@ impl Disk {
         *state = Some(replica);
         self.activity.touch(chunk)?;
         Ok(FillStart::Begun)
+    }
+
+    /// Takes what is here as the beginning of a replica of this version. False: it cannot be used.
+    fn keep(&self, chunk: ChunkId, version: Version) -> Result<bool, StoreError> {
+        let slot = self.slot(chunk);
+        let _syncing = lock(&slot.sync);
+        let mut state = exclusive(&slot.state);
+        let loaded = self.load(chunk, &mut state).is_ok();
+        let Some(replica) = state.as_mut().filter(|_| loaded) else { return Ok(false) };
+        let flags = replica.flags();
+        if replica.version() > version
+            || [Flags::BAD, Flags::DAMAGED, Flags::LAGGING].iter().any(|bit| flags.has(*bit))
+        {
+            return Ok(false);
+        }
+        replica.load_table(&ALL_PAGES)?;
+        if replica.check_table().is_err()
+            || !replica.damaged_pages(ALL_PAGES).is_ok_and(|pages| pages.is_empty())
+        {
+            return Ok(false);
+        }
+        self.activity.touch(chunk)?;
+        if !replica.has_durable_header() {
+            self.sync_replica(chunk, replica)?;
+        }
+        // First it says that it is not complete, then of which version it will be.
+        replica.set_flags(Flags::FILLING, Flags::COMPLETE)?;
+        self.sync_replica(chunk, replica)?;
+        if replica.version() != version {
+            replica.set_version(version)?;
+            self.sync_replica(chunk, replica)?;
+        }
+        self.index.put(chunk, entry_of(replica));
+        self.activity.touch(chunk)?;
+        Ok(true)
     }
 
     fn clear_the_way(&self, chunk: ChunkId, now_s: u64) -> Result<(), StoreError> {
@@ -80,7 +120,9 @@ impl Disk {
             return Ok(());
         }
         self.sync_replica(chunk, replica)?;
-        replica.set_flags(Flags::COMPLETE, Flags::FILLING | Flags::NEW)?;
+        // All of it was compared.
+        let compared = Flags::TORN | Flags::MARKED | Flags::POWER_LOST;
+        replica.set_flags(Flags::COMPLETE, Flags::FILLING | Flags::NEW | compared)?;
         self.sync_replica(chunk, replica)?;
         self.index.put(chunk, entry_of(replica));
         Ok(self.activity.touch(chunk)?)

@@ -54,19 +54,39 @@ fn a_replica_of_nothing_but_zeroes_is_filled_too() {
 }
 
 #[test]
-fn what_is_in_the_way_is_set_aside_but_never_a_higher_version() {
+fn an_older_replica_is_the_beginning_of_the_new_one_but_never_a_higher_version() {
     let (_guard, dir, disk) = disk();
-    write(&disk, CHUNK, V1, 0, b"old").unwrap();
-    assert_eq!(disk.begin_filling(CHUNK, V2, 77).unwrap(), FillStart::Begun);
-    assert_eq!(dir.list(crate::names::DELETED).unwrap().len(), 1, "the old one is kept for its hold");
-    // Begun anew: what was filled so far is gone at once.
-    pour(&disk, V2, 0, b"half").unwrap();
-    assert_eq!(disk.begin_filling(CHUNK, V2, 77).unwrap(), FillStart::Begun);
-    assert_eq!(dir.list(crate::names::DELETED).unwrap().len(), 1);
+    let (old, new) = (pattern(4, 100_000), pattern(5, 300));
+    write(&disk, CHUNK, V1, 0, &old).unwrap();
+    assert_eq!(disk.begin_filling(CHUNK, V2, 77).unwrap(), FillStart::Kept);
+    assert!(matches!(disk.read(CHUNK, V2, 0, 1), Err(StoreError::Filling { .. })));
+    assert_eq!(states(&disk), [(V2, ReplicaState::Filling)]);
+    // Found after a stop, it is gone on with.
+    pour(&disk, V2, 65_536, &new).unwrap();
+    drop(disk);
+    let (disk, _) = open(&dir);
+    assert_eq!(states(&disk), [(V2, ReplicaState::Filling)]);
+    assert_eq!(disk.begin_filling(CHUNK, V2, 77).unwrap(), FillStart::Kept);
     disk.complete(CHUNK, V2).unwrap();
-    assert!(disk.read(CHUNK, V2, 0, 4096).unwrap().zeroes);
+    disk.check(CHUNK, V2).unwrap();
+    assert!(!disk.entry(CHUNK).unwrap().marked, "all of it was compared");
+    let mut expected = old.clone();
+    expected[65_536..][..300].copy_from_slice(&new);
+    assert_eq!(read(&disk, CHUNK, V2, 0, 100_000), expected);
     assert!(matches!(disk.begin_filling(CHUNK, V1, 77), Err(StoreError::WrongVersion { .. })));
     assert!(!disk.discard_filling(CHUNK).unwrap(), "a complete one is not discarded");
+    assert_eq!(dir.list(crate::names::DELETED).unwrap().len(), 0);
+}
+
+#[test]
+fn an_older_replica_with_rot_that_nobody_met_is_set_aside() {
+    let (_guard, dir, disk) = disk();
+    write(&disk, CHUNK, V1, 0, &pattern(4, 100_000)).unwrap();
+    disk.sync(CHUNK, V1).unwrap();
+    let file = dir.open(&crate::names::chunk_path(CHUNK), env::OpenMode::ReadWrite).unwrap();
+    file.write_at(b"rot", 70_000).unwrap();
+    assert_eq!(disk.begin_filling(CHUNK, V2, 77).unwrap(), FillStart::Begun);
+    assert_eq!(dir.list(crate::names::DELETED).unwrap().len(), 1, "it is kept for its hold");
 }
 
 #[test]
@@ -118,7 +138,7 @@ fn a_replica_whose_filling_was_cut_off_is_never_complete() {
                 disk.check(CHUNK, V2).unwrap();
                 assert_eq!(read(&disk, CHUNK, V2, 4096, 200_000), data);
             } else {
-                assert_eq!(disk.begin_filling(CHUNK, V2, 0).unwrap(), FillStart::Begun);
+                assert_ne!(disk.begin_filling(CHUNK, V2, 0).unwrap(), FillStart::Complete);
             }
             drop(env);
         }

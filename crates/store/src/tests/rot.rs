@@ -149,7 +149,7 @@ fn a_rotten_header_of_the_newest_version_leaves_a_replica_that_is_stale_and_not_
                 stale.push(at / 512);
                 assert!(matches!(disk.read(CHUNK, V3, 0, 1), Err(StoreError::WrongVersion { .. })));
                 assert!(matches!(disk.check(CHUNK, V3), Err(StoreError::WrongVersion { .. })));
-                assert_eq!(disk.begin_filling(CHUNK, V3, 5).unwrap(), FillStart::Begun);
+                assert_eq!(disk.begin_filling(CHUNK, V3, 5).unwrap(), FillStart::Kept);
             }
             version => panic!("byte {at}: {version}"),
         }
