@@ -53,8 +53,6 @@ pub struct OpenFlags {
     pub read: bool,
     /// May be written.
     pub write: bool,
-    /// Every write goes to the end, whatever its offset.
-    pub append: bool,
     /// Cut to length 0 first.
     pub truncate: bool,
 }

@@ -11,6 +11,7 @@
 use crate::losses::{Debts, Losses};
 use crate::names::{Names, Place};
 use crate::read::locate::Locations;
+use crate::write::append::Appends;
 use crate::write::pipeline::Pipeline;
 use env::Instant;
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +60,8 @@ pub(crate) struct State {
     pub(crate) locations: Locations,
     /// Present once it was written.
     pub(crate) writer: Option<Box<Writer>>,
+    /// Its append lock.
+    pub(crate) appends: Appends,
     /// Writes that were lost, and whether anybody was told.
     pub(crate) losses: Losses,
     /// It waits to be synced before it is forgotten.
@@ -125,7 +128,9 @@ pub(crate) struct Inode {
     pub(crate) opening: RwLock<()>,
     /// Wakes the engine.
     pub(crate) kick: Notify,
-    /// Marked when the writer got on.
+    /// Wakes the keeper of the append lock.
+    pub(crate) hurry: Notify,
+    /// Marked when the writer got on, and when the append lock came or went.
     pub(crate) progress: watch::Sender<()>,
 }
 
@@ -229,6 +234,7 @@ impl Inodes {
             gate: RwLock::new(()),
             opening: RwLock::new(()),
             kick: Notify::new(),
+            hurry: Notify::new(),
             progress: watch::Sender::new(()),
         });
         let (lost, changed_at) = table.debts.settle(reference);
@@ -310,7 +316,9 @@ impl Inodes {
     pub(crate) fn leave(&self, inode: &Arc<Inode>, synced: bool, stable: LogIndex) -> bool {
         let mut table = self.table();
         let mut state = inode.state();
-        if state.lookups > 0 || state.opens > 0 || inode.reference.id == InodeId::ROOT {
+        // The task that keeps its append lock comes back here.
+        let in_use = state.lookups > 0 || state.opens > 0 || state.appends.is_busy();
+        if in_use || inode.reference.id == InodeId::ROOT {
             state.leaving = false;
             return true;
         }

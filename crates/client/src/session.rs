@@ -19,6 +19,7 @@ use codec::Message as _;
 use codec::session::{AnswerMessage, RequestMessage, SessionOpen, SessionOpenAnswer, SessionOpened};
 use env::Env;
 use link::{Link, LinkError, LinkOptions};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::Duration;
@@ -46,6 +47,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(24 * 3600);
 pub(crate) trait Holder: Send + Sync {
     /// Inodes that this client holds open.
     fn held(&self) -> Vec<InodeRef>;
+    /// Of these, the ones whose append lock it holds.
+    fn appending(&self) -> Vec<InodeRef>;
     /// Some of them are no more.
     fn gone(&self, inodes: Vec<InodeRef>);
     /// A connection was made. `lost`: acknowledged records are gone, and this was the last one known to be
@@ -478,10 +481,12 @@ impl Session {
         if !first && let Some(holder) = self.holder() {
             holder.reopened(lost, before != Some(line.opened.session));
             let mut held = holder.held();
+            let appending: BTreeSet<InodeRef> = holder.appending().into_iter().collect();
             // Sent also when nothing is held: the master waits for it before it frees unlinked files.
             loop {
                 let later = held.split_off(held.len().min(RECLAIM_MAX));
-                let reply = self.call_on(&line, Request::Reclaim { inodes: held }).await?;
+                let appending = held.iter().filter(|inode| appending.contains(inode)).copied().collect();
+                let reply = self.call_on(&line, Request::Reclaim { inodes: held, appending }).await?;
                 if let Ok(Reply::Gone(gone)) = reply {
                     holder.gone(gone);
                 }

@@ -324,10 +324,17 @@ impl Shared {
 }
 
 impl Holder for Shared {
+    fn appending(&self) -> Vec<InodeRef> {
+        let all = self.inodes.all();
+        all.iter().filter(|inode| inode.state().appends.is_held()).map(|inode| inode.reference).collect()
+    }
+
     fn held(&self) -> Vec<InodeRef> {
         let open = |inode: &Arc<Inode>| {
             let state = inode.state();
-            state.opens > 0 || state.writer.as_ref().is_some_and(|writer| writer.engine)
+            state.opens > 0
+                || state.writer.as_ref().is_some_and(|writer| writer.engine)
+                || state.appends.is_held()
         };
         self.inodes.all().iter().filter(|inode| open(inode)).map(|inode| inode.reference).collect()
     }
@@ -359,8 +366,9 @@ impl Holder for Shared {
                 || state.cached.is_some_and(|cached| cached.attributes.kind == types::FileKind::File);
             let missing = file && lost.is_some_and(|stable| state.changed_at > stable);
             state.changed_at = LogIndex(0);
+            let appended = anew && state.appends.renewed() && state.is_dirty();
             drop(state);
-            if missing {
+            if missing || appended {
                 tracing::warn!(inode = %inode.reference.id, "acknowledged changes of a file are lost");
                 self.lose(&inode, Status::Io);
             }

@@ -1,5 +1,6 @@
 //! From an accepted write to stored and committed bytes.
 
+pub(crate) mod append;
 pub(crate) mod buffer;
 mod chain;
 pub(crate) mod engine;

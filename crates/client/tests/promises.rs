@@ -13,7 +13,7 @@ use types::{
 };
 
 const ROOT: InodeId = InodeId::ROOT;
-const RW: OpenFlags = OpenFlags { read: true, write: true, append: false, truncate: false };
+const RW: OpenFlags = OpenFlags { read: true, write: true, truncate: false };
 const MIB: usize = 1 << 20;
 
 fn simulate<F: Future<Output = ()>>(test: impl FnOnce(Cluster) -> F) {
@@ -409,14 +409,13 @@ fn appends_of_two_handles_neither_overlap_nor_vanish() {
     simulate(|cluster| async move {
         let client = mount(&cluster, "a").await;
         let (inode, _) = create(&client, "log").await;
-        let flags = OpenFlags { append: true, ..RW };
         let mut tasks = tokio::task::JoinSet::new();
         for writer in 0..4_u8 {
-            let handle = client.open(inode, flags).await.expect("opens").handle;
+            let handle = client.open(inode, RW).await.expect("opens").handle;
             let client = Arc::clone(&client);
             tasks.spawn(async move {
                 for _ in 0..50 {
-                    client.write(handle, 0, &[b'a' + writer; 100]).await.expect("appended");
+                    client.append(handle, &[b'a' + writer; 100]).await.expect("appended");
                 }
                 client.flush(handle).await.expect("stored");
             });

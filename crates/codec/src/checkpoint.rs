@@ -15,8 +15,8 @@ use types::{
 
 /// The format version that this release writes, and the highest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
-/// Largest piece, without its length.
-pub const PIECE_BYTES_MAX: usize = 256 << 10;
+/// Largest piece, without its length: a session with as many answers as one may keep.
+pub const PIECE_BYTES_MAX: usize = 3 << 20;
 
 /// Where the state stands.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Most sessions at one time; each keeps up to [`types::REQUESTS_OPEN_MAX`] answers.
+/// Most sessions at one time; each keeps up to [`types::SEQUENCES_AHEAD_MAX`] answers.
 pub const SESSIONS_MAX: usize = 4_096;
 /// A segment of the log holds at least one whole batch.
 pub const LOG_SEGMENT_BYTES_MIN: u64 = 8 << 20;

@@ -13,6 +13,7 @@
 //! # Elsewhere
 //! Sockets and frames: `port`. Recovery before the core runs: `recover`.
 
+mod appends;
 mod bystanders;
 mod checkpoints;
 mod commands;
@@ -37,6 +38,7 @@ use crate::config::{BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, Config, SYNC_DELAY_MAX,
 use crate::error::Fatal;
 use crate::recover::Recovered;
 use crate::term::TermFile;
+use appends::Appends;
 use checkpoints::{BuildAnswerer, Checkpoints};
 use codec::admin::FileTarget;
 use codec::admin::Warning;
@@ -130,6 +132,7 @@ pub(crate) struct Core {
     /// Requests of clients so far.
     requests: u64,
     edits: Edits,
+    appends: Appends,
     orphans: Orphans,
     checkpoints: Checkpoints,
     /// Questions to the fleet that are open.
@@ -194,6 +197,7 @@ impl Core {
             session_counter: 0,
             requests: 0,
             edits: Edits::default(),
+            appends: Appends::default(),
             orphans,
             checkpoints,
             asked: BTreeMap::new(),
@@ -275,6 +279,7 @@ impl Core {
         self.drop_silent_servers();
         self.expire_sessions();
         self.retry_edits();
+        self.retry_appends();
         self.reap_orphans();
         self.log.retry_room();
         self.retry_checkpoint();
@@ -362,6 +367,7 @@ impl Core {
             Effect::ChunkVersion { slot, chunk, version } => Event::ChunkVersion { slot, chunk, version },
             Effect::InodeGone { inode } => {
                 self.orphans.gone(inode);
+                self.appends.gone(inode.id);
                 Event::InodeGone { inode, index }
             }
             Effect::Orphaned { inode } => return self.orphans.add(inode),

@@ -4,13 +4,13 @@
 //! again: its first answer is kept until the client says that it has arrived.
 //!
 //! # Invariants
-//! 1. A session keeps at most `REQUESTS_OPEN_MAX` answers: a request must lie in the window that begins
+//! 1. A session keeps at most `SEQUENCES_AHEAD_MAX` answers: a request must lie in the window that begins
 //!    with the lowest unanswered one.
 //! 2. Answers change only with a logged record, so every replay has the same ones.
 
 use crate::digest::{LongItem, Sum, Tag};
 use std::collections::BTreeMap;
-use types::{Attributes, Entry, Origin, REQUESTS_OPEN_MAX, Reply, Sequence, SessionId, Status};
+use types::{Attributes, Entry, Origin, Reply, SEQUENCES_AHEAD_MAX, Sequence, SessionId, Status};
 
 /// Longest name of a client.
 pub(crate) const NAME_BYTES_MAX: usize = 255;
@@ -104,7 +104,7 @@ impl Sessions {
             return Ok(Some(*answer));
         }
         let low = session.answered_below.max(origin.answered_below);
-        let window = low.0..low.0.saturating_add(REQUESTS_OPEN_MAX as u64);
+        let window = low.0..low.0.saturating_add(SEQUENCES_AHEAD_MAX);
         if window.contains(&origin.sequence.0) { Ok(None) } else { Err(Status::Invalid) }
     }
 

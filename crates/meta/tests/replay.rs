@@ -7,7 +7,7 @@ mod common;
 use common::{Fs, ROOT, chunk, load, name};
 use meta::{LoadError, Loader, Meta};
 use types::{
-    ClusterId, DirCursor, DiskId, FileKind, LogIndex, Op, REQUESTS_OPEN_MAX, Record, Sequence, ServerId,
+    ClusterId, DirCursor, DiskId, FileKind, LogIndex, Op, Record, SEQUENCES_AHEAD_MAX, Sequence, ServerId,
     SessionId, Status, Term, XattrMode,
 };
 
@@ -123,7 +123,7 @@ fn a_repeated_request_takes_effect_once_and_gets_its_first_answer() {
 #[test]
 fn answers_go_once_the_client_has_them_and_never_pile_up() {
     let mut fs = furnished();
-    let max = REQUESTS_OPEN_MAX as u64;
+    let max = SEQUENCES_AHEAD_MAX;
     let mut touch = |sequence, below| {
         let inode = ROOT;
         let changes = types::AttributeChanges { mode: Some(0o755), ..Default::default() };

@@ -10,15 +10,15 @@ use crate::errno::errno;
 use client::{AllocateMode, Client, FileHandle as Handle, Known, OpenFlags as Flags, SeekWhat};
 use fuser::{
     BsdFileFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig,
-    LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
-    ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow,
-    WriteFlags,
+    LockOwner, Notifier, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
+    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr,
+    Request, TimeOrNow, WriteFlags,
 };
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 use tokio::runtime::Handle as Runtime;
 use types::{
@@ -40,11 +40,13 @@ const BACKGROUND_MAX: u16 = 64;
 pub(crate) struct Adapter {
     client: Arc<Client>,
     dispatch: Dispatch,
+    notifier: Arc<OnceLock<Notifier>>,
 }
 
 impl Adapter {
-    pub(crate) fn new(client: Arc<Client>, runtime: Runtime) -> Self {
-        Self { client, dispatch: Dispatch::new(runtime) }
+    /// `notifier` is filled once the kernel is there to be told something.
+    pub(crate) fn new(client: Arc<Client>, runtime: Runtime, notifier: Arc<OnceLock<Notifier>>) -> Self {
+        Self { client, dispatch: Dispatch::new(runtime), notifier }
     }
 
     fn entry<F>(&self, request: &Request, reply: ReplyEntry, operation: F)
@@ -91,7 +93,6 @@ fn open_flags(flags: i32) -> Flags {
     Flags {
         read: mode != libc::O_WRONLY,
         write: mode != libc::O_RDONLY,
-        append: flags & libc::O_APPEND != 0,
         truncate: flags & libc::O_TRUNC != 0,
     }
 }
@@ -110,6 +111,17 @@ fn fopen_flags(flags: i32, keep_cache: bool) -> FopenFlags {
         answer |= FopenFlags::FOPEN_DIRECT_IO;
     }
     answer
+}
+
+/// Lets the kernel drop what it knows of a file's content from `offset` on, and its attributes. Waits for requests that have pages locked, so
+/// it must not hold any of them up.
+fn forget_pages(notifier: &OnceLock<Notifier>, inode: INodeNo, offset: u64) {
+    let Some(notifier) = notifier.get() else { return };
+    let from = i64::try_from(offset).unwrap_or(0);
+    if let Err(error) = notifier.inval_inode(inode, from, 0) {
+        // The kernel does not know the inode any more.
+        tracing::debug!(%error, %inode, "pages were not dropped");
+    }
 }
 
 fn permission_bits(mode: u32, umask: u32) -> u16 {
@@ -376,7 +388,7 @@ impl Filesystem for Adapter {
     fn write(
         &self,
         request: &Request,
-        _number: INodeNo,
+        number: INodeNo,
         handle: FileHandle,
         offset: u64,
         data: &[u8],
@@ -386,12 +398,25 @@ impl Filesystem for Adapter {
         reply: ReplyWrite,
     ) {
         let written = data.len() as u32;
-        let answer = move |outcome: Result<(), Status>| match outcome {
-            Ok(()) => reply.written(written),
+        let (notifier, dispatch) = (Arc::clone(&self.notifier), self.dispatch.clone());
+        let answer = move |outcome: Result<u64, Status>| match outcome {
+            Ok(at) => {
+                reply.written(written);
+                if at != offset {
+                    // Another mount has appended: the kernel took these bytes into the wrong page.
+                    dispatch.aside(move || forget_pages(&notifier, number, offset));
+                }
+            }
             Err(status) => reply.error(errno(status)),
         };
         let sync = wants_sync(flags.0);
-        let tried = self.client.try_write(Handle(handle.0), offset, data);
+        // The flags of now: fcntl(2) may have changed them since the open.
+        let append = flags.0 & libc::O_APPEND != 0;
+        let tried = if append {
+            self.client.try_append(Handle(handle.0), data)
+        } else {
+            self.client.try_write(Handle(handle.0), offset, data).map(|done| done.map(|()| offset))
+        };
         if let Some(outcome) = tried
             && (!sync || outcome.is_err())
         {
@@ -400,10 +425,15 @@ impl Filesystem for Adapter {
         let (client, handle) = (self.client.clone(), Handle(handle.0));
         let rest = if tried.is_none() { Some(data.to_vec()) } else { None };
         let operation = async move {
-            if let Some(data) = rest {
-                client.write(handle, offset, &data).await?;
+            let at = match (rest, tried) {
+                (Some(data), _) if append => client.append(handle, &data).await?,
+                (Some(data), _) => client.write(handle, offset, &data).await.map(|()| offset)?,
+                (None, tried) => tried.unwrap_or(Ok(offset))?,
+            };
+            if sync {
+                client.fsync(handle).await?;
             }
-            if sync { client.fsync(handle).await } else { Ok(()) }
+            Ok(at)
         };
         self.dispatch.run(request.pid(), operation, answer);
     }

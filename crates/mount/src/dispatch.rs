@@ -26,6 +26,11 @@ impl Dispatch {
         Self { runtime }
     }
 
+    /// Runs something that blocks, where it holds up nobody.
+    pub(crate) fn aside(&self, work: impl FnOnce() + Send + 'static) {
+        self.runtime.spawn_blocking(work);
+    }
+
     /// Runs `operation` for the thread `caller` and gives its outcome to `answer`.
     pub(crate) fn run<T: Send + 'static>(
         &self,

@@ -5,6 +5,7 @@
 //! 2. While nothing is broken no call fails that the oracle does not expect to fail.
 //! 3. A call that fails otherwise is of unknown outcome, and so is one whose client was killed.
 
+pub(crate) mod appends;
 mod files;
 mod look;
 mod names;
@@ -81,6 +82,8 @@ pub(crate) struct Driver<'a> {
     tree: usize,
     chance: Chance,
     held: Vec<Held>,
+    /// The common log, if it is open here.
+    log: Option<(InodeId, FileHandle)>,
     incarnation: u64,
     /// Roots of the trees.
     roots: [InodeId; crate::oracle::TREES],
@@ -109,7 +112,7 @@ impl<'a> Driver<'a> {
         chance: Chance,
         roots: [InodeId; crate::oracle::TREES],
     ) -> Self {
-        Self { stage, number, tree: number, chance, held: Vec::new(), incarnation: 0, roots }
+        Self { stage, number, tree: number, chance, held: Vec::new(), log: None, incarnation: 0, roots }
     }
 
     /// From now on it changes this tree.
@@ -161,7 +164,8 @@ impl<'a> Driver<'a> {
             67..71 => self.truncate(program).await,
             71..74 => self.punch(program).await,
             74..84 => self.read_other(program).await,
-            84..94 => self.change_names(program).await,
+            84..91 => self.change_names(program).await,
+            91..94 => self.append(program).await,
             94..97 => self.list(program).await,
             97..99 => self.barrier(program).await,
             _ => self.sync_all(program).await,
@@ -171,6 +175,7 @@ impl<'a> Driver<'a> {
     /// Forgets what the client that is no more had open.
     fn died(&mut self) {
         self.held.clear();
+        self.log = None;
         self.stage.oracle.borrow_mut().client_died(self.incarnation);
     }
 

@@ -12,7 +12,7 @@
 //! | 12 replicas of one version are equal | `twins` |
 //! | 14 a loss is reported once | `once` |
 //! | 15 every call ends, and takes effect once | `bounded`, and the oracle's `tree` |
-//! | 16 what was cut reads as zeroes | the oracle's `content` |
+//! | 16 what was cut reads as zeroes; appends neither overlap nor vanish | the oracle's `content` and `log` |
 //! | what was lost is made anew when faults stop | `healed` |
 //!
 //! The quiet ones look at a copy of everything after each round; those that break something run at the end.

@@ -4,9 +4,10 @@
 //! *unknown*, never *failed*: the oracle keeps every state that the answers allow.
 //!
 //! # Elsewhere
-//! One file: `content`. One tree: `tree`. What is asked: `driver`.
+//! One file: `content`. One tree: `tree`. The file to which everybody appends: `log`. What is asked: `driver`.
 
 pub(crate) mod content;
+pub(crate) mod log;
 pub(crate) mod tree;
 
 use content::Content;
@@ -37,6 +38,8 @@ pub(crate) struct FileState {
 pub(crate) struct Oracle {
     pub(crate) trees: [Tree; TREES],
     pub(crate) files: BTreeMap<FileId, FileState>,
+    /// The file to which all clients append.
+    pub(crate) log: log::Log,
     next_file: FileId,
     next_write: content::WriteId,
     /// Losses of power of the master so far.
@@ -47,7 +50,14 @@ impl Oracle {
     /// Empty trees on stable storage.
     pub(crate) fn new() -> Self {
         let trees = std::array::from_fn(|_| Tree::new());
-        Self { trees, files: BTreeMap::new(), next_file: 0, next_write: 0, master_cuts: 0 }
+        Self {
+            trees,
+            files: BTreeMap::new(),
+            log: log::Log::default(),
+            next_file: 0,
+            next_write: 0,
+            master_cuts: 0,
+        }
     }
 
     /// A file that may come to be.
@@ -107,6 +117,7 @@ impl Oracle {
 
     /// A client died: what it had not closed is in doubt.
     pub(crate) fn client_died(&mut self, incarnation: u64) {
+        self.log.failed(incarnation);
         for state in self.files.values_mut().filter(|state| state.writer == Some(incarnation)) {
             state.content.doubt_unclosed();
             state.held = false;
@@ -116,6 +127,7 @@ impl Oracle {
 
     /// A client's syncfs succeeded.
     pub(crate) fn client_synced(&mut self, incarnation: u64) {
+        self.log.synced(incarnation);
         for state in self.files.values_mut().filter(|state| state.writer == Some(incarnation)) {
             state.content.synced();
         }
@@ -123,6 +135,7 @@ impl Oracle {
 
     /// A client's syncfs failed: some of its files lost writes, it is not said which.
     pub(crate) fn client_sync_failed(&mut self, incarnation: u64) {
+        self.log.failed(incarnation);
         for state in self.files.values_mut().filter(|state| state.writer == Some(incarnation)) {
             state.content.doubt_unclosed();
         }
@@ -130,6 +143,7 @@ impl Oracle {
 
     /// Machines lost power; `master`: its machine was among them.
     pub(crate) fn power_cut(&mut self, master: bool) {
+        self.log.power_cut();
         for state in self.files.values_mut() {
             state.content.doubt_unsynced();
         }

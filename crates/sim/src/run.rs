@@ -188,6 +188,8 @@ async fn make_trees(stage: &Stage) -> Result<[InodeId; TREES], Violation> {
         let known = made.map_err(|status| Violation(format!("a directory cannot be made: {status:?}")))?;
         *root = known.attributes.inode.id;
     }
+    let log = crate::driver::appends::make(&program.client, false).await;
+    log.map_err(|status| Violation(format!("the log cannot be made: {status:?}")))?;
     let synced = program.client.fsync_directory(InodeId::ROOT).await;
     synced.map_err(|status| Violation(format!("no barrier: {status:?}")))?;
     Ok(roots)

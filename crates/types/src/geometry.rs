@@ -28,8 +28,11 @@ pub const XATTR_BYTES_MAX: usize = 64 << 10;
 pub const XATTRS_BYTES_MAX: usize = 64 << 10;
 /// Most hard links to one inode.
 pub const LINKS_MAX: u32 = 1 << 24;
-/// Most requests of one session without an answer; the reply cache is as large.
+/// Most requests of one session without an answer.
 pub const REQUESTS_OPEN_MAX: usize = 1024;
+/// How far a session's requests may run ahead of its oldest one without an answer, so that one that waits long does
+/// not stop the others; as many answers to mutations are kept at most.
+pub const SEQUENCES_AHEAD_MAX: u64 = 16 * 1024;
 /// Most replicas of one chunk.
 pub const REPLICAS_MAX: usize = 9;
 /// CRC32C of a page of zeroes: the explicit value of a hole.

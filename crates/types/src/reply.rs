@@ -54,6 +54,11 @@ pub enum Reply {
     FsStat(FsStat),
     Locations(Vec<ChunkLocation>),
     Grant(Box<WriteGrant>),
+    /// The append lock is held; these are the file's attributes. `wanted`: somebody waits for it.
+    AppendLock {
+        attributes: Attributes,
+        wanted: bool,
+    },
     /// Of the inodes asked about, those that no longer exist.
     Gone(Vec<InodeRef>),
     /// A file's chunks with all known replicas.

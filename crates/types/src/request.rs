@@ -102,8 +102,15 @@ pub enum Request {
     /// The client's kernel no longer knows these; an unlinked one may be freed. No answer is awaited. `as_of`: the
     /// client had every answer up to this request when it forgot them; what a later one named it may know.
     Forget { inodes: Vec<InodeRef>, as_of: Sequence },
-    /// After a new connection: inodes this client holds open. Answer: `Known` with those that are gone.
-    Reclaim { inodes: Vec<InodeRef> },
+    /// After a new connection: inodes this client holds open, and of these the ones whose append lock it holds. Answer:
+    /// `Gone` with those that are gone.
+    Reclaim { inodes: Vec<InodeRef>, appending: Vec<InodeRef> },
+    /// The right to append, until `AppendUnlock`: nobody else appends to the file or cuts it meanwhile. Answered when
+    /// it is free; at once if this session holds it. Answer: `AppendLock`.
+    AppendLock { inode: InodeRef },
+    /// Everything appended is committed: others may append. Without effect if this session neither holds the lock
+    /// nor waits for it. Answer: `Done`.
+    AppendUnlock { inode: InodeRef },
     /// Everything answered to this session so far is on stable storage (fsync of a directory, syncfs).
     Barrier,
     /// Keeps the session's lease. Answer: `Done`.

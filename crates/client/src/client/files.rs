@@ -6,7 +6,7 @@ use crate::losses::Call;
 use crate::read;
 use crate::shared::Open;
 use crate::write::buffer::WINDOW_BYTES;
-use crate::write::engine;
+use crate::write::{append, engine};
 use crate::{AllocateMode, FileHandle, OpenFlags, Opened, SeekWhat};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -16,6 +16,13 @@ use types::{CHUNK_BYTES, ChunkIndex, FILE_BYTES_MAX, FileKind, InodeId, Reply, R
 const SEEK_COUNT: u32 = 512;
 /// Tries to extend a file that others truncate.
 const EXTEND_TRIES_MAX: u32 = 8;
+
+/// Where bytes go.
+#[derive(Clone, Copy)]
+enum Place {
+    At(u64),
+    End,
+}
 
 impl Client {
     /// Opens a file.
@@ -72,45 +79,67 @@ impl Client {
         }
     }
 
-    /// Writes all of `data` at `offset` (at the end, if the handle appends) into the buffer. A write that
-    /// is given up half way has written a beginning of `data`.
+    /// Writes all of `data` at `offset` into the buffer. A write that is given up half way has written a beginning
+    /// of `data`.
     pub async fn write(&self, handle: FileHandle, offset: u64, data: &[u8]) -> Result<(), Status> {
-        let open = self.shared.handle(handle)?;
-        check_write(&open, offset, data.len())?;
+        let open = self.writable(handle)?;
+        check_range(offset, data.len())?;
         let _shared = open.inode.gate.read().await;
-        if open.flags.append && !open.inode.state().is_dirty() {
-            // Between mounts the end is learnt here; until there are leases, another may move it meanwhile.
-            self.fresh(&open.inode).await?;
-        }
         let mut at = offset;
         for piece in data.chunks(WINDOW_BYTES as usize) {
             self.wait_for_room(&open, piece.len() as u64).await?;
-            self.put(&open, at, piece)?;
+            self.put(&open, Place::At(at), piece)?;
             at += piece.len() as u64;
         }
         Ok(())
     }
 
+    /// Writes all of `data` at the end of the file, behind what every other mount has appended, and says where it
+    /// begins. One that is given up half way has appended a beginning of `data`.
+    pub async fn append(&self, handle: FileHandle, data: &[u8]) -> Result<u64, Status> {
+        let open = self.writable(handle)?;
+        let _inside = append::enter(&self.shared, &open.inode).await?;
+        let _shared = open.inode.gate.read().await;
+        let mut first = None;
+        for piece in data.chunks(WINDOW_BYTES as usize) {
+            self.wait_for_room(&open, piece.len() as u64).await?;
+            let at = self.put(&open, Place::End, piece)?;
+            first.get_or_insert(at);
+        }
+        Ok(first.unwrap_or_else(|| open.inode.state().length()))
+    }
+
     /// Writes if there is room in the buffer and nobody has to be asked.
     pub fn try_write(&self, handle: FileHandle, offset: u64, data: &[u8]) -> Option<Result<(), Status>> {
-        let open = match self.shared.handle(handle) {
+        Some(self.try_put(handle, Place::At(offset), data)?.map(|_| ()))
+    }
+
+    /// Appends if there is room in the buffer and the right to append is here. See [`Client::append`].
+    pub fn try_append(&self, handle: FileHandle, data: &[u8]) -> Option<Result<u64, Status>> {
+        self.try_put(handle, Place::End, data)
+    }
+
+    fn try_put(&self, handle: FileHandle, place: Place, data: &[u8]) -> Option<Result<u64, Status>> {
+        let open = match self.writable(handle) {
             Ok(open) => open,
             Err(status) => return Some(Err(status)),
         };
-        if let Err(status) = check_write(&open, offset, data.len()) {
-            return Some(Err(status));
-        }
         let _shared = open.inode.gate.try_read().ok()?;
-        if open.flags.append && !open.inode.state().is_dirty() {
-            return None;
-        }
         let bytes = data.len() as u64;
-        if !has_room(&open.inode, bytes, self.shared.budget.limit_per_file())
-            || !self.shared.budget.try_take(bytes)
-        {
+        if !has_room(&open.inode, bytes, self.shared.budget.limit_per_file()) {
             return None;
         }
-        Some(self.put(&open, offset, data))
+        let _inside = match place {
+            Place::End => Some(append::try_enter(&open.inode)?),
+            Place::At(_) => None,
+        };
+        self.shared.budget.try_take(bytes).then(|| self.put(&open, place, data))
+    }
+
+    fn writable(&self, handle: FileHandle) -> Result<Arc<Open>, Status> {
+        self.shared
+            .handle(handle)
+            .and_then(|open| if open.flags.write { Ok(open) } else { Err(Status::Invalid) })
     }
 
     /// Waits for room in the file's share and in the whole, and takes it.
@@ -132,16 +161,21 @@ impl Client {
         Ok(())
     }
 
-    /// Puts bytes, for which room was taken, into the file's buffer.
-    fn put(&self, open: &Open, offset: u64, data: &[u8]) -> Result<(), Status> {
+    /// Puts bytes, for which room was taken, into the file's buffer, and says where.
+    fn put(&self, open: &Open, place: Place, data: &[u8]) -> Result<u64, Status> {
         let shared = &self.shared;
         let mut state = open.inode.state();
-        let at = if open.flags.append { state.length() } else { offset };
-        let reported = open.report(&mut state, Call::Write).and_then(|()| check_range(at, data.len()));
-        if let Err(status) = reported {
-            shared.budget.give(data.len() as u64);
-            return Err(status);
-        }
+        let at = match place {
+            Place::At(offset) => Ok(offset),
+            Place::End if state.appends.is_held() => Ok(state.length()),
+            // The session went, and the lock with it, while the append waited for room.
+            Place::End => Err(Status::Io),
+        };
+        let reported = open
+            .report(&mut state, Call::Write)
+            .and(at)
+            .and_then(|at| check_range(at, data.len()).map(|()| at));
+        let at = reported.inspect_err(|_| shared.budget.give(data.len() as u64))?;
         let pipeline = shared.writer(&mut state);
         let before = pipeline.buffer().bytes();
         let news = pipeline.write(at, data, shared.now(), wall(&shared.env));
@@ -151,7 +185,7 @@ impl Client {
         if news || state.writer.as_ref().is_some_and(|writer| !writer.engine) {
             engine::wake(shared, &open.inode, &mut state);
         }
-        Ok(())
+        Ok(at)
     }
 
     /// close(2): every replica has the data, and the master knows length, time and chunks. Nothing is to be done
@@ -161,7 +195,9 @@ impl Client {
         if !open.flags.write {
             return Ok(());
         }
-        self.shared.settle(&open.inode, Some(&open)).await
+        let settled = self.shared.settle(&open.inode, Some(&open)).await;
+        append::hurry(&open.inode);
+        settled
     }
 
     /// fsync(2) and fdatasync(2).
@@ -267,13 +303,6 @@ impl Client {
 
 fn chunk_index(offset: u64) -> u32 {
     u32::try_from(offset / CHUNK_BYTES).unwrap_or(u32::MAX)
-}
-
-fn check_write(open: &Open, offset: u64, length: usize) -> Result<(), Status> {
-    if !open.flags.write {
-        return Err(Status::Invalid);
-    }
-    if open.flags.append { Ok(()) } else { check_range(offset, length) }
 }
 
 fn check_range(offset: u64, length: usize) -> Result<(), Status> {

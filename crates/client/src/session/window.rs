@@ -1,9 +1,9 @@
 //! The numbers of a session's requests: which are open, and below which all are answered.
 
 use std::collections::BTreeSet;
-use types::{REQUESTS_OPEN_MAX, Sequence};
+use types::{REQUESTS_OPEN_MAX, SEQUENCES_AHEAD_MAX, Sequence};
 
-/// Numbers from 1. The master remembers answers from `answered_below` on, at most [`REQUESTS_OPEN_MAX`].
+/// Numbers from 1. The master remembers answers from `answered_below` on, at most [`SEQUENCES_AHEAD_MAX`].
 #[derive(Debug)]
 pub(crate) struct Window {
     next: u64,
@@ -17,9 +17,10 @@ impl Default for Window {
 }
 
 impl Window {
-    /// The next number; `None` if the oldest open request is too far behind.
+    /// The next number; `None` if too many are open, or the oldest one is too far behind.
     pub(crate) fn begin(&mut self) -> Option<Sequence> {
-        if self.next - self.answered_below().0 >= REQUESTS_OPEN_MAX as u64 {
+        let ahead = self.next - self.answered_below().0;
+        if ahead >= SEQUENCES_AHEAD_MAX || self.open.len() >= REQUESTS_OPEN_MAX {
             return None;
         }
         let sequence = self.next;
@@ -71,8 +72,15 @@ mod tests {
             window.end(sequence);
             last = sequence;
         }
-        assert_eq!(last.0, REQUESTS_OPEN_MAX as u64);
+        assert_eq!(last.0, SEQUENCES_AHEAD_MAX);
         window.end(stuck);
         assert!(window.begin().is_some());
+    }
+
+    #[test]
+    fn so_many_are_open_at_one_time() {
+        let mut window = Window::default();
+        let open = std::iter::from_fn(|| window.begin()).count();
+        assert_eq!(open, REQUESTS_OPEN_MAX);
     }
 }

@@ -406,12 +406,20 @@ impl State {
                     durable,
                 }
             }
-            Request::Reclaim { inodes } => {
+            Request::AppendLock { inode } => {
+                let attributes = self.meta.attributes(inode)?;
+                return Ok(Reply::AppendLock { attributes, wanted: false });
+            }
+            Request::Reclaim { inodes, .. } => {
                 return Ok(Reply::Gone(
                     inodes.into_iter().filter(|inode| !self.meta.exists(*inode)).collect(),
                 ));
             }
-            Request::Forget { .. } | Request::Barrier | Request::KeepAlive | Request::Goodbye => {
+            Request::Forget { .. }
+            | Request::AppendUnlock { .. }
+            | Request::Barrier
+            | Request::KeepAlive
+            | Request::Goodbye => {
                 return Ok(Reply::Done);
             }
             _ => return Err(Status::Unsupported),

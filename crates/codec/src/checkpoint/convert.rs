@@ -4,7 +4,7 @@ use super::{Answer, Chunk, Disk, End, Entry, Header, Inode, Piece, Session, Tabl
 use crate::proto::checkpoint_piece::Content;
 use crate::{Malformed, proto};
 use types::{
-    ChunkId, ChunkIndex, ClassId, ClusterId, DirCursor, DiskId, InodeId, LogIndex, Name, REQUESTS_OPEN_MAX,
+    ChunkId, ChunkIndex, ClassId, ClusterId, DirCursor, DiskId, InodeId, LogIndex, Name, SEQUENCES_AHEAD_MAX,
     Sequence, ServerId, SessionId, TERM_MAX, Term, Timestamp, Version,
 };
 
@@ -209,7 +209,7 @@ fn session_out(session: Session) -> proto::CheckpointSession {
 }
 
 fn session_in(session: proto::CheckpointSession) -> Checked<Session> {
-    if session.answers.len() > REQUESTS_OPEN_MAX {
+    if session.answers.len() as u64 > SEQUENCES_AHEAD_MAX {
         return Err(Malformed::new("too many answers"));
     }
     let answer = |answer: proto::CheckpointAnswer| {

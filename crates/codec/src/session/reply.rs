@@ -35,6 +35,9 @@ impl From<&Reply> for P {
                 Self::Locations(proto::Locations { locations: locations.iter().map(Into::into).collect() })
             }
             Reply::Grant(grant) => Self::Grant((&**grant).into()),
+            Reply::AppendLock { attributes, wanted } => {
+                Self::AppendLock(proto::AppendLocked { attributes: Some(attributes.into()), wanted: *wanted })
+            }
             Reply::Gone(inodes) => {
                 Self::Gone(proto::Gone { inodes: inodes.iter().map(Into::into).collect() })
             }
@@ -73,6 +76,9 @@ impl TryFrom<P> for Reply {
             }),
             P::Locations(p) => Self::Locations(list(p.locations, LOCATIONS_MAX, "locations")?),
             P::Grant(p) => Self::Grant(Box::new(p.try_into()?)),
+            P::AppendLock(p) => {
+                Self::AppendLock { attributes: part(p.attributes, "attributes")?, wanted: p.wanted }
+            }
             P::Gone(p) => Self::Gone(list(p.inodes, INODES_MAX, "inodes that are gone")?),
             P::FileInfo(p) => Self::FileInfo(Box::new(p.try_into()?)),
         })

@@ -116,8 +116,15 @@ impl From<&Request> for P {
                 inodes: inodes.iter().map(Into::into).collect(),
                 as_of: as_of.0,
             }),
-            Request::Reclaim { inodes } => {
-                Self::Reclaim(proto::Reclaim { inodes: inodes.iter().map(Into::into).collect() })
+            Request::Reclaim { inodes, appending } => Self::Reclaim(proto::Reclaim {
+                inodes: inodes.iter().map(Into::into).collect(),
+                appending: appending.iter().map(Into::into).collect(),
+            }),
+            Request::AppendLock { inode } => {
+                Self::AppendLock(proto::AppendLock { inode: Some(inode.into()) })
+            }
+            Request::AppendUnlock { inode } => {
+                Self::AppendUnlock(proto::AppendUnlock { inode: Some(inode.into()) })
             }
             Request::Barrier => Self::Barrier(proto::Barrier {}),
             Request::KeepAlive => Self::KeepAlive(proto::KeepAlive {}),
@@ -213,7 +220,12 @@ impl TryFrom<P> for Request {
                 inodes: list(p.inodes, INODES_MAX, "inodes to forget")?,
                 as_of: Sequence(p.as_of),
             },
-            P::Reclaim(p) => Self::Reclaim { inodes: list(p.inodes, INODES_MAX, "inodes to reclaim")? },
+            P::Reclaim(p) => Self::Reclaim {
+                inodes: list(p.inodes, INODES_MAX, "inodes to reclaim")?,
+                appending: list(p.appending, INODES_MAX, "append locks to reclaim")?,
+            },
+            P::AppendLock(p) => Self::AppendLock { inode: part(p.inode, "inode")? },
+            P::AppendUnlock(p) => Self::AppendUnlock { inode: part(p.inode, "inode")? },
             P::Barrier(_) => Self::Barrier,
             P::KeepAlive(_) => Self::KeepAlive,
             P::FileInfo(p) => Self::FileInfo { inode: part(p.inode, "inode")? },

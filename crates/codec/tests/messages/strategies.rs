@@ -336,7 +336,10 @@ fn request() -> impl Strategy<Value = Request> {
     let session = prop_oneof![
         (vec(inode(), 0..10), any::<u64>())
             .prop_map(|(inodes, as_of)| Request::Forget { inodes, as_of: Sequence(as_of) }),
-        vec(inode(), 0..10).prop_map(|inodes| Request::Reclaim { inodes }),
+        (vec(inode(), 0..10), vec(inode(), 0..10))
+            .prop_map(|(inodes, appending)| Request::Reclaim { inodes, appending }),
+        inode().prop_map(|inode| Request::AppendLock { inode }),
+        inode().prop_map(|inode| Request::AppendUnlock { inode }),
         Just(Request::Barrier),
         Just(Request::KeepAlive),
         Just(Request::Goodbye),
@@ -374,6 +377,8 @@ fn reply() -> impl Strategy<Value = Reply> {
         fs_stat.prop_map(Reply::FsStat),
         vec(location(), 0..4).prop_map(Reply::Locations),
         grant().prop_map(|g| Reply::Grant(Box::new(g))),
+        (attributes(), any::<bool>())
+            .prop_map(|(attributes, wanted)| Reply::AppendLock { attributes, wanted }),
         vec(inode(), 0..10).prop_map(Reply::Gone),
         file_info.prop_map(|i| Reply::FileInfo(Box::new(i))),
     ]

@@ -1,4 +1,5 @@
-//! Truncate and punch: chunks at the edges are cut on their disks first, then the record is made.
+//! Truncate and punch: chunks at the edges are cut on their disks first, then the record is made. An append lock that was
+//! forfeited is redeemed in the same way, by a truncate to the present length.
 //!
 //! *A late length update after a truncate brings zeroes where an acknowledged write was; a late frame lands
 //! beyond the new end.* So the boundary chunk's version is raised with the cut, by an order through the fleet,
@@ -68,6 +69,7 @@ fn ordered_inode(request: &Request) -> Option<InodeRef> {
         Request::SetLength { inode, .. }
         | Request::Punch { inode, .. }
         | Request::Commit { inode, .. }
+        | Request::AppendLock { inode }
         | Request::Grant { inode, .. } => Some(*inode),
         _ => None,
     }
@@ -95,6 +97,12 @@ impl Core {
             Request::Punch { inode, offset, length } => {
                 self.begin_edit(origin, request, inode, Cut::Range { offset, length }, answer);
             }
+            Request::AppendLock { inode } if self.appends.is_forfeited(inode.id) => {
+                // An inode that is gone is refused by what follows.
+                let length = self.meta.attributes(inode).map_or(0, |now| now.length);
+                self.begin_edit(origin, request, inode, Cut::Length(length), answer);
+            }
+            Request::AppendLock { inode } => self.append_locked(inode, answer),
             request => self.commit(origin, request, answer),
         }
     }
@@ -235,16 +243,27 @@ impl Core {
                 let old = known.map_or(*length, |a| a.length);
                 (op, chunk_of(old.min(*length)), ChunkIndex(u32::MAX))
             }
-            _ => unreachable!("only SetLength and Punch are edits"),
+            Request::AppendLock { .. } => {
+                let length = self.meta.attributes(inode).map_or(0, |now| now.length);
+                let boundary = raised.first().copied();
+                let op = Op::SetLength { inode, length, clear_privileges: false, boundary };
+                (op, chunk_of(length), ChunkIndex(u32::MAX))
+            }
+            _ => unreachable!("only SetLength, Punch and AppendLock are edits"),
         };
         // A record in the name of a session that has ended, or has given the request up, would be refused.
-        let recorded = self.sessions.waits_for(origin).then_some(origin);
-        let applied = self.log(recorded, op);
+        let recorded = (request.is_mutation() && self.sessions.waits_for(origin)).then_some(origin);
+        let mut applied = self.log(recorded, op);
         if let Ok(Reply::Attributes(after)) = &applied.reply
             && let Some(index) = applied.index
         {
             let editor = (before == Ok(after.truncate_generation)).then_some(origin.session);
             self.tell(Event::RangeCut { inode, first, last, index, editor });
+            if matches!(request, Request::AppendLock { .. }) {
+                self.appends.redeemed(inode.id);
+                let wanted = self.appends.is_wanted(inode.id);
+                applied.reply = Ok(Reply::AppendLock { attributes: *after, wanted });
+            }
         }
         applied
     }

@@ -36,6 +36,14 @@ impl Core {
             return self.repeat(origin, reply, answer);
         }
         match request {
+            Request::AppendLock { inode } => self.append_lock(origin, inode, answer),
+            Request::AppendUnlock { inode } => {
+                self.append_unlock(session, inode.id);
+                self.answer(answer, Ok(Reply::Done));
+            }
+            Request::SetLength { inode, .. } if self.appends.keep_out(inode.id, session) => {
+                self.wait_for_appends(origin, request, inode.id, answer);
+            }
             Request::Grant { .. }
             | Request::SetLength { .. }
             | Request::Punch { .. }
@@ -107,7 +115,12 @@ impl Core {
                 self.sessions.learn(origin, attributes.inode.id);
                 Reply::Attributes(attributes)
             }
-            Request::Reclaim { inodes } => self.reclaim(origin, inodes),
+            Request::Reclaim { inodes, appending } => {
+                for inode in appending {
+                    self.reclaim_append_lock(origin.session, inode);
+                }
+                self.reclaim(origin, inodes)
+            }
             Request::Forget { inodes, as_of } => {
                 for inode in inodes {
                     self.sessions.forget(origin.session, inode.id, as_of);
@@ -191,6 +204,7 @@ impl Core {
             for waiting in self.sessions.remove(session) {
                 self.answer(waiting, Err(Status::NoSession));
             }
+            self.forfeit_append_locks(session);
             self.orphans.look_at_all();
             self.tell(fleet::Event::SessionGone { session });
         }

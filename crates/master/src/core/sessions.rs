@@ -14,7 +14,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
 use std::sync::Weak;
-use types::{InodeId, Origin, REQUESTS_OPEN_MAX, Sequence, SessionId, Status};
+use types::{InodeId, Origin, REQUESTS_OPEN_MAX, SEQUENCES_AHEAD_MAX, Sequence, SessionId, Status};
 
 /// After its last `Reclaim` a session has so long for a further one (a long list comes in pieces).
 const RECLAIM_GRACE_MS: u64 = 2_000;
@@ -160,7 +160,7 @@ impl Sessions {
             return Admission::Refused(answerer, Status::BadMessage);
         }
         let open = sequence.0 - session.answered_below.0;
-        if open >= REQUESTS_OPEN_MAX as u64 || session.waiting.len() >= REQUESTS_OPEN_MAX {
+        if open >= SEQUENCES_AHEAD_MAX || session.waiting.len() >= REQUESTS_OPEN_MAX {
             return Admission::Refused(answerer, Status::TryAgain);
         }
         Admission::New(answerer)
@@ -225,6 +225,12 @@ impl Sessions {
         all
     }
 
+    /// Whether every session other than `but` has told what it holds.
+    pub(crate) fn others_reclaimed(&mut self, but: SessionId, now_ms: u64) -> bool {
+        self.all_reclaimed(now_ms)
+            || self.all.iter().all(|(id, session)| *id == but || session.reclaimed == Reclaimed::Settled)
+    }
+
     /// Whether a session other than `but` may have the inode open.
     pub(crate) fn known_to_others(&self, inode: InodeId, but: Option<SessionId>) -> bool {
         self.all.iter().any(|(id, session)| {
@@ -281,8 +287,8 @@ mod tests {
         assert_eq!(admit(&mut sessions, 1, 1), "new");
         sessions.wait(id, Sequence(1), nobody());
         assert_eq!(admit(&mut sessions, 1, 1), "waiting");
-        assert_eq!(admit(&mut sessions, 1024, 1), "new");
-        assert_eq!(admit(&mut sessions, 1025, 1), Status::TryAgain.to_string());
+        assert_eq!(admit(&mut sessions, SEQUENCES_AHEAD_MAX, 1), "new");
+        assert_eq!(admit(&mut sessions, SEQUENCES_AHEAD_MAX + 1, 1), Status::TryAgain.to_string());
         assert_eq!(admit(&mut sessions, 4, 5), Status::BadMessage.to_string());
         assert!(sessions.take_waiting(id, Sequence(1)).is_some());
         assert!(sessions.take_waiting(id, Sequence(1)).is_none());

@@ -16,8 +16,8 @@ use codec::Malformed;
 use codec::checkpoint::{self as pieces, Piece, Splitter};
 use std::collections::BTreeMap;
 use types::{
-    DirCursor, FILE_BYTES_MAX, FileKind, InodeId, InodeRef, LINKS_MAX, REQUESTS_OPEN_MAX, SYMLINK_BYTES_MAX,
-    SessionId,
+    DirCursor, FILE_BYTES_MAX, FileKind, InodeId, InodeRef, LINKS_MAX, SEQUENCES_AHEAD_MAX,
+    SYMLINK_BYTES_MAX, SessionId,
 };
 
 impl From<Malformed> for LoadError {
@@ -289,7 +289,7 @@ impl Builder {
         self.session_last = item.session;
         require(item.name.len() <= NAME_BYTES_MAX, "name of a session")?;
         let low = item.answered_below.0;
-        let high = low.saturating_add(REQUESTS_OPEN_MAX as u64);
+        let high = low.saturating_add(SEQUENCES_AHEAD_MAX);
         let mut answers = BTreeMap::new();
         for (sequence, answer) in item.answers {
             let answer = match answer {

@@ -8,8 +8,8 @@ use crate::trace::hash_of;
 use client::{AllocateMode, OpenFlags};
 use types::{CHUNK_BYTES, FileKind, NodeSpec, Owner, Status};
 
-const READ_WRITE: OpenFlags = OpenFlags { read: true, write: true, append: false, truncate: false };
-const READ: OpenFlags = OpenFlags { read: true, write: false, append: false, truncate: false };
+const READ_WRITE: OpenFlags = OpenFlags { read: true, write: true, truncate: false };
+const READ: OpenFlags = OpenFlags { read: true, write: false, truncate: false };
 /// Most writes are below this.
 const SMALL_OFFSET: u64 = 200_000;
 /// Longest write.

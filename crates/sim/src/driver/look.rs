@@ -20,6 +20,7 @@ impl Driver<'_> {
                 once::check("close(2)", again).map_err(|reason| self.stage.violation(reason))?;
             }
             self.close_all(&program).await?;
+            self.finish_log(&program).await?;
             self.sync_all(&program).await?;
             let again = program.client.sync_all().await;
             once::check("syncfs(2)", again).map_err(|reason| self.stage.violation(reason))?;
@@ -43,7 +44,7 @@ impl Driver<'_> {
                 self.look_at(&program, tree, &path, file).await?;
             }
         }
-        Ok(())
+        self.look_at_log(&program).await
     }
 
     fn names_of_files(&self, tree: usize) -> Vec<(String, FileId)> {
@@ -94,6 +95,9 @@ impl Driver<'_> {
             } else {
                 self.stage.oracle.borrow_mut().file(file).doubtful = false;
             }
+        }
+        if self.number == 0 {
+            self.renew_log(&program).await?;
         }
         self.barrier(&program).await
     }

@@ -1,0 +1,218 @@
+//! Appending: the file's end is learnt and moved under a lock that the master gives to one client at a time.
+//!
+//! One task per file asks for the lock, keeps it while it is of use, and gives it back when somebody waits for it,
+//! when the file is closed, or when nothing is left to commit. Steps: `docs/protocol/session.md`, *The append lock*.
+//!
+//! # Invariants
+//! 1. Bytes are appended only while the lock is held, and it is given back only after all of them are committed.
+//! 2. At most one task per file talks to the master about its lock, so an unlock never overtakes a lock.
+//! 3. A lock that went with its session takes along what was not committed under it: that is reported as lost.
+
+use crate::inodes::{Inode, Inodes};
+use crate::shared::Shared;
+use std::sync::Arc;
+use std::time::Duration;
+use types::{Reply, Request, Status};
+
+/// How often the holder asks whether somebody waits: so long others wait for a file that is appended to all the time.
+const ASK_EVERY: Duration = Duration::from_millis(50);
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    /// Not held, and nobody here wants it.
+    #[default]
+    Free,
+    /// The master was asked. `renewed`: the session is another one since, so it must be asked again.
+    Asked { renewed: bool },
+    /// Held.
+    Held,
+    /// Held, and no more appends are let in.
+    Ending,
+    /// The session that held it is no more.
+    Lost,
+}
+
+/// What this client knows of a file's append lock.
+#[derive(Debug, Default)]
+pub(crate) struct Appends {
+    phase: Phase,
+    /// Appends that were let in and have not ended.
+    inside: u32,
+    /// How often the master was asked, and the last time that it refused.
+    asked: u64,
+    refused: Option<(u64, Status)>,
+}
+
+impl Appends {
+    /// Whether an append that was let in may go on.
+    pub(crate) fn is_held(&self) -> bool {
+        matches!(self.phase, Phase::Held | Phase::Ending)
+    }
+
+    /// Whether a task is at work for it.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.phase != Phase::Free
+    }
+
+    /// The session is another one. Says whether a lock was held under the one before.
+    pub(crate) fn renewed(&mut self) -> bool {
+        match self.phase {
+            Phase::Free | Phase::Lost => false,
+            Phase::Asked { .. } => {
+                self.phase = Phase::Asked { renewed: true };
+                false
+            }
+            Phase::Held | Phase::Ending => {
+                self.phase = Phase::Lost;
+                true
+            }
+        }
+    }
+}
+
+/// An append that was let in; the lock stays until it is dropped.
+pub(crate) struct Inside<'a> {
+    inode: &'a Inode,
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.inode.state().appends.inside -= 1;
+        self.inode.progress.send_replace(());
+    }
+}
+
+/// Waits for the lock.
+pub(crate) async fn enter<'a>(shared: &Arc<Shared>, inode: &'a Arc<Inode>) -> Result<Inside<'a>, Status> {
+    let mut progress = inode.progress.subscribe();
+    let mut waits_for = None;
+    loop {
+        progress.mark_unchanged();
+        {
+            let mut state = inode.state();
+            let appends = &mut state.appends;
+            if let Some((ask, status)) = appends.refused
+                && waits_for == Some(ask)
+            {
+                return Err(status);
+            }
+            match appends.phase {
+                Phase::Held => {
+                    appends.inside += 1;
+                    return Ok(Inside { inode });
+                }
+                Phase::Free => {
+                    appends.phase = Phase::Asked { renewed: false };
+                    appends.asked += 1;
+                    waits_for = Some(appends.asked);
+                    shared.runtime.spawn(hold(Arc::clone(shared), Arc::clone(inode)));
+                }
+                Phase::Asked { .. } => waits_for = Some(appends.asked),
+                Phase::Ending | Phase::Lost => {}
+            }
+        }
+        if progress.changed().await.is_err() {
+            return Err(Status::Io);
+        }
+    }
+}
+
+/// Lets an append in if the lock is here.
+pub(crate) fn try_enter(inode: &Inode) -> Option<Inside<'_>> {
+    let mut state = inode.state();
+    if state.appends.phase != Phase::Held {
+        return None;
+    }
+    state.appends.inside += 1;
+    drop(state);
+    Some(Inside { inode })
+}
+
+/// The file was closed by somebody: if nothing is left to commit, others need not wait.
+pub(crate) fn hurry(inode: &Inode) {
+    if inode.state().appends.phase == Phase::Held {
+        inode.hurry.notify_one();
+    }
+}
+
+async fn hold(shared: Arc<Shared>, inode: Arc<Inode>) {
+    let outcome = keep(&shared, &inode).await;
+    if let Err(status) = outcome {
+        let mut state = inode.state();
+        state.appends.refused = Some((state.appends.asked, status));
+        drop(state);
+        inode.progress.send_replace(());
+    }
+    // Asked, held or lost: the master is to know that it is no longer wanted. Without an answer the session has
+    // ended, and the lock with it.
+    let _ = shared.session.call(Request::AppendUnlock { inode: inode.reference }).await;
+    inode.state().appends.phase = Phase::Free;
+    inode.progress.send_replace(());
+    shared.leave(&inode);
+}
+
+/// Gets the lock and keeps it as long as it is of use. At the end nothing that was appended is uncommitted.
+async fn keep(shared: &Arc<Shared>, inode: &Arc<Inode>) -> Result<(), Status> {
+    loop {
+        ask(shared, inode).await?;
+        let mut state = inode.state();
+        match state.appends.phase {
+            Phase::Asked { renewed: true } => state.appends.phase = Phase::Asked { renewed: false },
+            _ => {
+                state.appends.phase = Phase::Held;
+                break;
+            }
+        }
+    }
+    inode.progress.send_replace(());
+    loop {
+        tokio::select! {
+            biased;
+            () = inode.hurry.notified() => {}
+            () = tokio::time::sleep(ASK_EVERY) => {}
+        }
+        let (of_use, held) = {
+            let state = inode.state();
+            (state.appends.inside > 0 || state.is_dirty(), state.appends.is_held())
+        };
+        if !held || !of_use || ask(shared, inode).await.unwrap_or(true) {
+            break;
+        }
+    }
+    close_the_door(inode).await;
+    // What could not be stored is reported by its handles; nothing of it is left.
+    let _ = shared.settle(inode, None).await;
+    Ok(())
+}
+
+/// Lets no more appends in and waits for those inside.
+async fn close_the_door(inode: &Inode) {
+    let mut progress = inode.progress.subscribe();
+    loop {
+        progress.mark_unchanged();
+        {
+            let mut state = inode.state();
+            if state.appends.phase == Phase::Held {
+                state.appends.phase = Phase::Ending;
+            }
+            if state.appends.inside == 0 {
+                return;
+            }
+        }
+        if progress.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Asks for the lock, or whether somebody else wants it.
+async fn ask(shared: &Shared, inode: &Inode) -> Result<bool, Status> {
+    let at = shared.now();
+    match shared.session.call(Request::AppendLock { inode: inode.reference }).await? {
+        Reply::AppendLock { attributes, wanted } => {
+            Inodes::told(inode, attributes, at);
+            Ok(wanted)
+        }
+        _ => Err(Status::BadMessage),
+    }
+}

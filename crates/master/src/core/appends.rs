@@ -1,0 +1,198 @@
+//! Append locks: who may append to a file, and who waits for that.
+//!
+//! An append goes to the end of the file, so nobody else may move the end between the moment when a client learns the
+//! length and the moment when its commit has recorded the new one. The order of steps is in `docs/protocol/session.md`,
+//! *The append lock*.
+//!
+//! # Invariants
+//! 1. A lock has at most one holder, and the holder is an open session.
+//! 2. While other sessions may hold locks of which this master does not know yet, none is given away.
+//! 3. A lock whose holder's session ended is given on only after the file was truncated to its present length, so that
+//!    no frame of the one before can land.
+//! 4. Whoever waits for a lock waits in its session too, so that what waits is bounded and a session that ends takes
+//!    its waiters along.
+
+use super::{Answerer, Core};
+use std::collections::{BTreeMap, VecDeque};
+use types::{FileKind, InodeId, InodeRef, Origin, Reply, Request, SessionId, Status};
+
+/// All append locks that are held, waited for or forfeited.
+#[derive(Default)]
+pub(super) struct Appends {
+    locks: BTreeMap<InodeId, Lock>,
+}
+
+#[derive(Default)]
+struct Lock {
+    holder: Option<SessionId>,
+    forfeited: bool,
+    /// Appends, and truncates of others than the holder.
+    waiting: VecDeque<(Origin, Request)>,
+}
+
+impl Lock {
+    fn is_of_no_use(&self) -> bool {
+        self.holder.is_none() && !self.forfeited && self.waiting.is_empty()
+    }
+}
+
+impl Appends {
+    /// Whether a truncate of this session has to wait for another one's appends.
+    pub(super) fn keep_out(&self, inode: InodeId, session: SessionId) -> bool {
+        let lock = self.locks.get(&inode);
+        lock.and_then(|lock| lock.holder).is_some_and(|holder| holder != session)
+    }
+
+    /// Whether the lock's last holder ended without giving it back.
+    pub(super) fn is_forfeited(&self, inode: InodeId) -> bool {
+        self.locks.get(&inode).is_some_and(|lock| lock.forfeited)
+    }
+
+    /// The file was truncated to its length: nothing of the last holder can land any more.
+    pub(super) fn redeemed(&mut self, inode: InodeId) {
+        if let Some(lock) = self.locks.get_mut(&inode) {
+            lock.forfeited = false;
+        }
+    }
+
+    /// Whether somebody waits for the lock.
+    pub(super) fn is_wanted(&self, inode: InodeId) -> bool {
+        self.locks.get(&inode).is_some_and(|lock| !lock.waiting.is_empty())
+    }
+
+    /// The inode is no more; who waits is told when its turn comes.
+    pub(super) fn gone(&mut self, inode: InodeId) {
+        if let Some(lock) = self.locks.get_mut(&inode) {
+            (lock.holder, lock.forfeited) = (None, false);
+            if lock.is_of_no_use() {
+                self.locks.remove(&inode);
+            }
+        }
+    }
+}
+
+impl Core {
+    /// A client wants to append.
+    pub(super) fn append_lock(&mut self, origin: Origin, inode: InodeRef, answer: Answerer) {
+        let kind = self.meta.attributes(inode).map(|attributes| attributes.kind);
+        match kind {
+            Ok(FileKind::File) => {}
+            Ok(_) => return self.answer(answer, Err(Status::Invalid)),
+            Err(status) => return self.answer(answer, Err(status)),
+        }
+        let holder = self.appends.locks.get(&inode.id).and_then(|lock| lock.holder);
+        if holder == Some(origin.session) {
+            return self.ordered(origin, Request::AppendLock { inode }, answer);
+        }
+        self.wait_for_appends(origin, Request::AppendLock { inode }, inode.id, answer);
+        self.pass_on(inode.id);
+    }
+
+    /// Lets a request wait until the lock is free.
+    pub(super) fn wait_for_appends(
+        &mut self,
+        origin: Origin,
+        request: Request,
+        inode: InodeId,
+        answer: Answerer,
+    ) {
+        self.sessions.wait(origin.session, origin.sequence, answer);
+        self.appends.locks.entry(inode).or_default().waiting.push_back((origin, request));
+    }
+
+    /// A client is done with appending, or no longer wants to.
+    pub(super) fn append_unlock(&mut self, session: SessionId, inode: InodeId) {
+        let Some(lock) = self.appends.locks.get_mut(&inode) else { return };
+        if lock.holder == Some(session) {
+            lock.holder = None;
+        }
+        let given_up = |(origin, request): &(Origin, Request)| {
+            origin.session == session && matches!(request, Request::AppendLock { .. })
+        };
+        let (gone, rest) = std::mem::take(&mut lock.waiting).into_iter().partition(given_up);
+        lock.waiting = rest;
+        for (origin, _) in gone {
+            if let Some(answer) = self.sessions.take_waiting(origin.session, origin.sequence) {
+                self.answer(answer, Err(Status::TryAgain));
+            }
+        }
+        self.pass_on(inode);
+    }
+
+    /// After a new connection a client names the locks that it holds.
+    pub(super) fn reclaim_append_lock(&mut self, session: SessionId, inode: InodeRef) {
+        if !self.meta.exists(inode) {
+            return;
+        }
+        let lock = self.appends.locks.entry(inode.id).or_default();
+        match lock.holder {
+            None => lock.holder = Some(session),
+            Some(holder) if holder == session => {}
+            Some(holder) => tracing::error!(
+                %session, %holder, inode = %inode.id,
+                "an append lock was reclaimed that another session holds; this is a defect"
+            ),
+        }
+    }
+
+    /// A session ended: what it held is forfeited.
+    pub(super) fn forfeit_append_locks(&mut self, session: SessionId) {
+        let held = |lock: &Lock| lock.holder == Some(session);
+        let locks: Vec<InodeId> =
+            self.appends.locks.iter().filter(|(_, lock)| held(lock)).map(|(inode, _)| *inode).collect();
+        for inode in locks {
+            let lock = self.appends.locks.get_mut(&inode).expect("it was found");
+            (lock.holder, lock.forfeited) = (None, true);
+        }
+        self.retry_appends();
+    }
+
+    /// Gives away what became free by the passing of time.
+    pub(super) fn retry_appends(&mut self) {
+        let free = |lock: &Lock| lock.holder.is_none() && !lock.waiting.is_empty();
+        let inodes: Vec<InodeId> =
+            self.appends.locks.iter().filter(|(_, lock)| free(lock)).map(|(inode, _)| *inode).collect();
+        for inode in inodes {
+            self.pass_on(inode);
+        }
+    }
+
+    /// A free lock goes to who waits longest.
+    fn pass_on(&mut self, inode: InodeId) {
+        let now_ms = self.now_ms();
+        loop {
+            let Some(lock) = self.appends.locks.get_mut(&inode) else { return };
+            if lock.is_of_no_use() {
+                self.appends.locks.remove(&inode);
+                return;
+            }
+            let Some((origin, request)) = lock.waiting.front().cloned() else { return };
+            if lock.holder.is_some() || !self.sessions.others_reclaimed(origin.session, now_ms) {
+                return;
+            }
+            lock.waiting.pop_front();
+            // Who gave up, or was ended with its session, waits no longer.
+            let Some(answer) = self.sessions.take_waiting(origin.session, origin.sequence) else { continue };
+            if !self.sessions.waits_for(origin) {
+                self.answer(answer, Err(Status::TryAgain));
+                continue;
+            }
+            if matches!(request, Request::AppendLock { .. }) {
+                lock.holder = Some(origin.session);
+            }
+            self.ordered(origin, request, answer);
+        }
+    }
+
+    /// The lock is held, nothing else changes the file's end, and nothing of an earlier holder can land.
+    pub(super) fn append_locked(&mut self, inode: InodeRef, answer: Answerer) {
+        let locked = self
+            .meta
+            .attributes(inode)
+            .map(|attributes| Reply::AppendLock { attributes, wanted: self.appends.is_wanted(inode.id) });
+        if locked.is_err() {
+            self.appends.gone(inode.id);
+        }
+        self.answer(answer, locked);
+    }
+}
