@@ -73,6 +73,8 @@ pub struct Opened {
     pub handle: FileHandle,
     /// Pages cached from an earlier open are still right.
     pub keep_cache: bool,
+    /// The file may have changed since the kernel was told its attributes last.
+    pub changed: bool,
 }
 
 /// A file that was created (or found) and opened.

@@ -41,6 +41,27 @@ impl Open {
     }
 }
 
+/// A handle whose open has not succeeded yet.
+pub(crate) struct NewHandle<'a> {
+    shared: &'a Arc<Shared>,
+    handle: Option<FileHandle>,
+}
+
+impl NewHandle<'_> {
+    /// The open succeeded.
+    pub(crate) fn keep(mut self) -> FileHandle {
+        self.handle.take().expect("it is taken once, by value")
+    }
+}
+
+impl Drop for NewHandle<'_> {
+    fn drop(&mut self) {
+        if let Some(handle) = self.handle {
+            self.shared.remove_handle(handle);
+        }
+    }
+}
+
 /// See the module.
 pub(crate) struct Shared {
     pub(crate) env: Env,
@@ -88,8 +109,8 @@ impl Shared {
 
     // ---- handles ----
 
-    /// Makes a handle.
-    pub(crate) fn add_handle(&self, inode: &Arc<Inode>, flags: OpenFlags) -> FileHandle {
+    /// Makes a handle, which goes again if the open is given up.
+    pub(crate) fn new_handle(self: &Arc<Self>, inode: &Arc<Inode>, flags: OpenFlags) -> NewHandle<'_> {
         let mut state = inode.state();
         state.opens += 1;
         let told = Mutex::new(Told::new(&state.losses));
@@ -100,7 +121,7 @@ impl Shared {
         let handle = FileHandle(self.next_handle.fetch_add(1, Ordering::Relaxed));
         let open = Open { inode: Arc::clone(inode), flags, ahead: Mutex::default(), told };
         self.handles.lock().expect("nothing panics while it is held").insert(handle, Arc::new(open));
-        handle
+        NewHandle { shared: self, handle: Some(handle) }
     }
 
     /// A handle, as long as it is not released.
@@ -366,7 +387,7 @@ impl Holder for Shared {
                 || state.cached.is_some_and(|cached| cached.attributes.kind == types::FileKind::File);
             let missing = file && lost.is_some_and(|stable| state.changed_at > stable);
             state.changed_at = LogIndex(0);
-            let appended = anew && state.appends.renewed() && state.is_dirty();
+            let appended = anew && state.appends.ended() && state.is_dirty();
             drop(state);
             if missing || appended {
                 tracing::warn!(inode = %inode.reference.id, "acknowledged changes of a file are lost");
@@ -392,7 +413,7 @@ impl Shared {
 
     /// What was promised about the file's content does not hold; each open handle is told once, or else the
     /// next one to be opened.
-    fn lose(&self, inode: &Inode, status: Status) {
+    pub(crate) fn lose(&self, inode: &Inode, status: Status) {
         let mut state = inode.state();
         self.writer(&mut state).fail(status);
         engine::apply_effects(self, inode, &mut state);

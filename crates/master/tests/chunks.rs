@@ -3,37 +3,9 @@
 mod helper;
 
 use codec::control::{Cut, OrderKind, ToServer};
-use helper::{Client, FakeServer, World, create, eventually, run, servers_up};
-use master::MasterHandle;
+use helper::{FakeServer, create, eventually, run, servers_up, two_servers, written};
 use std::time::Duration;
 use types::*;
-
-/// A master with two registered chunkservers.
-async fn two_servers(world: &World) -> (MasterHandle, [FakeServer; 2]) {
-    let master = world.start().await;
-    let mut servers = [FakeServer::new(1), FakeServer::new(2)];
-    for server in &mut servers {
-        assert!(matches!(server.register(&master).await, ToServer::Registered(_)));
-    }
-    servers_up(&master, 2).await;
-    (master, servers)
-}
-
-/// A file with one committed chunk of `length` bytes, which both servers hold.
-async fn written(
-    client: &mut Client,
-    servers: &mut [FakeServer; 2],
-    name: &str,
-    length: u64,
-) -> (InodeRef, WriteGrant) {
-    let entry = client.make_file(name).await;
-    let grant = entry.grant.expect("chunkservers are there");
-    for server in servers {
-        server.hold(grant.capability.chunk, grant.capability.version);
-    }
-    client.commit(entry.attributes.inode, length, &grant).await.expect("the grant is good");
-    (entry.attributes.inode, grant)
-}
 
 #[test]
 fn create_answers_the_grant_of_the_first_chunk_and_commit_puts_it_into_the_map() {

@@ -107,20 +107,22 @@ fn fopen_flags(flags: i32, keep_cache: bool) -> FopenFlags {
     if keep_cache {
         answer |= FopenFlags::FOPEN_KEEP_CACHE;
     }
-    if flags & libc::O_DIRECT != 0 {
+    // The kernel would cut a cached append at a page's border in two, and take its bytes into the page where it
+    // believes the end to be.
+    if flags & (libc::O_DIRECT | libc::O_APPEND) != 0 {
         answer |= FopenFlags::FOPEN_DIRECT_IO;
     }
     answer
 }
 
-/// Lets the kernel drop what it knows of a file's content from `offset` on, and its attributes. Waits for requests that have pages locked, so
-/// it must not hold any of them up.
-fn forget_pages(notifier: &OnceLock<Notifier>, inode: INodeNo, offset: u64) {
+/// Lets the kernel drop a file's attributes and, if given, its content from an offset on. The latter waits for requests
+/// that have pages locked, so it must not hold any of them up.
+fn forget(notifier: &OnceLock<Notifier>, inode: INodeNo, content_from: Option<u64>) {
     let Some(notifier) = notifier.get() else { return };
-    let from = i64::try_from(offset).unwrap_or(0);
+    let from = content_from.map_or(-1, |from| i64::try_from(from).unwrap_or(0));
     if let Err(error) = notifier.inval_inode(inode, from, 0) {
         // The kernel does not know the inode any more.
-        tracing::debug!(%error, %inode, "pages were not dropped");
+        tracing::debug!(%error, %inode, "nothing was dropped");
     }
 }
 
@@ -150,6 +152,7 @@ impl Filesystem for Adapter {
             InitFlags::FUSE_PARALLEL_DIROPS,
             InitFlags::FUSE_MAX_PAGES,
             InitFlags::FUSE_CACHE_SYMLINKS,
+            InitFlags::FUSE_DIRECT_IO_ALLOW_MMAP,
         ] {
             let _ = config.add_capabilities(wanted);
         }
@@ -324,8 +327,15 @@ impl Filesystem for Adapter {
     fn open(&self, request: &Request, number: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let client = self.client.clone();
         let operation = async move { client.open(inode(number), open_flags(flags.0)).await };
+        let notifier = Arc::clone(&self.notifier);
         self.dispatch.run(request.pid(), operation, move |outcome| match outcome {
-            Ok(opened) => reply.opened(FileHandle(opened.handle.0), fopen_flags(flags.0, opened.keep_cache)),
+            Ok(opened) => {
+                if opened.changed {
+                    // Else the kernel reads up to the length that it was told last. Attributes alone wait for nothing.
+                    forget(&notifier, number, None);
+                }
+                reply.opened(FileHandle(opened.handle.0), fopen_flags(flags.0, opened.keep_cache));
+            }
             Err(status) => reply.error(errno(status)),
         });
     }
@@ -399,19 +409,19 @@ impl Filesystem for Adapter {
     ) {
         let written = data.len() as u32;
         let (notifier, dispatch) = (Arc::clone(&self.notifier), self.dispatch.clone());
+        // The flags of now: fcntl(2) may have changed them since the open.
+        let append = flags.0 & libc::O_APPEND != 0;
         let answer = move |outcome: Result<u64, Status>| match outcome {
             Ok(at) => {
                 reply.written(written);
-                if at != offset {
-                    // Another mount has appended: the kernel took these bytes into the wrong page.
-                    dispatch.aside(move || forget_pages(&notifier, number, offset));
+                if append {
+                    // Older kernels drop no pages for a write past the cache, and none knows where this one went.
+                    dispatch.aside(move || forget(&notifier, number, Some(at.min(offset))));
                 }
             }
             Err(status) => reply.error(errno(status)),
         };
         let sync = wants_sync(flags.0);
-        // The flags of now: fcntl(2) may have changed them since the open.
-        let append = flags.0 & libc::O_APPEND != 0;
         let tried = if append {
             self.client.try_append(Handle(handle.0), data)
         } else {

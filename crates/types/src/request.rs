@@ -105,9 +105,10 @@ pub enum Request {
     /// After a new connection: inodes this client holds open, and of these the ones whose append lock it holds. Answer:
     /// `Gone` with those that are gone.
     Reclaim { inodes: Vec<InodeRef>, appending: Vec<InodeRef> },
-    /// The right to append, until `AppendUnlock`: nobody else appends to the file or cuts it meanwhile. Answered when
-    /// it is free; at once if this session holds it. Answer: `AppendLock`.
-    AppendLock { inode: InodeRef },
+    /// The right to append, until `AppendUnlock`: nobody else appends to the file or truncates it meanwhile. Answered when
+    /// it is free. `held`: this session holds it already, which renews it; `Busy` at once if it does not. Answer:
+    /// `AppendLock`.
+    AppendLock { inode: InodeRef, held: bool },
     /// Everything appended is committed: others may append. Without effect if this session neither holds the lock
     /// nor waits for it. Answer: `Done`.
     AppendUnlock { inode: InodeRef },

@@ -155,14 +155,14 @@ impl Client {
     }
 
     /// Attributes that an open may rest on: those of the lookup that belongs to it, once, or fresh ones. Any
-    /// other answer may be older than another mount's close.
-    pub(super) async fn for_open(&self, inode: &Inode) -> Result<Known, Status> {
+    /// other answer may be older than another mount's close. True: the master was asked, so the kernel does not know yet.
+    pub(super) async fn for_open(&self, inode: &Inode) -> Result<(Known, bool), Status> {
         let looked_up = inode.state().looked_up.take();
         match looked_up {
             Some(at) if self.shared.now().since(at) <= OPEN_TRUST => {
-                self.shared.attributes(inode, OPEN_TRUST).await
+                self.shared.attributes(inode, OPEN_TRUST).await.map(|known| (known, false))
             }
-            _ => self.fresh(inode).await,
+            _ => self.fresh(inode).await.map(|known| (known, true)),
         }
     }
 }

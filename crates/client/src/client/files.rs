@@ -29,22 +29,19 @@ impl Client {
     pub async fn open(&self, inode: InodeId, flags: OpenFlags) -> Result<Opened, Status> {
         let inode = self.shared.inode(inode).await?;
         let opening = inode.opening.read().await;
-        let known = self.for_open(&inode).await?;
+        let (known, asked) = self.for_open(&inode).await?;
         match known.attributes.kind {
             FileKind::File => {}
             FileKind::Directory => return Err(Status::IsDirectory),
             _ => return Err(Status::Invalid),
         }
-        let handle = self.shared.add_handle(&inode, flags);
+        let handle = self.shared.new_handle(&inode, flags);
         drop(opening);
         if flags.truncate && known.attributes.length > 0 {
-            let cut = self.set_length(inode.reference.id, 0, false).await;
-            if let Err(status) = cut {
-                self.shared.remove_handle(handle);
-                return Err(status);
-            }
+            self.set_length(inode.reference.id, 0, false).await?;
         }
-        Ok(Opened { handle, keep_cache: self.keep_cache(&inode) })
+        let keep_cache = self.keep_cache(&inode);
+        Ok(Opened { handle: handle.keep(), keep_cache, changed: asked && !keep_cache })
     }
 
     /// Whether pages that the kernel cached at an earlier open are still right.

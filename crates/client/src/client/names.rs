@@ -30,6 +30,26 @@ struct Asked {
     news: Vec<News>,
 }
 
+/// A lookup that was counted for an answer, taken back if the operation is given up before it.
+struct Lookup<'a> {
+    client: &'a Client,
+    inode: Option<InodeId>,
+}
+
+impl Lookup<'_> {
+    fn keep(mut self) {
+        self.inode = None;
+    }
+}
+
+impl Drop for Lookup<'_> {
+    fn drop(&mut self) {
+        if let Some(inode) = self.inode {
+            self.client.forget(inode, 1);
+        }
+    }
+}
+
 impl Client {
     /// Sends a request about names, and takes in what its answer tells of other inodes.
     async fn ask(&self, request: Request) -> (Result<Reply, Status>, Asked) {
@@ -192,29 +212,24 @@ impl Client {
         let grant = flags.write && node.kind == FileKind::File;
         let request = Request::Create { parent: dir, name: name.clone(), node, exclusive, grant };
         let (Found { inode, mut known }, entry) = self.make_name(dir, &name, request).await?;
+        let lookup = Lookup { client: self, inode: Some(inode.reference.id) };
         if entry.attributes.kind != FileKind::File {
-            self.forget(inode.reference.id, 1);
             let directory = entry.attributes.kind == FileKind::Directory;
             return Err(if directory { Status::IsDirectory } else { Status::Exists });
         }
-        let handle = self.shared.add_handle(&inode, flags);
+        let handle = self.shared.new_handle(&inode, flags);
         if let Some(grant) = entry.grant
             && grant.inode == inode.reference
         {
             self.shared.writer(&mut inode.state()).offer(grant);
         }
         if flags.truncate && !entry.created && known.attributes.length > 0 {
-            match self.set_length(inode.reference.id, 0, false).await {
-                Ok(now) => known = now,
-                Err(status) => {
-                    self.shared.remove_handle(handle);
-                    self.forget(inode.reference.id, 1);
-                    return Err(status);
-                }
-            }
+            known = self.set_length(inode.reference.id, 0, false).await?;
         }
         let keep_cache = self.keep_cache(&inode);
-        Ok(Created { known, opened: Opened { handle, keep_cache }, created: entry.created })
+        lookup.keep();
+        let opened = Opened { handle: handle.keep(), keep_cache, changed: false };
+        Ok(Created { known, opened, created: entry.created })
     }
 
     /// Makes a directory, symlink, device, fifo, socket or an empty file. Counts as one lookup.

@@ -6,7 +6,9 @@
 //! # Invariants
 //! 1. Bytes are appended only while the lock is held, and it is given back only after all of them are committed.
 //! 2. At most one task per file talks to the master about its lock, so an unlock never overtakes a lock.
-//! 3. A lock that went with its session takes along what was not committed under it: that is reported as lost.
+//! 3. A lock that went with its session, or to another client because this one was silent, takes along what was not
+//!    committed under it: that is reported as lost. Every grant to write is followed by a look whether the lock is
+//!    still held, since a grant asked for after the loss would let old bytes land on another client's ([`confirm`]).
 
 use crate::inodes::{Inode, Inodes};
 use crate::shared::Shared;
@@ -16,6 +18,8 @@ use types::{Reply, Request, Status};
 
 /// How often the holder asks whether somebody waits: so long others wait for a file that is appended to all the time.
 const ASK_EVERY: Duration = Duration::from_millis(50);
+/// How often it is renewed while the last appends are stored.
+const RENEW_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Phase {
@@ -28,7 +32,7 @@ enum Phase {
     Held,
     /// Held, and no more appends are let in.
     Ending,
-    /// The session that held it is no more.
+    /// The session that held it is no more, or the master gave it to another.
     Lost,
 }
 
@@ -54,8 +58,8 @@ impl Appends {
         self.phase != Phase::Free
     }
 
-    /// The session is another one. Says whether a lock was held under the one before.
-    pub(crate) fn renewed(&mut self) -> bool {
+    /// The session is another one, or the master denies the lock. Says whether it was held until now.
+    pub(crate) fn ended(&mut self) -> bool {
         match self.phase {
             Phase::Free | Phase::Lost => false,
             Phase::Asked { .. } => {
@@ -154,7 +158,7 @@ async fn hold(shared: Arc<Shared>, inode: Arc<Inode>) {
 /// Gets the lock and keeps it as long as it is of use. At the end nothing that was appended is uncommitted.
 async fn keep(shared: &Arc<Shared>, inode: &Arc<Inode>) -> Result<(), Status> {
     loop {
-        ask(shared, inode).await?;
+        ask(shared, inode, false).await?;
         let mut state = inode.state();
         match state.appends.phase {
             Phase::Asked { renewed: true } => state.appends.phase = Phase::Asked { renewed: false },
@@ -175,14 +179,26 @@ async fn keep(shared: &Arc<Shared>, inode: &Arc<Inode>) -> Result<(), Status> {
             let state = inode.state();
             (state.appends.inside > 0 || state.is_dirty(), state.appends.is_held())
         };
-        if !held || !of_use || ask(shared, inode).await.unwrap_or(true) {
+        if !held || !of_use || confirm(shared, inode).await.unwrap_or(true) {
             break;
         }
     }
     close_the_door(inode).await;
-    // What could not be stored is reported by its handles; nothing of it is left.
-    let _ = shared.settle(inode, None).await;
-    Ok(())
+    let settled = async {
+        // What could not be stored is reported by its handles; nothing of it is left.
+        let _ = shared.settle(inode, None).await;
+    };
+    tokio::pin!(settled);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut settled => return Ok(()),
+            () = tokio::time::sleep(RENEW_EVERY) => {
+                // An answer that does not come ends with the appends, one way or the other.
+                let _ = confirm(shared, inode).await;
+            }
+        }
+    }
 }
 
 /// Lets no more appends in and waits for those inside.
@@ -205,10 +221,24 @@ async fn close_the_door(inode: &Inode) {
     }
 }
 
-/// Asks for the lock, or whether somebody else wants it.
-async fn ask(shared: &Shared, inode: &Inode) -> Result<bool, Status> {
+/// Asks whether the lock is still held here, and whether somebody else wants it. If it is not, what was appended and
+/// not committed is lost.
+pub(crate) async fn confirm(shared: &Arc<Shared>, inode: &Inode) -> Result<bool, Status> {
+    let confirmed = ask(shared, inode, true).await;
+    if confirmed == Err(Status::Busy) {
+        let lost = inode.state().appends.ended();
+        if lost {
+            tracing::warn!(inode = %inode.reference.id, "appends are lost: this mount was silent and another one went on");
+            shared.lose(inode, Status::Io);
+        }
+    }
+    confirmed
+}
+
+/// Asks for the lock.
+async fn ask(shared: &Shared, inode: &Inode, held: bool) -> Result<bool, Status> {
     let at = shared.now();
-    match shared.session.call(Request::AppendLock { inode: inode.reference }).await? {
+    match shared.session.call(Request::AppendLock { inode: inode.reference, held }).await? {
         Reply::AppendLock { attributes, wanted } => {
             Inodes::told(inode, attributes, at);
             Ok(wanted)

@@ -3,6 +3,7 @@
 //! The task ends when nothing is left, and a later write starts another. Callers only wait for the
 //! pipeline to get on, so that giving up a call changes nothing.
 
+use super::append;
 use super::pipeline::{Action, Effect, Event, Moment};
 use crate::data;
 use crate::inodes::{Cached, Inode, State};
@@ -128,6 +129,12 @@ async fn perform(shared: Arc<Shared>, inode: Arc<Inode>, action: Action) -> Even
                     _ => return Err(Status::BadMessage),
                 };
                 let another = known.is_some_and(|known| known != grant.capability.chunk);
+                // After the grant: were the lock lost between the two, the version would be raised once more.
+                if inode.state().appends.is_held()
+                    && append::confirm(&shared, &inode).await == Err(Status::Busy)
+                {
+                    return Err(Status::Io);
+                }
                 let generation = if another { Some(generation(&shared, &inode).await?) } else { None };
                 Ok((grant, generation))
             };

@@ -406,7 +406,7 @@ impl State {
                     durable,
                 }
             }
-            Request::AppendLock { inode } => {
+            Request::AppendLock { inode, .. } => {
                 let attributes = self.meta.attributes(inode)?;
                 return Ok(Reply::AppendLock { attributes, wanted: false });
             }

@@ -120,8 +120,8 @@ impl From<&Request> for P {
                 inodes: inodes.iter().map(Into::into).collect(),
                 appending: appending.iter().map(Into::into).collect(),
             }),
-            Request::AppendLock { inode } => {
-                Self::AppendLock(proto::AppendLock { inode: Some(inode.into()) })
+            Request::AppendLock { inode, held } => {
+                Self::AppendLock(proto::AppendLock { inode: Some(inode.into()), held: *held })
             }
             Request::AppendUnlock { inode } => {
                 Self::AppendUnlock(proto::AppendUnlock { inode: Some(inode.into()) })
@@ -224,7 +224,7 @@ impl TryFrom<P> for Request {
                 inodes: list(p.inodes, INODES_MAX, "inodes to reclaim")?,
                 appending: list(p.appending, INODES_MAX, "append locks to reclaim")?,
             },
-            P::AppendLock(p) => Self::AppendLock { inode: part(p.inode, "inode")? },
+            P::AppendLock(p) => Self::AppendLock { inode: part(p.inode, "inode")?, held: p.held },
             P::AppendUnlock(p) => Self::AppendUnlock { inode: part(p.inode, "inode")? },
             P::Barrier(_) => Self::Barrier,
             P::KeepAlive(_) => Self::KeepAlive,

@@ -338,7 +338,7 @@ fn request() -> impl Strategy<Value = Request> {
             .prop_map(|(inodes, as_of)| Request::Forget { inodes, as_of: Sequence(as_of) }),
         (vec(inode(), 0..10), vec(inode(), 0..10))
             .prop_map(|(inodes, appending)| Request::Reclaim { inodes, appending }),
-        inode().prop_map(|inode| Request::AppendLock { inode }),
+        (inode(), any::<bool>()).prop_map(|(inode, held)| Request::AppendLock { inode, held }),
         inode().prop_map(|inode| Request::AppendUnlock { inode }),
         Just(Request::Barrier),
         Just(Request::KeepAlive),

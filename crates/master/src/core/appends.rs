@@ -7,12 +7,13 @@
 //! # Invariants
 //! 1. A lock has at most one holder, and the holder is an open session.
 //! 2. While other sessions may hold locks of which this master does not know yet, none is given away.
-//! 3. A lock whose holder's session ended is given on only after the file was truncated to its present length, so that
-//!    no frame of the one before can land.
+//! 3. A lock whose holder's session ended, or that was not renewed for [`APPEND_LEASE`] while others wait, is given on only after what lies beyond the end of the file was punched, so
+//!    that no frame of the one before can land.
 //! 4. Whoever waits for a lock waits in its session too, so that what waits is bounded and a session that ends takes
 //!    its waiters along.
 
 use super::{Answerer, Core};
+use crate::config::APPEND_LEASE;
 use std::collections::{BTreeMap, VecDeque};
 use types::{FileKind, InodeId, InodeRef, Origin, Reply, Request, SessionId, Status};
 
@@ -25,6 +26,8 @@ pub(super) struct Appends {
 #[derive(Default)]
 struct Lock {
     holder: Option<SessionId>,
+    /// When the holder was given it or asked for it last.
+    renewed_ms: u64,
     forfeited: bool,
     /// Appends, and truncates of others than the holder.
     waiting: VecDeque<(Origin, Request)>,
@@ -48,10 +51,10 @@ impl Appends {
         self.locks.get(&inode).is_some_and(|lock| lock.forfeited)
     }
 
-    /// The file was truncated to its length: nothing of the last holder can land any more.
-    pub(super) fn redeemed(&mut self, inode: InodeId) {
+    /// What lies beyond the end was punched: nothing of the last holder can land any more.
+    pub(super) fn redeemed(&mut self, inode: InodeId, now_ms: u64) {
         if let Some(lock) = self.locks.get_mut(&inode) {
-            lock.forfeited = false;
+            (lock.forfeited, lock.renewed_ms) = (false, now_ms);
         }
     }
 
@@ -72,8 +75,8 @@ impl Appends {
 }
 
 impl Core {
-    /// A client wants to append.
-    pub(super) fn append_lock(&mut self, origin: Origin, inode: InodeRef, answer: Answerer) {
+    /// A client wants to append, or to go on appending.
+    pub(super) fn append_lock(&mut self, origin: Origin, inode: InodeRef, held: bool, answer: Answerer) {
         let kind = self.meta.attributes(inode).map(|attributes| attributes.kind);
         match kind {
             Ok(FileKind::File) => {}
@@ -82,9 +85,12 @@ impl Core {
         }
         let holder = self.appends.locks.get(&inode.id).and_then(|lock| lock.holder);
         if holder == Some(origin.session) {
-            return self.ordered(origin, Request::AppendLock { inode }, answer);
+            return self.ordered(origin, Request::AppendLock { inode, held }, answer);
         }
-        self.wait_for_appends(origin, Request::AppendLock { inode }, inode.id, answer);
+        if held {
+            return self.answer(answer, Err(Status::Busy));
+        }
+        self.wait_for_appends(origin, Request::AppendLock { inode, held }, inode.id, answer);
         self.pass_on(inode.id);
     }
 
@@ -124,9 +130,10 @@ impl Core {
         if !self.meta.exists(inode) {
             return;
         }
+        let now_ms = self.now_ms();
         let lock = self.appends.locks.entry(inode.id).or_default();
         match lock.holder {
-            None => lock.holder = Some(session),
+            None => (lock.holder, lock.renewed_ms) = (Some(session), now_ms),
             Some(holder) if holder == session => {}
             Some(holder) => tracing::error!(
                 %session, %holder, inode = %inode.id,
@@ -149,6 +156,14 @@ impl Core {
 
     /// Gives away what became free by the passing of time.
     pub(super) fn retry_appends(&mut self) {
+        let now_ms = self.now_ms();
+        for (inode, lock) in &mut self.appends.locks {
+            let late = now_ms.saturating_sub(lock.renewed_ms) >= APPEND_LEASE.as_millis() as u64;
+            if let Some(holder) = lock.holder.filter(|_| late && !lock.waiting.is_empty()) {
+                tracing::warn!(%inode, %holder, "an append lock was not renewed and goes to who waits");
+                (lock.holder, lock.forfeited) = (None, true);
+            }
+        }
         let free = |lock: &Lock| lock.holder.is_none() && !lock.waiting.is_empty();
         let inodes: Vec<InodeId> =
             self.appends.locks.iter().filter(|(_, lock)| free(lock)).map(|(inode, _)| *inode).collect();
@@ -178,7 +193,7 @@ impl Core {
                 continue;
             }
             if matches!(request, Request::AppendLock { .. }) {
-                lock.holder = Some(origin.session);
+                (lock.holder, lock.renewed_ms) = (Some(origin.session), now_ms);
             }
             self.ordered(origin, request, answer);
         }
@@ -190,8 +205,10 @@ impl Core {
             .meta
             .attributes(inode)
             .map(|attributes| Reply::AppendLock { attributes, wanted: self.appends.is_wanted(inode.id) });
-        if locked.is_err() {
-            self.appends.gone(inode.id);
+        let now_ms = self.now_ms();
+        match self.appends.locks.get_mut(&inode.id) {
+            Some(lock) if locked.is_ok() => lock.renewed_ms = now_ms,
+            _ => self.appends.gone(inode.id),
         }
         self.answer(answer, locked);
     }

@@ -1,5 +1,5 @@
 //! Truncate and punch: chunks at the edges are cut on their disks first, then the record is made. An append lock that was
-//! forfeited is redeemed in the same way, by a truncate to the present length.
+//! forfeited is redeemed in the same way: what lies beyond the end of the file is punched.
 //!
 //! *A late length update after a truncate brings zeroes where an acknowledged write was; a late frame lands
 //! beyond the new end.* So the boundary chunk's version is raised with the cut, by an order through the fleet,
@@ -69,7 +69,7 @@ fn ordered_inode(request: &Request) -> Option<InodeRef> {
         Request::SetLength { inode, .. }
         | Request::Punch { inode, .. }
         | Request::Commit { inode, .. }
-        | Request::AppendLock { inode }
+        | Request::AppendLock { inode, .. }
         | Request::Grant { inode, .. } => Some(*inode),
         _ => None,
     }
@@ -97,12 +97,11 @@ impl Core {
             Request::Punch { inode, offset, length } => {
                 self.begin_edit(origin, request, inode, Cut::Range { offset, length }, answer);
             }
-            Request::AppendLock { inode } if self.appends.is_forfeited(inode.id) => {
-                // An inode that is gone is refused by what follows.
-                let length = self.meta.attributes(inode).map_or(0, |now| now.length);
-                self.begin_edit(origin, request, inode, Cut::Length(length), answer);
+            Request::AppendLock { inode, .. } if self.appends.is_forfeited(inode.id) => {
+                let (offset, length) = self.beyond_the_end(inode);
+                self.begin_edit(origin, request, inode, Cut::Range { offset, length }, answer);
             }
-            Request::AppendLock { inode } => self.append_locked(inode, answer),
+            Request::AppendLock { inode, .. } => self.append_locked(inode, answer),
             request => self.commit(origin, request, answer),
         }
     }
@@ -213,6 +212,13 @@ impl Core {
         self.run_behind(inode, behind);
     }
 
+    /// From a file's end to the end of that chunk: where the frames of a writer that is no more could land. Of an inode
+    /// that is gone anything; it is refused by what follows.
+    fn beyond_the_end(&self, inode: InodeRef) -> (u64, u64) {
+        let end = self.meta.attributes(inode).map_or(0, |now| now.length);
+        (end, CHUNK_BYTES - end % CHUNK_BYTES)
+    }
+
     fn run_behind(&mut self, inode: InodeId, mut behind: VecDeque<(Origin, Request)>) {
         while let Some((origin, request)) = behind.pop_front() {
             let Some(answer) = self.sessions.take_waiting(origin.session, origin.sequence) else { continue };
@@ -244,10 +250,9 @@ impl Core {
                 (op, chunk_of(old.min(*length)), ChunkIndex(u32::MAX))
             }
             Request::AppendLock { .. } => {
-                let length = self.meta.attributes(inode).map_or(0, |now| now.length);
-                let boundary = raised.first().copied();
-                let op = Op::SetLength { inode, length, clear_privileges: false, boundary };
-                (op, chunk_of(length), ChunkIndex(u32::MAX))
+                let (offset, length) = self.beyond_the_end(inode);
+                let op = Op::Punch { inode, offset, length, boundaries: raised };
+                (op, chunk_of(offset), ChunkIndex(u32::MAX))
             }
             _ => unreachable!("only SetLength, Punch and AppendLock are edits"),
         };
@@ -260,7 +265,8 @@ impl Core {
             let editor = (before == Ok(after.truncate_generation)).then_some(origin.session);
             self.tell(Event::RangeCut { inode, first, last, index, editor });
             if matches!(request, Request::AppendLock { .. }) {
-                self.appends.redeemed(inode.id);
+                let now_ms = self.now_ms();
+                self.appends.redeemed(inode.id, now_ms);
                 let wanted = self.appends.is_wanted(inode.id);
                 applied.reply = Ok(Reply::AppendLock { attributes: *after, wanted });
             }

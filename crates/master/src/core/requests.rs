@@ -36,7 +36,7 @@ impl Core {
             return self.repeat(origin, reply, answer);
         }
         match request {
-            Request::AppendLock { inode } => self.append_lock(origin, inode, answer),
+            Request::AppendLock { inode, held } => self.append_lock(origin, inode, held, answer),
             Request::AppendUnlock { inode } => {
                 self.append_unlock(session, inode.id);
                 self.answer(answer, Ok(Reply::Done));

@@ -410,6 +410,33 @@ pub async fn servers_up(master: &MasterHandle, count: usize) {
     .await;
 }
 
+/// A master with two registered chunkservers.
+pub async fn two_servers(world: &World) -> (MasterHandle, [FakeServer; 2]) {
+    let master = world.start().await;
+    let mut servers = [FakeServer::new(1), FakeServer::new(2)];
+    for server in &mut servers {
+        assert!(matches!(server.register(&master).await, ToServer::Registered(_)));
+    }
+    servers_up(&master, 2).await;
+    (master, servers)
+}
+
+/// A file with one committed chunk of `length` bytes, which both servers hold.
+pub async fn written(
+    client: &mut Client,
+    servers: &mut [FakeServer; 2],
+    name: &str,
+    length: u64,
+) -> (InodeRef, WriteGrant) {
+    let entry = client.make_file(name).await;
+    let grant = entry.grant.expect("chunkservers are there");
+    for server in servers {
+        server.hold(grant.capability.chunk, grant.capability.version);
+    }
+    client.commit(entry.attributes.inode, length, &grant).await.expect("the grant is good");
+    (entry.attributes.inode, grant)
+}
+
 /// A folder of the data directory, for crates that read it by themselves.
 impl World {
     pub fn newest_file(&self, folder: &str) -> String {

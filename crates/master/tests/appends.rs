@@ -1,0 +1,178 @@
+//! Append locks: one holder, an order, and nothing of a holder that ended can land.
+
+mod helper;
+
+use codec::control::{Cut, OrderKind};
+use helper::{Client, FakeServer, run, two_servers, written};
+use std::future::Future;
+use std::time::Duration;
+use types::*;
+
+async fn lock(client: &mut Client, inode: InodeRef) -> Result<(u64, bool), Status> {
+    ask(client, inode, false).await
+}
+
+async fn renew(client: &mut Client, inode: InodeRef) -> Result<(u64, bool), Status> {
+    ask(client, inode, true).await
+}
+
+async fn ask(client: &mut Client, inode: InodeRef, held: bool) -> Result<(u64, bool), Status> {
+    match client.ask(Request::AppendLock { inode, held }).await? {
+        Reply::AppendLock { attributes, wanted } => Ok((attributes.length, wanted)),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn unlock(client: &mut Client, inode: InodeRef) {
+    assert_eq!(client.ask(Request::AppendUnlock { inode }).await, Ok(Reply::Done));
+}
+
+/// Whether a call waits for something.
+async fn waits<T>(call: impl Future<Output = T>) -> bool {
+    tokio::time::timeout(Duration::from_secs(1), call).await.is_err()
+}
+
+async fn serve(servers: &mut [FakeServer; 2]) -> ! {
+    let [one, two] = servers;
+    let forever = async |server: &mut FakeServer| {
+        loop {
+            if tokio::time::timeout(Duration::from_secs(2), server.serve_one()).await.is_err() {
+                server.heartbeat().await;
+            }
+        }
+    };
+    tokio::join!(forever(one), forever(two));
+    unreachable!("servers serve for ever")
+}
+
+#[test]
+fn one_session_appends_at_a_time_and_is_told_that_another_one_waits() {
+    run(async |world| {
+        let _master = world.start().await;
+        let (mut a, mut b) = (world.client("a").await, world.client("b").await);
+        let inode = a.make_file("f").await.attributes.inode;
+        assert_eq!(lock(&mut a, inode).await, Ok((0, false)));
+        assert_eq!(renew(&mut a, inode).await, Ok((0, false)), "asked again by its holder");
+        assert_eq!(renew(&mut b, inode).await, Err(Status::Busy));
+        let handed_over = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert_eq!(renew(&mut a, inode).await, Ok((0, true)));
+            unlock(&mut a, inode).await;
+        };
+        let (got, ()) = tokio::join!(lock(&mut b, inode), handed_over);
+        assert_eq!(got, Ok((0, false)));
+        assert!(waits(lock(&mut a, inode)).await, "now b holds it");
+    });
+}
+
+#[test]
+fn who_no_longer_wants_the_lock_does_not_get_it() {
+    run(async |world| {
+        let _master = world.start().await;
+        let (mut a, mut b) = (world.client("a").await, world.client("b").await);
+        let mut c = world.client("c").await;
+        let inode = a.make_file("f").await.attributes.inode;
+        lock(&mut a, inode).await.unwrap();
+        assert!(waits(lock(&mut b, inode)).await);
+        unlock(&mut b, inode).await;
+        unlock(&mut a, inode).await;
+        assert_eq!(lock(&mut c, inode).await, Ok((0, false)));
+    });
+}
+
+#[test]
+fn a_truncate_of_another_session_waits_for_the_appends() {
+    run(async |world| {
+        let _master = world.start().await;
+        let (mut a, mut b) = (world.client("a").await, world.client("b").await);
+        let inode = a.make_file("f").await.attributes.inode;
+        lock(&mut a, inode).await.unwrap();
+        let longer = Request::SetLength { inode, length: 7, clear_privileges: false };
+        a.ask(longer).await.expect("the holder may cut");
+        let cut = Request::SetLength { inode, length: 0, clear_privileges: false };
+        let done = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert_eq!(a.attributes(inode).await.unwrap().length, 7);
+            unlock(&mut a, inode).await;
+        };
+        let (cut, ()) = tokio::join!(b.ask(cut), done);
+        assert!(matches!(cut, Ok(Reply::Attributes(Attributes { length: 0, .. }))), "{cut:?}");
+    });
+}
+
+#[test]
+fn nothing_of_a_holder_that_ended_can_land_when_the_next_one_appends() {
+    run(async |world| {
+        let (master, mut servers) = two_servers(&world).await;
+        let (mut a, mut b) = (world.client("a").await, world.client("b").await);
+        let (inode, grant) = written(&mut a, &mut servers, "f", 100_000).await;
+        lock(&mut a, inode).await.unwrap();
+        let before = a.attributes(inode).await.unwrap();
+        a.disconnect();
+        let keep_alive = async {
+            while master.admin().status().await.unwrap().clients.len() > 1 {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                b.ask(Request::KeepAlive).await.unwrap();
+            }
+        };
+        tokio::select! {
+            biased;
+            () = keep_alive => {}
+            _ = serve(&mut servers) => {}
+        }
+        let locked = tokio::select! {
+            biased;
+            locked = lock(&mut b, inode) => locked,
+            _ = serve(&mut servers) => unreachable!("servers serve for ever"),
+        };
+        assert_eq!(locked, Ok((100_000, false)));
+        for server in &servers {
+            assert!(server.replicas[&grant.capability.chunk] > grant.capability.version);
+            let cut = |order: &OrderKind| {
+                let all = Cut { from: 100_000, to: CHUNK_BYTES as u32 };
+                matches!(order, OrderKind::Raise { cuts, .. } if *cuts == [all])
+            };
+            assert!(server.orders.iter().any(cut), "{:?}", server.orders);
+        }
+        let after = b.attributes(inode).await.unwrap();
+        assert!(after.truncate_generation > before.truncate_generation, "late commits are ignored");
+        assert_eq!(lock(&mut b, inode).await, Ok((100_000, false)));
+    });
+}
+
+#[test]
+fn a_holder_that_is_silent_loses_the_lock_to_who_waits_and_is_told() {
+    run(async |world| {
+        let _master = world.start().await;
+        let (mut a, mut b) = (world.client("a").await, world.client("b").await);
+        let inode = a.make_file("f").await.attributes.inode;
+        lock(&mut a, inode).await.unwrap();
+        let before = a.attributes(inode).await.unwrap().truncate_generation;
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        assert_eq!(renew(&mut a, inode).await, Ok((0, false)), "nobody else wanted it");
+        assert_eq!(lock(&mut b, inode).await, Ok((0, false)), "after a while");
+        assert_eq!(renew(&mut a, inode).await, Err(Status::Busy));
+        assert!(a.attributes(inode).await.unwrap().truncate_generation > before, "late commits are ignored");
+    });
+}
+
+#[test]
+fn after_a_restart_a_lock_is_given_when_all_others_have_said_what_they_hold() {
+    run(async |world| {
+        let master = world.start().await;
+        let (mut a, mut b) = (world.client("a").await, world.client("b").await);
+        let inode = a.make_file("f").await.attributes.inode;
+        lock(&mut a, inode).await.unwrap();
+        let _master = world.restart(master).await;
+        b.connect().await;
+        assert!(waits(lock(&mut b, inode)).await, "a may hold it");
+        a.connect().await;
+        let reclaim = Request::Reclaim { inodes: vec![inode], appending: vec![inode] };
+        a.ask(reclaim).await.unwrap();
+        b.ask(Request::Reclaim { inodes: vec![inode], appending: vec![] }).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert!(waits(lock(&mut b, inode)).await, "a holds it");
+        unlock(&mut a, inode).await;
+        assert!(waits(lock(&mut a, inode)).await, "b, which asked before, holds it");
+    });
+}
