@@ -51,7 +51,7 @@ fn summary(status: &ClusterStatus) -> Vec<String> {
     )];
     let checkpoint = match status.checkpoint_age_ms {
         Some(ms) => format!("checkpoint {} ago", age(ms)),
-        None => "no checkpoint yet".into(),
+        None => "no checkpoint since the start".into(),
     };
     lines.push(format!(
         "metadata  master {} {}   term {}   change {} (stable {})",

@@ -21,7 +21,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// What is there is not what a sound master left behind.
-    #[error("the metadata is damaged: {what}. Nothing was changed")]
+    #[error("the metadata is damaged: {what}. What is damaged was left as it is")]
     Damaged {
         /// What is wrong.
         what: String,

@@ -45,12 +45,14 @@ pub(crate) fn recover(env: &Env, config: &Config) -> Result<Recovered, StartErro
     let mut warnings = Vec::new();
 
     let loaded = checkpoint::load(checkpoints.as_ref(), terms.cluster).map_err(failed("list checkpoints"))?;
+    let instead =
+        if loaded.checkpoint.is_some() { "an older one was used" } else { "the whole log was replayed" };
     for bad in &loaded.bad {
-        tracing::error!(file = %bad.file, why = %bad.why, "a checkpoint is damaged; an older one is used");
+        tracing::error!(file = %bad.file, why = %bad.why, instead, "a checkpoint is damaged");
         warnings.push(Warning {
             code: "CHECKPOINT_DAMAGED".into(),
             severity: Severity::Warning,
-            message: format!("the checkpoint {} could not be used: {}; an older one was", bad.file, bad.why),
+            message: format!("the checkpoint {} could not be used: {}; {instead}", bad.file, bad.why),
             next: "check the disk of the master's data directory (smartctl, dmesg)".into(),
         });
     }

@@ -25,7 +25,7 @@ pub(crate) fn masters(target: &Target, section: &[&[String]]) -> Result<Vec<Stri
             return checked(words);
         }
     }
-    match demo::running() {
+    match demo::running()? {
         Some(file) => Ok(vec![file.master]),
         None => Err(fail(
             "E0103",

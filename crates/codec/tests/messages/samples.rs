@@ -239,7 +239,7 @@ pub(crate) fn requests() -> Vec<(&'static str, RequestMessage)> {
             durable: true,
         },
         Request::Forget { inodes: vec![inode(42)], as_of: Sequence(11) },
-        Request::Reclaim { inodes: vec![inode(42), inode(43)], appending: vec![inode(43)] },
+        Request::Reclaim { inodes: vec![inode(42), inode(43)], appending: vec![] },
         Request::AppendLock { inode: inode(42), held: true },
         Request::AppendUnlock { inode: inode(42) },
         Request::Barrier,

@@ -2,20 +2,22 @@
 //!
 //! The socket is reached through `/proc/self/fd`, so that the length of the directory's path does not matter.
 
-use super::layout::Layout;
+use super::layout::{Layout, holder};
 use crate::failure::{Exit, Failure, fail};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SOCKET: &str = "demo.sock";
 /// A line is a verb and a name.
 pub(crate) const LINE_BYTES_MAX: usize = 128;
 /// Starting a process waits until it is ready.
 const ANSWER_WAIT: Duration = Duration::from_secs(60);
+/// How often the lock of a demo that ends is tried.
+const END_POLL: Duration = Duration::from_millis(20);
 
 fn near(layout: &Layout) -> std::io::Result<(File, PathBuf)> {
     let dir = File::open(&layout.data)?;
@@ -74,6 +76,19 @@ pub(crate) fn ask(layout: &Layout, line: &str) -> Result<String, Failure> {
         }
         _ => Err(fail("E0115", "the demo ended before it answered", "muskox demo")),
     }
+}
+
+/// Waits until the demo and all its processes have ended.
+pub(crate) fn wait_for_end(layout: &Layout) -> Result<(), Failure> {
+    let until = Instant::now() + ANSWER_WAIT;
+    while let Some(pid) = holder(&layout.lock()) {
+        if Instant::now() > until {
+            let what = format!("the demo was told to stop, but process {pid} still runs");
+            return Err(fail("E0123", what, format!("kill -9 {pid}")));
+        }
+        std::thread::sleep(END_POLL);
+    }
+    Ok(())
 }
 
 /// The running side of a demo within one process: only `stop` can be obeyed. Returns when it was asked for.
