@@ -1,7 +1,8 @@
 //! A bound on bytes held, with waiting.
 
+use crate::signal::Signal;
 use std::sync::{Mutex, MutexGuard};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 #[derive(Debug)]
 struct State {
@@ -14,7 +15,7 @@ pub(crate) struct Budget {
     limit: u64,
     state: Mutex<State>,
     freed: Notify,
-    pressure: watch::Sender<bool>,
+    pressure: Signal,
 }
 
 /// Counts a waiter out when it is done or gives up.
@@ -27,7 +28,7 @@ impl Drop for Waiting<'_> {
         let none = state.waiting == 0;
         drop(state);
         if none {
-            self.0.pressure.send_replace(false);
+            self.0.pressure.ring();
         }
     }
 }
@@ -39,7 +40,7 @@ impl Budget {
             limit,
             state: Mutex::new(State { used: 0, waiting: 0 }),
             freed: Notify::new(),
-            pressure: watch::Sender::new(false),
+            pressure: Signal::default(),
         }
     }
 
@@ -69,7 +70,7 @@ impl Budget {
         }
         self.state().waiting += 1;
         let _waiting = Waiting(self);
-        self.pressure.send_replace(true);
+        self.pressure.ring();
         loop {
             let freed = self.freed.notified();
             tokio::pin!(freed);
@@ -95,8 +96,13 @@ impl Budget {
         }
     }
 
-    /// Tells of changes between room and no room.
-    pub(crate) fn pressure(&self) -> watch::Receiver<bool> {
-        self.pressure.subscribe()
+    /// Whether somebody waits for room.
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.state().waiting > 0
+    }
+
+    /// Ends at the next change between room and no room.
+    pub(crate) fn pressure_changes(&self) -> impl Future<Output = ()> + Send + '_ {
+        self.pressure.next()
     }
 }

@@ -11,13 +11,14 @@
 use crate::losses::{Debts, Losses};
 use crate::names::{Names, Place};
 use crate::read::locate::Locations;
+use crate::signal::Signal;
 use crate::write::append::Appends;
 use crate::write::pipeline::Pipeline;
 use env::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard};
-use tokio::sync::{Notify, RwLock, watch};
+use tokio::sync::{Notify, RwLock};
 use types::{Attributes, InodeId, InodeRef, LogIndex, Timestamp};
 
 /// Attributes and when they were asked for.
@@ -131,7 +132,7 @@ pub(crate) struct Inode {
     /// Wakes the keeper of the append lock.
     pub(crate) hurry: Notify,
     /// Marked when the writer got on, and when the append lock came or went.
-    pub(crate) progress: watch::Sender<()>,
+    pub(crate) progress: Signal,
 }
 
 impl Inode {
@@ -235,7 +236,7 @@ impl Inodes {
             opening: RwLock::new(()),
             kick: Notify::new(),
             hurry: Notify::new(),
-            progress: watch::Sender::new(()),
+            progress: Signal::default(),
         });
         let (lost, changed_at) = table.debts.settle(reference);
         {

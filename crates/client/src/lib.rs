@@ -31,6 +31,7 @@ mod names;
 mod read;
 mod session;
 mod shared;
+mod signal;
 mod write;
 
 pub use api::{

@@ -13,6 +13,7 @@
 
 mod window;
 
+use crate::signal::Signal;
 use crate::{ClientError, ClientOptions};
 use bytes::Bytes;
 use codec::Message as _;
@@ -23,7 +24,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use types::{
     ClusterId, InodeRef, LogIndex, LogPosition, News, Reply, Request, Sequence, SessionId, Status, Term,
 };
@@ -83,7 +84,8 @@ pub(crate) struct Session {
     timeout: Option<Duration>,
     connect_timeout: Option<Duration>,
     state: Mutex<State>,
-    line: watch::Sender<Option<Line>>,
+    line: Mutex<Option<Line>>,
+    line_changed: Signal,
     room: Notify,
     lost: Notify,
     holder: OnceLock<Weak<dyn Holder>>,
@@ -126,7 +128,8 @@ impl Session {
                 lines: 0,
                 closed: false,
             }),
-            line: watch::Sender::new(None),
+            line: Mutex::new(None),
+            line_changed: Signal::default(),
             room: Notify::new(),
             lost: Notify::new(),
             holder: OnceLock::new(),
@@ -174,7 +177,7 @@ impl Session {
     pub(crate) fn close(&self) {
         self.state().closed = true;
         self.lost.notify_one();
-        self.line.send_replace(None);
+        self.set_line(None);
     }
 
     /// Whether [`Session::close`] was called.
@@ -259,7 +262,7 @@ impl Session {
 
     /// Sends without waiting for an answer; false if it could not be sent.
     pub(crate) async fn tell(&self, request: Request) -> bool {
-        let Some(line) = self.line.borrow().clone() else { return false };
+        let Some(line) = self.present_line() else { return false };
         let Some(ticket) = self.begin(line.opened.session).await else { return false };
         let answered_below = self.state().window.answered_below();
         let message = RequestMessage { sequence: ticket.sequence, answered_below, request };
@@ -268,15 +271,25 @@ impl Session {
         sent.is_ok()
     }
 
+    fn present_line(&self) -> Option<Line> {
+        self.line.lock().expect("nothing panics while it is held").clone()
+    }
+
+    fn set_line(&self, line: Option<Line>) {
+        *self.line.lock().expect("nothing panics while it is held") = line;
+        self.line_changed.ring();
+    }
+
     async fn line(&self) -> Result<Line, Status> {
-        let mut lines = self.line.subscribe();
         loop {
-            if let Some(line) = lines.borrow_and_update().clone() {
+            let changed = self.line_changed.next();
+            if let Some(line) = self.present_line() {
                 return Ok(line);
             }
-            if self.is_closed() || lines.changed().await.is_err() {
+            if self.is_closed() {
                 return Err(Status::NoSession);
             }
+            changed.await;
         }
     }
 
@@ -306,14 +319,12 @@ impl Session {
     }
 
     fn report_lost(&self, number: u64) {
-        let took = self.line.send_if_modified(|line| {
-            let ours = line.as_ref().is_some_and(|line| line.number == number);
-            if ours {
-                *line = None;
-            }
-            ours
-        });
+        let took = {
+            let mut line = self.line.lock().expect("nothing panics while it is held");
+            line.take_if(|line| line.number == number).is_some()
+        };
         if took {
+            self.line_changed.ring();
             self.lost.notify_one();
         }
     }
@@ -343,7 +354,7 @@ impl Session {
             loop {
                 match self.connect_round().await {
                     Ok(line) => {
-                        self.line.send_replace(Some(line));
+                        self.set_line(Some(line));
                         return Ok(());
                     }
                     Err(LinkError::Refused { address, status, message }) if is_hopeless(status) => {
@@ -367,7 +378,7 @@ impl Session {
     /// Keeps a connection until the session is closed.
     pub(crate) async fn keep(self: Arc<Self>) {
         while !self.is_closed() {
-            let line = self.line.borrow().clone();
+            let line = self.present_line();
             match line {
                 Some(line) => self.keep_alive(&line).await,
                 None => {
@@ -375,7 +386,7 @@ impl Session {
                     while !self.is_closed() {
                         match self.connect_round().await {
                             Ok(line) => {
-                                self.line.send_replace(Some(line));
+                                self.set_line(Some(line));
                                 break;
                             }
                             Err(error) => tracing::debug!(%error, "no master answers"),
@@ -385,7 +396,7 @@ impl Session {
                 }
             }
         }
-        self.line.send_replace(None);
+        self.set_line(None);
     }
 
     /// Returns when the connection is lost.
@@ -404,7 +415,7 @@ impl Session {
                     }
                 }
             }
-            let current = self.line.borrow().as_ref().is_some_and(|now| now.number == line.number);
+            let current = self.present_line().is_some_and(|now| now.number == line.number);
             if !current || self.is_closed() {
                 return;
             }

@@ -324,9 +324,8 @@ impl Shared {
         before: u64,
         done: impl Fn(&Pipeline) -> bool,
     ) -> Result<(), Status> {
-        let mut progress = inode.progress.subscribe();
         loop {
-            progress.mark_unchanged();
+            let progress = inode.progress.next();
             {
                 let mut state = inode.state();
                 if let Some((open, call)) = open {
@@ -337,9 +336,7 @@ impl Shared {
                     return Ok(());
                 }
             }
-            if progress.changed().await.is_err() {
-                return Err(Status::Io);
-            }
+            progress.await;
         }
     }
 }
@@ -418,7 +415,7 @@ impl Shared {
         self.writer(&mut state).fail(status);
         engine::apply_effects(self, inode, &mut state);
         drop(state);
-        inode.progress.send_replace(());
+        inode.progress.ring();
         inode.kick.notify_one();
     }
 }

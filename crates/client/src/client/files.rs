@@ -142,17 +142,18 @@ impl Client {
     /// Waits for room in the file's share and in the whole, and takes it.
     async fn wait_for_room(&self, open: &Open, bytes: u64) -> Result<(), Status> {
         let inode = &open.inode;
-        let mut progress = inode.progress.subscribe();
-        while !has_room(inode, bytes, self.shared.budget.limit_per_file()) {
+        loop {
+            let progress = inode.progress.next();
+            if has_room(inode, bytes, self.shared.budget.limit_per_file()) {
+                break;
+            }
             {
                 let mut state = inode.state();
                 open.report(&mut state, Call::Write)?;
                 self.shared.writer(&mut state).want_flush();
                 engine::wake(&self.shared, inode, &mut state);
             }
-            if progress.changed().await.is_err() {
-                return Err(Status::Io);
-            }
+            progress.await;
         }
         self.shared.budget.take(bytes).await;
         Ok(())

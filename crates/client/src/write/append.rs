@@ -82,16 +82,15 @@ pub(crate) struct Inside<'a> {
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
         self.inode.state().appends.inside -= 1;
-        self.inode.progress.send_replace(());
+        self.inode.progress.ring();
     }
 }
 
 /// Waits for the lock.
 pub(crate) async fn enter<'a>(shared: &Arc<Shared>, inode: &'a Arc<Inode>) -> Result<Inside<'a>, Status> {
-    let mut progress = inode.progress.subscribe();
     let mut waits_for = None;
     loop {
-        progress.mark_unchanged();
+        let progress = inode.progress.next();
         {
             let mut state = inode.state();
             let appends = &mut state.appends;
@@ -115,9 +114,7 @@ pub(crate) async fn enter<'a>(shared: &Arc<Shared>, inode: &'a Arc<Inode>) -> Re
                 Phase::Ending | Phase::Lost => {}
             }
         }
-        if progress.changed().await.is_err() {
-            return Err(Status::Io);
-        }
+        progress.await;
     }
 }
 
@@ -145,13 +142,13 @@ async fn hold(shared: Arc<Shared>, inode: Arc<Inode>) {
         let mut state = inode.state();
         state.appends.refused = Some((state.appends.asked, status));
         drop(state);
-        inode.progress.send_replace(());
+        inode.progress.ring();
     }
     // Asked, held or lost: the master is to know that it is no longer wanted. Without an answer the session has
     // ended, and the lock with it.
     let _ = shared.session.call(Request::AppendUnlock { inode: inode.reference }).await;
     inode.state().appends.phase = Phase::Free;
-    inode.progress.send_replace(());
+    inode.progress.ring();
     shared.leave(&inode);
 }
 
@@ -168,7 +165,7 @@ async fn keep(shared: &Arc<Shared>, inode: &Arc<Inode>) -> Result<(), Status> {
             }
         }
     }
-    inode.progress.send_replace(());
+    inode.progress.ring();
     loop {
         tokio::select! {
             biased;
@@ -203,9 +200,8 @@ async fn keep(shared: &Arc<Shared>, inode: &Arc<Inode>) -> Result<(), Status> {
 
 /// Lets no more appends in and waits for those inside.
 async fn close_the_door(inode: &Inode) {
-    let mut progress = inode.progress.subscribe();
     loop {
-        progress.mark_unchanged();
+        let progress = inode.progress.next();
         {
             let mut state = inode.state();
             if state.appends.phase == Phase::Held {
@@ -215,9 +211,7 @@ async fn close_the_door(inode: &Inode) {
                 return;
             }
         }
-        if progress.changed().await.is_err() {
-            return;
-        }
+        progress.await;
     }
 }
 

@@ -29,12 +29,12 @@ pub(crate) fn wake(shared: &Arc<Shared>, inode: &Arc<Inode>, state: &mut State) 
 
 async fn run(shared: Arc<Shared>, inode: Arc<Inode>) {
     let mut tasks: JoinSet<Event> = JoinSet::new();
-    let mut pressure = shared.budget.pressure();
     let mut actions = Vec::new();
     loop {
         let (term, session) = shared.session.epoch();
+        let pressure = shared.budget.pressure_changes();
         let now = shared.env.clock.now();
-        let moment = Moment { now, term, session, pressure: *pressure.borrow_and_update() };
+        let moment = Moment { now, term, session, pressure: shared.budget.is_pressed() };
         let (wake, done) = {
             let mut state = inode.state();
             let Some(writer) = &mut state.writer else { return };
@@ -59,14 +59,14 @@ async fn run(shared: Arc<Shared>, inode: Arc<Inode>) {
                     handle(&shared, &inode, joined);
                     next = tasks.try_join_next();
                 }
-                inode.progress.send_replace(());
+                inode.progress.ring();
             }
             () = inode.kick.notified() => {}
-            _ = pressure.changed() => {}
+            () = pressure => {}
             () = tokio::time::sleep(sleep.unwrap_or_default()), if sleep.is_some() => {}
         }
     }
-    inode.progress.send_replace(());
+    inode.progress.ring();
     shared.leave(&inode);
 }
 
