@@ -7,12 +7,14 @@ use crate::attributes::{kind_of_mode, kind_to_kernel, set_time, to_kernel};
 use crate::caller::with_groups;
 use crate::dispatch::Dispatch;
 use crate::errno::errno;
-use client::{AllocateMode, Client, FileHandle as Handle, Known, OpenFlags as Flags, SeekWhat};
+use crate::flags::{fopen_flags, open_flags, permission_bits, wants_sync};
+use crate::unasked::forget;
+use client::{AllocateMode, Client, FileHandle as Handle, Known, SeekWhat};
 use fuser::{
-    BsdFileFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig,
-    LockOwner, Notifier, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
-    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr,
-    Request, TimeOrNow, WriteFlags,
+    BsdFileFlags, Errno, FileHandle, Filesystem, Generation, INodeNo, InitFlags, KernelConfig, LockOwner,
+    Notifier, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
+    ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow,
+    WriteFlags,
 };
 use std::ffi::OsStr;
 use std::io;
@@ -86,48 +88,6 @@ impl Adapter {
 
 fn inode(number: INodeNo) -> InodeId {
     InodeId(number.0)
-}
-
-fn open_flags(flags: i32) -> Flags {
-    let mode = flags & libc::O_ACCMODE;
-    Flags {
-        read: mode != libc::O_WRONLY,
-        write: mode != libc::O_RDONLY,
-        truncate: flags & libc::O_TRUNC != 0,
-    }
-}
-
-/// O_SYNC and O_DSYNC: every write is followed by an fsync before it is answered.
-fn wants_sync(flags: i32) -> bool {
-    flags & libc::O_DSYNC != 0
-}
-
-fn fopen_flags(flags: i32, keep_cache: bool) -> FopenFlags {
-    let mut answer = FopenFlags::empty();
-    if keep_cache {
-        answer |= FopenFlags::FOPEN_KEEP_CACHE;
-    }
-    // The kernel would cut a cached append at a page's border in two, and take its bytes into the page where it
-    // believes the end to be.
-    if flags & (libc::O_DIRECT | libc::O_APPEND) != 0 {
-        answer |= FopenFlags::FOPEN_DIRECT_IO;
-    }
-    answer
-}
-
-/// Lets the kernel drop a file's attributes and, if given, its content from an offset on. The latter waits for requests
-/// that have pages locked, so it must not hold any of them up.
-fn forget(notifier: &OnceLock<Notifier>, inode: INodeNo, content_from: Option<u64>) {
-    let Some(notifier) = notifier.get() else { return };
-    let from = content_from.map_or(-1, |from| i64::try_from(from).unwrap_or(0));
-    if let Err(error) = notifier.inval_inode(inode, from, 0) {
-        // The kernel does not know the inode any more.
-        tracing::debug!(%error, %inode, "nothing was dropped");
-    }
-}
-
-fn permission_bits(mode: u32, umask: u32) -> u16 {
-    (mode & !umask & 0o7777) as u16
 }
 
 fn node(request: &Request, kind: FileKind, mode: u16) -> NodeSpec {

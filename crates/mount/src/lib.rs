@@ -13,9 +13,11 @@ mod attributes;
 mod caller;
 mod dispatch;
 mod errno;
+mod flags;
 mod mountpoint;
 mod options;
 mod session;
+mod unasked;
 
 pub use mountpoint::{MountpointError, detach_dead, is_ours};
 pub use options::{BadOption, MountOptions};
