@@ -178,7 +178,8 @@ impl Hosts {
     fn kill_and_wait(&mut self, names: &[&'static str]) {
         let pids: Vec<i32> = names.iter().map(|name| self.running.remove(name).unwrap()).collect();
         pids.iter().for_each(|pid| signal(*pid, Signal::KILL));
-        wait_until("they are gone", || pids.iter().all(|pid| !is_alive(*pid)));
+        // Until all their threads have let go of files, locks among them.
+        pids.iter().for_each(|pid| drop(self.shell.run(&format!("wait {pid}"))));
         if names.contains(&"mount") {
             self.detach();
         }
