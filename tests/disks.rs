@@ -466,3 +466,68 @@ fn on_the_masters_full_disk_changes_fail_with_enospc_reads_go_on_and_room_helps_
         assert!(read[..length] == value, "x{n}");
     }
 }
+
+#[test]
+fn a_cloned_disk_and_an_old_copy_of_one_are_shown_and_never_read() {
+    if !can_mount("a_cloned_disk_and_an_old_copy_of_one_are_shown_and_never_read") {
+        return;
+    }
+    let demo = Demo::start_with(&["--chunkservers", "3", "--disks", "1"]);
+    let data = demo.data.to_str().unwrap().to_owned();
+    let names: Vec<String> = (0..8).map(|n| format!("f{n}")).collect();
+    let write = |seed: u64| {
+        for (n, name) in (0..).zip(&names) {
+            store(&demo, name, &bytes(seed + n, 50_000)).unwrap();
+        }
+    };
+    let check = |seed: u64| {
+        for (n, name) in (0..).zip(&names) {
+            assert!(fs::read(demo.path(name)).unwrap() == bytes(seed + n, 50_000), "{name}");
+        }
+    };
+    let kill = |name: &str| demo.ask(&["demo", "kill", name, "--data", &data]);
+    let start = |name: &str| demo.ask(&["demo", "start", name, "--data", &data]);
+    let warning = |code: &str| -> Option<String> {
+        let warnings = demo.status()["warnings"].as_array().unwrap().clone();
+        let found = warnings.iter().find(|one| one["code"].as_str().unwrap().starts_with(code))?;
+        Some(found["message"].as_str().unwrap().to_owned())
+    };
+    write(100);
+    kill("cs2");
+    sh(&demo.data, "mv cs2/d1 cs2/own; cp -a cs1/d1 cs2/d1");
+    start("cs2");
+    wait_until("the clone is shown", || warning("DISK_TWICE").is_some());
+    let message = warning("DISK_TWICE").unwrap();
+    assert!(message.contains("cs1/d1") && message.contains("cs2/d1"), "{message}");
+    assert_eq!(disk(&demo, "cs1/d1")["state"], "ok");
+    check(100);
+    kill("cs2");
+    sh(&demo.data, "rm -r cs2/d1; mv cs2/own cs2/d1");
+    start("cs2");
+    wait_until("the clone is forgotten", || warning("DISK_TWICE").is_none());
+    wait_within(Duration::from_secs(90), "all is well", || is_healed(&demo, 8));
+    // A disk as it was before its last registration, with other bytes under the same names.
+    kill("cs1");
+    sh(&demo.data, "cp -a cs1/d1 cs1/old");
+    start("cs1");
+    wait_until("it is back", || disk(&demo, "cs1/d1")["state"] == "ok");
+    write(200);
+    kill("cs1");
+    sh(&demo.data, "mv cs1/d1 cs1/last; mv cs1/old cs1/d1");
+    start("cs1");
+    wait_until("the old copy is shown", || warning("DISK_UNTRUSTED").is_some());
+    check(200);
+    wait_within(Duration::from_secs(120), "everything has two replicas on the others", || {
+        names.iter().all(|name| {
+            let holders = holders(&demo, name);
+            holders.len() == 2 && !holders.contains(&"cs1".to_owned())
+        })
+    });
+    kill("cs1");
+    sh(&demo.data, "mv cs1/d1 cs1/old; mv cs1/last cs1/d1");
+    start("cs1");
+    wait_until("the disk as it was last is taken", || {
+        warning("DISK_UNTRUSTED").is_none() && disk(&demo, "cs1/d1")["state"] == "ok"
+    });
+    check(200);
+}

@@ -14,7 +14,7 @@
 
 use super::{Core, Out};
 use crate::config::{SERVER_LINKS_MAX, SERVER_SILENCE_MAX};
-use codec::admin::Severity;
+use codec::admin::{Severity, Warning};
 use codec::control::{
     ChunkReport, Cut, DiskReport, Order, OrderKind, Refused, RefusedDisk, Register, Registered, ReplicaFlags,
     ToMaster, ToServer,
@@ -64,6 +64,8 @@ pub(super) struct Servers {
     /// What was last heard of each server, for status.
     pub(super) heard: BTreeMap<ServerId, Heard>,
     pub(super) disk_errors: BTreeMap<DiskId, u64>,
+    /// Why disks of connected servers were not taken.
+    pub(super) untaken: BTreeMap<ServerId, Vec<Warning>>,
 }
 
 /// What status shows of a server beside what the fleet knows.
@@ -177,19 +179,21 @@ impl Core {
         }
         let mut counters = BTreeMap::new();
         let mut infos = Vec::new();
+        let mut untaken = Vec::new();
         for disk in disks {
             if counters.contains_key(&disk.disk) {
                 continue;
             }
             match self.judge_disk(&name, &disk) {
-                Some(counter) => {
+                Ok(counter) => {
                     counters.insert(disk.disk, counter);
                     self.servers.disk_errors.insert(disk.disk, disk.errors);
                     infos.push(disk_info(disk));
                 }
-                None => continue,
+                Err(warning) => untaken.push(warning),
             }
         }
+        self.servers.untaken.insert(server, untaken);
         let heard = Heard { at_ms: self.now_ms(), version, refused };
         self.servers.heard.insert(server, heard);
         self.servers.current.insert(server, id);
@@ -207,18 +211,26 @@ impl Core {
         self.out.push(Out::ToServer(id, ToServer::Registered(answer)));
     }
 
-    /// The next counter for a disk's stamp; `None` if the disk is not taken.
-    fn judge_disk(&mut self, name: &str, disk: &DiskReport) -> Option<u64> {
+    /// The next counter for a disk's stamp, or why the disk is not taken.
+    fn judge_disk(&self, name: &str, disk: &DiskReport) -> Result<u64, Warning> {
         let id = disk.disk;
         if self.servers.links.values().any(|link| link.disks().contains(&id)) {
             tracing::error!(disk = %id, path = %disk.path, server = %name, "a disk is connected twice");
-            self.warn(
-                &format!("DISK_TWICE {id}"),
-                Severity::Warning,
-                format!("disk {id} at {name}:{} is connected elsewhere too; this one is not used", disk.path),
-                "disconnect the copy, or stamp it anew after emptying it",
-            );
-            return None;
+            let first = self.fleet.disks().find(|view| view.disk == id);
+            let holder =
+                first.as_ref().and_then(|disk| self.fleet.servers().find(|one| one.server == disk.server));
+            let first = first.map_or_else(String::new, |disk| {
+                format!(" {}:{}", holder.map_or("", |server| server.name), disk.path)
+            });
+            return Err(Warning {
+                code: format!("DISK_TWICE {id}"),
+                severity: Severity::Warning,
+                message: format!(
+                    "two directories are disk {id}: the one at{first} is served, the one at {name}:{} is not",
+                    disk.path
+                ),
+                next: "disconnect the copy, or empty it and have it stamped anew".into(),
+            });
         }
         let recorded = self.meta.disk_registrations(id).map_or(0, |known| known.registrations);
         if disk.registrations < recorded {
@@ -226,19 +238,19 @@ impl Core {
                 disk = %id, path = %disk.path, server = %name, found = disk.registrations, recorded,
                 "a disk was rolled back or copied"
             );
-            self.warn(
-                &format!("DISK_UNTRUSTED {id}"),
-                Severity::Warning,
-                format!(
+            return Err(Warning {
+                code: format!("DISK_UNTRUSTED {id}"),
+                severity: Severity::Warning,
+                message: format!(
                     "disk {id} at {name}:{} was registered {} times by its own stamp, {recorded} times by the \
                      metadata: it was rolled back or copied and is not used",
                     disk.path, disk.registrations
                 ),
-                "empty the directory and stamp it anew; its chunks are on other disks",
-            );
-            return None;
+                next: "bring back the disk as it was last; if no chunk is missing, empty it and have it stamped anew"
+                    .into(),
+            });
         }
-        Some(disk.registrations + 1)
+        Ok(disk.registrations + 1)
     }
 
     fn refuse(&mut self, id: LinkId, status: Status, reason: String) {
@@ -398,6 +410,7 @@ impl Core {
         tracing::warn!(%server, peer = %link.end.peer, why, "a chunkserver is gone");
         if self.servers.current.get(&server) == Some(&id) {
             self.servers.current.remove(&server);
+            self.servers.untaken.remove(&server);
             self.tell(Event::ServerGone { server });
         }
     }

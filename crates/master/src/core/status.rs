@@ -30,6 +30,7 @@ impl Core {
         let chunks = self.chunk_counts();
         let refused_disks = self.refused_disks(&servers);
         let mut warnings = self.warnings.clone();
+        warnings.extend(self.servers.untaken.values().flatten().cloned());
         if let Some(why) = self.log.no_room() {
             warnings.push(Warning {
                 code: "LOG_FULL".into(),
