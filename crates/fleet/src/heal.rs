@@ -12,12 +12,14 @@
 //! 3. A copy begins only under a version that was granted to nobody, and closes the chain: the next grant raises.
 //!    So a replica of that version has all that the others have, whenever it turns up.
 //! 4. No copy begins while the fleet settles after a start.
-//! 5. `unsettled` holds exactly the chunks that the table calls so.
+//! 5. `unsettled` holds exactly the chunks that the table calls so; `unfinished` those of which a raise failed, so that
+//!    replicas may have a version that nobody was told of.
 
 mod copy;
 mod holdoff;
 mod remove;
 mod room;
+mod unfinished;
 mod unsettled;
 
 use crate::Command;
@@ -82,6 +84,7 @@ pub(crate) struct Healing {
     undergoal: Queue,
     surplus: Queue,
     unsettled: Queue,
+    unfinished: Queue,
     removals: BTreeMap<ChunkSlot, Removal>,
     copies: BTreeMap<ChunkSlot, Copy>,
     /// Of queued chunks only.
@@ -134,7 +137,7 @@ impl Healing {
     }
 
     fn is_queued(&self, slot: ChunkSlot) -> bool {
-        let queues = [&self.endangered, &self.undergoal, &self.surplus, &self.unsettled];
+        let queues = [&self.endangered, &self.undergoal, &self.surplus, &self.unsettled, &self.unfinished];
         queues.iter().any(|queue| queue.slots.contains(slot))
     }
 
@@ -150,7 +153,8 @@ impl Fleet {
         if !self.settled() || now_ms < self.healing.idle_until_ms {
             return;
         }
-        let begun = self.begin_comparisons(now_ms, out)
+        let begun = self.finish_raises(now_ms, out)
+            | self.begin_comparisons(now_ms, out)
             | self.begin_copies(now_ms, out)
             | self.begin_removals(now_ms, out);
         if !begun && self.healing.copies.is_empty() && self.healing.removals.is_empty() {

@@ -64,6 +64,7 @@ impl Fleet {
         let Some(mut raise) = self.raises.running.remove(&slot) else { return };
         if self.raises.remains.get(&slot).is_some_and(|remains| remains.minted <= target) {
             self.raises.remains.remove(&slot);
+            self.healing.set_unfinished(slot, false, now_ms);
         }
         let set = self.table.replicas(slot);
         let whole = target.term == self.term
@@ -171,6 +172,7 @@ impl Fleet {
             remains.first = raise.first.unwrap_or(minted);
         }
         remains.cuts = std::mem::take(&mut raise.cuts);
+        self.healing.set_unfinished(slot, true, now_ms);
         let later = std::mem::take(&mut raise.later);
         self.refuse(unanswered(raise), status, out);
         for (disk, seen) in later {
@@ -196,6 +198,7 @@ impl Fleet {
     ) -> (Vec<u16>, Version) {
         let highest = self.raises.highest(slot, recorded);
         self.raises.remains.remove(&slot);
+        self.healing.set_unfinished(slot, false, 0);
         let Some(raise) = self.raises.running.remove(&slot) else { return (Vec::new(), highest) };
         self.forget_orders(&raise);
         if let Phase::Logging(ticket) = raise.phase {

@@ -252,6 +252,31 @@ fn a_raise_that_nobody_answers_changes_nothing_and_the_next_one_succeeds() {
 }
 
 #[test]
+fn a_raise_that_nobody_answered_in_time_is_repeated_without_being_asked() {
+    let mut world = World::new(2);
+    let (slot, grant) = world.file(1);
+    world.want((inode(1), ZERO), SESSION, None);
+    world.disconnect(0);
+    world.connect(0);
+    let ticket = world.want((inode(1), ZERO), SESSION, None);
+    world.obey(0, None);
+    world.obey(1, None);
+    world.advance(3_000);
+    assert_eq!(world.grants[&ticket], Err(Status::TryAgain));
+    world.settle();
+    assert_eq!(
+        world.fleet.version(slot),
+        Some(grant.version),
+        "readers would be refused by what took the next one"
+    );
+    world.advance(2_000);
+    world.settle();
+    assert!(world.fleet.version(slot).unwrap().counter > grant.version.counter + 1);
+    assert_eq!(world.fleet.locations(slot).len(), 2);
+    world.check_twins();
+}
+
+#[test]
 fn the_first_grant_of_a_reign_raises_into_its_term() {
     let mut world = World::new(2);
     let (_, old) = world.file(1);

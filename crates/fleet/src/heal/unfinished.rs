@@ -1,0 +1,34 @@
+//! Raises that failed: members may have taken a version that nobody was told of, and then readers are sent to replicas
+//! that refuse them. Nobody may come to ask for the chunk again, so the raise is repeated until it succeeds.
+
+use super::{Healing, RETRY_MS};
+use crate::Command;
+use crate::fleet::Fleet;
+use crate::raise::Purposes;
+use types::ChunkSlot;
+
+impl Healing {
+    /// A raise of the chunk failed, or a later one made good for it.
+    pub(crate) fn set_unfinished(&mut self, slot: ChunkSlot, unfinished: bool, now_ms: u64) {
+        self.unfinished.set(slot, unfinished);
+        if unfinished {
+            self.put_off(slot, now_ms, RETRY_MS);
+            self.wake();
+        }
+    }
+}
+
+impl Fleet {
+    /// Repeats raises that failed, with all who are current.
+    pub(super) fn finish_raises(&mut self, now_ms: u64, out: &mut Vec<Command>) -> bool {
+        let mut begun = false;
+        for slot in self.healing.unfinished.batch() {
+            let current: Vec<u16> = self.table.replicas(slot).current().collect();
+            if !current.is_empty() && !self.is_put_off(slot, now_ms) {
+                self.start_raise(slot, &current, None, Purposes::default(), now_ms, out);
+                begun = true;
+            }
+        }
+        begun
+    }
+}
