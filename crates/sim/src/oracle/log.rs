@@ -51,7 +51,13 @@ impl Log {
         }
         for (slot, id) in (at / RECORD_BYTES..).zip(ids) {
             let there = self.told.entry(slot).or_default();
-            let sure = |standing: &Standing| !matches!(standing, Standing::Doubtful);
+            // What another client has not closed may have been given up, if it was silent for long: it will be told.
+            // If it is not, two records are to be found in this slot, which `check` finds out.
+            let sure = |standing: &Standing| match standing {
+                Standing::Doubtful => false,
+                Standing::Open { incarnation: by } => *by == incarnation,
+                Standing::Closed { .. } | Standing::Synced => true,
+            };
             if let Some((other, standing)) = there.iter().find(|(_, standing)| sure(standing)) {
                 return Err(format!("record {id} was appended over record {other} ({standing:?}) at {at}"));
             }
@@ -193,6 +199,13 @@ mod tests {
         log.closed(8);
         log.check(&file(&[1, 4, 3])).unwrap();
         assert!(log.check(&file(&[1, 2, 3])).is_err());
+        log.appended(3 * RECORD_BYTES, &[5], 7).unwrap();
+        log.appended(3 * RECORD_BYTES, &[6], 8).unwrap();
+        assert!(log.appended(3 * RECORD_BYTES, &[7], 8).is_err(), "over its own");
+        log.closed(8);
+        log.check(&file(&[1, 4, 3, 6])).unwrap_err();
+        log.failed(7);
+        log.check(&file(&[1, 4, 3, 6])).unwrap();
         log.power_cut();
         log.check(&file(&[1])).unwrap();
     }
