@@ -152,6 +152,14 @@ fn a_holder_that_is_silent_loses_the_lock_to_who_waits_and_is_told() {
         assert_eq!(renew(&mut a, inode).await, Ok((0, false)), "nobody else wanted it");
         assert_eq!(lock(&mut b, inode).await, Ok((0, false)), "after a while");
         assert_eq!(renew(&mut a, inode).await, Err(Status::Busy));
+        unlock(&mut b, inode).await;
+        a.connect().await;
+        a.ask(Request::Reclaim { inodes: vec![inode], appending: vec![inode] }).await.unwrap();
+        assert_eq!(
+            renew(&mut a, inode).await,
+            Err(Status::Busy),
+            "it does not come back by a new connection"
+        );
         assert!(a.attributes(inode).await.unwrap().truncate_generation > before, "late commits are ignored");
     });
 }

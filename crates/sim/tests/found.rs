@@ -112,3 +112,17 @@ fn a_full_disk_is_served_although_it_cannot_count_a_registration() {
 fn a_registration_that_a_disk_could_not_store_is_not_recorded() {
     holds(Faults::BadDisk, 24);
 }
+
+/// A client that was silent lost its append lock to another one, and took it again when it came back, because it named it among
+/// what it held: it wrote over what the other had appended.
+#[test]
+fn an_append_lock_that_was_lost_does_not_come_back_with_the_connection() {
+    holds(Faults::Network, 200_094);
+}
+
+/// The master believed in a replica that had been deleted while its disk reported: it asked it in vain whether another one might
+/// be removed, for ever.
+#[test]
+fn a_replica_that_is_not_there_any_more_is_not_counted() {
+    holds(Faults::Network, 200_018);
+}

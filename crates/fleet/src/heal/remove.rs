@@ -95,7 +95,12 @@ impl Fleet {
         if !asked.remove(&order) {
             return;
         }
-        if status.is_err() {
+        if let Err(status) = status {
+            if status == Status::NoChunk {
+                let mut set = self.table.replicas(slot);
+                set.remove(open.disk);
+                self.put_replicas(slot, &set);
+            }
             return self.give_up_removal(slot, now_ms);
         }
         sound.push(open.disk);

@@ -125,9 +125,10 @@ impl Core {
         self.pass_on(inode);
     }
 
-    /// After a new connection a client names the locks that it holds.
+    /// After a new connection a client names the locks that it holds. That is believed after a start of the master only:
+    /// one that was forfeited meanwhile must not come back, for another client may have appended since.
     pub(super) fn reclaim_append_lock(&mut self, session: SessionId, inode: InodeRef) {
-        if !self.meta.exists(inode) {
+        if !self.meta.exists(inode) || self.sessions.has_reclaimed(session) {
             return;
         }
         let now_ms = self.now_ms();

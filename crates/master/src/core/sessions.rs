@@ -225,6 +225,11 @@ impl Sessions {
         all
     }
 
+    /// Whether the session has told all it held when the master started, or was opened since.
+    pub(crate) fn has_reclaimed(&self, id: SessionId) -> bool {
+        self.all.get(&id).is_some_and(|session| session.reclaimed == Reclaimed::Settled)
+    }
+
     /// Whether every session other than `but` has told what it holds.
     pub(crate) fn others_reclaimed(&mut self, but: SessionId, now_ms: u64) -> bool {
         self.all_reclaimed(now_ms)
