@@ -35,6 +35,10 @@ pub(crate) const SERVER_LINKS_MAX: usize = 4_096;
 pub(crate) const ADMIN_ANSWER_MAX: Duration = Duration::from_secs(3);
 /// How often time-driven work (leases, silent servers, the fleet's own deadlines) is looked at.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
+/// A pause between two ticks that says that this process was stopped.
+pub(crate) const AWAY: Duration = Duration::from_secs(1);
+/// For so long after such a pause nobody is called silent.
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 const _: () =
     assert!(LOG_SEGMENT_BYTES_MIN > BATCH_BYTES_MAX as u64 + 2 * codec::limits::RECORD_BYTES_MAX as u64);

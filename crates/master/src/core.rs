@@ -34,7 +34,7 @@ pub(crate) use session_requests::OpenAnswerer;
 pub(crate) use sessions::{Answerer, Connection};
 
 use crate::checkpoint::InLine;
-use crate::config::{BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, Config, SYNC_DELAY_MAX, TICK};
+use crate::config::{AWAY, BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, Config, GRACE, SYNC_DELAY_MAX, TICK};
 use crate::error::Fatal;
 use crate::recover::Recovered;
 use crate::term::TermFile;
@@ -120,6 +120,9 @@ pub(crate) struct Core {
     config: Config,
     address: String,
     started_ms: u64,
+    /// When time was looked at last, and until when nobody is called silent.
+    ticked_ms: u64,
+    judges_from_ms: u64,
     cluster: ClusterId,
     term: Term,
     terms: TermFile,
@@ -186,6 +189,8 @@ impl Core {
             config,
             address,
             started_ms: now_ms,
+            ticked_ms: now_ms,
+            judges_from_ms: now_ms,
             cluster,
             term,
             terms,
@@ -275,9 +280,20 @@ impl Core {
 
     /// Work that time brings.
     fn tick(&mut self) {
+        let now_ms = self.now_ms();
+        let last_ms = std::mem::replace(&mut self.ticked_ms, now_ms);
+        if now_ms.saturating_sub(last_ms) >= AWAY.as_millis() as u64 {
+            // What the others said meanwhile waits to be read: it comes before any judgement about who is silent.
+            tracing::warn!(ms = now_ms - last_ms, "the master was stopped for a while, or had no processor");
+            self.judges_from_ms = now_ms + GRACE.as_millis() as u64;
+            return;
+        }
         self.tell(Event::Tick);
-        self.drop_silent_servers();
-        self.expire_sessions();
+        if now_ms >= self.judges_from_ms {
+            self.drop_silent_servers();
+            self.expire_sessions();
+            self.forfeit_silent_locks();
+        }
         self.retry_edits();
         self.retry_appends();
         self.reap_orphans();

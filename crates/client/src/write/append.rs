@@ -180,7 +180,7 @@ async fn keep(shared: &Arc<Shared>, inode: &Arc<Inode>) -> Result<(), Status> {
             break;
         }
     }
-    close_the_door(inode).await;
+    close_the_door(shared, inode).await;
     let settled = async {
         // What could not be stored is reported by its handles; nothing of it is left.
         let _ = shared.settle(inode, None).await;
@@ -199,7 +199,7 @@ async fn keep(shared: &Arc<Shared>, inode: &Arc<Inode>) -> Result<(), Status> {
 }
 
 /// Lets no more appends in and waits for those inside.
-async fn close_the_door(inode: &Inode) {
+async fn close_the_door(shared: &Arc<Shared>, inode: &Inode) {
     loop {
         let progress = inode.progress.next();
         {
@@ -211,7 +211,13 @@ async fn close_the_door(inode: &Inode) {
                 return;
             }
         }
-        progress.await;
+        tokio::select! {
+            biased;
+            () = progress => {}
+            () = tokio::time::sleep(RENEW_EVERY) => {
+                let _ = confirm(shared, inode).await;
+            }
+        }
     }
 }
 

@@ -155,8 +155,8 @@ impl Core {
         self.retry_appends();
     }
 
-    /// Gives away what became free by the passing of time.
-    pub(super) fn retry_appends(&mut self) {
+    /// Takes locks from holders that were silent while others wait.
+    pub(super) fn forfeit_silent_locks(&mut self) {
         let now_ms = self.now_ms();
         for (inode, lock) in &mut self.appends.locks {
             let late = now_ms.saturating_sub(lock.renewed_ms) >= APPEND_LEASE.as_millis() as u64;
@@ -165,6 +165,10 @@ impl Core {
                 (lock.holder, lock.forfeited) = (None, true);
             }
         }
+    }
+
+    /// Gives away what became free by the passing of time.
+    pub(super) fn retry_appends(&mut self) {
         let free = |lock: &Lock| lock.holder.is_none() && !lock.waiting.is_empty();
         let inodes: Vec<InodeId> =
             self.appends.locks.iter().filter(|(_, lock)| free(lock)).map(|(inode, _)| *inode).collect();
