@@ -362,7 +362,7 @@ impl Filesystem for Adapter {
         handle: FileHandle,
         offset: u64,
         data: &[u8],
-        _write_flags: WriteFlags,
+        write_flags: WriteFlags,
         flags: OpenFlags,
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
@@ -382,7 +382,12 @@ impl Filesystem for Adapter {
             Err(status) => reply.error(errno(status)),
         };
         let sync = wants_sync(flags.0);
-        let tried = if append {
+        // Past the cache the kernel leaves it to us to drop setuid and setgid.
+        let kill = append && write_flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
+        let root = with_groups(0, 0, request.pid());
+        let tried = if kill {
+            None
+        } else if append {
             self.client.try_append(Handle(handle.0), data)
         } else {
             self.client.try_write(Handle(handle.0), offset, data).map(|done| done.map(|()| offset))
@@ -395,6 +400,14 @@ impl Filesystem for Adapter {
         let (client, handle) = (self.client.clone(), Handle(handle.0));
         let rest = if tried.is_none() { Some(data.to_vec()) } else { None };
         let operation = async move {
+            if kill {
+                let mode = client.attributes(inode(number)).await?.attributes.mode;
+                let bare = mode & !0o6000;
+                if bare != mode {
+                    let changes = AttributeChanges { mode: Some(bare), ..AttributeChanges::default() };
+                    client.set_attributes(inode(number), changes, root).await?;
+                }
+            }
             let at = match (rest, tried) {
                 (Some(data), _) if append => client.append(handle, &data).await?,
                 (Some(data), _) => client.write(handle, offset, &data).await.map(|()| offset)?,
