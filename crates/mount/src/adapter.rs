@@ -382,7 +382,6 @@ impl Filesystem for Adapter {
             Err(status) => reply.error(errno(status)),
         };
         let sync = wants_sync(flags.0);
-        // Past the cache the kernel leaves it to us to drop setuid and setgid.
         let kill = append && write_flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
         let root = with_groups(0, 0, request.pid());
         let tried = if kill {
@@ -402,7 +401,7 @@ impl Filesystem for Adapter {
         let operation = async move {
             if kill {
                 let mode = client.attributes(inode(number)).await?.attributes.mode;
-                let bare = mode & !0o6000;
+                let bare = mode & !0o6000; // The kernel leaves it to us here.
                 if bare != mode {
                     let changes = AttributeChanges { mode: Some(bare), ..AttributeChanges::default() };
                     client.set_attributes(inode(number), changes, root).await?;
