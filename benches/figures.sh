@@ -23,9 +23,10 @@ echo "commit    $(git rev-parse --short HEAD)$(git diff --quiet HEAD || echo ' w
 for round in first second; do
   t0=$EPOCHREALTIME
   coproc DEMO { "$muskox" demo --data "$data" --mountpoint "$mnt" 2>&1; }
+  demo=$DEMO_PID
   while read -r line <&"${DEMO[0]}"; do [ "$line" = ready ] && break; done
   echo "ready     $(python3 -c "print(f'{$EPOCHREALTIME-$t0:.2f}')") s ($round start)"
-  if [ $round = first ]; then "$muskox" demo stop --data "$data" >/dev/null; wait "$DEMO_PID" 2>/dev/null || true; fi
+  if [ $round = first ]; then "$muskox" demo stop --data "$data" >/dev/null; wait "$demo" 2>/dev/null || true; fi
 done
 
 echo "write     $(rate "$(seconds dd if=/dev/zero of="$mnt/large" bs=1M count="$mebibytes" conv=fsync)")  sequential, fsync at the end, 2 replicas"
