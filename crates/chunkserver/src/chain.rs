@@ -10,12 +10,16 @@
 //! 2. Frames to the member behind leave in the order in which they were taken, on one connection at a time;
 //!    a new connection is begun only when nothing waits on the old one ([`hop`]).
 //! 3. Each frame gets exactly one answer.
-//! 4. Once closed, nothing is taken; after [`Chain::closed`] returns, nothing is queued or running.
+//! 4. What is read of a replica for one that is being filled, and what that one stores, has its turn between two frames
+//!    ([`aside`]).
+//! 5. Once closed, nothing is taken; after [`Chain::closed`] returns, nothing is queued or running.
 
+mod aside;
 mod hop;
 mod reply;
 mod strand;
 
+pub(crate) use aside::Next;
 pub(crate) use reply::{Arrived, Budget, Reply, What};
 pub(crate) use strand::write_with_room;
 
@@ -30,11 +34,11 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use store::{InventoryEntry, ReplicaState, StoreError};
-use strand::Strand;
+use strand::{Job, Strand};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use types::{ChunkId, DiskId, Status, Verifier, Version};
-use wire::chain::{Admission, Answer, Closed, FlushInput, Member, Op, Origin, Refusal, WriteInput};
+use wire::chain::{Admission, Answer, Closed, Filling, FlushInput, Member, Op, Origin, Refusal, WriteInput};
 use wire::message::FailedEdge;
 
 use crate::config::{DEADLINE_MAX, OPENING_FRAMES_MAX};
@@ -62,6 +66,8 @@ pub(crate) struct Chain {
     context: Arc<Context>,
     inner: Mutex<Inner>,
     quiet: Notify,
+    /// While it is being filled: a write was taken, or it was closed.
+    moved: Notify,
 }
 
 struct Inner {
@@ -79,6 +85,8 @@ struct Inner {
     hop: Hop,
     outgoing: VecDeque<Outgoing>,
     active: bool,
+    /// What of the replica is here, while it is being filled.
+    filling: Option<Filling>,
 }
 
 enum Phase {
@@ -136,8 +144,10 @@ impl Chain {
                 hop: Hop::Idle,
                 outgoing: VecDeque::new(),
                 active: false,
+                filling: None,
             }),
             quiet: Notify::new(),
+            moved: Notify::new(),
         })
     }
 
@@ -249,12 +259,16 @@ impl Chain {
         match admission {
             Admission::Taken { op, chain_sequence } => {
                 inner.taken_at = Instant::now();
+                if let (Some(filling), What::Write(write, payload)) = (&mut inner.filling, &what) {
+                    filling.wrote(write.offset, payload);
+                    self.moved.notify_one();
+                }
                 inner.waiting.insert(op, Waiting { replies: vec![reply], deadline });
                 self.watch(inner);
                 if let Some(outgoing) = Outgoing::new(op, &what, chain_sequence, deadline) {
                     self.send_behind(inner, outgoing, effects);
                 }
-                inner.strand.push(op, what);
+                inner.strand.push(Job::Frame(op, what));
             }
             Admission::Joined { op } => match inner.waiting.get_mut(&op) {
                 Some(waiting) if waiting.replies.len() < reply::JOINED_MAX => waiting.replies.push(reply),
@@ -334,6 +348,7 @@ impl Chain {
             inner.outgoing.clear();
             inner.hop = Hop::Idle;
         }
+        self.moved.notify_one();
         self.finish(effects);
         loop {
             let mut quiet = std::pin::pin!(self.quiet.notified());
@@ -356,6 +371,7 @@ impl Chain {
         inner.phase = Phase::Serving;
         inner.version = version;
         (inner.unborn, inner.told) = (false, false);
+        inner.filling = (origin == Origin::Filling).then(Filling::default);
         inner.member = Member::after(verifier, origin, before);
         inner.strand = Strand::default();
     }
@@ -366,7 +382,8 @@ impl Chain {
         {
             let mut inner = self.lock();
             let recent = now.saturating_duration_since(inner.taken_at) < DEADLINE_MAX;
-            if recent && !inner.told && inner.member.follows() && matches!(inner.phase, Phase::Serving) {
+            let counts = inner.member.follows() && inner.filling.is_none();
+            if recent && !inner.told && counts && matches!(inner.phase, Phase::Serving) {
                 inner.told = true;
                 effects.unsettled = Some(inner.version);
             }
@@ -395,6 +412,7 @@ impl Chain {
         let idle = matches!(inner.phase, Phase::Serving)
             && inner.waiting.is_empty()
             && inner.strand.is_quiet()
+            && inner.filling.is_none()
             && self.order.try_lock().is_ok();
         if idle {
             inner.phase = Phase::Gone;
@@ -402,10 +420,11 @@ impl Chain {
         idle || matches!(inner.phase, Phase::Gone)
     }
 
-    /// Its version, if it takes writes.
+    /// Its version, if it takes writes and lacks nothing.
     pub(crate) fn open_version(&self) -> Option<Version> {
         let inner = self.lock();
-        (matches!(inner.phase, Phase::Serving) && inner.member.is_open()).then_some(inner.version)
+        let open = matches!(inner.phase, Phase::Serving) && inner.member.is_open();
+        (open && inner.filling.is_none()).then_some(inner.version)
     }
 
     /// Does what was decided. The lock is not held.

@@ -73,6 +73,11 @@ impl Chains {
         self.get(slot, disk, chunk).0
     }
 
+    /// The chain of a replica that was written, raised or begun by this process and not forgotten since.
+    pub(crate) fn known(&self, disk: DiskId, chunk: ChunkId) -> Option<Arc<Chain>> {
+        self.lock().chains.get(&(disk, chunk)).map(Arc::clone)
+    }
+
     fn open(self: &Arc<Self>, chain: &Arc<Chain>) {
         let (chains, chain) = (Arc::clone(self), Arc::clone(chain));
         self.context.tasks.spawn(async move {

@@ -160,12 +160,20 @@ impl DataPlane {
         };
         let Some(disk) = slot.disk() else { return refuse_read(replier, Status::Io) };
         let capability = &read.capability;
+        if read.ordered {
+            return match self.chains.known(read.disk, read.capability.chunk) {
+                // A full queue would fail the chain.
+                Some(_) if slot.is_busy() => refuse_read(replier, Status::TryAgain),
+                Some(chain) => chain.read_in_order(read, replier),
+                None => refuse_read(replier, Status::Gap),
+            };
+        }
         // What is to be stored elsewhere is verified here, so that rot is found where it is.
         if !read.verified
             && let (offset, length) = (u64::from(read.offset), read.length)
             && let Some(result) = disk.read_resident(capability.chunk, capability.version, offset, length)
         {
-            return answer_read(replier, result);
+            return answer_read(replier, result, ChainSequence(0));
         }
         if slot.is_busy() {
             return refuse_read(replier, Status::TryAgain);
@@ -176,7 +184,7 @@ impl DataPlane {
             if matches!(&result, Err(error) if error.status() == Status::Io) {
                 slot_then.count_error();
             }
-            answer_read(replier, result);
+            answer_read(replier, result, ChainSequence(0));
         });
     }
 
@@ -221,15 +229,21 @@ fn at(disk: DiskId, status: Status) -> Refusal {
     Refusal { status, failed: Some(FailedEdge { from: None, to: disk, status }) }
 }
 
-fn refuse_read(replier: Replier, status: Status) {
-    let answer = ReadAnswer { result: Err(status), page_crcs: Vec::new(), zeroes: false };
+pub(crate) fn refuse_read(replier: Replier, status: Status) {
+    let chain_sequence = ChainSequence(0);
+    let answer = ReadAnswer { result: Err(status), page_crcs: Vec::new(), zeroes: false, chain_sequence };
     replier.answer(&answer.to_bytes(), Bytes::new());
 }
 
-fn answer_read(replier: Replier, result: Result<ReadBack, StoreError>) {
+/// `sequence`: of a read in the chain's order, the last write before it.
+pub(crate) fn answer_read(
+    replier: Replier,
+    result: Result<ReadBack, StoreError>,
+    chain_sequence: ChainSequence,
+) {
     match result {
         Ok(ReadBack { data, page_crcs, zeroes }) => {
-            let answer = ReadAnswer { result: Ok(()), page_crcs, zeroes };
+            let answer = ReadAnswer { result: Ok(()), page_crcs, zeroes, chain_sequence };
             replier.answer(&answer.to_bytes(), data);
         }
         Err(error) => refuse_read(replier, error.status()),
@@ -238,7 +252,7 @@ fn answer_read(replier: Replier, result: Result<ReadBack, StoreError>) {
 
 /// Reads from the device, where rot shows first, and looks whether the pages match their checksums. What does
 /// not is read again under the lock, which judges; a write may have been between data and checksum.
-fn read_verified(disk: &Disk, read: &Read, events: &Events) -> Result<ReadBack, StoreError> {
+pub(crate) fn read_verified(disk: &Disk, read: &Read, events: &Events) -> Result<ReadBack, StoreError> {
     let (chunk, version) = (read.capability.chunk, read.capability.version);
     let offset = u64::from(read.offset);
     let result = disk.read(chunk, version, offset, read.length);

@@ -15,7 +15,8 @@
 //! 4. While a replica is raised or deleted no frame of it is queued or running.
 //! 5. A disk that hangs or fails holds up only requests for its own chunks.
 //! 6. A copy is made of verified pages only, and says *filling* until all of it is on stable storage.
-//! 7. A write is answered ok only when this member and all behind it have applied it.
+//! 7. A replica that is being filled says so until everything in it is on stable storage, and nobody reads it.
+//! 8. A write is answered ok only when this member and all behind it have applied it.
 //!
 //! # Elsewhere
 //! Bytes on disk: `store`. The rules of a chain: `wire::chain`. Which orders to give: `fleet`.
@@ -29,6 +30,7 @@ mod data;
 mod disks;
 mod error;
 mod events;
+mod filling;
 mod handle;
 mod identity;
 mod orders;

@@ -16,7 +16,7 @@ use codec::control::{Cut, Order, OrderDone, OrderKind, TOUCHED_MAX};
 use env::Clock;
 use std::future::Future;
 use std::sync::Arc;
-use store::{Disk, InventoryEntry, StoreError};
+use store::{Disk, InventoryEntry, ReplicaState, StoreError};
 use types::{BLOCK_BYTES, BlockRange, ChunkId, DiskId, Memory, Status, Term, Unsettled, Version};
 use wire::chain::{Closed, Origin};
 
@@ -91,6 +91,8 @@ impl Orders {
             OrderKind::Raise { disk, chunk, .. }
             | OrderKind::Delete { disk, chunk, .. }
             | OrderKind::Copy { disk, chunk, .. }
+            | OrderKind::Fill { disk, chunk, .. }
+            | OrderKind::Feed { disk, chunk, .. }
             | OrderKind::Repair { disk, chunk, .. }
             | OrderKind::Verify { disk, chunk, .. } => (*disk, *chunk),
         };
@@ -100,15 +102,19 @@ impl Orders {
         }
         let chain = match what {
             OrderKind::Verify { version, .. } => return self.verify(&slot, disk, chunk, version).await,
+            OrderKind::Feed { version, sources, .. } => {
+                return self.feed(disk, chunk, term, version, &sources).await.into();
+            }
             _ => self.chains.for_order(&slot, disk, chunk),
         };
         let Some(_order) = within(chain.order.lock()).await else { return Err(Status::TimedOut).into() };
         match what {
-            OrderKind::Verify { .. } => unreachable!("answered above"),
+            OrderKind::Verify { .. } | OrderKind::Feed { .. } => unreachable!("answered above"),
             OrderKind::Raise { from, to, cuts, .. } => self.raise(&slot, &chain, from, to, cuts).await,
             OrderKind::Copy { version, sources, .. } => {
                 self.copy(&slot, &chain, term, version, &sources).await.into()
             }
+            OrderKind::Fill { version, .. } => self.begin_filling(&slot, &chain, version).await.into(),
             OrderKind::Repair { version, source, blocks, .. } => {
                 self.repair(&slot, &chain, term, version, source, &blocks).await.into()
             }
@@ -233,6 +239,10 @@ fn raise_on(
     touched: bool,
 ) -> (OnDisk, bool) {
     let (found, memory) = match disk.entry(chunk) {
+        Ok(entry) if entry.state == ReplicaState::Filling => {
+            let result = Err(StoreError::Filling { chunk });
+            return (OnDisk { result, now: None, memory: Memory::Forgot }, false);
+        }
         Ok(entry) => (entry.version, memory_of(&entry)),
         Err(error) => return (OnDisk { result: Err(error), now: None, memory: Memory::Forgot }, false),
     };

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::{Disk, ReplicaState, StoreError};
 use types::{
-    BLOCK_BYTES, BlockRange, Capability, ChunkId, LeaseEpoch, PAGE_BYTES, PAYLOAD_BYTES_MAX, ReplicaAddress,
-    Rights, SessionId, Status, Term, Version, ZERO_PAGE_CRC,
+    BLOCK_BYTES, BlockRange, Capability, ChainSequence, ChunkId, LeaseEpoch, PAGE_BYTES, PAYLOAD_BYTES_MAX,
+    ReplicaAddress, Rights, SessionId, Status, Term, Version, ZERO_PAGE_CRC,
 };
 use wire::Kind;
 use wire::message::{Message, Read, ReadAnswer, VALUES_MAX, Values, ValuesAnswer};
@@ -24,10 +24,10 @@ use wire::message::{Message, Read, ReadAnswer, VALUES_MAX, Values, ValuesAnswer}
 const PIECE_BLOCKS: u32 = PAYLOAD_BYTES_MAX / BLOCK_BYTES;
 const PAGE: usize = PAGE_BYTES as usize;
 
-/// Whole blocks of a source that differ from what is here.
-struct Piece {
+/// Whole blocks of a source.
+pub(crate) struct Piece {
     blocks: BlockRange,
-    /// What they are compared by.
+    /// What they are compared by, if they were.
     values: Vec<[u8; 32]>,
     /// `None`: all of them read as zeroes.
     pages: Option<(Bytes, Vec<u32>)>,
@@ -48,12 +48,15 @@ pub(crate) struct Sources<'a> {
 #[derive(Clone, Copy)]
 enum Question {
     Pages(BlockRange),
+    /// After all writes that the source has taken.
+    PagesInOrder(BlockRange),
     Values(BlockRange),
 }
 
 /// Its answer.
 enum Answer {
-    Pages(Option<(Bytes, Vec<u32>)>),
+    /// `None`: all of them read as zeroes. Of those read in order: the last write before.
+    Pages(Option<(Bytes, Vec<u32>)>, ChainSequence),
     Values(Vec<[u8; 32]>),
 }
 
@@ -98,12 +101,23 @@ impl<'a> Sources<'a> {
                     let write = write(self.context, slot, chain, self.capability.version, waiting.take());
                     let (written, pages) = tokio::join!(write, self.ask(Question::Pages(blocks)));
                     written?;
-                    let Answer::Pages(pages) = pages? else { return Err(Status::BadMessage) };
+                    let Answer::Pages(pages, _) = pages? else { return Err(Status::BadMessage) };
                     waiting = Some(Piece { blocks, values, pages });
                 }
             }
         }
         write(self.context, slot, chain, self.capability.version, waiting).await
+    }
+
+    /// Blocks of a source that is being written, and the last write before they were read.
+    pub(crate) async fn piece_in_order(
+        &mut self,
+        blocks: BlockRange,
+    ) -> Result<(Piece, ChainSequence), Status> {
+        match self.ask(Question::PagesInOrder(blocks)).await? {
+            Answer::Pages(pages, sequence) => Ok((Piece { blocks, values: Vec::new(), pages }, sequence)),
+            Answer::Values(_) => Err(Status::BadMessage),
+        }
     }
 
     /// The runs of blocks that differ, and the source's values of them.
@@ -164,9 +178,10 @@ impl<'a> Sources<'a> {
         let (capability, disk) = (self.capability.clone(), source.disk);
         let deadline_ms = self.patience.as_millis() as u32;
         let (kind, body) = match question {
-            Question::Pages(BlockRange { first, count }) => {
-                let (offset, length) = (first * BLOCK_BYTES, count * BLOCK_BYTES);
-                let read = Read { capability, disk, offset, length, deadline_ms, verified: true };
+            Question::Pages(blocks) | Question::PagesInOrder(blocks) => {
+                let (offset, length) = (blocks.first * BLOCK_BYTES, blocks.count * BLOCK_BYTES);
+                let ordered = matches!(question, Question::PagesInOrder(_));
+                let read = Read { capability, disk, offset, length, deadline_ms, verified: true, ordered };
                 (Kind::Read, read.to_bytes())
             }
             Question::Values(blocks) => {
@@ -181,17 +196,17 @@ impl<'a> Sources<'a> {
                 let answer = ValuesAnswer::decode(&frame.body).map_err(|_| Status::BadMessage)?;
                 Ok(Answer::Values(answer.result?))
             }
-            Question::Pages(blocks) => {
+            Question::Pages(blocks) | Question::PagesInOrder(blocks) => {
                 let answer = ReadAnswer::decode(&frame.body).map_err(|_| Status::BadMessage)?;
                 answer.result?;
                 if answer.zeroes {
-                    return Ok(Answer::Pages(None));
+                    return Ok(Answer::Pages(None, answer.chain_sequence));
                 }
                 let whole = frame.payload.len() == (blocks.count * BLOCK_BYTES) as usize;
                 if !whole || !wire::crc::verify(0, &frame.payload, &answer.page_crcs) {
                     return Err(Status::Corrupt);
                 }
-                Ok(Answer::Pages(Some((frame.payload, answer.page_crcs))))
+                Ok(Answer::Pages(Some((frame.payload, answer.page_crcs)), answer.chain_sequence))
             }
         }
     }
@@ -225,7 +240,12 @@ pub(crate) fn done<T>(
 }
 
 /// Writes the pages that are not holes, each with the checksum it came with; the others become holes.
-fn write_piece(disk: &Disk, chunk: ChunkId, version: Version, piece: &Piece) -> Result<(), StoreError> {
+pub(crate) fn write_piece(
+    disk: &Disk,
+    chunk: ChunkId,
+    version: Version,
+    piece: &Piece,
+) -> Result<(), StoreError> {
     let block = u64::from(BLOCK_BYTES);
     let start = u64::from(piece.blocks.first) * block;
     let Some((data, crcs)) = &piece.pages else {

@@ -146,6 +146,7 @@ pub(crate) async fn read(
             length,
             deadline_ms: READ_DEADLINE.as_millis() as u32,
             verified: false,
+            ordered: false,
         };
         let one: Pin<Box<dyn Future<Output = _> + Send + '_>> =
             Box::pin(read_from(env, pool, replicas, replica, read));
@@ -254,7 +255,8 @@ mod tests {
     use super::*;
 
     fn answer(payload: &[u8]) -> ReadAnswer {
-        ReadAnswer { result: Ok(()), page_crcs: wire::crc::page_crcs(0, payload), zeroes: false }
+        let page_crcs = wire::crc::page_crcs(0, payload);
+        ReadAnswer { result: Ok(()), page_crcs, zeroes: false, chain_sequence: ChainSequence(0) }
     }
 
     #[test]
@@ -267,7 +269,7 @@ mod tests {
         rotten[8000] ^= 1;
         assert_eq!(check(answer(&payload), rotten.into(), 4096, 8192), Err(Status::Corrupt));
         assert_eq!(check(answer(&payload), bytes.slice(4096..), 4096, 8192), Err(Status::BadMessage));
-        let holes = ReadAnswer { result: Ok(()), page_crcs: Vec::new(), zeroes: true };
+        let holes = ReadAnswer { zeroes: true, ..answer(&[]) };
         assert_eq!(check(holes, Bytes::new(), 7, 3).as_deref(), Ok(&[0, 0, 0][..]));
     }
 }

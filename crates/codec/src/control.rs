@@ -408,6 +408,28 @@ pub enum OrderKind {
         /// Which blocks. At most [`TOUCHED_MAX`] ranges.
         blocks: Vec<BlockRange>,
     },
+    /// Begin a replica that is to be filled, or take up an older one as its beginning, durably: of this version, of which
+    /// nothing was granted yet. It takes the writes of the version from the first one on.
+    Fill {
+        /// The disk that gets it.
+        disk: DiskId,
+        /// The chunk.
+        chunk: ChunkId,
+        /// The version.
+        version: Version,
+    },
+    /// After [`OrderKind::Fill`]: pull what it lacks from members before it in the chain, while the chunk is written.
+    /// Answered with success when it is complete and durable.
+    Feed {
+        /// The disk.
+        disk: DiskId,
+        /// The chunk.
+        chunk: ChunkId,
+        /// The version that all have.
+        version: Version,
+        /// Where to read it, the first one first. 1 to 9.
+        sources: Vec<ReplicaAddress>,
+    },
     /// Answered with success if the replica is complete, sound, of this version, and its checksums can be read.
     Verify {
         /// The disk.

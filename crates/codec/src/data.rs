@@ -134,6 +134,8 @@ pub struct Read {
     pub deadline_ms: u32,
     /// The pages are read from the device and verified before they are sent, for they are to be stored elsewhere.
     pub verified: bool,
+    /// From a member that is being filled: read in the chain's order, after every write that the receiver has taken.
+    pub ordered: bool,
 }
 
 /// The answer to [`Read`]: the whole pages around the wanted range, as payload.
@@ -145,6 +147,8 @@ pub struct ReadAnswer {
     pub page_crcs: Vec<u32>,
     /// All pages are holes; no payload and no checksums.
     pub zeroes: bool,
+    /// If it was asked for in the chain's order: the last write before it.
+    pub chain_sequence: ChainSequence,
 }
 
 /// Asks that what was written before goes to stable storage on every member.

@@ -1,6 +1,7 @@
 //! Local work of one replica: one job after the other, in the disk's queue.
 //!
-//! Jobs that came together run together, with one fdatasync for all that want one.
+//! Jobs that came together run together, with one fdatasync for all that want one. What has its turn between two frames
+//! and is none is a job like the others, but its failure is no failure of the chain.
 
 use super::reply::What;
 use super::{Chain, Effects};
@@ -15,10 +16,18 @@ const BATCH_JOBS_MAX: usize = 32;
 /// Room that is made when a write finds none.
 const ROOM_BYTES: u64 = 64 << 20;
 
+/// What is to be done with the replica. Dropped undone if something before it fails.
+pub(super) enum Job {
+    /// A frame that was taken.
+    Frame(Op, What),
+    /// Something between two frames.
+    Aside(Box<dyn FnOnce(&Disk) + Send>),
+}
+
 /// The jobs that wait.
 #[derive(Default)]
 pub(super) struct Strand {
-    jobs: VecDeque<(Op, What)>,
+    jobs: VecDeque<Job>,
     /// A run is in the disk's queue or on its thread.
     running: bool,
     /// A job failed or took too long: what follows must not be applied.
@@ -26,9 +35,9 @@ pub(super) struct Strand {
 }
 
 impl Strand {
-    pub(super) fn push(&mut self, op: Op, what: What) {
+    pub(super) fn push(&mut self, job: Job) {
         if !self.stopped {
-            self.jobs.push_back((op, what));
+            self.jobs.push_back(job);
         }
     }
 
@@ -68,7 +77,7 @@ struct Run {
 impl Run {
     fn run(mut self) {
         loop {
-            let batch: Vec<(Op, What)> = {
+            let batch: Vec<Job> = {
                 let mut inner = self.chain.lock();
                 let count = inner.strand.jobs.len().min(BATCH_JOBS_MAX);
                 if count == 0 {
@@ -78,8 +87,7 @@ impl Run {
                 }
                 inner.strand.jobs.drain(..count).collect()
             };
-            let done = self.chain.carry_out(&batch);
-            drop(batch);
+            let done = self.chain.carry_out(batch);
             self.chain.carried_out(done);
         }
         self.chain.quiet.notify_waiters();
@@ -111,18 +119,26 @@ struct Done {
 }
 
 impl Chain {
-    fn carry_out(&self, batch: &[(Op, What)]) -> Done {
+    fn carry_out(&self, batch: Vec<Job>) -> Done {
         let mut done = Vec::new();
         let mut failed = None;
         let Some(disk) = self.slot.disk() else {
             let error = StoreError::Disk { source: std::io::Error::other("the disk is not open") };
-            return Done { done, failed: batch.first().map(|(op, _)| (*op, error)) };
+            let frame = |job: &Job| if let Job::Frame(op, _) = job { Some(*op) } else { None };
+            return Done { done, failed: batch.iter().find_map(frame).map(|op| (op, error)) };
         };
         let mut to_sync = Vec::new();
         let mut version = None;
-        for (op, what) in batch {
+        for job in batch {
+            let (op, what) = match job {
+                Job::Frame(op, what) => (op, what),
+                Job::Aside(work) => {
+                    work(&disk);
+                    continue;
+                }
+            };
             version = Some(what.capability().version);
-            let synced = match what {
+            let synced = match &what {
                 What::Write(write, payload) => {
                     let write_to = store::Write {
                         chunk: write.capability.chunk,
@@ -134,7 +150,7 @@ impl Chain {
                         create: write.create,
                     };
                     if let Err(error) = write_with_room(&disk, &write_to) {
-                        failed = Some((*op, error));
+                        failed = Some((op, error));
                         break;
                     }
                     write.durable
@@ -142,9 +158,9 @@ impl Chain {
                 What::Flush(_) => true,
             };
             if synced {
-                to_sync.push(*op);
+                to_sync.push(op);
             } else {
-                done.push(*op);
+                done.push(op);
             }
         }
         if let (Some(first), Some(version)) = (to_sync.first(), version) {

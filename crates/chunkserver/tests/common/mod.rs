@@ -408,7 +408,7 @@ pub async fn read(
     length: u32,
 ) -> Result<Vec<u8>, types::Status> {
     let capability = Capability { rights: Rights::Read, ..capability(1, version) };
-    let read = Read { capability, disk, offset, length, deadline_ms: 4_000, verified: false };
+    let read = Read { capability, disk, offset, length, deadline_ms: 4_000, verified: false, ordered: false };
     let frame = link.call(Kind::Read, read.to_bytes(), Bytes::new(), SOON).await.unwrap();
     let answer = ReadAnswer::decode(&frame.body).unwrap();
     answer.result?;

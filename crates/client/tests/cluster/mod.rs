@@ -513,8 +513,12 @@ impl State {
 
     fn read(&mut self, server: u8, read: &Read) -> (ReadAnswer, Bytes) {
         *self.reads.entry(server).or_default() += 1;
+        let chain_sequence = ChainSequence(0);
         if let Err(status) = self.check(&read.capability) {
-            return (ReadAnswer { result: Err(status), page_crcs: Vec::new(), zeroes: false }, Bytes::new());
+            return (
+                ReadAnswer { result: Err(status), page_crcs: Vec::new(), zeroes: false, chain_sequence },
+                Bytes::new(),
+            );
         }
         let (from, to) = page_span(read.offset, read.length);
         let stored = &self.chunks[&read.capability.chunk].data;
@@ -522,12 +526,15 @@ impl State {
         let have = stored.len().clamp(from as usize, to as usize);
         payload[..have - from as usize].copy_from_slice(&stored[(from as usize).min(have)..have]);
         if payload.iter().all(|byte| *byte == 0) {
-            return (ReadAnswer { result: Ok(()), page_crcs: Vec::new(), zeroes: true }, Bytes::new());
+            return (
+                ReadAnswer { result: Ok(()), page_crcs: Vec::new(), zeroes: true, chain_sequence },
+                Bytes::new(),
+            );
         }
         let page_crcs = wire::crc::page_crcs(from, &payload);
         if self.rotten.contains(&server) {
             payload[0] ^= 1;
         }
-        (ReadAnswer { result: Ok(()), page_crcs, zeroes: false }, payload.into())
+        (ReadAnswer { result: Ok(()), page_crcs, zeroes: false, chain_sequence }, payload.into())
     }
 }

@@ -13,7 +13,7 @@ use crate::{Malformed, Message, proto};
 use prost::Message as _;
 use types::{
     BLOCKS_PER_CHUNK, BlockRange, CHUNK_BYTES, ChainSequence, ChunkId, DiskId, Memory, REPLICAS_MAX,
-    Unsettled,
+    ReplicaAddress, Unsettled,
 };
 
 /// Largest control message: a full report needs 200 KiB.
@@ -382,6 +382,17 @@ impl From<&Order> for proto::Order {
                 source: source.iter().map(Into::into).collect(),
                 blocks: ranges(blocks),
             }),
+            OrderKind::Fill { disk, chunk, version } => What::Fill(proto::OrderFill {
+                disk: disk.0.to_vec(),
+                chunk: chunk.0,
+                version: version.to_u64(),
+            }),
+            OrderKind::Feed { disk, chunk, version, sources } => What::Feed(proto::OrderFeed {
+                disk: disk.0.to_vec(),
+                chunk: chunk.0,
+                version: version.to_u64(),
+                sources: sources.iter().map(Into::into).collect(),
+            }),
             OrderKind::Verify { disk, chunk, version } => What::Verify(proto::OrderVerify {
                 disk: disk.0.to_vec(),
                 chunk: chunk.0,
@@ -413,10 +424,18 @@ impl TryFrom<proto::Order> for Order {
                 disk: disk(&p.disk)?,
                 chunk: ChunkId(p.chunk),
                 version: version(p.version)?,
-                sources: match list(p.sources, REPLICAS_MAX, "sources of a copy")? {
-                    sources if sources.is_empty() => return Err(Malformed::new("a copy without a source")),
-                    sources => sources,
-                },
+                sources: sources(p.sources)?,
+            },
+            What::Fill(p) => OrderKind::Fill {
+                disk: disk(&p.disk)?,
+                chunk: ChunkId(p.chunk),
+                version: version(p.version)?,
+            },
+            What::Feed(p) => OrderKind::Feed {
+                disk: disk(&p.disk)?,
+                chunk: ChunkId(p.chunk),
+                version: version(p.version)?,
+                sources: sources(p.sources)?,
             },
             What::Repair(p) => OrderKind::Repair {
                 disk: disk(&p.disk)?,
@@ -433,6 +452,11 @@ impl TryFrom<proto::Order> for Order {
         };
         Ok(Self { order: p.order, term: term(p.term)?, what })
     }
+}
+
+fn sources(list_of: Vec<proto::ReplicaAddress>) -> Result<Vec<ReplicaAddress>, Malformed> {
+    let sources = list(list_of, REPLICAS_MAX, "sources of a copy")?;
+    if sources.is_empty() { Err(Malformed::new("a copy without a source")) } else { Ok(sources) }
 }
 
 impl TryFrom<proto::Cut> for Cut {

@@ -306,6 +306,7 @@ impl Message for Read {
             length: self.length,
             deadline_ms: self.deadline_ms,
             verified: self.verified,
+            ordered: self.ordered,
         };
         append(&message, out);
     }
@@ -326,6 +327,7 @@ impl Message for Read {
             length: message.length,
             deadline_ms: message.deadline_ms,
             verified: message.verified,
+            ordered: message.ordered,
         })
     }
 }
@@ -336,6 +338,7 @@ impl Message for ReadAnswer {
             status: status_code(self.result),
             page_crcs: crcs_out(&self.page_crcs),
             zeroes: self.zeroes,
+            chain_sequence: self.chain_sequence.0,
         };
         append(&message, out);
     }
@@ -346,7 +349,8 @@ impl Message for ReadAnswer {
         if (message.zeroes || result.is_err()) && !page_crcs.is_empty() {
             return bad("checksums without pages");
         }
-        Ok(Self { result, page_crcs, zeroes: message.zeroes })
+        let chain_sequence = ChainSequence(message.chain_sequence);
+        Ok(Self { result, page_crcs, zeroes: message.zeroes, chain_sequence })
     }
 }
 

@@ -480,8 +480,15 @@ pub(crate) fn to_server() -> Vec<(&'static str, ToServer)> {
         source: Some(source.clone()),
         blocks: vec![BlockRange { first: 3, count: 1 }],
     };
-    let copy =
-        OrderKind::Copy { disk: disk(17), chunk: chunk(5), version: version(2), sources: vec![source] };
+    let copy = OrderKind::Copy {
+        disk: disk(17),
+        chunk: chunk(5),
+        version: version(2),
+        sources: vec![source.clone()],
+    };
+    let fill = OrderKind::Fill { disk: disk(17), chunk: chunk(5), version: version(2) };
+    let feed =
+        OrderKind::Feed { disk: disk(17), chunk: chunk(5), version: version(2), sources: vec![source] };
     let verify = OrderKind::Verify { disk: disk(17), chunk: chunk(5), version: version(2) };
     let messages = vec![
         ToServer::Registered(registered),
@@ -492,6 +499,8 @@ pub(crate) fn to_server() -> Vec<(&'static str, ToServer)> {
         order(verify),
         ToServer::HeartbeatAck { term: Term(3) },
         order(repair),
+        order(fill),
+        order(feed),
     ];
     let named = messages.into_iter().map(|message| {
         let name = match &message {
@@ -500,6 +509,8 @@ pub(crate) fn to_server() -> Vec<(&'static str, ToServer)> {
             ToServer::Order(Order { what: OrderKind::Raise { .. }, .. }) => "raise",
             ToServer::Order(Order { what: OrderKind::Delete { .. }, .. }) => "delete",
             ToServer::Order(Order { what: OrderKind::Copy { .. }, .. }) => "copy",
+            ToServer::Order(Order { what: OrderKind::Fill { .. }, .. }) => "fill",
+            ToServer::Order(Order { what: OrderKind::Feed { .. }, .. }) => "feed",
             ToServer::Order(Order { what: OrderKind::Verify { .. }, .. }) => "verify",
             ToServer::Order(Order { what: OrderKind::Repair { .. }, .. }) => "repair",
             ToServer::HeartbeatAck { .. } => "heartbeat_ack",

@@ -530,6 +530,13 @@ pub(crate) fn to_server() -> impl Strategy<Value = ToServer> {
                 blocks
             }
         ),
+        (id(DiskId), number(ChunkId), version()).prop_map(|(disk, chunk, version)| OrderKind::Fill {
+            disk,
+            chunk,
+            version
+        }),
+        (id(DiskId), number(ChunkId), version(), vec(replica(), 1..4))
+            .prop_map(|(disk, chunk, version, sources)| OrderKind::Feed { disk, chunk, version, sources }),
         (id(DiskId), number(ChunkId), version()).prop_map(|(disk, chunk, version)| OrderKind::Verify {
             disk,
             chunk,

@@ -16,6 +16,7 @@
 //! 7. What it reports for a raise covers every write that some member may have and another may lack: those it took
 //!    and of which it does not know that all behind have them, and the last it took, for whoever forgot them; also
 //!    those of the version before, until a frame of the present one proves that they were dealt with.
+//! 8. A member that is being filled leaves its verifier out of its answers, so that no fsync counts on it.
 //!
 //! # Elsewhere
 //! Deadlines, connections, files: `chunkserver`. Terms, versions and rights are checked before a frame gets here.
@@ -43,6 +44,9 @@ pub enum Origin {
     Beginning,
     /// There may have been some: writes are refused with [`Status::Gap`], a flush is possible.
     Unknown,
+    /// There were none of this version, and the replica lacks what was written under those before: it takes all writes,
+    /// but nobody counts on it, and it is never the head.
+    Filling,
 }
 
 /// A write as it arrived.
@@ -216,7 +220,7 @@ impl Member {
         if self.origin == Origin::Unknown {
             return Admission::Refused(self.here(Status::Gap));
         }
-        if self.head.is_some_and(|known| known != head) {
+        if self.head.is_some_and(|known| known != head) || head && self.origin == Origin::Filling {
             return Admission::Refused(Refusal { status: Status::Invalid, failed: None });
         }
         let sequence = ChainSequence(self.taken.0.saturating_add(1));
@@ -265,6 +269,30 @@ impl Member {
         }
         let op = self.take(None, false, input.next);
         Admission::Taken { op, chain_sequence: self.taken }
+    }
+
+    /// Somebody wants to read in the chain's order, for a member that is being filled: after the write that is given
+    /// back, the last one taken.
+    pub fn read(&self) -> Result<ChainSequence, Status> {
+        match (&self.state, self.origin) {
+            (State::Failed(refusal), _) => Err(refusal.status),
+            (State::Closed, _) => Err(Status::WrongVersion),
+            (State::Open, Origin::Unknown) => Err(Status::Gap),
+            (State::Open, Origin::Filling) => Err(Status::NoChunk),
+            (State::Open, Origin::Beginning) => Ok(self.taken),
+        }
+    }
+
+    /// The replica holds everything now, on stable storage.
+    pub fn filled(&mut self) {
+        if self.origin == Origin::Filling {
+            self.origin = Origin::Beginning;
+        }
+    }
+
+    /// The last write taken.
+    pub fn taken(&self) -> ChainSequence {
+        self.taken
     }
 
     /// The operation was done here, or failed here: then nothing later may be applied.
@@ -429,7 +457,8 @@ impl Member {
             return;
         }
         let Some(pending) = self.pending.remove(&op) else { return };
-        let mut verifiers = vec![self.verifier];
+        let own = Some(self.verifier).filter(|_| self.origin != Origin::Filling);
+        let mut verifiers: Vec<Verifier> = own.into_iter().collect();
         verifiers.extend(pending.behind.unwrap_or_default());
         if pending.is_write {
             self.unacknowledged.remove(&pending.chain_sequence);

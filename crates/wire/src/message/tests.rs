@@ -60,6 +60,27 @@ fn a_write_looks_as_it_always_did() {
 }
 
 #[test]
+fn a_read_looks_as_it_always_did() {
+    let Write { capability, disk, .. } = sample_write();
+    let capability = Capability { rights: Rights::Read, ..capability };
+    let (offset, length) = (4 << 16, 4 << 16);
+    let read = Read { capability, disk, offset, length, deadline_ms: 500, verified: true, ordered: true };
+    assert_eq!(
+        hex(&read.to_bytes()),
+        concat!(
+            "0a1a0885808080802010011889808080802020828080801028013003",
+            "1210d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1",
+            "188080102080801028f40330013801"
+        )
+    );
+    let (result, chain_sequence) = (Ok(()), ChainSequence(9));
+    let answer = ReadAnswer { result, page_crcs: vec![0x0102_0304], zeroes: false, chain_sequence };
+    assert_eq!(hex(&answer.to_bytes()), "1204040302012009");
+    let holes = ReadAnswer { page_crcs: vec![], zeroes: true, ..answer };
+    assert_eq!(hex(&holes.to_bytes()), "18012009");
+}
+
+#[test]
 fn a_hello_looks_as_it_always_did() {
     let hello = Hello {
         protocol_version: 1,
@@ -207,7 +228,8 @@ proptest! {
 
     #[test]
     fn reads_round_trip(capability in capability(), disk in disk_id(), offset in 0..CHUNK_BYTES as u32, length in 1..=PAYLOAD_BYTES_MAX) {
-        let message = Read { capability, disk, offset, length, deadline_ms: length, verified: length % 2 == 1 };
+        let (verified, ordered) = (length % 2 == 1, length % 4 > 1);
+        let message = Read { capability, disk, offset, length, deadline_ms: length, verified, ordered };
         let (from, to) = page_span(offset, length);
         let fits = to <= CHUNK_BYTES && to - from <= u64::from(PAYLOAD_BYTES_MAX);
         prop_assert_eq!(Read::decode(&message.to_bytes()).is_ok(), fits);
@@ -233,7 +255,7 @@ proptest! {
         check(&WriteAnswer { result, write_id: id, chain_sequence: ChainSequence(sequence), verifiers: verifiers.clone(), failed })?;
         check(&FlushAnswer { result, verifiers, failed })?;
         let page_crcs = if result.is_ok() { crcs } else { vec![] };
-        check(&ReadAnswer { result, zeroes: page_crcs.is_empty(), page_crcs })?;
+        check(&ReadAnswer { result, zeroes: page_crcs.is_empty(), page_crcs, chain_sequence: ChainSequence(sequence) })?;
     }
 
     #[test]

@@ -641,3 +641,39 @@ proptest! {
         world.check()?;
     }
 }
+
+#[test]
+fn no_fsync_counts_on_a_member_that_is_being_filled() {
+    let mut out = Vec::new();
+    let mut filling = Member::new(verifier(1), Origin::Filling);
+    let before = take(&mut filling, &from_head(1));
+    filling.applied(before, Ok(()), &mut out);
+    assert_eq!(out.remove(0).result, Ok(vec![]), "it took the write and is not named");
+    let after = take(&mut filling, &from_head(2));
+    filling.filled();
+    filling.applied(after, Ok(()), &mut out);
+    assert_eq!(out.remove(0).result, Ok(vec![verifier(1)]));
+    assert!(!filling.report().forgot);
+}
+
+#[test]
+fn a_member_that_is_being_filled_is_never_the_head_nor_a_source() {
+    let mut filling = Member::new(verifier(1), Origin::Filling);
+    assert_eq!(refused(filling.write(&from_client(1, None), &mut Vec::new())).status, Status::Invalid);
+    assert_eq!(filling.read(), Err(Status::NoChunk));
+    filling.filled();
+    assert_eq!(filling.read(), Ok(ChainSequence(0)));
+}
+
+#[test]
+fn only_a_member_that_knows_what_it_took_is_read_in_the_chains_order() {
+    let mut out = Vec::new();
+    let mut head = Member::new(verifier(0), Origin::Beginning);
+    take(&mut head, &from_client(1, Some(disk(1))));
+    assert_eq!(head.read(), Ok(ChainSequence(1)), "what is taken is applied before the read has its turn");
+    head.applied(Op(1), Err(Status::Io), &mut out);
+    assert_eq!(head.read(), Err(Status::Io));
+    assert_eq!(Member::new(verifier(0), Origin::Unknown).read(), Err(Status::Gap));
+    head.close(Status::WrongVersion, &mut out);
+    assert_eq!(head.read(), Err(Status::WrongVersion));
+}
