@@ -497,11 +497,12 @@ impl Session {
             loop {
                 let later = held.split_off(held.len().min(RECLAIM_MAX));
                 let appending = held.iter().filter(|inode| appending.contains(inode)).copied().collect();
-                let reply = self.call_on(&line, Request::Reclaim { inodes: held, appending }).await?;
+                let last = later.is_empty();
+                let reply = self.call_on(&line, Request::Reclaim { inodes: held, appending, last }).await?;
                 if let Ok(Reply::Gone(gone)) = reply {
                     holder.gone(gone);
                 }
-                if later.is_empty() {
+                if last {
                     break;
                 }
                 held = later;

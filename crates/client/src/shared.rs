@@ -385,6 +385,7 @@ impl Holder for Shared {
             let missing = file && lost.is_some_and(|stable| state.changed_at > stable);
             state.changed_at = LogIndex(0);
             let appended = anew && state.appends.ended() && state.is_dirty();
+            state.appends.reconnected();
             drop(state);
             if missing || appended {
                 tracing::warn!(inode = %inode.reference.id, "acknowledged changes of a file are lost");

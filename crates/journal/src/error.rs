@@ -8,8 +8,8 @@ use types::LogIndex;
 #[allow(missing_docs, reason = "the messages say what the fields mean")]
 pub enum OpenError {
     #[error(
-        "{file} is damaged at byte {offset}: record {index} cannot be read, and the log says that all \
-         up to {stable} was on stable storage. Nothing was changed. Restore the log from a backup"
+        "{file} is damaged at byte {offset}: record {index} cannot be read, and all up to {stable} \
+         was on stable storage. Nothing was changed. Restore the log from a backup"
     )]
     Damaged { file: String, offset: u64, index: LogIndex, stable: LogIndex },
     #[error(
@@ -30,6 +30,11 @@ pub enum OpenError {
     Version { file: String, found: u32, known: u32 },
     #[error("{file} at byte {offset}: record {index} has a lower term than the one before it")]
     TermOrder { file: String, offset: u64, index: LogIndex },
+    #[error(
+        "the log begins with record {first}, but the newest usable checkpoint ends before record {needed}: what lies \
+         between is missing. Nothing was changed. Restore the log or a checkpoint from a backup"
+    )]
+    Gap { first: LogIndex, needed: LogIndex },
     #[error("the options of the journal are refused: {what}")]
     Options { what: &'static str },
     #[error("cannot open the log")]

@@ -31,6 +31,6 @@ mod syncer;
 
 pub use error::{OpenError, ReplayError};
 pub use journal::Journal;
-pub use options::{Cut, Entry, Options, Recovery, SealedSegment};
+pub use options::{Cut, Entry, Needed, Options, Recovery, SealedSegment};
 pub use reader::Reader;
 pub use syncer::Syncer;

@@ -25,14 +25,38 @@ pub struct Options {
     /// The record before the first one of an empty journal: (0, 0), or where a checkpoint from
     /// elsewhere ends. Without meaning for a journal that has records.
     pub after: (Term, LogIndex),
+    /// What the caller knows that the log must have; one that lacks it is refused, and nothing is changed.
+    pub needed: Needed,
     /// Segments get a random salt, so that no record's content can pass for a part of the log.
     pub seed: Arc<dyn Seed>,
+}
+
+/// What a log must have to be of use.
+#[derive(Clone, Copy, Debug)]
+pub struct Needed {
+    /// It may not begin after this record.
+    pub first: LogIndex,
+    /// It may not end before this one, which was on stable storage.
+    pub last: LogIndex,
+}
+
+impl Default for Needed {
+    /// Nothing is needed.
+    fn default() -> Self {
+        Self { first: LogIndex(u64::MAX), last: LogIndex(0) }
+    }
 }
 
 impl Options {
     /// The usual options for a cluster.
     pub fn new(cluster: ClusterId, seed: Arc<dyn Seed>) -> Self {
-        Self { cluster, segment_bytes: 64 << 20, after: (Term(0), LogIndex(0)), seed }
+        Self {
+            cluster,
+            segment_bytes: 64 << 20,
+            after: (Term(0), LogIndex(0)),
+            needed: Needed::default(),
+            seed,
+        }
     }
 }
 

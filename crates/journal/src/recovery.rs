@@ -69,7 +69,7 @@ struct Survey {
     /// The first record that the log does not have.
     next: LogIndex,
     term: Term,
-    /// The highest index that any batch says was durable.
+    /// The highest index of which any batch, or the caller, says that it was durable.
     stable: LogIndex,
     /// Candidates that hold something that is not part of the log.
     beyond: Vec<usize>,
@@ -83,6 +83,10 @@ pub(crate) fn recover(dir: &Arc<dyn Dir>, options: &Options) -> Result<Recovered
     if survey.stable >= survey.next {
         return Err(damaged(&survey));
     }
+    let first = survey.used.first().map_or(survey.next, |used| used.first);
+    if first > options.needed.first {
+        return Err(OpenError::Gap { first, needed: options.needed.first });
+    }
     let fresh = survey.candidates.is_empty();
     let cuts = cut(&**dir, &survey)?;
     // What was written before a kill is in the page cache only; from here on it counts as durable.
@@ -91,7 +95,6 @@ pub(crate) fn recover(dir: &Arc<dyn Dir>, options: &Options) -> Result<Recovered
             survey.candidates[used.number].file.sync_data()?;
         }
     }
-    let first = survey.used.first().map_or(survey.next, |used| used.first);
     let recovery = Recovery { first, last: LogIndex(survey.next.0 - 1), term: survey.term, fresh, cuts };
     arrange(dir, options, survey, recovery)
 }
@@ -105,7 +108,7 @@ fn survey(dir: &dyn Dir, options: &Options) -> Result<Survey, OpenError> {
         spares,
         next: LogIndex(options.after.1.0 + 1),
         term: options.after.0,
-        stable: LogIndex(0),
+        stable: options.needed.last,
         beyond: Vec::new(),
         keep_ready: true,
     };

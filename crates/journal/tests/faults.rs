@@ -6,7 +6,7 @@ mod common;
 
 use common::*;
 use env::{Env, SimDisk};
-use journal::{Journal, OpenError, ReplayError};
+use journal::{Journal, Needed, OpenError, Options, ReplayError};
 use types::LogIndex;
 
 const SEGMENT: u64 = 4 << 10;
@@ -198,6 +198,26 @@ fn a_flipped_bit_above_what_is_known_durable_is_cut_and_kept_aside() {
         drop(journal);
         check_and_go_on(&disk, 3, 3, &format!("byte {offset}"));
     }
+}
+
+#[test]
+fn a_log_that_lacks_what_the_caller_knows_of_is_refused_and_left_as_it_is() {
+    let (disk, second) = two_batches();
+    let name = "segment-0000000000000001";
+    disk.flip_bit(name, second + 40, 3).unwrap();
+    let damaged = disk.contents(name).unwrap();
+    let needed = |first, last| {
+        let needed = Needed { first: LogIndex(first), last: LogIndex(last) };
+        Journal::open(disk.dir(), Options { needed, ..options(SEGMENT) }).map(|(_, recovery)| recovery.last)
+    };
+    let ends_early = needed(1, 4);
+    assert!(matches!(ends_early, Err(OpenError::Damaged { stable: LogIndex(4), .. })), "{ends_early:?}");
+    let begins_late = needed(0, 3);
+    assert!(matches!(begins_late, Err(OpenError::Gap { first: LogIndex(1), .. })), "{begins_late:?}");
+    assert_eq!(disk.contents(name).unwrap(), damaged);
+    assert_eq!(files(&*disk.dir(), "cut-"), Vec::<String>::new());
+    assert_eq!(needed(1, 3).unwrap(), LogIndex(3), "the tail may go");
+    assert_ne!(disk.contents(name).unwrap(), damaged);
 }
 
 #[test]

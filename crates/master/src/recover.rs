@@ -15,7 +15,7 @@ use crate::folder::Folder;
 use crate::term::{TermFile, TermFileError};
 use codec::admin::{Severity, Warning};
 use env::{Dir, Env};
-use journal::{Entry, Journal, OpenError, Options, Recovery};
+use journal::{Entry, Journal, Needed, OpenError, Options, Recovery};
 use meta::Meta;
 use std::io;
 use std::sync::Arc;
@@ -62,9 +62,12 @@ pub(crate) fn recover(env: &Env, config: &Config) -> Result<Recovered, StartErro
 
     let mut options = Options::new(terms.cluster, Arc::clone(&env.seed));
     options.segment_bytes = config.log_segment_bytes.max(LOG_SEGMENT_BYTES_MIN);
+    let base = checkpoint.unwrap_or(LogIndex(0));
+    let stable = terms.beginnings.last().map_or(LogIndex(0), |beginning| beginning.found);
+    let from = LogIndex(base.0 + 1);
+    options.needed = Needed { first: from, last: stable.max(base) };
     let (mut journal, found) = Journal::open(log_folder, options).map_err(open_error)?;
     report_cuts(&found, &mut warnings);
-    let from = check_log(&terms, &found, checkpoint)?;
     let mut since_checkpoint = (0, 0);
     journal
         .replay(from, |entry| {
@@ -132,44 +135,16 @@ fn report_cuts(found: &Recovery, warnings: &mut Vec<Warning>) {
         );
         warnings.push(Warning {
             code: "LOG_TAIL_CUT".into(),
-            severity: Severity::Note,
+            severity: Severity::Warning,
             message: format!(
-                "{} bytes from record {} on were cut from the log's end (loss of power); kept as {}",
+                "{} bytes from record {} on, which could not be read, were cut from the log's end; kept as {}",
                 cut.bytes, cut.index, cut.kept_as
             ),
-            next: "nothing: no operation answered as durable was among them".into(),
+            next: "after a loss of power nothing: what was answered as durable is there. Else check the disk of the \
+                   master's data directory (smartctl, dmesg)"
+                .into(),
         });
     }
-}
-
-/// Refuses a log that lacks what was stable. Answers the first record to replay.
-fn check_log(
-    terms: &TermFile,
-    found: &Recovery,
-    checkpoint: Option<LogIndex>,
-) -> Result<LogIndex, StartError> {
-    let stable = terms.beginnings.last().map_or(LogIndex(0), |beginning| beginning.found);
-    if found.last < stable {
-        return Err(damaged(format!(
-            "the log ends with record {}, but up to {stable} it was on stable storage when the last term began",
-            found.last
-        )));
-    }
-    let base = checkpoint.unwrap_or(LogIndex(0));
-    if found.last < base {
-        return Err(damaged(format!(
-            "the log ends with record {}, before its checkpoint {base}",
-            found.last
-        )));
-    }
-    let from = LogIndex(base.0 + 1);
-    if found.first > from {
-        return Err(damaged(format!(
-            "the log begins with record {}, but the newest usable checkpoint ends with {base}",
-            found.first
-        )));
-    }
-    Ok(from)
 }
 
 fn next_term(terms: &TermFile, meta: &Meta, found: &Recovery) -> Result<Term, StartError> {

@@ -24,7 +24,7 @@ async fn ask(client: &mut Client, inode: InodeRef, held: bool) -> Result<(u64, b
 }
 
 async fn unlock(client: &mut Client, inode: InodeRef) {
-    assert_eq!(client.ask(Request::AppendUnlock { inode }).await, Ok(Reply::Done));
+    assert_eq!(client.ask(Request::AppendUnlock { inode, forfeit: false }).await, Ok(Reply::Done));
 }
 
 /// Whether a call waits for something.
@@ -154,7 +154,7 @@ fn a_holder_that_is_silent_loses_the_lock_to_who_waits_and_is_told() {
         assert_eq!(renew(&mut a, inode).await, Err(Status::Busy));
         unlock(&mut b, inode).await;
         a.connect().await;
-        a.ask(Request::Reclaim { inodes: vec![inode], appending: vec![inode] }).await.unwrap();
+        a.ask(Request::Reclaim { inodes: vec![inode], appending: vec![inode], last: true }).await.unwrap();
         assert_eq!(
             renew(&mut a, inode).await,
             Err(Status::Busy),
@@ -175,12 +175,75 @@ fn after_a_restart_a_lock_is_given_when_all_others_have_said_what_they_hold() {
         b.connect().await;
         assert!(waits(lock(&mut b, inode)).await, "a may hold it");
         a.connect().await;
-        let reclaim = Request::Reclaim { inodes: vec![inode], appending: vec![inode] };
+        let reclaim = Request::Reclaim { inodes: vec![inode], appending: vec![inode], last: true };
         a.ask(reclaim).await.unwrap();
-        b.ask(Request::Reclaim { inodes: vec![inode], appending: vec![] }).await.unwrap();
+        b.ask(Request::Reclaim { inodes: vec![inode], appending: vec![], last: true }).await.unwrap();
         tokio::time::sleep(Duration::from_secs(5)).await;
         assert!(waits(lock(&mut b, inode)).await, "a holds it");
         unlock(&mut a, inode).await;
         assert!(waits(lock(&mut a, inode)).await, "b, which asked before, holds it");
+    });
+}
+
+#[test]
+fn after_a_restart_a_truncate_waits_for_who_names_its_lock_at_once() {
+    run(async |world| {
+        let master = world.start().await;
+        let (mut a, mut b) = (world.client("a").await, world.client("b").await);
+        let inode = a.make_file("f").await.attributes.inode;
+        lock(&mut a, inode).await.unwrap();
+        let longer = Request::SetLength { inode, length: 7, clear_privileges: false };
+        a.ask(longer).await.unwrap();
+        let _master = world.restart(master).await;
+        b.connect().await;
+        a.connect().await;
+        let cut = Request::SetLength { inode, length: 0, clear_privileges: false };
+        let done = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            a.ask(Request::Reclaim { inodes: vec![inode], appending: vec![inode], last: true })
+                .await
+                .unwrap();
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            assert_eq!(a.attributes(inode).await.unwrap().length, 7, "the truncate waits");
+            unlock(&mut a, inode).await;
+        };
+        let (cut, ()) = tokio::join!(b.ask(cut), done);
+        assert!(matches!(cut, Ok(Reply::Attributes(Attributes { length: 0, .. }))), "{cut:?}");
+    });
+}
+
+#[test]
+fn who_names_its_lock_after_a_truncate_does_not_get_it_back() {
+    run(async |world| {
+        let master = world.start().await;
+        let (mut a, mut b) = (world.client("a").await, world.client("b").await);
+        let inode = a.make_file("f").await.attributes.inode;
+        lock(&mut a, inode).await.unwrap();
+        let _master = world.restart(master).await;
+        b.connect().await;
+        let cut = Request::SetLength { inode, length: 5, clear_privileges: false };
+        let cut = tokio::time::timeout(Duration::from_secs(5), b.ask(cut)).await;
+        assert!(matches!(cut, Ok(Ok(_))), "nobody waits a whole lease for a mount that is away: {cut:?}");
+        a.connect().await;
+        a.ask(Request::Reclaim { inodes: vec![inode], appending: vec![inode], last: true }).await.unwrap();
+        assert_eq!(renew(&mut a, inode).await, Err(Status::Busy));
+    });
+}
+
+#[test]
+fn a_lock_given_back_by_who_gave_up_writes_is_fenced_like_one_that_was_lost() {
+    run(async |world| {
+        let _master = world.start().await;
+        let (mut a, mut b) = (world.client("a").await, world.client("b").await);
+        let inode = a.make_file("f").await.attributes.inode;
+        let generation = a.attributes(inode).await.unwrap().truncate_generation;
+        lock(&mut a, inode).await.unwrap();
+        a.ask(Request::AppendUnlock { inode, forfeit: true }).await.unwrap();
+        assert_eq!(a.attributes(inode).await.unwrap().truncate_generation, generation);
+        lock(&mut b, inode).await.unwrap();
+        assert!(
+            a.attributes(inode).await.unwrap().truncate_generation > generation,
+            "late commits are ignored"
+        );
     });
 }

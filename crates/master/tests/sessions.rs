@@ -147,16 +147,17 @@ fn after_a_restart_orphans_wait_until_every_session_has_reclaimed() {
             master.admin().file_info(target).await.is_ok()
         };
         remover.connect().await;
-        remover.ask(Request::Reclaim { inodes: Vec::new(), appending: vec![] }).await.unwrap();
+        remover.ask(Request::Reclaim { inodes: Vec::new(), appending: vec![], last: true }).await.unwrap();
         tokio::time::sleep(Duration::from_secs(10)).await;
         assert!(dropped_exists().await);
         user.connect().await;
-        let answer = user.ask(Request::Reclaim { inodes: vec![kept], appending: vec![] }).await;
+        let answer = user.ask(Request::Reclaim { inodes: vec![kept], appending: vec![], last: true }).await;
         assert_eq!(answer, Ok(Reply::Gone(Vec::new())));
         tokio::time::sleep(Duration::from_secs(5)).await;
         assert!(!dropped_exists().await);
         assert_eq!(user.attributes(kept).await.unwrap().links, 0);
-        let answer = user.ask(Request::Reclaim { inodes: vec![kept, dropped], appending: vec![] }).await;
+        let answer =
+            user.ask(Request::Reclaim { inodes: vec![kept, dropped], appending: vec![], last: true }).await;
         assert_eq!(answer, Ok(Reply::Gone(vec![dropped])));
     });
 }

@@ -3,11 +3,12 @@
 //! Permission checks are the kernel's (`default_permissions`); what it leaves to the filesystem (setgid
 //! directories, setuid and setgid dropped by writes and chown) the master does from what is sent here.
 
-use crate::attributes::{kind_of_mode, kind_to_kernel, set_time, to_kernel};
+use crate::attributes::{kind_of_mode, set_time, to_kernel};
 use crate::caller::with_groups;
 use crate::dispatch::Dispatch;
 use crate::errno::errno;
 use crate::flags::{fopen_flags, open_flags, permission_bits, wants_sync};
+use crate::listing;
 use crate::unasked::forget;
 use client::{AllocateMode, Client, FileHandle as Handle, Known, SeekWhat};
 use fuser::{
@@ -24,17 +25,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 use tokio::runtime::Handle as Runtime;
 use types::{
-    AttributeChanges, Caller, DirCursor, FileKind, InodeId, NodeSpec, Owner, PAYLOAD_BYTES_MAX, RenameMode,
-    Status, XattrMode,
+    AttributeChanges, Caller, FileKind, InodeId, NodeSpec, Owner, PAYLOAD_BYTES_MAX, RenameMode, Status,
+    XattrMode,
 };
 
 /// What statfs(2) counts in.
 const STATFS_BLOCK_BYTES: u32 = 4096;
-/// Cursor of `.`; that of `..` is one more, and those of entries follow.
-const DOT: u64 = 1;
-const DOT_DOT: u64 = 2;
-/// Bytes of one page of a directory, asked of the master for one buffer of the kernel's.
-const DIRECTORY_BYTES: u32 = 64 << 10;
 /// Requests that the kernel may have waiting here without being asked for by a sleeping process.
 const BACKGROUND_MAX: u16 = 64;
 
@@ -466,19 +462,9 @@ impl Filesystem for Adapter {
         offset: u64,
         reply: ReplyDirectory,
     ) {
-        let operation = read_page(self.client.clone(), inode(number), offset);
-        let mut reply = reply;
+        let operation = listing::read_page(self.client.clone(), inode(number), offset);
         self.dispatch.run(request.pid(), operation, move |outcome| match outcome {
-            Ok(page) => {
-                for entry in page {
-                    let kind = kind_to_kernel(entry.known.attributes.kind);
-                    let number = INodeNo(entry.known.attributes.inode.id.0);
-                    if reply.add(number, entry.offset, kind, OsStr::from_bytes(&entry.name)) {
-                        break;
-                    }
-                }
-                reply.ok();
-            }
+            Ok(page) => listing::answer(page, reply),
             Err(status) => reply.error(errno(status)),
         });
     }
@@ -492,36 +478,9 @@ impl Filesystem for Adapter {
         reply: ReplyDirectoryPlus,
     ) {
         let (client, dir) = (self.client.clone(), inode(number));
-        let operation = read_page(self.client.clone(), inode(number), offset);
-        let mut reply = reply;
+        let operation = listing::read_page(self.client.clone(), inode(number), offset);
         self.dispatch.run(request.pid(), operation, move |outcome| match outcome {
-            Ok(page) => {
-                for entry in page {
-                    // The kernel counts a lookup for each entry but `.` and `..`.
-                    let is_dot = entry.offset <= DOT_DOT;
-                    let found_at = Some((dir, entry.name.as_slice()));
-                    let known =
-                        if is_dot { entry.known } else { client.remember(&entry.known.attributes, found_at) };
-                    let attributes = &known.attributes;
-                    let generation = Generation(u64::from(attributes.inode.generation.0));
-                    let number = INodeNo(attributes.inode.id.0);
-                    let name = OsStr::from_bytes(&entry.name);
-                    if reply.add(
-                        number,
-                        entry.offset,
-                        name,
-                        &known.valid_for,
-                        &to_kernel(attributes),
-                        generation,
-                    ) {
-                        if !is_dot {
-                            client.forget(attributes.inode.id, 1);
-                        }
-                        break;
-                    }
-                }
-                reply.ok();
-            }
+            Ok(page) => listing::answer_plus(page, &client, dir, reply),
             Err(status) => reply.error(errno(status)),
         });
     }
@@ -669,32 +628,4 @@ fn answer_sized(outcome: Result<Vec<u8>, Status>, size: u32, reply: ReplyXattr) 
         Ok(value) => reply.data(&value),
         Err(status) => reply.error(errno(status)),
     }
-}
-
-/// One entry as the kernel is told it.
-struct Listed {
-    offset: u64,
-    name: Vec<u8>,
-    known: Known,
-}
-
-/// The entries after `offset`, `.` and `..` first.
-async fn read_page(client: Arc<Client>, dir: InodeId, offset: u64) -> Result<Vec<Listed>, Status> {
-    let mut page = Vec::new();
-    if offset < DOT {
-        page.push(Listed { offset: DOT, name: b".".to_vec(), known: client.attributes(dir).await? });
-    }
-    if offset < DOT_DOT {
-        page.push(Listed { offset: DOT_DOT, name: b"..".to_vec(), known: client.lookup_parent(dir).await? });
-    }
-    let after = DirCursor(offset.saturating_sub(DOT_DOT));
-    let valid_for = std::time::Duration::ZERO;
-    for entry in client.read_directory(dir, after, DIRECTORY_BYTES).await?.entries {
-        page.push(Listed {
-            offset: entry.cursor.0 + DOT_DOT,
-            name: entry.name.as_bytes().to_vec(),
-            known: Known { attributes: entry.attributes, valid_for },
-        });
-    }
-    Ok(page)
 }

@@ -14,6 +14,7 @@ mod caller;
 mod dispatch;
 mod errno;
 mod flags;
+mod listing;
 mod mountpoint;
 mod options;
 mod session;

@@ -106,6 +106,9 @@ pub(crate) fn prepare(path: &Path) -> Result<PathBuf, MountpointError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(MountpointError::Missing { path: shown });
         }
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            return Err(MountpointError::NotDirectory { path: shown });
+        }
         Err(error) => return Err(failed(error)),
     };
     if !real.is_dir() {
@@ -153,6 +156,8 @@ mod tests {
         assert!(matches!(prepare(&dir.path().join("absent")), Err(MountpointError::Missing { .. })));
         std::fs::write(dir.path().join("file"), b"x").unwrap();
         assert!(matches!(prepare(&dir.path().join("file")), Err(MountpointError::NotDirectory { .. })));
+        let below = prepare(&dir.path().join("file/below"));
+        assert!(matches!(below, Err(MountpointError::NotDirectory { .. })), "{below:?}");
         assert!(prepare(dir.path()).is_ok());
     }
 }

@@ -1,6 +1,7 @@
 //! Telling whoever started a role that it is ready: systemd, or the demo, through `NOTIFY_SOCKET`.
 
 use sd_notify::NotifyState;
+use std::time::Duration;
 
 /// The variable by which a role tells its address beside `READY=1`.
 pub(crate) const ADDRESS: &str = "X_MUSKOX_ADDRESS";
@@ -20,17 +21,26 @@ pub(crate) fn tell_stopping() {
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
 }
 
-/// How long a child of the demo may take to store what is unsent when it ends: less than the demo waits for it.
-pub(crate) fn close_wait() -> Option<std::time::Duration> {
-    std::env::var_os(PARENT).map(|_| std::time::Duration::from_secs(6))
+/// How long a child of the demo may take to store what is unsent when it ends: less than the demo waits for it. If the
+/// demo was killed, the servers end at this moment too.
+pub(crate) fn close_wait() -> Option<Duration> {
+    let parent = parent()?;
+    Some(if is_parent(parent) { Duration::from_secs(6) } else { Duration::ZERO })
+}
+
+fn parent() -> Option<i32> {
+    std::env::var(PARENT).ok()?.parse().ok()
+}
+
+fn is_parent(pid: i32) -> bool {
+    rustix::process::getppid().is_some_and(|parent| parent.as_raw_nonzero().get() == pid)
 }
 
 /// In a child of the demo: end when the demo ends, also if it is killed.
 pub(crate) fn end_with_parent() {
-    let Some(parent) = std::env::var(PARENT).ok().and_then(|p| p.parse::<i32>().ok()) else { return };
+    let Some(parent) = parent() else { return };
     let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
-    let gone = rustix::process::getppid().is_none_or(|pid| pid.as_raw_nonzero().get() != parent);
-    if gone {
+    if !is_parent(parent) {
         std::process::exit(0);
     }
 }

@@ -102,16 +102,16 @@ pub enum Request {
     /// The client's kernel no longer knows these; an unlinked one may be freed. No answer is awaited. `as_of`: the
     /// client had every answer up to this request when it forgot them; what a later one named it may know.
     Forget { inodes: Vec<InodeRef>, as_of: Sequence },
-    /// After a new connection: inodes this client holds open, and of these the ones whose append lock it holds. Answer:
-    /// `Gone` with those that are gone.
-    Reclaim { inodes: Vec<InodeRef>, appending: Vec<InodeRef> },
+    /// After a new connection: inodes this client holds open, and of these the ones whose append lock it holds. A long
+    /// list comes in pieces, the end of which is `last`. Answer: `Gone` with those that are gone.
+    Reclaim { inodes: Vec<InodeRef>, appending: Vec<InodeRef>, last: bool },
     /// The right to append, until `AppendUnlock`: nobody else appends to the file or truncates it meanwhile. Answered when
     /// it is free. `held`: this session holds it already, which renews it; `Busy` at once if it does not. Answer:
     /// `AppendLock`.
     AppendLock { inode: InodeRef, held: bool },
-    /// Everything appended is committed: others may append. Without effect if this session neither holds the lock
-    /// nor waits for it. Answer: `Done`.
-    AppendUnlock { inode: InodeRef },
+    /// Everything appended is committed: others may append. `forfeit`: some of it was given up, and its frames may still
+    /// be on their way. Without effect if this session neither holds the lock nor waits for it. Answer: `Done`.
+    AppendUnlock { inode: InodeRef, forfeit: bool },
     /// Everything answered to this session so far is on stable storage (fsync of a directory, syncfs).
     Barrier,
     /// Keeps the session's lease. Answer: `Done`.

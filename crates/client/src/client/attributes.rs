@@ -69,15 +69,21 @@ impl Client {
             let _alone = inode.gate.write().await;
             // Lost writes are reported to the handles that made them.
             let _ = shared.settle(&inode, None).await;
-            let known = shared.told(&inode, request).await?;
+            let edited = shared.told(&inode, request).await;
+            // Also if it failed: it may have been done all the same, or be done yet.
             let mut state = inode.state();
             state.locations.clear();
-            if let Some(writer) = &mut state.writer {
-                writer.pipeline.edited(known.attributes.truncate_generation, removed);
-                engine::apply_effects(&shared, &inode, &mut state);
+            match &edited {
+                Ok(known) => {
+                    if let Some(writer) = &mut state.writer {
+                        writer.pipeline.edited(known.attributes.truncate_generation, removed);
+                        engine::apply_effects(&shared, &inode, &mut state);
+                    }
+                }
+                Err(_) => state.outdate(),
             }
             shared.cache.changed(inode.reference.id, 0, u64::MAX);
-            Ok(known)
+            edited
         });
         task.await.unwrap_or(Err(Status::Io))
     }

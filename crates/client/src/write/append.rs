@@ -26,7 +26,7 @@ enum Phase {
     /// Not held, and nobody here wants it.
     #[default]
     Free,
-    /// The master was asked. `renewed`: the session is another one since, so it must be asked again.
+    /// The master was asked. `renewed`: the session or the connection is another one since, so it must be asked again.
     Asked { renewed: bool },
     /// Held.
     Held,
@@ -42,6 +42,8 @@ pub(crate) struct Appends {
     phase: Phase,
     /// Appends that were let in and have not ended.
     inside: u32,
+    /// Something that was written while it was held was given up; frames of it may still be on their way.
+    gave_up: bool,
     /// How often the master was asked, and the last time that it refused.
     asked: u64,
     refused: Option<(u64, Status)>,
@@ -51,6 +53,19 @@ impl Appends {
     /// Whether an append that was let in may go on.
     pub(crate) fn is_held(&self) -> bool {
         matches!(self.phase, Phase::Held | Phase::Ending)
+    }
+
+    /// The connection is a new one. What was asked over the old one may have been answered by a master that does not
+    /// know of it any more.
+    pub(crate) fn reconnected(&mut self) {
+        if let Phase::Asked { renewed } = &mut self.phase {
+            *renewed = true;
+        }
+    }
+
+    /// Something that was written was given up.
+    pub(crate) fn gave_up(&mut self) {
+        self.gave_up |= self.is_held();
     }
 
     /// Whether a task is at work for it.
@@ -146,8 +161,11 @@ async fn hold(shared: Arc<Shared>, inode: Arc<Inode>) {
     }
     // Asked, held or lost: the master is to know that it is no longer wanted. Without an answer the session has
     // ended, and the lock with it.
-    let _ = shared.session.call(Request::AppendUnlock { inode: inode.reference }).await;
-    inode.state().appends.phase = Phase::Free;
+    let forfeit = inode.state().appends.gave_up;
+    let _ = shared.session.call(Request::AppendUnlock { inode: inode.reference, forfeit }).await;
+    let mut state = inode.state();
+    (state.appends.phase, state.appends.gave_up) = (Phase::Free, false);
+    drop(state);
     inode.progress.ring();
     shared.leave(&inode);
 }

@@ -98,6 +98,7 @@ pub(crate) fn apply_effects(shared: &Shared, inode: &Inode, state: &mut State) {
             Effect::Raised { index, version } => state.locations.raised(index, version),
             Effect::Lost(status) => {
                 state.losses.note(status);
+                state.appends.gave_up();
                 shared.lost(status);
             }
             Effect::Freed(bytes) => shared.budget.give(bytes),

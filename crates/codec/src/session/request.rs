@@ -116,15 +116,16 @@ impl From<&Request> for P {
                 inodes: inodes.iter().map(Into::into).collect(),
                 as_of: as_of.0,
             }),
-            Request::Reclaim { inodes, appending } => Self::Reclaim(proto::Reclaim {
+            Request::Reclaim { inodes, appending, last } => Self::Reclaim(proto::Reclaim {
                 inodes: inodes.iter().map(Into::into).collect(),
                 appending: appending.iter().map(Into::into).collect(),
+                last: *last,
             }),
             Request::AppendLock { inode, held } => {
                 Self::AppendLock(proto::AppendLock { inode: Some(inode.into()), held: *held })
             }
-            Request::AppendUnlock { inode } => {
-                Self::AppendUnlock(proto::AppendUnlock { inode: Some(inode.into()) })
+            Request::AppendUnlock { inode, forfeit } => {
+                Self::AppendUnlock(proto::AppendUnlock { inode: Some(inode.into()), forfeit: *forfeit })
             }
             Request::Barrier => Self::Barrier(proto::Barrier {}),
             Request::KeepAlive => Self::KeepAlive(proto::KeepAlive {}),
@@ -223,9 +224,10 @@ impl TryFrom<P> for Request {
             P::Reclaim(p) => Self::Reclaim {
                 inodes: list(p.inodes, INODES_MAX, "inodes to reclaim")?,
                 appending: list(p.appending, INODES_MAX, "append locks to reclaim")?,
+                last: p.last,
             },
             P::AppendLock(p) => Self::AppendLock { inode: part(p.inode, "inode")?, held: p.held },
-            P::AppendUnlock(p) => Self::AppendUnlock { inode: part(p.inode, "inode")? },
+            P::AppendUnlock(p) => Self::AppendUnlock { inode: part(p.inode, "inode")?, forfeit: p.forfeit },
             P::Barrier(_) => Self::Barrier,
             P::KeepAlive(_) => Self::KeepAlive,
             P::FileInfo(p) => Self::FileInfo { inode: part(p.inode, "inode")? },

@@ -336,10 +336,10 @@ fn request() -> impl Strategy<Value = Request> {
     let session = prop_oneof![
         (vec(inode(), 0..10), any::<u64>())
             .prop_map(|(inodes, as_of)| Request::Forget { inodes, as_of: Sequence(as_of) }),
-        (vec(inode(), 0..10), vec(inode(), 0..10))
-            .prop_map(|(inodes, appending)| Request::Reclaim { inodes, appending }),
+        (vec(inode(), 0..10), vec(inode(), 0..10), any::<bool>())
+            .prop_map(|(inodes, appending, last)| Request::Reclaim { inodes, appending, last }),
         (inode(), any::<bool>()).prop_map(|(inode, held)| Request::AppendLock { inode, held }),
-        inode().prop_map(|inode| Request::AppendUnlock { inode }),
+        (inode(), any::<bool>()).prop_map(|(inode, forfeit)| Request::AppendUnlock { inode, forfeit }),
         Just(Request::Barrier),
         Just(Request::KeepAlive),
         Just(Request::Goodbye),

@@ -6,7 +6,8 @@
 //!
 //! # Invariants
 //! 1. A lock has at most one holder, and the holder is an open session.
-//! 2. While other sessions may hold locks of which this master does not know yet, none is given away.
+//! 2. While other sessions may hold locks of which this master does not know yet, none is given away. A truncate waits
+//!    only for a while; who names the lock of that file later does not get it back.
 //! 3. A lock whose holder's session ended, or that was not renewed for [`APPEND_LEASE`] while others wait, is given on only after what lies beyond the end of the file was punched, so
 //!    that no frame of the one before can land.
 //! 4. Whoever waits for a lock waits in its session too, so that what waits is bounded and a session that ends takes
@@ -14,13 +15,20 @@
 
 use super::{Answerer, Core};
 use crate::config::APPEND_LEASE;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 use types::{FileKind, InodeId, InodeRef, Origin, Reply, Request, SessionId, Status};
+
+/// After a start of the master a truncate waits so long for sessions that have not said which locks they hold. Clients that
+/// live come back within that; for those that do not, nobody should wait until their lease ends.
+const UNNAMED_WAIT: Duration = Duration::from_secs(1);
 
 /// All append locks that are held, waited for or forfeited.
 #[derive(Default)]
 pub(super) struct Appends {
     locks: BTreeMap<InodeId, Lock>,
+    /// Truncated before all sessions had said which locks they hold.
+    cut_early: BTreeSet<InodeId>,
 }
 
 #[derive(Default)]
@@ -94,23 +102,40 @@ impl Core {
         self.pass_on(inode.id);
     }
 
+    /// A client wants to change a file's length: not while another one may be appending.
+    pub(super) fn set_length(&mut self, origin: Origin, request: Request, inode: InodeId, answer: Answerer) {
+        if self.appends.keep_out(inode, origin.session) || !self.may_go(origin.session, &request) {
+            return self.wait_for_appends(origin, request, inode, answer);
+        }
+        self.let_go(origin, request, inode, answer);
+    }
+
+    /// Whether a request may have its turn though other sessions may hold the lock without this master's knowledge.
+    fn may_go(&self, session: SessionId, request: &Request) -> bool {
+        let waited_ms = self.now_ms().saturating_sub(self.started_ms);
+        let waited = waited_ms >= UNNAMED_WAIT.as_millis() as u64;
+        (waited && matches!(request, Request::SetLength { .. })) || self.sessions.others_reclaimed(session)
+    }
+
+    /// The request has its turn.
+    fn let_go(&mut self, origin: Origin, request: Request, inode: InodeId, answer: Answerer) {
+        if matches!(request, Request::SetLength { .. }) && !self.sessions.others_reclaimed(origin.session) {
+            self.appends.cut_early.insert(inode);
+        }
+        self.ordered(origin, request, answer);
+    }
+
     /// Lets a request wait until the lock is free.
-    pub(super) fn wait_for_appends(
-        &mut self,
-        origin: Origin,
-        request: Request,
-        inode: InodeId,
-        answer: Answerer,
-    ) {
+    fn wait_for_appends(&mut self, origin: Origin, request: Request, inode: InodeId, answer: Answerer) {
         self.sessions.wait(origin.session, origin.sequence, answer);
         self.appends.locks.entry(inode).or_default().waiting.push_back((origin, request));
     }
 
     /// A client is done with appending, or no longer wants to.
-    pub(super) fn append_unlock(&mut self, session: SessionId, inode: InodeId) {
+    pub(super) fn append_unlock(&mut self, session: SessionId, inode: InodeId, forfeit: bool) {
         let Some(lock) = self.appends.locks.get_mut(&inode) else { return };
         if lock.holder == Some(session) {
-            lock.holder = None;
+            (lock.holder, lock.forfeited) = (None, forfeit);
         }
         let given_up = |(origin, request): &(Origin, Request)| {
             origin.session == session && matches!(request, Request::AppendLock { .. })
@@ -129,6 +154,10 @@ impl Core {
     /// one that was forfeited meanwhile must not come back, for another client may have appended since.
     pub(super) fn reclaim_append_lock(&mut self, session: SessionId, inode: InodeRef) {
         if !self.meta.exists(inode) || self.sessions.has_reclaimed(session) {
+            return;
+        }
+        if self.appends.cut_early.contains(&inode.id) {
+            tracing::warn!(%session, inode = %inode.id, "appends under way are given up: the file was truncated meanwhile");
             return;
         }
         let now_ms = self.now_ms();
@@ -167,8 +196,11 @@ impl Core {
         }
     }
 
-    /// Gives away what became free by the passing of time.
+    /// Gives away what became free by the passing of time, or because a session said what it holds.
     pub(super) fn retry_appends(&mut self) {
+        if self.sessions.all_reclaimed() {
+            self.appends.cut_early.clear();
+        }
         let free = |lock: &Lock| lock.holder.is_none() && !lock.waiting.is_empty();
         let inodes: Vec<InodeId> =
             self.appends.locks.iter().filter(|(_, lock)| free(lock)).map(|(inode, _)| *inode).collect();
@@ -177,20 +209,22 @@ impl Core {
         }
     }
 
-    /// A free lock goes to who waits longest.
+    /// A free lock goes to who waits longest of those that may go.
     fn pass_on(&mut self, inode: InodeId) {
-        let now_ms = self.now_ms();
         loop {
-            let Some(lock) = self.appends.locks.get_mut(&inode) else { return };
+            let Some(lock) = self.appends.locks.get(&inode) else { return };
             if lock.is_of_no_use() {
                 self.appends.locks.remove(&inode);
                 return;
             }
-            let Some((origin, request)) = lock.waiting.front().cloned() else { return };
-            if lock.holder.is_some() || !self.sessions.others_reclaimed(origin.session, now_ms) {
+            if lock.holder.is_some() {
                 return;
             }
-            lock.waiting.pop_front();
+            let may_go = |(origin, request): &(Origin, Request)| self.may_go(origin.session, request);
+            let Some(next) = lock.waiting.iter().position(may_go) else { return };
+            let now_ms = self.now_ms();
+            let lock = self.appends.locks.get_mut(&inode).expect("it was found");
+            let (origin, request) = lock.waiting.remove(next).expect("it was found");
             // Who gave up, or was ended with its session, waits no longer.
             let Some(answer) = self.sessions.take_waiting(origin.session, origin.sequence) else { continue };
             if !self.sessions.waits_for(origin) {
@@ -200,7 +234,7 @@ impl Core {
             if matches!(request, Request::AppendLock { .. }) {
                 (lock.holder, lock.renewed_ms) = (Some(origin.session), now_ms);
             }
-            self.ordered(origin, request, answer);
+            self.let_go(origin, request, inode, answer);
         }
     }
 

@@ -49,8 +49,7 @@ impl Orphans {
 impl Core {
     /// Frees orphans that nobody knows any longer.
     pub(super) fn reap_orphans(&mut self) {
-        let now_ms = self.now_ms();
-        if self.orphans.look.is_empty() || !self.sessions.all_reclaimed(now_ms) {
+        if self.orphans.look.is_empty() || !self.sessions.all_reclaimed() {
             return;
         }
         let mut inodes = Vec::new();

@@ -37,17 +37,14 @@ impl Core {
         }
         match request {
             Request::AppendLock { inode, held } => self.append_lock(origin, inode, held, answer),
-            Request::AppendUnlock { inode } => {
-                self.append_unlock(session, inode.id);
+            Request::AppendUnlock { inode, forfeit } => {
+                self.append_unlock(session, inode.id, forfeit);
                 self.answer(answer, Ok(Reply::Done));
             }
-            Request::SetLength { inode, .. } if self.appends.keep_out(inode.id, session) => {
-                self.wait_for_appends(origin, request, inode.id, answer);
+            Request::SetLength { inode, .. } => self.set_length(origin, request, inode.id, answer),
+            Request::Grant { .. } | Request::Punch { .. } | Request::Commit { .. } => {
+                self.ordered(origin, request, answer)
             }
-            Request::Grant { .. }
-            | Request::SetLength { .. }
-            | Request::Punch { .. }
-            | Request::Commit { .. } => self.ordered(origin, request, answer),
             Request::Barrier => {
                 self.leave_when_stable(self.applied(), Out::Answer(answer, Ok(Reply::Done), Vec::new()));
             }
@@ -115,11 +112,11 @@ impl Core {
                 self.sessions.learn(origin, attributes.inode.id);
                 Reply::Attributes(attributes)
             }
-            Request::Reclaim { inodes, appending } => {
+            Request::Reclaim { inodes, appending, last } => {
                 for inode in appending {
                     self.reclaim_append_lock(origin.session, inode);
                 }
-                self.reclaim(origin, inodes)
+                self.reclaim(origin, inodes, last)
             }
             Request::Forget { inodes, as_of } => {
                 for inode in inodes {
@@ -134,7 +131,7 @@ impl Core {
     }
 
     /// After a new connection a session tells what it holds; it is told what is gone.
-    fn reclaim(&mut self, origin: Origin, inodes: Vec<InodeRef>) -> Reply {
+    fn reclaim(&mut self, origin: Origin, inodes: Vec<InodeRef>, last: bool) -> Reply {
         let mut gone = Vec::new();
         for inode in inodes {
             if self.meta.exists(inode) {
@@ -143,8 +140,10 @@ impl Core {
                 gone.push(inode);
             }
         }
-        let now_ms = self.now_ms();
-        self.sessions.reclaimed(origin.session, now_ms);
+        if last {
+            self.sessions.reclaimed(origin.session);
+            self.retry_appends();
+        }
         Reply::Gone(gone)
     }
 

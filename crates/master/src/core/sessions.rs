@@ -16,9 +16,6 @@ use std::collections::BTreeMap;
 use std::sync::Weak;
 use types::{InodeId, Origin, REQUESTS_OPEN_MAX, SEQUENCES_AHEAD_MAX, Sequence, SessionId, Status};
 
-/// After its last `Reclaim` a session has so long for a further one (a long list comes in pieces).
-const RECLAIM_GRACE_MS: u64 = 2_000;
-
 /// A client's connection, as long as it lives.
 pub(crate) struct Connection {
     /// The other end.
@@ -28,21 +25,14 @@ pub(crate) struct Connection {
 /// Sends the answer to one request.
 pub(crate) type Answerer = Box<dyn FnOnce(AnswerMessage) + Send>;
 
-/// Whether a session has told what it holds since the master started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reclaimed {
-    No,
-    At(u64),
-    Settled,
-}
-
 /// One session.
 pub(crate) struct Session {
     pub(crate) name: String,
     pub(crate) since_ms: u64,
     connection: Weak<Connection>,
     heard_ms: u64,
-    reclaimed: Reclaimed,
+    /// Whether it has told what it holds since the master started.
+    reclaimed: bool,
     /// Inodes named to it, each with the last request that was answered so.
     known: HashMap<InodeId, Sequence, FixedState>,
     answered_below: Sequence,
@@ -76,15 +66,15 @@ pub(crate) enum Admission {
 impl Sessions {
     /// A session of an earlier reign, found in `meta` at the start.
     pub(crate) fn found(&mut self, id: SessionId, name: String, now_ms: u64) {
-        self.insert(id, name, now_ms, Reclaimed::No);
+        self.insert(id, name, now_ms, false);
     }
 
     /// A session opened now.
     pub(crate) fn opened(&mut self, id: SessionId, name: String, now_ms: u64) {
-        self.insert(id, name, now_ms, Reclaimed::Settled);
+        self.insert(id, name, now_ms, true);
     }
 
-    fn insert(&mut self, id: SessionId, name: String, now_ms: u64, reclaimed: Reclaimed) {
+    fn insert(&mut self, id: SessionId, name: String, now_ms: u64, reclaimed: bool) {
         let session = Session {
             name,
             since_ms: now_ms,
@@ -202,45 +192,32 @@ impl Sessions {
         }
     }
 
-    /// The session told what it holds.
-    pub(crate) fn reclaimed(&mut self, id: SessionId, now_ms: u64) {
-        if let Some(session) = self.all.get_mut(&id)
-            && session.reclaimed != Reclaimed::Settled
-        {
-            session.reclaimed = Reclaimed::At(now_ms);
+    /// The session told all that it holds.
+    pub(crate) fn reclaimed(&mut self, id: SessionId) {
+        if let Some(session) = self.all.get_mut(&id) {
+            session.reclaimed = true;
         }
     }
 
-    /// Whether every session has told what it holds. Call it as time passes.
-    pub(crate) fn all_reclaimed(&mut self, now_ms: u64) -> bool {
-        let mut all = true;
-        for session in self.all.values_mut() {
-            if let Reclaimed::At(at) = session.reclaimed
-                && now_ms.saturating_sub(at) >= RECLAIM_GRACE_MS
-            {
-                session.reclaimed = Reclaimed::Settled;
-            }
-            all &= session.reclaimed == Reclaimed::Settled;
-        }
-        all
+    /// Whether every session has told what it holds.
+    pub(crate) fn all_reclaimed(&self) -> bool {
+        self.all.values().all(|session| session.reclaimed)
     }
 
     /// Whether the session has told all it held when the master started, or was opened since.
     pub(crate) fn has_reclaimed(&self, id: SessionId) -> bool {
-        self.all.get(&id).is_some_and(|session| session.reclaimed == Reclaimed::Settled)
+        self.all.get(&id).is_some_and(|session| session.reclaimed)
     }
 
     /// Whether every session other than `but` has told what it holds.
-    pub(crate) fn others_reclaimed(&mut self, but: SessionId, now_ms: u64) -> bool {
-        self.all_reclaimed(now_ms)
-            || self.all.iter().all(|(id, session)| *id == but || session.reclaimed == Reclaimed::Settled)
+    pub(crate) fn others_reclaimed(&self, but: SessionId) -> bool {
+        self.all.iter().all(|(id, session)| *id == but || session.reclaimed)
     }
 
     /// Whether a session other than `but` may have the inode open.
     pub(crate) fn known_to_others(&self, inode: InodeId, but: Option<SessionId>) -> bool {
         self.all.iter().any(|(id, session)| {
-            Some(*id) != but
-                && (session.reclaimed != Reclaimed::Settled || session.known.contains_key(&inode))
+            Some(*id) != but && (!session.reclaimed || session.known.contains_key(&inode))
         })
     }
 }
@@ -259,9 +236,9 @@ mod tests {
         sessions.found(SessionId(1), "a".into(), 0);
         assert!(sessions.known_to_others(InodeId(9), None));
         assert!(!sessions.known_to_others(InodeId(9), Some(SessionId(1))));
-        sessions.reclaimed(SessionId(1), 10);
-        assert!(!sessions.all_reclaimed(11), "a second list may follow");
-        assert!(sessions.all_reclaimed(10 + RECLAIM_GRACE_MS));
+        assert!(!sessions.all_reclaimed());
+        sessions.reclaimed(SessionId(1));
+        assert!(sessions.all_reclaimed());
         assert!(!sessions.known_to_others(InodeId(9), None));
         let origin = |n| Origin { session: SessionId(1), sequence: Sequence(n), answered_below: Sequence(1) };
         sessions.learn(origin(4), InodeId(9));

@@ -15,7 +15,7 @@ const SOCKET: &str = "demo.sock";
 /// A line is a verb and a name.
 pub(crate) const LINE_BYTES_MAX: usize = 128;
 /// Starting a process waits until it is ready.
-const ANSWER_WAIT: Duration = Duration::from_secs(60);
+const ANSWER_WAIT: Duration = Duration::from_secs(180);
 /// How often the lock of a demo that ends is tried.
 const END_POLL: Duration = Duration::from_millis(20);
 

@@ -2,6 +2,7 @@
 
 use super::layout::{DemoProcess, Layout};
 use crate::failure::{Failure, fail};
+use crate::print_line;
 use crate::ready::{ADDRESS, PARENT};
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -13,8 +14,10 @@ use tokio::process::{Child, Command};
 
 /// How long a part may take until it is ready.
 const READY_WAIT: Duration = Duration::from_secs(30);
-/// How long a part may take to end after SIGTERM; then it is killed.
-const STOP_WAIT: Duration = Duration::from_secs(10);
+/// How long a part may take to end after SIGTERM (a chunkserver syncs its disks); then it is killed.
+const STOP_WAIT: Duration = Duration::from_secs(60);
+/// After so long the user is told what is waited for.
+const STOP_QUIET: Duration = Duration::from_secs(3);
 
 /// One process of the demo.
 pub(crate) struct Part {
@@ -130,15 +133,28 @@ impl Part {
         }
     }
 
-    /// SIGTERM, then SIGKILL if it does not end in time.
-    pub(crate) async fn stop(&mut self) {
-        let Some(mut child) = self.child.take() else { return };
-        let pid = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
-        if let Some(pid) = pid {
+    /// SIGTERM.
+    pub(crate) fn ask_to_end(&self) {
+        let id = self.child.as_ref().and_then(Child::id);
+        if let Some(pid) = id.and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
-        if tokio::time::timeout(STOP_WAIT, child.wait()).await.is_err() {
+    }
+
+    /// Waits for the end of a process that was asked to; SIGKILL if that takes too long.
+    pub(crate) async fn wait_for_end(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        if tokio::time::timeout(STOP_QUIET, child.wait()).await.is_ok() {
+            return;
+        }
+        let name = &self.process.name;
+        print_line(&format!(
+            "{name} still stores what it holds; waiting for it, {} s at most",
+            STOP_WAIT.as_secs()
+        ));
+        if tokio::time::timeout(STOP_WAIT - STOP_QUIET, child.wait()).await.is_err() {
             let _ = child.kill().await;
+            print_line(&format!("{name} did not end in time and was killed; what was fsynced is safe"));
         }
     }
 }

@@ -342,10 +342,15 @@ impl Demo {
         }
     }
 
-    /// Stops the mount first, then the chunkservers, the master last.
+    /// Stops the mount first, then all chunkservers, the master last.
     async fn stop_all(&mut self) {
-        for part in self.parts.iter_mut().rev() {
-            part.stop().await;
+        for role in ["mount", "chunkserver", "master"] {
+            let mut parts: Vec<&mut Part> =
+                self.parts.iter_mut().filter(|part| part.process.role == role).collect();
+            parts.iter().for_each(|part| part.ask_to_end());
+            for part in &mut parts {
+                part.wait_for_end().await;
+            }
         }
         if !self.file.mountpoint.is_empty() {
             let _ = mount::detach_dead(Path::new(&self.file.mountpoint));
