@@ -103,16 +103,33 @@ async fn call(
 }
 
 /// Why a range could not be read from any replica of a location.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) struct ReadFailure {
-    /// Replicas whose bytes did not match their checksums.
+    /// How many replicas had bytes that do not match their checksums.
     pub(crate) corrupt: usize,
-    /// Replicas that were asked.
-    pub(crate) asked: usize,
+    /// Replicas that answered, these among them. The others could not be reached, or kept silent.
+    pub(crate) answered: Vec<DiskId>,
+}
+
+/// Why one replica could not be read.
+enum ReplicaError {
+    /// It answered, and not with what was asked for.
+    Refused(Status),
+    /// There was no answer.
+    Silent(LinkError),
+}
+
+impl ReplicaError {
+    fn status(&self) -> Status {
+        match self {
+            Self::Refused(status) => *status,
+            Self::Silent(error) => error.status(),
+        }
+    }
 }
 
 /// Requests for one range that are under way: what is asked, since when, and its answer.
-type Asking<'a> = (DiskId, Instant, Pin<Box<dyn Future<Output = Result<Bytes, Status>> + Send + 'a>>);
+type Asking<'a> = (DiskId, Instant, Pin<Box<dyn Future<Output = Result<Bytes, ReplicaError>> + Send + 'a>>);
 
 /// Reads a range of a chunk that lies in one window, trying one replica after the other, and a further one while one
 /// takes its time. The bytes match their checksums.
@@ -125,7 +142,7 @@ pub(crate) async fn read(
     offset: u32,
     length: u32,
 ) -> Result<Bytes, ReadFailure> {
-    let mut failure = ReadFailure { corrupt: 0, asked: 0 };
+    let mut failure = ReadFailure::default();
     let mut order = replicas.order(location, env.clock.now()).into_iter().peekable();
     let mut asking: Vec<Asking<'_>> = Vec::new();
     let mut hedges = Vec::new();
@@ -155,7 +172,6 @@ pub(crate) async fn read(
     loop {
         if asking.is_empty() {
             let Some(n) = order.next() else { return Err(failure) };
-            failure.asked += 1;
             asking.push(ask(n));
         }
         let patience = asking.last().map_or(Duration::ZERO, |(disk, ..)| replicas.patience(*disk));
@@ -168,26 +184,29 @@ pub(crate) async fn read(
                     && let Some(n) = order.next()
                 {
                     hedges.push(hedge);
-                    failure.asked += 1;
                     asking.push(ask(n));
                 }
                 continue;
             }
         };
-        drop(asking.swap_remove(answered));
+        let (disk, ..) = asking.swap_remove(answered);
         match outcome {
             Ok(bytes) => {
                 let now = env.clock.now();
                 asking.iter().for_each(|(disk, begun, _)| replicas.late(*disk, now.since(*begun)));
                 return Ok(bytes);
             }
-            Err(status) => failure.corrupt += usize::from(status == Status::Corrupt),
+            Err(ReplicaError::Refused(status)) => {
+                failure.corrupt += usize::from(status == Status::Corrupt);
+                failure.answered.push(disk);
+            }
+            Err(ReplicaError::Silent(_)) => {}
         }
     }
 }
 
 /// The first answer of those that are awaited, and which it is.
-async fn first_of(asking: &mut [Asking<'_>]) -> (usize, Result<Bytes, Status>) {
+async fn first_of(asking: &mut [Asking<'_>]) -> (usize, Result<Bytes, ReplicaError>) {
     std::future::poll_fn(|context| {
         for (n, (.., answer)) in asking.iter_mut().enumerate() {
             if let Poll::Ready(answer) = answer.as_mut().poll(context) {
@@ -206,20 +225,22 @@ async fn read_from(
     replicas: &Replicas,
     replica: &ReplicaAddress,
     read: Read,
-) -> Result<Bytes, Status> {
+) -> Result<Bytes, ReplicaError> {
     let began = env.clock.now();
     let asked = replicas.ask(replica.disk);
     let body = read.to_bytes();
     let answer = call(pool, &replica.address, Kind::Read, body, Bytes::new(), READ_DEADLINE).await;
-    let outcome = answer.map_err(|error| error.status()).and_then(|frame| {
-        let answer = ReadAnswer::decode(&frame.body).map_err(|_| Status::BadMessage)?;
-        check(answer, frame.payload, read.offset, read.length)
+    let outcome = answer.map_err(ReplicaError::Silent).and_then(|frame| {
+        let answer = ReadAnswer::decode(&frame.body).map_err(|_| Status::BadMessage);
+        answer
+            .and_then(|answer| check(answer, frame.payload, read.offset, read.length))
+            .map_err(ReplicaError::Refused)
     });
     let now = env.clock.now();
     match &outcome {
         Ok(_) => asked.answered(now.since(began)),
-        Err(status) => {
-            let (chunk, disk) = (read.capability.chunk, replica.disk);
+        Err(error) => {
+            let (chunk, disk, status) = (read.capability.chunk, replica.disk, error.status());
             tracing::warn!(%chunk, %disk, %status, "a replica could not be read, the next is tried");
             asked.failed(now);
         }

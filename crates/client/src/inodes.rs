@@ -11,6 +11,7 @@
 use crate::losses::{Debts, Losses};
 use crate::names::{Names, Place};
 use crate::read::locate::Locations;
+use crate::read::patience::GivenUp;
 use crate::signal::Signal;
 use crate::write::append::Appends;
 use crate::write::pipeline::Pipeline;
@@ -59,6 +60,8 @@ pub(crate) struct State {
     pub(crate) changed_at: LogIndex,
     /// Where its chunks are.
     pub(crate) locations: Locations,
+    /// The last read that took the mount's limit in vain.
+    pub(crate) given_up: Option<GivenUp>,
     /// Present once it was written.
     pub(crate) writer: Option<Box<Writer>>,
     /// Its append lock.

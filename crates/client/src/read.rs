@@ -5,29 +5,31 @@
 //!    to the replicas is in one of the two.
 //! 2. Bytes that do not match their checksum are never returned.
 //! 3. An answer is one contiguous piece of memory; if one window holds it, it is that window's memory.
+//! 4. An answer is as long as the file and the request allow, or an error: to a kernel that caches pages a shorter one
+//!    means that the file ends there. A kernel asks for the pages of a failed request one by one, so that a program gets
+//!    the good ones before a bad one.
 
 pub(crate) mod ahead;
 pub(crate) mod cache;
+mod fetch;
 pub(crate) mod locate;
+pub(crate) mod parts;
+pub(crate) mod patience;
 pub(crate) mod replica;
 
-use crate::data;
 use crate::inodes::Inode;
 use crate::shared::{Open, Shared};
-use crate::write::buffer::{WINDOW_BYTES, chunk_of};
+use crate::write::buffer::WINDOW_BYTES;
 use ahead::Plan;
 use bytes::{Bytes, BytesMut};
 use cache::Fetch;
-use locate::LOCATE_COUNT;
+use fetch::{Want, fetch};
+use parts::Piece;
+use patience::{GivenUp, Patience};
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
-use types::{CHUNK_BYTES, ChunkIndex, ChunkLocation, PAGE_BYTES, Reply, Request, Status};
+use types::{PAGE_BYTES, Status};
 
-const RETRY_FIRST: Duration = Duration::from_millis(50);
-const RETRY_MAX: Duration = Duration::from_secs(1);
-/// All replicas answered with wrong bytes, with fresh locations, this often: it will not get better.
-const CORRUPT_ROUNDS_MAX: u32 = 2;
 /// Longest single read; callers that ask for more get it in pieces.
 pub(crate) const READ_BYTES_MAX: u32 = 16 << 20;
 
@@ -38,12 +40,31 @@ pub(crate) async fn read(
     offset: u64,
     length: u32,
 ) -> Result<Bytes, Status> {
-    let inode = &open.inode;
+    let range = range_of(offset, length);
+    let limit = shared.options.timeout;
+    let (began, inode) = (shared.now(), &open.inode);
+    let patience = Patience::new(limit, inode.state().given_up.as_ref(), &range, began);
+    let outcome = patience.wait(read_patiently(shared, open, range.clone(), patience)).await;
+    let now = shared.now();
+    if outcome.is_err() && limit.is_some_and(|limit| now.since(began) >= limit) {
+        tracing::error!(inode = %inode.reference.id, offset, length, "a read was given up at the mount's limit");
+        GivenUp::note(&mut inode.state().given_up, range, now);
+    }
+    outcome
+}
+
+async fn read_patiently(
+    shared: &Arc<Shared>,
+    open: &Open,
+    range: Range<u64>,
+    patience: Patience,
+) -> Result<Bytes, Status> {
+    let (inode, offset) = (&open.inode, range.start);
     // The length may have grown on another mount; within the time-to-live it is believed.
     shared.attributes(inode, shared.options.attribute_ttl).await?;
     let (end, overlay) = {
         let state = inode.state();
-        let end = clip(offset, length, state.length());
+        let end = clip(&range, state.length());
         let overlay = state.writer.as_ref().map(|w| w.pipeline.buffer().overlay(offset, end - offset));
         (end, overlay.unwrap_or_default())
     };
@@ -54,7 +75,9 @@ pub(crate) async fn read(
         return Ok(bytes);
     }
     let base = match plan(open, offset, end) {
-        Plan::Exact => exact(shared, inode, offset, end).await?,
+        // Its one try is for these bytes alone.
+        _ if patience.once => exact(shared, inode, offset, end, Want::AllAtOnce).await?,
+        Plan::Exact => exact(shared, inode, offset, end, Want::All).await?,
         Plan::Stream(ahead) => {
             for window in ahead {
                 window_fetch(shared, inode, window);
@@ -76,7 +99,7 @@ pub(crate) fn try_read(shared: &Arc<Shared>, open: &Open, offset: u64, length: u
     shared.cached(inode, shared.options.attribute_ttl)?;
     let (end, overlay) = {
         let state = inode.state();
-        let end = clip(offset, length, state.length());
+        let end = clip(&range_of(offset, length), state.length());
         let overlay = state.writer.as_ref().map(|w| w.pipeline.buffer().overlay(offset, end - offset));
         (end, overlay.unwrap_or_default())
     };
@@ -93,8 +116,8 @@ pub(crate) fn try_read(shared: &Arc<Shared>, open: &Open, offset: u64, length: u
     let now = shared.now();
     let mut pieces = Vec::with_capacity(2);
     for (window, range) in windows_of(offset, end) {
-        let bytes = shared.cache.get(inode.reference.id, window, now)?.now()?.ok()?;
-        pieces.push(bytes.get(range.clone()).map(|_| bytes.slice(range))?);
+        let piece = shared.cache.get(inode.reference.id, window, now)?.now()?.ok()?;
+        pieces.push(piece.get(range)?);
     }
     if let Plan::Stream(ahead) = plan(open, offset, end) {
         for window in ahead {
@@ -109,8 +132,13 @@ fn plan(open: &Open, offset: u64, end: u64) -> Plan {
     open.ahead.lock().expect("nothing panics while it is held").read(offset, end - offset, file_end)
 }
 
-fn clip(offset: u64, length: u32, file_end: u64) -> u64 {
-    offset.saturating_add(u64::from(length.min(READ_BYTES_MAX))).min(file_end).max(offset)
+/// What a request covers.
+fn range_of(offset: u64, length: u32) -> Range<u64> {
+    offset..offset.saturating_add(u64::from(length.min(READ_BYTES_MAX)))
+}
+
+fn clip(range: &Range<u64>, file_end: u64) -> u64 {
+    range.end.min(file_end).max(range.start)
 }
 
 /// The windows of a range, with the part of each.
@@ -134,13 +162,25 @@ fn join(mut pieces: Vec<Bytes>) -> Bytes {
     joined.freeze()
 }
 
-async fn exact(shared: &Arc<Shared>, inode: &Arc<Inode>, offset: u64, end: u64) -> Result<Bytes, Status> {
+async fn exact(shared: &Shared, inode: &Inode, offset: u64, end: u64, want: Want) -> Result<Bytes, Status> {
     let mut pieces = Vec::with_capacity(1);
     for (window, range) in windows_of(offset, end) {
-        let at = window * WINDOW_BYTES + range.start as u64;
-        pieces.push(fetch(shared, inode, at, range.len() as u32).await?);
+        pieces.push(within(shared, inode, window, range, want).await?);
     }
     Ok(join(pieces))
+}
+
+/// All of a part of a window, from servers.
+async fn within(
+    shared: &Shared,
+    inode: &Inode,
+    window: u64,
+    range: Range<usize>,
+    want: Want,
+) -> Result<Bytes, Status> {
+    let at = window * WINDOW_BYTES + range.start as u64;
+    let piece = fetch(shared, inode, at, range.len() as u32, want).await?;
+    Ok(piece.get(0..range.len()).expect("a fetch that wants everything ends with all or an error"))
 }
 
 async fn through_windows(
@@ -154,13 +194,18 @@ async fn through_windows(
         .collect();
     let mut pieces = Vec::with_capacity(fetches.len());
     for (window, range, fetch_of_window) in fetches {
-        let bytes = fetch_of_window.outcome().await?;
-        if range.end <= bytes.len() {
-            pieces.push(bytes.slice(range));
-        } else {
-            // The file grew since the window was fetched.
-            let at = window * WINDOW_BYTES + range.start as u64;
-            pieces.push(fetch(shared, inode, at, range.len() as u32).await?);
+        // The file may have grown since the window was fetched, and a fetch that was begun for an earlier read may end
+        // before this one's patience does: then the range is fetched for this read alone.
+        let fetched = fetch_of_window.outcome().await.ok().filter(|piece| range.end <= piece.len());
+        let parts = match fetched {
+            Some(piece) => piece.parts(range),
+            None => vec![Err(range)],
+        };
+        for part in parts {
+            pieces.push(match part {
+                Ok(bytes) => bytes,
+                Err(gap) => within(shared, inode, window, gap, Want::All).await?,
+            });
         }
     }
     Ok(join(pieces))
@@ -179,62 +224,13 @@ fn window_fetch(shared: &Arc<Shared>, inode: &Arc<Inode>, window: u64) -> Arc<Fe
         let start = window * WINDOW_BYTES;
         let end = inode.state().length().next_multiple_of(u64::from(PAGE_BYTES)).min(start + WINDOW_BYTES);
         let outcome = match end.saturating_sub(start) {
-            0 => Ok(Bytes::new()),
-            length => fetch(&shared, &inode, start, length as u32).await,
+            0 => Ok(Piece::default()),
+            length => {
+                let patience = Patience::new(shared.options.timeout, None, &(start..end), now);
+                patience.wait(fetch(&shared, &inode, start, length as u32, Want::Some)).await
+            }
         };
         fetched.finish(outcome);
     });
     started
-}
-
-/// Reads a range that lies in one window from servers, trying replicas and fresh locations for as long as
-/// the options allow.
-async fn fetch(shared: &Shared, inode: &Inode, offset: u64, length: u32) -> Result<Bytes, Status> {
-    let (began, index) = (shared.now(), chunk_of(offset));
-    let (mut rounds, mut corrupt_rounds) = (0_u32, 0_u32);
-    loop {
-        let location = locate(shared, inode, index, rounds > 0).await?;
-        let Some(location) = location else { return Ok(data::zeroes(length as usize)) };
-        if !location.replicas.is_empty() {
-            let (epoch, at) = (shared.session.epoch(), (offset % CHUNK_BYTES) as u32);
-            let (env, pool) = (&shared.env, &shared.pool);
-            match data::read(env, pool, &shared.replicas, epoch, &location, at, length).await {
-                Ok(bytes) => return Ok(bytes),
-                Err(failure) => corrupt_rounds += u32::from(failure.corrupt == failure.asked),
-            }
-        }
-        rounds += 1;
-        let late = shared.options.timeout.is_some_and(|timeout| shared.now().since(began) >= timeout);
-        if late || corrupt_rounds >= CORRUPT_ROUNDS_MAX {
-            tracing::error!(chunk = %location.chunk, inode = %inode.reference.id, "no replica can be read");
-            return Err(Status::Io);
-        }
-        // A replica that moved on to another version is found again at once.
-        if rounds > 1 {
-            let delay = RETRY_FIRST.saturating_mul(1 << (rounds - 2).min(8)).min(RETRY_MAX);
-            tokio::time::sleep(delay).await;
-        }
-    }
-}
-
-/// Where a chunk is; `None` is a hole.
-pub(crate) async fn locate(
-    shared: &Shared,
-    inode: &Inode,
-    index: ChunkIndex,
-    anew: bool,
-) -> Result<Option<ChunkLocation>, Status> {
-    let at = shared.now();
-    let serial = {
-        let state = inode.state();
-        if !anew && let Some(known) = state.locations.get(index, at, shared.options.attribute_ttl) {
-            return Ok(known);
-        }
-        state.locations.serial()
-    };
-    let request = Request::Locate { inode: inode.reference, first: index, count: LOCATE_COUNT };
-    let Reply::Locations(answer) = shared.session.call(request).await? else {
-        return Err(Status::BadMessage);
-    };
-    Ok(inode.state().locations.answered(index, LOCATE_COUNT, answer, at, serial))
 }

@@ -1,6 +1,7 @@
 //! What `docs/semantics.md` promises, on a cluster in memory and in simulated time.
 
 mod cluster;
+mod damage;
 
 use client::{AllocateMode, Client, ClientOptions, FileHandle, OpenFlags, SeekWhat};
 use cluster::Cluster;

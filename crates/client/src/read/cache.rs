@@ -6,7 +6,8 @@
 //! 2. A window is used for at most `ttl` after its fetch began; there are no leases yet.
 //! 3. At most `limit` bytes are held; the longest unused go first.
 
-use bytes::Bytes;
+use super::parts::Piece;
+use crate::write::buffer::WINDOW_BYTES;
 use env::Instant;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -14,23 +15,21 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use types::{InodeId, Status};
 
-use crate::write::buffer::WINDOW_BYTES;
-
 /// One fetch and its outcome.
 #[derive(Debug, Default)]
 pub(crate) struct Fetch {
-    outcome: OnceLock<Result<Bytes, Status>>,
+    outcome: OnceLock<Result<Piece, Status>>,
     done: Notify,
 }
 
 impl Fetch {
     /// The outcome, if it is there.
-    pub(crate) fn now(&self) -> Option<Result<Bytes, Status>> {
+    pub(crate) fn now(&self) -> Option<Result<Piece, Status>> {
         self.outcome.get().cloned()
     }
 
     /// Waits for the outcome.
-    pub(crate) async fn outcome(&self) -> Result<Bytes, Status> {
+    pub(crate) async fn outcome(&self) -> Result<Piece, Status> {
         loop {
             let done = self.done.notified();
             tokio::pin!(done);
@@ -43,7 +42,7 @@ impl Fetch {
     }
 
     /// Tells everybody who waits.
-    pub(crate) fn finish(&self, outcome: Result<Bytes, Status>) {
+    pub(crate) fn finish(&self, outcome: Result<Piece, Status>) {
         let _ = self.outcome.set(outcome);
         self.done.notify_waiters();
     }

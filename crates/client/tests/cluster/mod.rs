@@ -34,11 +34,16 @@ pub(crate) struct State {
     pub(crate) reads: BTreeMap<u8, usize>,
     /// Reads from this chunkserver come with a bit flipped.
     pub(crate) rotten: BTreeSet<u8>,
+    /// These pages of every chunk, counted from its start, come from this chunkserver with a bit flipped.
+    pub(crate) rotten_pages: BTreeSet<(u8, u64)>,
+    /// This chunkserver hangs: it answers no read.
+    pub(crate) silent: BTreeSet<u8>,
     /// The next so many writes are refused by the second member of the chain.
     pub(crate) failing_writes: usize,
     pub(crate) boot: u64,
     /// The log is applied, but nothing of it is told to be stable.
     pub(crate) unstable: bool,
+    unanswered: Vec<Replier>,
     records: Vec<Record>,
     reserved: BTreeMap<(InodeRef, ChunkIndex), (ChunkId, Version)>,
     applied: BTreeSet<(ChunkId, u64, u64)>,
@@ -73,9 +78,12 @@ impl Cluster {
             writes: 0,
             reads: BTreeMap::new(),
             rotten: BTreeSet::new(),
+            rotten_pages: BTreeSet::new(),
+            silent: BTreeSet::new(),
             failing_writes: 0,
             boot: 1,
             unstable: false,
+            unanswered: Vec::new(),
             records: vec![record],
             reserved: BTreeMap::new(),
             applied: BTreeSet::new(),
@@ -155,6 +163,10 @@ fn accept(
         let handler: Handler = Box::new(move |frame, replier| {
             let mut state = state.lock().expect("short");
             let (body, payload) = state.handle(&mut session, server, &frame);
+            if frame.kind == Kind::Read && state.silent.contains(&server) {
+                state.unanswered.push(replier);
+                return;
+            }
             replier.answer(&body, payload);
         });
         Ok((answer, handler))
@@ -534,6 +546,11 @@ impl State {
         let page_crcs = wire::crc::page_crcs(from, &payload);
         if self.rotten.contains(&server) {
             payload[0] ^= 1;
+        }
+        for (n, page) in payload.chunks_mut(PAGE_BYTES as usize).enumerate() {
+            if self.rotten_pages.contains(&(server, from / u64::from(PAGE_BYTES) + n as u64)) {
+                page[n % 7] ^= 1;
+            }
         }
         (ReadAnswer { result: Ok(()), page_crcs, zeroes: false, chain_sequence }, payload.into())
     }
