@@ -100,25 +100,38 @@ impl Orders {
         if slot.disk().is_none() {
             return Err(Status::Io).into();
         }
-        let chain = match what {
-            OrderKind::Verify { version, .. } => return self.verify(&slot, disk, chunk, version).await,
+        match &what {
+            OrderKind::Verify { version, .. } => return self.verify(&slot, disk, chunk, *version).await,
             OrderKind::Feed { version, sources, .. } => {
-                return self.feed(disk, chunk, term, version, &sources).await.into();
+                return self.feed(disk, chunk, term, *version, sources).await.into();
             }
-            _ => self.chains.for_order(&slot, disk, chunk),
-        };
-        let Some(_order) = within(chain.order.lock()).await else { return Err(Status::TimedOut).into() };
+            _ => {}
+        }
+        loop {
+            let chain = self.chains.for_order(&slot, disk, chunk);
+            let Some(_order) = within(chain.order.lock()).await else { return Err(Status::TimedOut).into() };
+            // The order before this one may have ended it: frames find another one by now.
+            if chain.is_gone() {
+                self.chains.forget(&chain);
+                continue;
+            }
+            return self.of_chain(&slot, &chain, term, what).await;
+        }
+    }
+
+    /// Carries out what changes a replica; its chain's `order` is held.
+    async fn of_chain(&self, slot: &Arc<Slot>, chain: &Arc<Chain>, term: Term, what: OrderKind) -> Ended {
         match what {
-            OrderKind::Verify { .. } | OrderKind::Feed { .. } => unreachable!("answered above"),
-            OrderKind::Raise { from, to, cuts, .. } => self.raise(&slot, &chain, from, to, cuts).await,
+            OrderKind::Verify { .. } | OrderKind::Feed { .. } => unreachable!("they change no chain"),
+            OrderKind::Raise { from, to, cuts, .. } => self.raise(slot, chain, from, to, cuts).await,
             OrderKind::Copy { version, sources, .. } => {
-                self.copy(&slot, &chain, term, version, &sources).await.into()
+                self.copy(slot, chain, term, version, &sources).await.into()
             }
-            OrderKind::Fill { version, .. } => self.begin_filling(&slot, &chain, version).await.into(),
+            OrderKind::Fill { version, .. } => self.begin_filling(slot, chain, version).await.into(),
             OrderKind::Repair { version, source, blocks, .. } => {
-                self.repair(&slot, &chain, term, version, source, &blocks).await.into()
+                self.repair(slot, chain, term, version, source, &blocks).await.into()
             }
-            OrderKind::Delete { version, .. } => self.delete(&slot, &chain, version).await,
+            OrderKind::Delete { version, .. } => self.delete(slot, chain, version).await,
         }
     }
 

@@ -197,6 +197,29 @@ fn a_replica_that_was_being_filled_when_its_server_stopped_is_begun_anew() {
 }
 
 #[test]
+fn a_replica_is_begun_right_after_a_copy_of_the_chunk_was_overtaken() {
+    simulated(async {
+        let world = World::simulated(3).await;
+        let writer = raised(&world).await;
+        let (disk, sources) = (world.disk(2), world.chain(&[0]));
+        // The source hangs in the middle of the copy.
+        let sim = world.sim.as_ref().unwrap();
+        sim.net().set_delay("cs0", "cs2", Duration::from_millis(20), Duration::ZERO);
+        let copy = OrderKind::Copy { disk, chunk: CHUNK, version: V1, sources };
+        let overtaken = async {
+            assert_eq!(world.master.order(10, disk, copy).await.result, Err(Status::WrongVersion));
+        };
+        let begun = async {
+            until("the copy is under way", || !world.sim_disk(2).paths("chunks/").is_empty()).await;
+            assert_eq!(begin(&world, 2, V2).await.result, Ok(()));
+        };
+        tokio::join!(overtaken, begun);
+        assert_eq!(writer.write().await.result, Ok(()));
+        assert_eq!(feed(&world, 2, V2, &[1]).await.result, Ok(()));
+    });
+}
+
+#[test]
 fn a_source_with_rot_costs_the_writer_nothing_and_another_one_is_used() {
     simulated(async {
         let world = World::simulated(3).await;
