@@ -180,6 +180,10 @@ pub enum Order {
     Delete { disk: DiskId, chunk: ChunkId, version: Version },
     /// Make a replica of this version from one of the sources, complete and durable before the answer.
     Copy { disk: DiskId, chunk: ChunkId, version: Version, sources: Vec<ReplicaAddress> },
+    /// Begin a replica that says *filling* and takes the writes of this version, of which none was granted yet.
+    Fill { disk: DiskId, chunk: ChunkId, version: Version },
+    /// Make that replica complete and durable while its chunk is written, from one of the sources, before the answer.
+    Feed { disk: DiskId, chunk: ChunkId, version: Version, sources: Vec<ReplicaAddress> },
     /// Make these blocks of a replica of this version what they are at the source, durable before the answer. Without
     /// a source: the others have followed this replica.
     Repair {

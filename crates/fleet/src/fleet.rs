@@ -18,7 +18,9 @@ pub(crate) enum Purpose {
     Raise(ChunkSlot),
     /// Deleting a replica of a removed chunk.
     Delete(ChunkId, types::Version),
-    /// Making a replica of a chunk that has too few.
+    /// Beginning a replica that joins the chain of the chunk in this slot.
+    Fill(ChunkSlot),
+    /// Making a replica of a chunk that has too few, or bringing one that joined to its end.
     Copy { slot: ChunkSlot, chunk: ChunkId, version: types::Version },
     /// Looking whether a replica is sound before another one of its chunk is removed.
     Verify(ChunkSlot),

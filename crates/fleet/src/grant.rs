@@ -99,6 +99,9 @@ impl Fleet {
         let failed = failed
             .filter(|hop| hop.chunk == chunk && Some(hop.version) == self.table.version(slot))
             .filter(|_| self.blames.admit(session, now_ms, self.options.blame_ms));
+        if let Some(hop) = failed {
+            self.leave_out_filling(slot, hop.to, now_ms);
+        }
         if let Some(status) = self.refusal_of_full(slot, failed, now_ms, out) {
             return self.refuse(waiter, status, out);
         }

@@ -117,11 +117,19 @@ impl Healing {
         self.idle_until_ms = 0;
     }
 
-    /// Somebody was given the right to write the chunk: it is probably about to be written.
+    /// Somebody was given the right to write the chunk: it is probably about to be written, and to be left alone soon. That
+    /// is waited for once: who comes again and again would put the chunk off for ever.
     pub(crate) fn granted(&mut self, slot: ChunkSlot, now_ms: u64, quiet_ms: u64) {
         if self.is_queued(slot) {
+            self.later.entry(slot).or_insert(Later { until_ms: now_ms + quiet_ms, failures: 0 });
+        }
+    }
+
+    /// The chunk is not looked at for so long.
+    fn leave_alone(&mut self, slot: ChunkSlot, now_ms: u64, pause_ms: u64) {
+        if self.is_queued(slot) {
             let later = self.later.entry(slot).or_insert(Later { until_ms: 0, failures: 0 });
-            later.until_ms = later.until_ms.max(now_ms + quiet_ms);
+            later.until_ms = later.until_ms.max(now_ms + pause_ms);
         }
     }
 

@@ -12,7 +12,8 @@
 //! 4. The last current replica is never left out of a chain by a report, and never deleted while a map
 //!    has the chunk.
 //! 5. Nothing is deleted before the record that removed it is stable, and nothing while settling.
-//! 6. A copy never becomes current under a version that was granted to anybody since the copy began.
+//! 6. A copy never becomes current under a version that was granted to anybody since the copy began, unless all who were
+//!    granted it write to the copy too, from the first write on.
 //! 7. A change costs in proportion to what it changes: losing a disk touches the chunks on it.
 //!
 //! # Elsewhere
@@ -62,12 +63,14 @@ pub struct FleetOptions {
     pub heal_ms: u64,
     /// The same for servers that fell silent within `heal_ms` of each other: the link to them is the likelier cause.
     pub heal_together_ms: u64,
-    /// After a grant a chunk is left alone for so long before its version is raised for a copy.
+    /// After the first grant since a chunk is to be healed, and after a chain that failed, it is left alone for so long.
     pub quiet_ms: u64,
     /// Copies at one time that one server reads, and that one server writes.
     pub copies_per_server: usize,
     /// A copy that is not answered for so long is given up.
     pub copy_timeout_ms: u64,
+    /// How long the beginning of a replica that joins a chain may take: writers wait for it.
+    pub join_timeout_ms: u64,
 }
 
 impl Default for FleetOptions {
@@ -86,6 +89,7 @@ impl Default for FleetOptions {
             quiet_ms: 10_000,
             copies_per_server: 4,
             copy_timeout_ms: 600_000,
+            join_timeout_ms: 2_000,
         }
     }
 }

@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, VecDeque};
 use types::{ChunkId, ChunkSlot, Status, Unsettled, Version};
 
 mod end;
+mod join;
 mod settle;
 
 /// Most questions that wait for one raise; the next is told to try again.
@@ -53,6 +54,8 @@ enum Phase {
     Settling { donor: u16, deadline_ms: u64 },
     /// They are, and this disk's server is told so.
     Settled { donor: u16, deadline_ms: u64 },
+    /// Another replica is begun, which takes the writes of the version, too.
+    Joining { deadline_ms: u64 },
     /// Our record is being made stable.
     Logging(RaiseTicket),
     /// All members are ready; the edit's record is awaited.
@@ -64,10 +67,18 @@ impl Phase {
         match self {
             Self::Ordering { deadline_ms }
             | Self::Settling { deadline_ms, .. }
+            | Self::Joining { deadline_ms }
             | Self::Settled { deadline_ms, .. } => Some(deadline_ms),
             Self::Logging(_) | Self::Held => None,
         }
     }
+}
+
+/// A replica that is begun, or was.
+#[derive(Clone, Copy, Debug)]
+struct Joining {
+    disk: u16,
+    order: OrderId,
 }
 
 /// One raise under way.
@@ -86,6 +97,8 @@ struct Raise {
     /// Another member could not be made equal to this one.
     shunned: Option<u16>,
     phase: Phase,
+    /// Takes the writes of the version without being a member.
+    joining: Option<Joining>,
     /// Grants that wait for the end.
     waiters: Vec<Ticket>,
     /// Edits that come next.
@@ -153,6 +166,11 @@ impl Raises {
     pub(crate) fn disk_away(&mut self, disk: u16) {
         for raise in self.running.values_mut() {
             raise.later.retain(|(other, _)| *other != disk);
+            if raise.joining.is_some_and(|one| one.disk == disk)
+                && !matches!(raise.phase, Phase::Joining { .. })
+            {
+                raise.joining = None;
+            }
             for member in raise.members.iter_mut().filter(|member| member.disk == disk) {
                 member.away = true;
             }
@@ -214,7 +232,7 @@ impl Fleet {
             self.raises.edits.insert(ticket, slot);
         }
         self.table.set_open(slot, false);
-        self.copy_overtaken(slot, now_ms);
+        self.copy_overtaken(slot);
         self.removal_overtaken(slot, now_ms);
         let member = |disk: &u16| {
             let from = ahead.filter(|(other, _)| other == disk).map_or(recorded, |(_, version)| version);
@@ -237,6 +255,7 @@ impl Fleet {
             lost: false,
             shunned: None,
             phase: Phase::Ordering { deadline_ms: now_ms },
+            joining: None,
             waiters: purposes.waiters,
             edits: purposes.edits,
             later: Vec::new(),
@@ -254,6 +273,9 @@ impl Fleet {
         raise.first.get_or_insert(target);
         raise.target = target;
         raise.lost = false;
+        if let Some(joining) = raise.joining.take() {
+            self.orders.remove(&joining.order);
+        }
         raise.members.retain(|member| !member.away && self.hosts.is_up(member.disk));
         raise.phase = Phase::Ordering { deadline_ms: now_ms + self.options.raise_timeout_ms };
         for member in &mut raise.members {
@@ -332,13 +354,20 @@ impl Fleet {
         match raise.phase {
             Phase::Ordering { .. } => self.settle_members(slot, now_ms, out),
             Phase::Settling { donor, .. } => self.settle_donor(slot, donor, now_ms, out),
-            Phase::Settled { .. } => self.members_ready(slot, out),
-            Phase::Logging(_) | Phase::Held => {}
+            Phase::Settled { .. } => self.members_ready(slot, now_ms, out),
+            Phase::Joining { .. } | Phase::Logging(_) | Phase::Held => {}
         }
     }
 
     /// All members have the version and the same bytes.
-    fn members_ready(&mut self, slot: ChunkSlot, out: &mut Vec<Command>) {
+    fn members_ready(&mut self, slot: ChunkSlot, now_ms: u64, out: &mut Vec<Command>) {
+        if !self.begin_joining(slot, now_ms, out) {
+            self.all_ready(slot, out);
+        }
+    }
+
+    /// Whoever is to have the version has it.
+    fn all_ready(&mut self, slot: ChunkSlot, out: &mut Vec<Command>) {
         let Some(raise) = self.raises.running.get_mut(&slot) else { return };
         match raise.edit {
             Some(ticket) => {
@@ -405,6 +434,7 @@ impl Fleet {
             lost: false,
             shunned: None,
             phase: Phase::Held,
+            joining: None,
             waiters: Vec::new(),
             edits: VecDeque::new(),
             later: Vec::new(),

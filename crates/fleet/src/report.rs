@@ -79,6 +79,10 @@ impl Fleet {
                     self.table.set_open(slot, false);
                     ReplicaState::Absent
                 }
+                Some(ReplicaState::Filling) => {
+                    self.table.set_open(slot, false);
+                    ReplicaState::StaleAbsent
+                }
                 Some(ReplicaState::Stale) => ReplicaState::StaleAbsent,
                 _ => continue,
             };
@@ -96,6 +100,7 @@ impl Fleet {
             match order.purpose {
                 Purpose::Raise(slot) => self.member_failed(slot, id, false, now_ms, out),
                 Purpose::Delete(chunk, version) => self.requeue_delete(disk, chunk, version),
+                Purpose::Fill(slot) => self.join_done(slot, id, Err(types::Status::ChainBroken), now_ms, out),
                 Purpose::Copy { slot, .. } => self.copy_lost(slot, id),
                 Purpose::Verify(slot) | Purpose::Remove(slot) => self.removal_lost(slot, id, now_ms),
             }
@@ -187,6 +192,14 @@ impl Fleet {
         } else {
             ReplicaState::Stale
         };
+        if set.state(disk) == Some(ReplicaState::Filling) {
+            if state == ReplicaState::Current {
+                // It took every write of the version: the chain stays as it is.
+                set.set(disk, state);
+                self.put_replicas(slot, &set);
+            }
+            return; // What it was before it began.
+        }
         if set.state(disk) != Some(state) {
             // The set of replicas that may be written changes: the next grant raises first.
             self.table.set_open(slot, false);

@@ -36,6 +36,9 @@ pub(crate) enum ReplicaState {
     Stale = 2,
     /// Was stale when last heard of.
     StaleAbsent = 3,
+    /// Takes all writes of the chunk's version as the last of its chain, and lacks what was written before: never read, not
+    /// counted. One at most, behind those that are current.
+    Filling = 4,
 }
 
 impl ReplicaState {
@@ -44,6 +47,7 @@ impl ReplicaState {
             0 => Self::Current,
             1 => Self::Absent,
             2 => Self::Stale,
+            4 => Self::Filling,
             _ => Self::StaleAbsent,
         }
     }
@@ -116,7 +120,16 @@ impl ReplicaSet {
 
     /// Disks with current replicas, in order.
     pub(crate) fn current(&self) -> impl Iterator<Item = u16> + '_ {
-        self.iter().filter(|replica| replica.state == ReplicaState::Current).map(|replica| replica.disk)
+        self.of(ReplicaState::Current)
+    }
+
+    /// Disks that are written: those with current replicas, then the one that is being filled.
+    pub(crate) fn chain(&self) -> impl Iterator<Item = u16> + '_ {
+        self.current().chain(self.of(ReplicaState::Filling))
+    }
+
+    fn of(&self, state: ReplicaState) -> impl Iterator<Item = u16> + '_ {
+        self.iter().filter(move |replica| replica.state == state).map(|replica| replica.disk)
     }
 }
 

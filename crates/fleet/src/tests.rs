@@ -1,6 +1,7 @@
 //! A small world around the fleet: disks that hold versions and content, a master that logs, and checks
 //! after every event.
 
+mod filling;
 mod healing;
 mod machines;
 mod promises;
@@ -28,6 +29,8 @@ struct Replica {
     marked: bool,
     /// Its process was started anew and waits for a raise.
     asleep: bool,
+    /// It takes writes and lacks what was there before.
+    filling: bool,
 }
 
 /// The block that a write is in.
@@ -58,6 +61,8 @@ struct Copying {
     chunk: ChunkId,
     version: Version,
     half: Content,
+    /// It is fed while it takes writes.
+    fed: bool,
 }
 
 /// A chunk as the metadata has it.
@@ -120,7 +125,11 @@ impl World {
     }
 
     fn with_goal(servers: u8, goal: usize) -> Self {
-        let mut world = Self::cold(servers, FleetOptions { grace_ms: 0, goal, ..FleetOptions::default() });
+        Self::with_options(servers, FleetOptions { goal, ..FleetOptions::default() })
+    }
+
+    fn with_options(servers: u8, options: FleetOptions) -> Self {
+        let mut world = Self::cold(servers, FleetOptions { grace_ms: 0, ..options });
         world.tell(Event::KnownDisks(Vec::new()));
         for n in 0..servers {
             world.connect(n);
@@ -221,12 +230,30 @@ impl World {
                 let mapped = self.map.values().find(|mapped| mapped.chunk == *chunk).unwrap();
                 assert!(*version > mapped.version, "settled after it was recorded");
             }
+            Order::Fill { chunk, version, disk } => {
+                let (slot, mapped) = self.map.iter().find(|(_, mapped)| mapped.chunk == *chunk).unwrap();
+                assert!(
+                    *version > mapped.version && self.minted[chunk] == *version,
+                    "begun after it was recorded"
+                );
+                assert!(self.fleet.locations(*slot).iter().all(|one| one.server != self.server_of(*disk)));
+            }
+            Order::Feed { disk, chunk, version, sources } => {
+                let (slot, mapped) = self.map.iter().find(|(_, mapped)| mapped.chunk == *chunk).unwrap();
+                assert_eq!(*version, mapped.version, "fed at another version than the metadata's");
+                let current = self.fleet.locations(*slot);
+                assert!(sources.len() == current.len() && sources.iter().all(|one| current.contains(one)));
+                let granted = self.chains.get(&(*chunk, *version));
+                let written =
+                    |chain: &Vec<ReplicaAddress>| chain.last().is_some_and(|last| last.disk == *disk);
+                assert!(granted.is_none_or(written), "it does not take the writes");
+            }
             Order::Verify { .. } => {}
             Order::Delete { disk, chunk, version } => {
                 if let Some(mapped) = self.map.values().find(|mapped| mapped.chunk == *chunk) {
                     assert!(*version <= mapped.version);
                     let good = self.replicas.iter().filter(|((on, of), replica)| {
-                        on != disk && of == chunk && replica.version >= mapped.version
+                        on != disk && of == chunk && replica.version >= mapped.version && !replica.filling
                     });
                     assert!(good.count() >= self.options.goal, "one too many is deleted");
                 }
@@ -259,6 +286,13 @@ impl World {
         for member in &grant.chain {
             let replica = &self.replicas[&(member.disk, grant.chunk)];
             assert_eq!(replica.version, grant.version, "members hold different versions");
+            if replica.filling {
+                assert!(
+                    grant.chain.len() > 1 && grant.chain.last() == Some(member),
+                    "only the last one is filled"
+                );
+                continue;
+            }
             let head = &self.replicas[&(grant.chain[0].disk, grant.chunk)];
             // Under an open chain a write may be on its way, or have got stuck.
             let stuck = |one: &Replica| !one.touched.is_empty() || one.asleep;
@@ -286,11 +320,12 @@ impl World {
                 let replica = self.replicas.get(&(location.disk, mapped.chunk));
                 let version = replica.map(|replica| replica.version);
                 assert!(version >= Some(mapped.version), "a stale replica is read");
+                assert!(!replica.is_some_and(|replica| replica.filling), "one that is being filled is read");
             }
             for replica in self.fleet.table.replicas(*slot).iter() {
                 *of_disks.entry(replica.disk).or_insert(0u64) += 1;
             }
-            let best = self.replicas.iter().filter(|((_, chunk), _)| *chunk == mapped.chunk);
+            let best = self.replicas.iter().filter(|((_, of), one)| *of == mapped.chunk && !one.filling);
             assert!(
                 best.map(|(_, replica)| replica.version).max() >= Some(mapped.version),
                 "no replica has the version of the metadata"
@@ -322,10 +357,9 @@ impl World {
     /// Nothing is under way: all replicas of one version hold the same.
     fn check_twins(&self) {
         for mapped in self.map.values() {
-            let twins = self
-                .replicas
-                .iter()
-                .filter(|((_, chunk), one)| *chunk == mapped.chunk && one.version == mapped.version);
+            let twins = self.replicas.iter().filter(|((_, of), one)| {
+                *of == mapped.chunk && one.version == mapped.version && !one.filling
+            });
             let contents: BTreeSet<&Content> = twins.map(|(_, replica)| &replica.content).collect();
             assert!(contents.len() <= 1, "replicas of {} differ: {contents:?}", mapped.chunk);
         }
@@ -341,7 +375,7 @@ impl World {
                 slot: None,
                 chunk: *chunk,
                 version: replica.version,
-                complete: true,
+                complete: !replica.filling,
                 marked: replica.marked,
             };
             let replicas: Vec<ReportedReplica> =

@@ -1,9 +1,11 @@
-//! Copies of quiet chunks: chosen, ordered, ended.
+//! Copies: chosen, ordered, ended. Of a chunk that is quiet, or, when somebody comes to write it, as a member of its chain that
+//! is filled (`raise::join`).
 //!
 //! # Invariants
 //! 1. Whether a finished copy is current is decided by its version alone, as with a replica that a disk reports:
 //!    a raise since it began has left it below.
-//! 2. `load` and the disks' write counts cover exactly the copies in `copies`.
+//! 2. A replica is `Filling` in the table only while its copy is in the stage `Feeding`, or between its joining and that.
+//! 3. `load` and the disks' write counts cover exactly the copies in `copies`.
 
 use super::{Healing, Load, RETRY_MS};
 use crate::fleet::{Fleet, Purpose};
@@ -11,16 +13,37 @@ use crate::raise::Purposes;
 use crate::table::{Health, ReplicaState};
 use crate::{Command, Order, OrderId, ReportedReplica};
 use placement::AnyDisk;
-use types::{ChunkSlot, Status};
+use types::{ChunkSlot, DiskId, ReplicaAddress, Status};
 
-/// A copy: while `order` is missing the version is being raised for it.
+/// A replica on its way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Copy {
     from: u16,
     to: u16,
     /// The servers of both, whose load is counted.
     servers: (u16, u16),
-    order: Option<OrderId>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The version is being raised, so that nobody may write under it.
+    Raising,
+    /// Nobody writes: it is being made.
+    Copying(OrderId),
+    /// Somebody is about to write: it joins the chain with the raise that is under way.
+    Joining,
+    /// It takes all writes: what it lacks is being brought.
+    Feeding(OrderId),
+}
+
+impl Copy {
+    fn order(&self) -> Option<OrderId> {
+        match self.stage {
+            Stage::Copying(order) | Stage::Feeding(order) => Some(order),
+            Stage::Raising | Stage::Joining => None,
+        }
+    }
 }
 
 impl Healing {
@@ -55,7 +78,7 @@ impl Fleet {
         };
         let Some(to) = self.destination(slot) else { return false };
         let servers = (self.hosts.disk(from).server, self.hosts.disk(to).server);
-        self.healing.copies.insert(slot, Copy { from, to, servers, order: None });
+        self.healing.copies.insert(slot, Copy { from, to, servers, stage: Stage::Raising });
         self.healing.count(servers, true);
         self.hosts.count_write(to, true);
         if self.table.is_quiet(slot) {
@@ -93,25 +116,81 @@ impl Fleet {
         let Some(copy) = self.healing.copies.get(&slot).copied() else { return };
         // Whoever asks for a grant from now on gets it after a raise, which leaves the copy below.
         self.table.set_open(slot, false);
+        let sources = self.sources(slot, copy);
+        let what = Order::Copy { disk: self.hosts.disk(copy.to).id, chunk, version, sources };
+        let order = self.order(copy.to, Purpose::Copy { slot, chunk, version }, what, now_ms, out);
+        self.set_stage(slot, Stage::Copying(order));
+    }
+
+    fn sources(&self, slot: ChunkSlot, copy: Copy) -> Vec<ReplicaAddress> {
         let mut sources: Vec<u16> = self.table.replicas(slot).current().collect();
         sources.sort_by_key(|disk| *disk != copy.from);
-        let what = Order::Copy {
-            disk: self.hosts.disk(copy.to).id,
-            chunk,
-            version,
-            sources: sources.into_iter().map(|disk| self.hosts.address(disk)).collect(),
-        };
-        let order = self.order(copy.to, Purpose::Copy { slot, chunk, version }, what, now_ms, out);
+        sources.into_iter().map(|disk| self.hosts.address(disk)).collect()
+    }
+
+    fn set_stage(&mut self, slot: ChunkSlot, stage: Stage) {
         if let Some(copy) = self.healing.copies.get_mut(&slot) {
-            copy.order = Some(order);
+            copy.stage = stage;
+        }
+    }
+
+    /// The disk whose replica is to join the chain that the present raise ends with. `awaited`: somebody waits to write.
+    pub(crate) fn copy_to_join(&mut self, slot: ChunkSlot, awaited: bool) -> Option<u16> {
+        let copy = self.healing.copies.get(&slot).copied()?;
+        if copy.stage == Stage::Raising && awaited {
+            self.set_stage(slot, Stage::Joining);
+        } else if copy.stage != Stage::Joining {
+            return None;
+        }
+        Some(copy.to)
+    }
+
+    /// A raise is over. A replica that joined is fed. True: somebody came to write too late for one to join, and the
+    /// chunk is raised once more with it rather than granted without.
+    pub(crate) fn copy_joined(
+        &mut self,
+        slot: ChunkSlot,
+        awaited: bool,
+        now_ms: u64,
+        out: &mut Vec<Command>,
+    ) -> bool {
+        let Some(copy) = self.healing.copies.get(&slot).copied() else { return false };
+        match copy.stage {
+            Stage::Raising if awaited => {
+                self.set_stage(slot, Stage::Joining);
+                return true;
+            }
+            Stage::Raising | Stage::Copying(_) | Stage::Feeding(_) => return false,
+            Stage::Joining => {}
+        }
+        let sources = self.sources(slot, copy);
+        // The members may have gone away since they took the version.
+        let joined = self.table.replicas(slot).state(copy.to) == Some(ReplicaState::Filling);
+        let possible = joined && !sources.is_empty();
+        let (Some(chunk), Some(version), true) = (self.table.chunk(slot), self.table.version(slot), possible)
+        else {
+            self.copy_given_up(slot, now_ms);
+            return false;
+        };
+        let disk = self.hosts.disk(copy.to).id;
+        let what = Order::Feed { disk, chunk, version, sources };
+        let order = self.order(copy.to, Purpose::Copy { slot, chunk, version }, what, now_ms, out);
+        self.set_stage(slot, Stage::Feeding(order));
+        false
+    }
+
+    /// A writer could not reach the replica that is being filled: the next chain goes without it.
+    pub(crate) fn leave_out_filling(&mut self, slot: ChunkSlot, disk: DiskId, now_ms: u64) {
+        let disk = self.hosts.disk_number(disk);
+        if disk.and_then(|disk| self.table.replicas(slot).state(disk)) == Some(ReplicaState::Filling) {
+            self.copy_given_up(slot, now_ms);
         }
     }
 
     /// The raise for a copy is over and nobody else wanted it.
     pub(crate) fn copy_after_raise(&mut self, slot: ChunkSlot, now_ms: u64, out: &mut Vec<Command>) {
-        let Some(copy) = self.healing.copies.get(&slot).filter(|copy| copy.order.is_none()).copied() else {
-            return;
-        };
+        let raised = |copy: &&Copy| copy.stage == Stage::Raising;
+        let Some(copy) = self.healing.copies.get(&slot).filter(raised).copied() else { return };
         let wanted = matches!(self.table.health(slot), Some(Health::Endangered | Health::Undergoal));
         let possible = !self.raises.is_running(slot) && self.hosts.is_up(copy.to);
         if wanted && possible && self.table.is_quiet(slot) {
@@ -121,20 +200,32 @@ impl Fleet {
         }
     }
 
-    /// Takes a copy out of the books; its order may still be under way.
+    /// Takes a copy out of the books; its order may still be under way. A replica that is not full by now is stale, and the
+    /// chain that it takes part in is not given to anybody else.
     fn end_copy(&mut self, slot: ChunkSlot) -> Option<Copy> {
         let copy = self.healing.copies.remove(&slot)?;
         self.healing.count(copy.servers, false);
         self.hosts.count_write(copy.to, false);
         self.healing.wake();
+        let mut set = self.table.replicas(slot);
+        if set.state(copy.to) == Some(ReplicaState::Filling) {
+            set.set(copy.to, ReplicaState::Stale);
+            self.table.set_open(slot, false);
+            self.put_replicas(slot, &set);
+        }
         Some(copy)
     }
 
-    /// The chunk is raised for another reason: the copy will be of a version that is not current.
-    pub(crate) fn copy_overtaken(&mut self, slot: ChunkSlot, now_ms: u64) {
-        if self.healing.copies.get(&slot).is_some_and(|copy| copy.order.is_some()) {
+    /// The chunk is raised for another reason: what is made will be of a version that is not current. The replica joins the
+    /// next chain, unless it has become a member like any other.
+    pub(crate) fn copy_overtaken(&mut self, slot: ChunkSlot) {
+        let Some(copy) = self.healing.copies.get(&slot).copied() else { return };
+        let Some(order) = copy.order() else { return };
+        self.orders.remove(&order);
+        if self.table.replicas(slot).state(copy.to) == Some(ReplicaState::Current) {
             self.end_copy(slot);
-            self.healing.put_off(slot, now_ms, self.options.quiet_ms);
+        } else {
+            self.set_stage(slot, Stage::Joining);
         }
     }
 
@@ -148,12 +239,12 @@ impl Fleet {
     /// The chunk left the metadata. Gives back the disk on which a copy of it may come to be.
     pub(crate) fn copy_abandoned(&mut self, slot: ChunkSlot) -> Option<u16> {
         self.healing.removals.remove(&slot);
-        self.end_copy(slot).filter(|copy| copy.order.is_some()).map(|copy| copy.to)
+        self.end_copy(slot).filter(|copy| copy.stage != Stage::Raising).map(|copy| copy.to)
     }
 
     /// The server that was to make the copy is gone.
     pub(crate) fn copy_lost(&mut self, slot: ChunkSlot, order: OrderId) {
-        if self.healing.copies.get(&slot).is_some_and(|copy| copy.order == Some(order)) {
+        if self.healing.copies.get(&slot).is_some_and(|copy| copy.order() == Some(order)) {
             self.end_copy(slot);
         }
     }
@@ -168,7 +259,6 @@ impl Fleet {
     ) {
         let Some(open) = self.orders.remove(&order) else { return };
         let Purpose::Copy { slot, chunk, version } = open.purpose else { return };
-        self.copy_lost(slot, order);
         let same = self.table.chunk(slot) == Some(chunk);
         match status {
             Ok(()) => {
@@ -180,13 +270,14 @@ impl Fleet {
             Err(_) if same => self.healing.put_off(slot, now_ms, RETRY_MS),
             Err(_) => {}
         }
+        self.copy_lost(slot, order);
         self.heal(now_ms, out);
     }
 
     /// Gives up copies that are not answered, and those whose raise came to nothing.
     pub(crate) fn copy_deadlines(&mut self, now_ms: u64) {
         let timeout_ms = self.options.copy_timeout_ms;
-        let is_late = |slot: &ChunkSlot, copy: &Copy| match copy.order {
+        let is_late = |slot: &ChunkSlot, copy: &Copy| match copy.order() {
             Some(order) => self.orders.get(&order).is_none_or(|open| now_ms >= open.sent_ms + timeout_ms),
             None => !self.raises.is_running(*slot),
         };
@@ -194,7 +285,7 @@ impl Fleet {
         let late: Vec<ChunkSlot> =
             copies.filter(|(slot, copy)| is_late(slot, copy)).map(|(slot, _)| *slot).collect();
         for slot in late {
-            if let Some(order) = self.end_copy(slot).and_then(|copy| copy.order) {
+            if let Some(order) = self.end_copy(slot).and_then(|copy| copy.order()) {
                 self.orders.remove(&order);
             }
             self.healing.put_off(slot, now_ms, RETRY_MS);

@@ -79,7 +79,7 @@ impl Fleet {
                         from_ms = from_ms.max(lost.of(endangered));
                     }
                 }
-                ReplicaState::Stale | ReplicaState::StaleAbsent => {}
+                ReplicaState::Stale | ReplicaState::StaleAbsent | ReplicaState::Filling => {}
             }
         }
         // A replica may be on a disk that has not been heard of since the start.

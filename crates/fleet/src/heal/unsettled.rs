@@ -33,7 +33,7 @@ impl Fleet {
         let slot = slot.filter(|slot| known && self.table.chunk(*slot) == Some(chunk));
         if let Some(slot) = slot.filter(|slot| self.table.version(*slot) == Some(version)) {
             self.set_unsettled(slot, true);
-            self.healing.granted(slot, now_ms, self.options.quiet_ms);
+            self.healing.leave_alone(slot, now_ms, self.options.quiet_ms);
         }
     }
 

@@ -21,12 +21,13 @@ impl Fleet {
                 set.set(member.disk, if here { ReplicaState::Current } else { ReplicaState::Absent });
             }
         }
+        self.add_joined(slot, version, &mut set);
         for replica in old.iter() {
             if set.state(replica.disk).is_some() {
                 continue;
             }
             let state = match replica.state {
-                ReplicaState::Current | ReplicaState::Stale => ReplicaState::Stale,
+                ReplicaState::Current | ReplicaState::Stale | ReplicaState::Filling => ReplicaState::Stale,
                 ReplicaState::Absent | ReplicaState::StaleAbsent => ReplicaState::StaleAbsent,
             };
             set.set(replica.disk, state);
@@ -79,7 +80,9 @@ impl Fleet {
                 self.judge(slot, disk, &seen, now_ms, out);
             }
         }
+        let once_more = self.copy_joined(slot, !raise.waiters.is_empty(), now_ms, out);
         if !raise.waiters.is_empty()
+            && !once_more
             && let Some(grant) = self.hand_out(slot, now_ms)
         {
             for ticket in raise.waiters.drain(..) {
@@ -101,7 +104,7 @@ impl Fleet {
         }
         self.table.set_quiet(slot, false);
         self.healing.granted(slot, now_ms, self.options.quiet_ms);
-        let chain = self.table.replicas(slot).current().map(|disk| self.hosts.address(disk)).collect();
+        let chain = self.table.replicas(slot).chain().map(|disk| self.hosts.address(disk)).collect();
         Some(GrantParts {
             chunk: self.table.chunk(slot)?,
             version: self.table.version(slot)?,
@@ -185,6 +188,9 @@ impl Fleet {
     fn forget_orders(&mut self, raise: &Raise) {
         for member in &raise.members {
             self.orders.remove(&member.order);
+        }
+        if let Some(joining) = raise.joining {
+            self.orders.remove(&joining.order);
         }
     }
 
@@ -279,6 +285,7 @@ impl Fleet {
                 }
             }
             Purpose::Delete(..) => self.delete_done(order, status, now_ms, out),
+            Purpose::Fill(slot) => self.join_done(slot, order, status, now_ms, out),
             Purpose::Copy { .. } => self.copy_done(order, status, now_ms, out),
             Purpose::Verify(slot) => self.verify_done(slot, order, status, now_ms, out),
             Purpose::Remove(slot) => self.remove_done(slot, order, status, now_ms, out),
@@ -300,6 +307,7 @@ impl Fleet {
             self.orders.remove(&order);
             self.member_failed(slot, order, false, now_ms, out);
         }
+        self.join_deadlines(now_ms, out);
     }
 }
 

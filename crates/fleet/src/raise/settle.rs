@@ -39,10 +39,10 @@ impl Fleet {
             (raise.shunned == Some(member.disk), member.unsettled.memory, place(member.disk))
         });
         let Some(donor) = donor.map(|member| member.disk).filter(|_| raise.members.len() > 1) else {
-            return self.members_ready(slot, out);
+            return self.members_ready(slot, now_ms, out);
         };
         if blocks.is_empty() {
-            return self.members_ready(slot, out);
+            return self.members_ready(slot, now_ms, out);
         }
         raise.phase = Phase::Settling { donor, deadline_ms: now_ms + self.options.settle_members_ms };
         for at in 0..raise.members.len() {

@@ -2,6 +2,11 @@
 
 use super::*;
 
+/// What is read of a source at first.
+fn half_of(replica: &Replica) -> Content {
+    replica.content.iter().copied().filter(|write| write % 2 == 0).collect()
+}
+
 impl World {
     /// A server carries out one order; `fail` instead of doing it.
     pub(super) fn obey(&mut self, n: u8, fail: Option<Status>) -> bool {
@@ -16,8 +21,8 @@ impl World {
                 let source = sources[0].disk;
                 match self.replicas.get(&(source, chunk)) {
                     Some(replica) if replica.version == version => {
-                        let half = replica.content.iter().copied().filter(|write| write % 2 == 0).collect();
-                        let copying = Copying { order: Some(order), disk, source, chunk, version, half };
+                        let (half, order) = (half_of(replica), Some(order));
+                        let copying = Copying { order, disk, source, chunk, version, half, fed: false };
                         self.machines[usize::from(n)].copying.push_back(copying);
                         return true;
                     }
@@ -25,9 +30,34 @@ impl World {
                     None => Err(Status::NoChunk),
                 }
             }
+            (None, Order::Fill { disk, chunk, version }) => match self.replicas.get(&(disk, chunk)) {
+                Some(old) if old.version > version || old.version == version && !old.filling => {
+                    Err(Status::WrongVersion)
+                }
+                _ => {
+                    let begun = Replica { version, filling: true, ..Replica::default() };
+                    self.replicas.insert((disk, chunk), begun);
+                    Ok(())
+                }
+            },
+            (None, Order::Feed { disk, chunk, version, sources }) => {
+                let source = sources[0].disk;
+                match (self.replicas.get(&(disk, chunk)), self.replicas.get(&(source, chunk))) {
+                    (Some(one), Some(from))
+                        if one.filling && (one.version, from.version) == (version, version) =>
+                    {
+                        let (half, order) = (half_of(from), Some(order));
+                        let copying = Copying { order, disk, source, chunk, version, half, fed: true };
+                        self.machines[usize::from(n)].copying.push_back(copying);
+                        return true;
+                    }
+                    _ => Err(Status::WrongVersion),
+                }
+            }
             (None, Order::Raise { disk, chunk, from, to, cuts }) => {
                 match self.replicas.get_mut(&(disk, chunk)) {
                     None => Err(Status::NoChunk),
+                    Some(replica) if replica.filling => Err(Status::Io),
                     Some(replica) if replica.version == to => Ok(()),
                     Some(replica)
                         if replica.version == from
@@ -50,7 +80,7 @@ impl World {
             }
             (None, Order::Verify { disk, chunk, version }) => match self.replicas.get(&(disk, chunk)) {
                 None => Err(Status::NoChunk),
-                Some(replica) if replica.version == version => Ok(()),
+                Some(replica) if replica.version == version && !replica.filling => Ok(()),
                 Some(_) => Err(Status::WrongVersion),
             },
             (None, Order::Delete { disk, chunk, version }) => match self.replicas.get(&(disk, chunk)) {
@@ -104,13 +134,19 @@ impl World {
     /// A server comes to the end of a copy.
     pub(super) fn finish_copy(&mut self, n: u8) -> bool {
         let Some(copying) = self.machines[usize::from(n)].copying.pop_front() else { return false };
-        let Copying { order, disk, source, chunk, version, half } = copying;
+        let Copying { order, disk, source, chunk, version, half, fed } = copying;
         let status = match self.replicas.get(&(source, chunk)) {
+            Some(replica) if replica.version == version && fed => {
+                let (from, replica) = (source, replica.clone());
+                let wrote = self.written.contains(&(from, chunk, version));
+                self.fed((disk, chunk), &replica, half, wrote)
+            }
             Some(replica) if replica.version == version => {
                 let rest = replica.content.iter().copied().filter(|write| write % 2 == 1);
                 let content: Content = rest.chain(half).collect();
                 let old = self.replicas.get(&(disk, chunk)).map(|old| old.version);
-                if old < Some(version) {
+                let filling = self.replicas.get(&(disk, chunk)).is_some_and(|old| old.filling);
+                if old < Some(version) || filling && old == Some(version) {
                     self.replicas.insert((disk, chunk), Replica { version, content, ..Replica::default() });
                 }
                 if old <= Some(version) { Ok(()) } else { Err(Status::WrongVersion) }
@@ -126,6 +162,28 @@ impl World {
             machine.outbox.push_back(Event::OrderDone { order, status, unsettled: Unsettled::default() });
         }
         true
+    }
+
+    /// A replica that took writes has got what it lacked. Not if it was started anew, nor if the source had taken writes
+    /// that did not come (`wrote`: it has taken some under this version).
+    fn fed(
+        &mut self,
+        key: (DiskId, ChunkId),
+        source: &Replica,
+        half: Content,
+        wrote: bool,
+    ) -> Result<(), Status> {
+        let replica = self.replicas.get_mut(&key).ok_or(Status::NoChunk)?;
+        if !replica.filling || replica.asleep || source.asleep || replica.version != source.version {
+            return Err(Status::WrongVersion);
+        }
+        if wrote && !source.recent.is_subset(&replica.recent) {
+            return Err(Status::TimedOut);
+        }
+        let rest = source.content.iter().copied().filter(|write| write % 2 == 1);
+        replica.content.extend(rest.chain(half));
+        replica.filling = false;
+        Ok(())
     }
 
     /// A server's process is killed: it forgets what it took. `flushed`: that was on stable storage everywhere.

@@ -181,6 +181,79 @@ fn apply(world: &mut World, clients: &mut Clients, step: Step) {
     clients.collect(world);
 }
 
+/// Steps around one chunk that is short of a replica, and that somebody goes on writing.
+fn busy_step() -> impl Strategy<Value = Step> {
+    let server = 0..SERVERS;
+    prop_oneof![
+        4 => server.clone().prop_map(Step::Register),
+        1 => server.clone().prop_map(Step::Disconnect),
+        1 => (server.clone(), any::<bool>()).prop_map(|(n, flushed)| Step::Kill(n, flushed)),
+        30 => server.clone().prop_map(Step::Obey),
+        1 => server.clone().prop_map(Step::Refuse),
+        30 => server.clone().prop_map(Step::Hear),
+        8 => server.clone().prop_map(Step::FinishCopy),
+        16 => Just(Step::Log),
+        16 => Just(Step::Sync),
+        4 => (0u64..1000).prop_map(Step::Tick),
+        10 => (1u64..4).prop_map(|session| Step::Grant { file: 0, session }),
+        2 => (0..=SERVERS, 0..SERVERS).prop_map(|(from, to)| Step::Failed { file: 0, from, to }),
+        20 => (0usize..2).prop_map(|grant| Step::Write { grant }),
+        1 => (0usize..2, 1usize..3).prop_map(|(grant, members)| Step::WritePartly { grant, members }),
+        1 => (0u64..8).prop_map(|range| Step::Edit { file: 0, range }),
+        2 => any::<bool>().prop_map(|record| Step::EndEdit { record }),
+    ]
+}
+
+/// The steps, and then peace.
+fn play(world: &mut World, clients: &mut Clients, steps: Vec<Step>) -> Result<(), TestCaseError> {
+    for step in steps {
+        apply(world, clients, step);
+    }
+    // Peace: everybody comes back, everything under way ends.
+    for n in 0..SERVERS {
+        world.disconnect(n);
+    }
+    for n in 0..SERVERS {
+        world.connect(n);
+    }
+    world.settle();
+    world.advance(30_000);
+    for _ in 0..50 {
+        world.settle();
+        while clients.edits.iter().any(|(ticket, ..)| world.edits.contains_key(ticket)) {
+            clients.end_edit(world, true);
+        }
+    }
+    prop_assert!(clients.edits.is_empty(), "an edit was never answered");
+    clients.collect(world);
+    prop_assert!(clients.asked.is_empty(), "a grant was never answered");
+    world.heal();
+    prop_assert_eq!(world.fleet.summary().unsettled, 0);
+    world.check_twins();
+    for (slot, mapped) in world.map.clone() {
+        prop_assert!(!world.fleet.locations(slot).is_empty(), "{slot}: missing");
+        let grant = world.grant(mapped.place.0.id.0);
+        prop_assert!(grant.is_ok(), "{:?}", grant);
+        prop_assert!(world.write(&grant.unwrap(), 1_000_000));
+    }
+    let summary = world.fleet.summary();
+    prop_assert_eq!((summary.raising, summary.deleting, summary.unknown, summary.missing), (0, 0, 0, 0));
+    world.heal();
+    world.check_twins();
+    let summary = world.fleet.summary();
+    prop_assert_eq!((summary.endangered, summary.undergoal, summary.copying), (0, 0, 0));
+    prop_assert_eq!(summary.overgoal, 0);
+    for mapped in world.map.values() {
+        let kept = world.replicas.keys().filter(|(_, chunk)| *chunk == mapped.chunk).count();
+        prop_assert_eq!(kept, world.options.goal, "replicas that nobody needs are kept");
+    }
+    for session in 1..4 {
+        world.tell(Event::SessionGone { session: SessionId(session) });
+    }
+    world.settle();
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
@@ -190,54 +263,22 @@ proptest! {
     ) {
         let mut world = World::new(SERVERS);
         world.strict = strict;
-        let mut clients = Clients::default();
         for file in 0..FILES {
             world.file(file);
         }
-        for step in steps {
-            apply(&mut world, &mut clients, step);
-        }
-        // Peace: everybody comes back, everything under way ends.
-        for n in 0..SERVERS {
-            world.disconnect(n);
-        }
-        for n in 0..SERVERS {
-            world.connect(n);
-        }
-        world.settle();
-        world.advance(30_000);
-        for _ in 0..50 {
-            world.settle();
-            while clients.edits.iter().any(|(ticket, ..)| world.edits.contains_key(ticket)) {
-                clients.end_edit(&mut world, true);
-            }
-        }
-        prop_assert!(clients.edits.is_empty(), "an edit was never answered");
-        clients.collect(&world);
-        prop_assert!(clients.asked.is_empty(), "a grant was never answered");
-        world.heal();
-        prop_assert_eq!(world.fleet.summary().unsettled, 0);
-        world.check_twins();
-        for (slot, mapped) in world.map.clone() {
-            prop_assert!(!world.fleet.locations(slot).is_empty(), "{slot}: missing");
-            let grant = world.grant(mapped.place.0.id.0);
-            prop_assert!(grant.is_ok(), "{:?}", grant);
-            prop_assert!(world.write(&grant.unwrap(), 1_000_000));
-        }
-        let summary = world.fleet.summary();
-        prop_assert_eq!((summary.raising, summary.deleting, summary.unknown, summary.missing), (0, 0, 0, 0));
-        world.heal();
-        world.check_twins();
-        let summary = world.fleet.summary();
-        prop_assert_eq!((summary.endangered, summary.undergoal, summary.copying), (0, 0, 0));
-        prop_assert_eq!(summary.overgoal, 0);
-        for mapped in world.map.values() {
-            let kept = world.replicas.keys().filter(|(_, chunk)| *chunk == mapped.chunk).count();
-            prop_assert_eq!(kept, world.options.goal, "replicas that nobody needs are kept");
-        }
-        for session in 1..4 {
-            world.tell(Event::SessionGone { session: SessionId(session) });
-        }
-        world.settle();
+        play(&mut world, &mut Clients::default(), steps)?;
+    }
+
+    #[test]
+    fn whatever_happens_while_a_chunk_is_filled_no_promise_is_broken(
+        steps in prop::collection::vec(busy_step(), 1..600),
+        goal in 2usize..4,
+    ) {
+        let mut world = World::with_goal(SERVERS, goal);
+        let (_, grant) = world.file(0);
+        world.disconnect(grant.chain[1].disk.0[0] - 1);
+        world.advance(60_000);
+        let clients = Clients { grants: vec![((inode(0), ZERO), grant)], ..Clients::default() };
+        play(&mut world, &mut { clients }, steps)?;
     }
 }

@@ -449,6 +449,10 @@ fn order_kind(order: fleet::Order) -> OrderKind {
         fleet::Order::Repair { disk, chunk, version, source, blocks } => {
             OrderKind::Repair { disk, chunk, version, source, blocks }
         }
+        fleet::Order::Fill { disk, chunk, version } => OrderKind::Fill { disk, chunk, version },
+        fleet::Order::Feed { disk, chunk, version, sources } => {
+            OrderKind::Feed { disk, chunk, version, sources }
+        }
         fleet::Order::Verify { disk, chunk, version } => OrderKind::Verify { disk, chunk, version },
     }
 }

@@ -366,10 +366,10 @@ impl FakeServer {
                 OrderKind::Delete { chunk, .. } => {
                     self.replicas.remove(chunk);
                 }
-                OrderKind::Copy { chunk, version, .. } => {
+                OrderKind::Copy { chunk, version, .. } | OrderKind::Feed { chunk, version, .. } => {
                     self.replicas.insert(*chunk, *version);
                 }
-                OrderKind::Repair { .. } | OrderKind::Verify { .. } => {}
+                OrderKind::Repair { .. } | OrderKind::Verify { .. } | OrderKind::Fill { .. } => {}
             }
             self.orders.push(order.what);
             let done = OrderDone {
