@@ -23,8 +23,10 @@ mod oracle;
 mod panics;
 mod quiet;
 mod run;
+mod steady;
 mod trace;
 
 pub use cluster::Cluster;
 pub use nemesis::Faults;
 pub use run::{Plan, Report};
+pub use steady::Steady;

@@ -47,35 +47,11 @@ impl Plan {
 
     /// Runs it. An error says what was broken, what came before, and how to see it again.
     pub fn run(self) -> Result<Report, String> {
-        let panics = crate::panics::count();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .map_err(|error| error.to_string())?;
-        let (outcome, report, tail) = runtime.block_on(async {
-            let stage = Stage {
-                cluster: Cluster::new(self.seed),
-                oracle: RefCell::new(Oracle::new()),
-                trace: Trace::new(self.aloud),
-                calm: Cell::new(true),
-                suspect: Cell::new(None),
-                faults: self.faults,
-            };
-            let outcome = Box::pin(self.play(&stage)).await;
-            let (trace, events) = stage.trace.digest();
-            (outcome, Report { trace, events }, stage.trace.tail())
-        });
-        drop(runtime);
-        let broken = match outcome {
-            Err(Violation(what)) => what,
-            Ok(()) if crate::panics::count() != panics => "a task panicked".to_owned(),
-            Ok(()) => return Ok(report),
-        };
-        Err(format!(
-            "seed {} ({:?}): {broken}\nbefore it:\n{tail}replay: MUSKOX_SIM_FAULTS={} MUSKOX_SIM_SEED={} cargo test -p sim --test seeds -- --nocapture replay\n",
-            self.seed, self.faults, self.faults, self.seed
-        ))
+        let Self { seed, faults, aloud } = self;
+        let replay = format!(
+            "MUSKOX_SIM_FAULTS={faults} MUSKOX_SIM_SEED={seed} cargo test -p sim --test seeds -- --nocapture replay"
+        );
+        on_stage(seed, faults, aloud, &replay, async |stage| Box::pin(self.play(stage)).await)
     }
 
     async fn play(self, stage: &Stage) -> Result<(), Violation> {
@@ -159,6 +135,42 @@ impl Plan {
         stage.calm.set(true);
         Ok(())
     }
+}
+
+/// Lets something play on a stage of its own, on one thread with simulated time. `replay`: the command that shows it again.
+pub(crate) fn on_stage(
+    seed: u64,
+    faults: Faults,
+    aloud: bool,
+    replay: &str,
+    play: impl AsyncFnOnce(&Stage) -> Result<(), Violation>,
+) -> Result<Report, String> {
+    let panics = crate::panics::count();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .map_err(|error| error.to_string())?;
+    let (outcome, report, tail) = runtime.block_on(async {
+        let stage = Stage {
+            cluster: Cluster::new(seed),
+            oracle: RefCell::new(Oracle::new()),
+            trace: Trace::new(aloud),
+            calm: Cell::new(true),
+            suspect: Cell::new(None),
+            faults,
+        };
+        let outcome = play(&stage).await;
+        let (trace, events) = stage.trace.digest();
+        (outcome, Report { trace, events }, stage.trace.tail())
+    });
+    drop(runtime);
+    let broken = match outcome {
+        Err(Violation(what)) => what,
+        Ok(()) if crate::panics::count() != panics => "a task panicked".to_owned(),
+        Ok(()) => return Ok(report),
+    };
+    Err(format!("seed {seed} ({faults:?}): {broken}\nbefore it:\n{tail}replay: {replay}\n"))
 }
 
 async fn look(stage: &Stage, drivers: &mut [Driver<'_>]) -> Result<(), Violation> {
