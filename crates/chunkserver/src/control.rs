@@ -360,7 +360,8 @@ fn reported(entry: &InventoryEntry) -> ReportedChunk {
         ReplicaState::Lagging => ReplicaFlags::LAGGING,
     };
     let conditions = [
-        (entry.bad || entry.damaged, ReplicaFlags::DAMAGED),
+        (entry.bad, ReplicaFlags::BAD),
+        (entry.damaged, ReplicaFlags::DAMAGED),
         (entry.marked, ReplicaFlags::MARKED),
         (entry.torn, ReplicaFlags::TORN),
     ];

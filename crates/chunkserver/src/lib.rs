@@ -33,6 +33,7 @@ mod events;
 mod filling;
 mod handle;
 mod identity;
+mod mend;
 mod orders;
 mod repair;
 mod source;

@@ -94,6 +94,7 @@ impl Orders {
             | OrderKind::Fill { disk, chunk, .. }
             | OrderKind::Feed { disk, chunk, .. }
             | OrderKind::Repair { disk, chunk, .. }
+            | OrderKind::Mend { disk, chunk, .. }
             | OrderKind::Verify { disk, chunk, .. } => (*disk, *chunk),
         };
         let Some(slot) = self.disks.get(disk) else { return Err(Status::NoChunk).into() };
@@ -102,6 +103,9 @@ impl Orders {
         }
         match &what {
             OrderKind::Verify { version, .. } => return self.verify(&slot, disk, chunk, *version).await,
+            OrderKind::Mend { version, sources, .. } => {
+                return self.mend(&slot, (disk, chunk), term, *version, sources).await.into();
+            }
             OrderKind::Feed { version, sources, .. } => {
                 return self.feed(disk, chunk, term, *version, sources).await.into();
             }
@@ -122,7 +126,9 @@ impl Orders {
     /// Carries out what changes a replica; its chain's `order` is held.
     async fn of_chain(&self, slot: &Arc<Slot>, chain: &Arc<Chain>, term: Term, what: OrderKind) -> Ended {
         match what {
-            OrderKind::Verify { .. } | OrderKind::Feed { .. } => unreachable!("they change no chain"),
+            OrderKind::Verify { .. } | OrderKind::Mend { .. } | OrderKind::Feed { .. } => {
+                unreachable!("they change no chain")
+            }
             OrderKind::Raise { from, to, cuts, .. } => self.raise(slot, chain, from, to, cuts).await,
             OrderKind::Copy { version, sources, .. } => {
                 self.copy(slot, chain, term, version, &sources).await.into()

@@ -29,8 +29,7 @@ pub(crate) struct Piece {
     blocks: BlockRange,
     /// What they are compared by, if they were.
     values: Vec<[u8; 32]>,
-    /// `None`: all of them read as zeroes.
-    pages: Option<(Bytes, Vec<u32>)>,
+    pages: Pages,
 }
 
 /// Replicas of one version, of which the first that answers is used.
@@ -47,16 +46,28 @@ pub(crate) struct Sources<'a> {
 /// A question to a source.
 #[derive(Clone, Copy)]
 enum Question {
-    Pages(BlockRange),
-    /// After all writes that the source has taken.
-    PagesInOrder(BlockRange),
+    /// Whole pages. `ordered`: after all writes that the source has taken.
+    Pages {
+        offset: u32,
+        length: u32,
+        ordered: bool,
+    },
     Values(BlockRange),
 }
 
+impl Question {
+    fn blocks(blocks: BlockRange, ordered: bool) -> Self {
+        Self::Pages { offset: blocks.first * BLOCK_BYTES, length: blocks.count * BLOCK_BYTES, ordered }
+    }
+}
+
+/// Pages and their checksums; `None`: all of them read as zeroes.
+pub(crate) type Pages = Option<(Bytes, Vec<u32>)>;
+
 /// Its answer.
 enum Answer {
-    /// `None`: all of them read as zeroes. Of those read in order: the last write before.
-    Pages(Option<(Bytes, Vec<u32>)>, ChainSequence),
+    /// Of those read in order: the last write before.
+    Pages(Pages, ChainSequence),
     Values(Vec<[u8; 32]>),
 }
 
@@ -99,7 +110,7 @@ impl<'a> Sources<'a> {
                 first += count;
                 for (blocks, values) in self.differing(slot, chain, state, looked).await? {
                     let write = write(self.context, slot, chain, self.capability.version, waiting.take());
-                    let (written, pages) = tokio::join!(write, self.ask(Question::Pages(blocks)));
+                    let (written, pages) = tokio::join!(write, self.ask(Question::blocks(blocks, false)));
                     written?;
                     let Answer::Pages(pages, _) = pages? else { return Err(Status::BadMessage) };
                     waiting = Some(Piece { blocks, values, pages });
@@ -114,7 +125,7 @@ impl<'a> Sources<'a> {
         &mut self,
         blocks: BlockRange,
     ) -> Result<(Piece, ChainSequence), Status> {
-        match self.ask(Question::PagesInOrder(blocks)).await? {
+        match self.ask(Question::blocks(blocks, true)).await? {
             Answer::Pages(pages, sequence) => Ok((Piece { blocks, values: Vec::new(), pages }, sequence)),
             Answer::Values(_) => Err(Status::BadMessage),
         }
@@ -153,6 +164,14 @@ impl<'a> Sources<'a> {
         Ok(runs)
     }
 
+    /// Whole pages of the first source on which all of them are sound.
+    pub(crate) async fn pages(&mut self, offset: u32, length: u32) -> Result<Pages, Status> {
+        match self.ask(Question::Pages { offset, length, ordered: false }).await? {
+            Answer::Pages(pages, _) => Ok(pages),
+            Answer::Values(_) => Err(Status::BadMessage),
+        }
+    }
+
     /// Each source is tried, the last one twice.
     async fn ask(&mut self, question: Question) -> Result<Answer, Status> {
         let mut failure = Status::Io;
@@ -178,9 +197,7 @@ impl<'a> Sources<'a> {
         let (capability, disk) = (self.capability.clone(), source.disk);
         let deadline_ms = self.patience.as_millis() as u32;
         let (kind, body) = match question {
-            Question::Pages(blocks) | Question::PagesInOrder(blocks) => {
-                let (offset, length) = (blocks.first * BLOCK_BYTES, blocks.count * BLOCK_BYTES);
-                let ordered = matches!(question, Question::PagesInOrder(_));
+            Question::Pages { offset, length, ordered } => {
                 let read = Read { capability, disk, offset, length, deadline_ms, verified: true, ordered };
                 (Kind::Read, read.to_bytes())
             }
@@ -196,13 +213,13 @@ impl<'a> Sources<'a> {
                 let answer = ValuesAnswer::decode(&frame.body).map_err(|_| Status::BadMessage)?;
                 Ok(Answer::Values(answer.result?))
             }
-            Question::Pages(blocks) | Question::PagesInOrder(blocks) => {
+            Question::Pages { length, .. } => {
                 let answer = ReadAnswer::decode(&frame.body).map_err(|_| Status::BadMessage)?;
                 answer.result?;
                 if answer.zeroes {
                     return Ok(Answer::Pages(None, answer.chain_sequence));
                 }
-                let whole = frame.payload.len() == (blocks.count * BLOCK_BYTES) as usize;
+                let whole = frame.payload.len() == length as usize;
                 if !whole || !wire::crc::verify(0, &frame.payload, &answer.page_crcs) {
                     return Err(Status::Corrupt);
                 }

@@ -180,7 +180,7 @@ fn a_replica_that_was_being_filled_when_its_server_stopped_is_begun_anew() {
         world.kill(2).await;
         world.start(2).await;
         let reported = world.master.heard().reports[&world.disk(2)].clone();
-        assert!(reported.iter().all(|replica| !replica.flags.counts()), "{reported:?}");
+        assert!(reported.iter().all(|replica| !replica.flags.is_complete()), "{reported:?}");
         let refused = writer.write().await;
         assert_eq!(refused.failed.map(|edge| edge.to), Some(world.disk(2)));
         assert!(feed(&world, 2, V2, &[0]).await.result.is_err(), "it missed what came meanwhile");

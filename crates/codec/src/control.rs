@@ -234,12 +234,14 @@ impl ReplicaFlags {
     pub const FILLING: Self = Self(1 << 1);
     /// Holds an earlier sync point.
     pub const LAGGING: Self = Self(1 << 2);
-    /// Failed a check.
+    /// Some of its pages failed a check.
     pub const DAMAGED: Self = Self(1 << 3);
     /// The activity log has marks on it: compare before reading from several replicas.
     pub const MARKED: Self = Self(1 << 4);
     /// Had pages torn by a loss of power.
     pub const TORN: Self = Self(1 << 5);
+    /// Its disk failed to store something: of no use until it is made anew.
+    pub const BAD: Self = Self(1 << 6);
 
     /// The bits of a message. Bits of later releases are kept.
     pub fn from_bits(bits: u32) -> Self {
@@ -257,9 +259,9 @@ impl ReplicaFlags {
     pub fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
-    /// Complete, and neither filling, lagging nor damaged.
-    pub fn counts(self) -> bool {
-        let spoilers = Self::FILLING.with(Self::LAGGING).with(Self::DAMAGED);
+    /// Has all writes of its version: neither filling nor lagging nor bad.
+    pub fn is_complete(self) -> bool {
+        let spoilers = Self::FILLING.with(Self::LAGGING).with(Self::BAD);
         self.contains(Self::COMPLETE) && self.0 & spoilers.0 == 0
     }
 }
@@ -428,6 +430,18 @@ pub enum OrderKind {
         /// The version that all have.
         version: Version,
         /// Where to read it, the first one first. 1 to 9.
+        sources: Vec<ReplicaAddress>,
+    },
+    /// Replace the pages of a replica of this version that do not match their checksums by those of the sources, durably.
+    /// Answered with `Corrupt` if a page is sound on none of them; what could be replaced is.
+    Mend {
+        /// The damaged replica's.
+        disk: DiskId,
+        /// The chunk.
+        chunk: ChunkId,
+        /// The version that all have.
+        version: Version,
+        /// Where to read. 1 to 9.
         sources: Vec<ReplicaAddress>,
     },
     /// Answered with success if the replica is complete, sound, of this version, and its checksums can be read.

@@ -58,7 +58,14 @@ fn measure(disks: u32) {
         // Disks as a real placement would have mixed them.
         let first = (n.wrapping_mul(2_654_435_761) >> 8) % disks;
         for on in [first, (first + 1 + n % (disks - 1)) % disks] {
-            let seen = ReportedReplica { slot: Some(slot), chunk, version, complete: true, marked: false };
+            let seen = ReportedReplica {
+                slot: Some(slot),
+                chunk,
+                version,
+                complete: true,
+                damaged: false,
+                marked: false,
+            };
             let disk = DiskId(id(on));
             fleet.handle(Event::Reported { disk, replicas: vec![seen], last: false }, 0, &mut out);
         }

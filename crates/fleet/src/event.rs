@@ -85,8 +85,10 @@ pub struct ReportedReplica {
     pub chunk: ChunkId,
     /// The version the replica has.
     pub version: Version,
-    /// Not filling, not lagging, not damaged.
+    /// Not filling, not lagging, not bad.
     pub complete: bool,
+    /// Some of its pages do not match their checksums.
+    pub damaged: bool,
     /// It may differ from others of its version until they were compared.
     pub marked: bool,
 }
@@ -193,6 +195,9 @@ pub enum Order {
         source: Option<ReplicaAddress>,
         blocks: Vec<BlockRange>,
     },
+    /// Replace the pages of the replica that do not match their checksums by those of the sources, durably. `Corrupt`: one
+    /// is sound nowhere.
+    Mend { disk: DiskId, chunk: ChunkId, version: Version, sources: Vec<ReplicaAddress> },
     /// Answer `Ok` only if the replica is complete, sound, of this version, and its checksums can be read.
     Verify { disk: DiskId, chunk: ChunkId, version: Version },
 }

@@ -22,6 +22,8 @@ pub(crate) enum Purpose {
     Fill(ChunkSlot),
     /// Making a replica of a chunk that has too few, or bringing one that joined to its end.
     Copy { slot: ChunkSlot, chunk: ChunkId, version: types::Version },
+    /// Mending a damaged replica.
+    Mend(ChunkSlot),
     /// Looking whether a replica is sound before another one of its chunk is removed.
     Verify(ChunkSlot),
     /// Removing a replica that is not needed.
@@ -160,6 +162,7 @@ impl Fleet {
                 self.raise_deadlines(now_ms, out);
                 self.resend_deletes(now_ms, out);
                 self.copy_deadlines(now_ms);
+                self.mending_deadlines(now_ms);
                 self.removal_deadlines(now_ms);
                 self.heal(now_ms, out);
             }
@@ -193,6 +196,7 @@ impl Fleet {
         }
         self.table.put(slot, new);
         let (health, surplus) = (self.table.health(slot), self.has_surplus(slot));
+        self.healing.set_damaged(slot, new.damaged().next().is_some());
         self.healing.classify(slot, health, surplus);
     }
 

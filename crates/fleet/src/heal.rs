@@ -17,6 +17,7 @@
 
 mod copy;
 mod holdoff;
+mod mend;
 mod remove;
 mod room;
 mod unfinished;
@@ -27,6 +28,7 @@ use crate::fleet::Fleet;
 use crate::slot_set::SlotSet;
 use crate::table::Health;
 use copy::Copy;
+use mend::Mending;
 use remove::{REMOVALS_MAX, Removal};
 use std::collections::BTreeMap;
 use types::ChunkSlot;
@@ -85,6 +87,8 @@ pub(crate) struct Healing {
     surplus: Queue,
     unsettled: Queue,
     unfinished: Queue,
+    damaged: Queue,
+    mending: BTreeMap<ChunkSlot, Mending>,
     removals: BTreeMap<ChunkSlot, Removal>,
     copies: BTreeMap<ChunkSlot, Copy>,
     /// Of queued chunks only.
@@ -145,7 +149,14 @@ impl Healing {
     }
 
     fn is_queued(&self, slot: ChunkSlot) -> bool {
-        let queues = [&self.endangered, &self.undergoal, &self.surplus, &self.unsettled, &self.unfinished];
+        let queues = [
+            &self.endangered,
+            &self.undergoal,
+            &self.surplus,
+            &self.unsettled,
+            &self.unfinished,
+            &self.damaged,
+        ];
         queues.iter().any(|queue| queue.slots.contains(slot))
     }
 
@@ -163,9 +174,11 @@ impl Fleet {
         }
         let begun = self.finish_raises(now_ms, out)
             | self.begin_comparisons(now_ms, out)
+            | self.begin_mending(now_ms, out)
             | self.begin_copies(now_ms, out)
             | self.begin_removals(now_ms, out);
-        if !begun && self.healing.copies.is_empty() && self.healing.removals.is_empty() {
+        let Healing { copies, mending, removals, .. } = &self.healing;
+        if !begun && copies.is_empty() && mending.is_empty() && removals.is_empty() {
             self.healing.idle_until_ms = now_ms + IDLE_MS;
         }
     }
@@ -173,6 +186,7 @@ impl Fleet {
     /// Whether the chunk cannot have its turn, whatever it lacks.
     fn is_put_off(&self, slot: ChunkSlot, now_ms: u64) -> bool {
         self.healing.copies.contains_key(&slot)
+            || self.healing.mending.contains_key(&slot)
             || self.healing.removals.contains_key(&slot)
             || self.raises.is_running(slot)
             || self.healing.later.get(&slot).is_some_and(|later| now_ms < later.until_ms)

@@ -42,6 +42,8 @@ struct Member {
     done: bool,
     /// Its disk went down since: it has what it answered, but must be heard again to be current.
     away: bool,
+    /// Pages of it are damaged, as it said when it was found.
+    damaged: bool,
     /// What it said when it took the version.
     unsettled: Unsettled,
 }
@@ -190,6 +192,14 @@ impl Raises {
     }
 }
 
+/// A replica with a version above the metadata's.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead {
+    pub(crate) disk: u16,
+    pub(crate) version: Version,
+    pub(crate) damaged: bool,
+}
+
 /// What a raise is for.
 #[derive(Default)]
 pub(crate) struct Purposes {
@@ -213,7 +223,7 @@ impl Fleet {
         &mut self,
         slot: ChunkSlot,
         disks: &[u16],
-        ahead: Option<(u16, Version)>,
+        ahead: Option<Ahead>,
         purposes: Purposes,
         now_ms: u64,
         out: &mut Vec<Command>,
@@ -235,13 +245,14 @@ impl Fleet {
         self.copy_overtaken(slot);
         self.removal_overtaken(slot, now_ms);
         let member = |disk: &u16| {
-            let from = ahead.filter(|(other, _)| other == disk).map_or(recorded, |(_, version)| version);
+            let from = ahead.filter(|one| one.disk == *disk).map_or(recorded, |one| one.version);
             Member {
                 disk: *disk,
                 from,
                 order: OrderId(0),
                 done: false,
                 away: false,
+                damaged: ahead.is_some_and(|one| one.disk == *disk && one.damaged),
                 unsettled: Unsettled::default(),
             }
         };
@@ -398,14 +409,8 @@ impl Fleet {
     /// with all who are current, unless these became so since by another way (their bytes may differ by
     /// what that way cut). Of an earlier reign (what it cut is not known) the replica is recorded
     /// as it is, and those below are stale; the first grant raises it anyway.
-    pub(crate) fn adopt(
-        &mut self,
-        slot: ChunkSlot,
-        disk: u16,
-        version: Version,
-        now_ms: u64,
-        out: &mut Vec<Command>,
-    ) {
+    pub(crate) fn adopt(&mut self, slot: ChunkSlot, ahead: Ahead, now_ms: u64, out: &mut Vec<Command>) {
+        let Ahead { disk, version, damaged } = ahead;
         let Some(chunk) = self.table.chunk(slot) else { return };
         let current: Vec<u16> = self.table.replicas(slot).current().filter(|one| *one != disk).collect();
         if version.term == self.term {
@@ -414,7 +419,7 @@ impl Fleet {
             let same_base = self.raises.remains.get(&slot).is_some_and(same_base);
             let others = if same_base { current } else { Vec::new() };
             let disks: Vec<u16> = others.into_iter().chain([disk]).collect();
-            return self.start_raise(slot, &disks, Some((disk, version)), Purposes::default(), now_ms, out);
+            return self.start_raise(slot, &disks, Some(ahead), Purposes::default(), now_ms, out);
         }
         self.table.set_open(slot, false);
         let raise = Raise {
@@ -429,6 +434,7 @@ impl Fleet {
                 order: OrderId(0),
                 done: true,
                 away: false,
+                damaged,
                 unsettled: Unsettled::default(),
             }],
             lost: false,

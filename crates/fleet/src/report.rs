@@ -8,6 +8,7 @@
 //!    went through an unfinished raise and is complete. It is recorded before anything else happens.
 
 use crate::fleet::{Fleet, Purpose};
+use crate::raise::Ahead;
 use crate::table::ReplicaState;
 use crate::{Command, DiskInfo, DiskState, ReportedReplica, ServerInfo};
 use types::{ChunkId, ChunkSlot, DiskId, ServerId, Version};
@@ -75,7 +76,7 @@ impl Fleet {
         for slot in slots {
             let mut set = self.table.replicas(slot);
             let state = match set.state(disk) {
-                Some(ReplicaState::Current) => {
+                Some(ReplicaState::Current | ReplicaState::Damaged) => {
                     self.table.set_open(slot, false);
                     ReplicaState::Absent
                 }
@@ -102,6 +103,7 @@ impl Fleet {
                 Purpose::Delete(chunk, version) => self.requeue_delete(disk, chunk, version),
                 Purpose::Fill(slot) => self.join_done(slot, id, Err(types::Status::ChainBroken), now_ms, out),
                 Purpose::Copy { slot, .. } => self.copy_lost(slot, id),
+                Purpose::Mend(slot) => self.mending_lost(slot),
                 Purpose::Verify(slot) | Purpose::Remove(slot) => self.removal_lost(slot, id, now_ms),
             }
         }
@@ -183,14 +185,15 @@ impl Fleet {
     ) {
         let Some(version) = self.table.version(slot) else { return };
         if seen.complete && seen.version > version {
-            self.adopt(slot, disk, seen.version, now_ms, out);
+            let ahead = Ahead { disk, version: seen.version, damaged: seen.damaged };
+            self.adopt(slot, ahead, now_ms, out);
             return;
         }
         let mut set = self.table.replicas(slot);
-        let state = if seen.complete && seen.version == version {
-            ReplicaState::Current
-        } else {
-            ReplicaState::Stale
+        let state = match seen.complete && seen.version == version {
+            true if seen.damaged => ReplicaState::Damaged,
+            true => ReplicaState::Current,
+            false => ReplicaState::Stale,
         };
         if set.state(disk) == Some(ReplicaState::Filling) {
             if state == ReplicaState::Current {
@@ -204,7 +207,7 @@ impl Fleet {
             // The set of replicas that may be written changes: the next grant raises first.
             self.table.set_open(slot, false);
         }
-        if seen.marked && state == ReplicaState::Current {
+        if seen.marked && state != ReplicaState::Stale {
             // Others are read rather, as long as they may differ.
             set.remove(disk);
             self.set_unsettled(slot, true);
@@ -227,17 +230,17 @@ impl Fleet {
         if known.is_some_and(|slot| self.table.replicas(slot).state(disk) == Some(ReplicaState::Current)) {
             return; // Its birth is old news; by now it may have been raised.
         }
-        let seen = ReportedReplica { slot, chunk, version, complete: true, marked: false };
+        let seen = ReportedReplica { slot, chunk, version, complete: true, damaged: false, marked: false };
         self.replica_seen(disk, &seen, now_ms, out);
     }
 
-    /// A damaged replica is no longer current, unless it is the last one: what of it verifies can still be read.
+    /// A damaged replica no longer counts: what of it verifies can still be read, and it is mended.
     pub(crate) fn damaged(&mut self, disk: DiskId, slot: Option<ChunkSlot>, chunk: ChunkId) {
         let Some(disk) = self.hosts.disk_number(disk) else { return };
         let Some(slot) = slot.filter(|slot| self.table.chunk(*slot) == Some(chunk)) else { return };
         let mut set = self.table.replicas(slot);
-        if set.state(disk) == Some(ReplicaState::Current) && set.current().count() > 1 {
-            set.set(disk, ReplicaState::Stale);
+        if set.state(disk) == Some(ReplicaState::Current) {
+            set.set(disk, ReplicaState::Damaged);
             self.table.set_open(slot, false);
             self.put_replicas(slot, &set);
         }
@@ -278,8 +281,14 @@ impl Fleet {
         self.healing.granted(slot, now_ms, self.options.quiet_ms);
         // Replicas told before the chunk was known: it was granted by an earlier term and is attached now.
         for (disk, seen) in self.hosts.unquarantine(chunk) {
-            let seen =
-                ReportedReplica { slot: Some(slot), chunk, version: seen, complete: true, marked: true };
+            let seen = ReportedReplica {
+                slot: Some(slot),
+                chunk,
+                version: seen,
+                complete: true,
+                damaged: false,
+                marked: true,
+            };
             if !self.raises.keep_for_later(slot, disk, seen) {
                 self.judge(slot, disk, &seen, now_ms, out);
             }

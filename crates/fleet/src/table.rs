@@ -25,20 +25,22 @@ const PAGE: usize = 4096;
 const NONE: u16 = u16::MAX;
 
 /// What a replica is worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum ReplicaState {
     /// Complete, at the chunk's version, on a disk that serves and has said so since it registered.
     Current = 0,
     /// Was current when last heard of.
     Absent = 1,
-    /// Of a lower version, incomplete or damaged: never read, never a member, kept.
+    /// Of a lower version, incomplete or of no use: never read, never a member, kept.
     Stale = 2,
     /// Was stale when last heard of.
     StaleAbsent = 3,
     /// Takes all writes of the chunk's version as the last of its chain, and lacks what was written before: never read, not
     /// counted. One at most, behind those that are current.
     Filling = 4,
+    /// Current, but for pages that do not match their checksums.
+    Damaged = 5,
 }
 
 impl ReplicaState {
@@ -48,6 +50,7 @@ impl ReplicaState {
             1 => Self::Absent,
             2 => Self::Stale,
             4 => Self::Filling,
+            5 => Self::Damaged,
             _ => Self::StaleAbsent,
         }
     }
@@ -118,14 +121,30 @@ impl ReplicaSet {
         self.iter().find(|replica| replica.disk == disk).map(|replica| replica.state)
     }
 
-    /// Disks with current replicas, in order.
+    /// Disks with replicas that have all writes of the version, in order, damaged ones among them.
     pub(crate) fn current(&self) -> impl Iterator<Item = u16> + '_ {
-        self.of(ReplicaState::Current)
+        let is_current = |one: &&Replica| matches!(one.state, ReplicaState::Current | ReplicaState::Damaged);
+        self.iter().filter(is_current).map(|replica| replica.disk)
     }
 
     /// Disks that are written: those with current replicas, then the one that is being filled.
     pub(crate) fn chain(&self) -> impl Iterator<Item = u16> + '_ {
         self.current().chain(self.of(ReplicaState::Filling))
+    }
+
+    /// Those that are not damaged as far as is known: they count.
+    pub(crate) fn sound(&self) -> impl Iterator<Item = u16> + '_ {
+        self.of(ReplicaState::Current)
+    }
+
+    /// Those that are.
+    pub(crate) fn damaged(&self) -> impl Iterator<Item = u16> + '_ {
+        self.of(ReplicaState::Damaged)
+    }
+
+    /// In the order in which they are to be read.
+    pub(crate) fn readable(&self) -> impl Iterator<Item = u16> + '_ {
+        self.sound().chain(self.damaged())
     }
 
     fn of(&self, state: ReplicaState) -> impl Iterator<Item = u16> + '_ {
@@ -145,9 +164,10 @@ pub(crate) enum Health {
 }
 
 impl Health {
-    /// Of so many current replicas where `goal` are wanted.
-    pub(crate) fn of(current: usize, goal: usize) -> Self {
-        match current {
+    /// Of these replicas where `goal` are wanted.
+    fn of(set: &ReplicaSet, goal: usize) -> Self {
+        match set.sound().count() {
+            0 if set.damaged().next().is_some() => Self::Endangered,
             0 => Self::Missing,
             n if n > goal => Self::Overgoal,
             n if n == goal => Self::Ok,
@@ -237,7 +257,7 @@ impl ChunkTable {
         *entry = VACANT;
         entry.chunk = chunk.0.to_le_bytes();
         entry.set_version(version);
-        let health = Health::of(0, self.goal) as u32;
+        let health = Health::of(&ReplicaSet::default(), self.goal) as u32;
         entry.set_bits(u32::MAX, health << HEALTH_SHIFT);
         self.counts[health as usize] += 1;
     }
@@ -310,7 +330,7 @@ impl ChunkTable {
 
     /// How the chunk stands against its goal.
     pub(crate) fn health(&self, slot: ChunkSlot) -> Option<Health> {
-        self.entry(slot).map(|_| Health::of(self.replicas(slot).current().count(), self.goal))
+        self.entry(slot).map(|_| Health::of(&self.replicas(slot), self.goal))
     }
 
     /// The replicas, in order.
@@ -357,7 +377,7 @@ impl ChunkTable {
             self.spill[index as usize] = Box::from(&set[..]);
             (index.to_le_bytes(), SPILLED)
         };
-        let health = Health::of(set.current().count(), goal);
+        let health = Health::of(set, goal);
         if let Some(entry) = self.entry_mut(slot) {
             entry.set = words;
             entry.set_bits(0x7F | 7 << HEALTH_SHIFT, bits | (health as u32) << HEALTH_SHIFT);
@@ -376,7 +396,7 @@ impl ChunkTable {
     pub(crate) fn recount(&self) -> [u64; 5] {
         let mut counts = [0; 5];
         for slot in self.slots() {
-            counts[Health::of(self.replicas(slot).current().count(), self.goal) as usize] += 1;
+            counts[Health::of(&self.replicas(slot), self.goal) as usize] += 1;
         }
         counts
     }

@@ -31,6 +31,8 @@ struct Replica {
     asleep: bool,
     /// It takes writes and lacks what was there before.
     filling: bool,
+    /// Pages that do not match their checksums.
+    damaged: BTreeSet<u64>,
 }
 
 /// The block that a write is in.
@@ -248,6 +250,13 @@ impl World {
                     |chain: &Vec<ReplicaAddress>| chain.last().is_some_and(|last| last.disk == *disk);
                 assert!(granted.is_none_or(written), "it does not take the writes");
             }
+            Order::Mend { disk, chunk, version, sources } => {
+                let (slot, mapped) = self.map.iter().find(|(_, mapped)| mapped.chunk == *chunk).unwrap();
+                assert_eq!(*version, mapped.version, "mended under another version than the metadata's");
+                assert_eq!(sources.len() + 1, self.fleet.locations(*slot).len());
+                assert!(sources.iter().all(|source| source.disk != *disk));
+                assert!(!self.chains.contains_key(&(*chunk, *version)), "mended what may be written");
+            }
             Order::Verify { .. } => {}
             Order::Delete { disk, chunk, version } => {
                 if let Some(mapped) = self.map.values().find(|mapped| mapped.chunk == *chunk) {
@@ -376,6 +385,7 @@ impl World {
                 chunk: *chunk,
                 version: replica.version,
                 complete: !replica.filling,
+                damaged: !replica.damaged.is_empty(),
                 marked: replica.marked,
             };
             let replicas: Vec<ReportedReplica> =
@@ -415,7 +425,9 @@ impl World {
                     replica.slot = slot_of(replica.chunk);
                 }
             }
-            Event::ReplicaBorn { slot, chunk, .. } | Event::Unsettled { slot, chunk, .. } => {
+            Event::ReplicaBorn { slot, chunk, .. }
+            | Event::Unsettled { slot, chunk, .. }
+            | Event::Damaged { slot, chunk, .. } => {
                 *slot = slot_of(*chunk);
             }
             _ => {}

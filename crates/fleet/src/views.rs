@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use types::{ChunkId, ChunkIndex, ChunkSlot, InodeRef, ReplicaAddress, Version};
 
 impl Fleet {
-    /// Replicas of a chunk that may be read now, in the order of its chain; one of them as long as they may differ.
+    /// Replicas of a chunk that may be read now, in the order of its chain, damaged ones last; one of them as long as they may differ.
     pub fn locations(&self, slot: ChunkSlot) -> Vec<ReplicaAddress> {
         let most = if self.table.is_unsettled(slot) { 1 } else { usize::MAX };
-        self.table.replicas(slot).current().take(most).map(|disk| self.hosts.address(disk)).collect()
+        self.table.replicas(slot).readable().take(most).map(|disk| self.hosts.address(disk)).collect()
     }
 
     /// The version of a chunk as the metadata has it.

@@ -69,6 +69,7 @@ impl Log {
                     chunk,
                     version,
                     complete: true,
+                    damaged: false,
                     marked: false,
                 })
                 .collect();

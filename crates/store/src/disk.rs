@@ -8,6 +8,7 @@ mod compare;
 mod files;
 mod fill;
 mod health;
+mod mend;
 mod open;
 mod remove;
 mod walk;

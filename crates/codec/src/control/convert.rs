@@ -393,6 +393,12 @@ impl From<&Order> for proto::Order {
                 version: version.to_u64(),
                 sources: sources.iter().map(Into::into).collect(),
             }),
+            OrderKind::Mend { disk, chunk, version, sources } => What::Mend(proto::OrderMend {
+                disk: disk.0.to_vec(),
+                chunk: chunk.0,
+                version: version.to_u64(),
+                sources: sources.iter().map(Into::into).collect(),
+            }),
             OrderKind::Verify { disk, chunk, version } => What::Verify(proto::OrderVerify {
                 disk: disk.0.to_vec(),
                 chunk: chunk.0,
@@ -443,6 +449,12 @@ impl TryFrom<proto::Order> for Order {
                 version: version(p.version)?,
                 source: list(p.source, 1, "sources of a repair")?.pop(),
                 blocks: list(p.blocks, TOUCHED_MAX, "blocks to repair")?,
+            },
+            What::Mend(p) => OrderKind::Mend {
+                disk: disk(&p.disk)?,
+                chunk: ChunkId(p.chunk),
+                version: version(p.version)?,
+                sources: sources(p.sources)?,
             },
             What::Verify(p) => OrderKind::Verify {
                 disk: disk(&p.disk)?,

@@ -487,8 +487,14 @@ pub(crate) fn to_server() -> Vec<(&'static str, ToServer)> {
         sources: vec![source.clone()],
     };
     let fill = OrderKind::Fill { disk: disk(17), chunk: chunk(5), version: version(2) };
-    let feed =
-        OrderKind::Feed { disk: disk(17), chunk: chunk(5), version: version(2), sources: vec![source] };
+    let feed = OrderKind::Feed {
+        disk: disk(17),
+        chunk: chunk(5),
+        version: version(2),
+        sources: vec![source.clone()],
+    };
+    let mend =
+        OrderKind::Mend { disk: disk(17), chunk: chunk(5), version: version(2), sources: vec![source] };
     let verify = OrderKind::Verify { disk: disk(17), chunk: chunk(5), version: version(2) };
     let messages = vec![
         ToServer::Registered(registered),
@@ -501,6 +507,7 @@ pub(crate) fn to_server() -> Vec<(&'static str, ToServer)> {
         order(repair),
         order(fill),
         order(feed),
+        order(mend),
     ];
     let named = messages.into_iter().map(|message| {
         let name = match &message {
@@ -511,6 +518,7 @@ pub(crate) fn to_server() -> Vec<(&'static str, ToServer)> {
             ToServer::Order(Order { what: OrderKind::Copy { .. }, .. }) => "copy",
             ToServer::Order(Order { what: OrderKind::Fill { .. }, .. }) => "fill",
             ToServer::Order(Order { what: OrderKind::Feed { .. }, .. }) => "feed",
+            ToServer::Order(Order { what: OrderKind::Mend { .. }, .. }) => "mend",
             ToServer::Order(Order { what: OrderKind::Verify { .. }, .. }) => "verify",
             ToServer::Order(Order { what: OrderKind::Repair { .. }, .. }) => "repair",
             ToServer::HeartbeatAck { .. } => "heartbeat_ack",

@@ -537,6 +537,8 @@ pub(crate) fn to_server() -> impl Strategy<Value = ToServer> {
         }),
         (id(DiskId), number(ChunkId), version(), vec(replica(), 1..4))
             .prop_map(|(disk, chunk, version, sources)| OrderKind::Feed { disk, chunk, version, sources }),
+        (id(DiskId), number(ChunkId), version(), vec(replica(), 1..4))
+            .prop_map(|(disk, chunk, version, sources)| OrderKind::Mend { disk, chunk, version, sources }),
         (id(DiskId), number(ChunkId), version()).prop_map(|(disk, chunk, version)| OrderKind::Verify {
             disk,
             chunk,

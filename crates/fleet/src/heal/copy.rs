@@ -69,11 +69,11 @@ impl Fleet {
     /// Copies the chunk if a source and a destination have time for it; after a raise if somebody may write under
     /// its version. False: not now.
     pub(super) fn begin_copy(&mut self, slot: ChunkSlot, now_ms: u64, out: &mut Vec<Command>) -> bool {
-        let current: Vec<u16> = self.table.replicas(slot).current().collect();
+        let set = self.table.replicas(slot);
+        let current: Vec<u16> = set.current().collect();
         let most = self.options.copies_per_server;
         let reading = |disk: &u16| self.healing.load(self.hosts.disk(*disk).server).reading;
-        let Some(from) = current.iter().copied().min_by_key(reading).filter(|disk| reading(disk) < most)
-        else {
+        let Some(from) = set.readable().min_by_key(reading).filter(|disk| reading(disk) < most) else {
             return false;
         };
         let Some(to) = self.destination(slot) else { return false };
@@ -123,8 +123,9 @@ impl Fleet {
     }
 
     fn sources(&self, slot: ChunkSlot, copy: Copy) -> Vec<ReplicaAddress> {
-        let mut sources: Vec<u16> = self.table.replicas(slot).current().collect();
-        sources.sort_by_key(|disk| *disk != copy.from);
+        let set = self.table.replicas(slot);
+        let mut sources: Vec<u16> = set.readable().collect();
+        sources.sort_by_key(|disk| (set.state(*disk), *disk != copy.from));
         sources.into_iter().map(|disk| self.hosts.address(disk)).collect()
     }
 
@@ -239,6 +240,7 @@ impl Fleet {
     /// The chunk left the metadata. Gives back the disk on which a copy of it may come to be.
     pub(crate) fn copy_abandoned(&mut self, slot: ChunkSlot) -> Option<u16> {
         self.healing.removals.remove(&slot);
+        self.mending_lost(slot);
         self.end_copy(slot).filter(|copy| copy.stage != Stage::Raising).map(|copy| copy.to)
     }
 
@@ -264,7 +266,8 @@ impl Fleet {
             Ok(()) => {
                 self.healing.copied += 1;
                 let slot = same.then_some(slot);
-                let seen = ReportedReplica { slot, chunk, version, complete: true, marked: false };
+                let seen =
+                    ReportedReplica { slot, chunk, version, complete: true, damaged: false, marked: false };
                 self.replica_seen(open.disk, &seen, now_ms, out);
             }
             Err(_) if same => self.healing.put_off(slot, now_ms, RETRY_MS),

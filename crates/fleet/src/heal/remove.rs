@@ -59,7 +59,7 @@ impl Fleet {
         let (Some(chunk), Some(version)) = (self.table.chunk(slot), self.table.version(slot)) else {
             return false;
         };
-        let remaining: Vec<u16> = set.current().filter(|disk| *disk != victim).collect();
+        let remaining: Vec<u16> = set.sound().filter(|disk| *disk != victim).collect();
         let mut asked = BTreeSet::new();
         for disk in remaining {
             let what = Order::Verify { disk: self.hosts.disk(disk).id, chunk, version };
@@ -124,7 +124,9 @@ impl Fleet {
             sound.iter().filter(|disk| set.state(**disk) == Some(ReplicaState::Current)).count();
         let removable = match set.state(victim) {
             Some(ReplicaState::Stale) => true,
-            Some(ReplicaState::Current) => self.table.is_quiet(slot) && !self.table.is_open(slot),
+            Some(ReplicaState::Current | ReplicaState::Damaged) => {
+                self.table.is_quiet(slot) && !self.table.is_open(slot)
+            }
             _ => false,
         };
         let same = self.table.version(slot) == Some(version);

@@ -18,7 +18,13 @@ impl Fleet {
         if let Some(raise) = self.raises.running.get(&slot).filter(|raise| raise.target == version) {
             for member in &raise.members {
                 let here = !member.away && self.hosts.is_up(member.disk);
-                set.set(member.disk, if here { ReplicaState::Current } else { ReplicaState::Absent });
+                let damaged = member.damaged || old.state(member.disk) == Some(ReplicaState::Damaged);
+                let state = match here {
+                    true if damaged => ReplicaState::Damaged,
+                    true => ReplicaState::Current,
+                    false => ReplicaState::Absent,
+                };
+                set.set(member.disk, state);
             }
         }
         self.add_joined(slot, version, &mut set);
@@ -27,7 +33,10 @@ impl Fleet {
                 continue;
             }
             let state = match replica.state {
-                ReplicaState::Current | ReplicaState::Stale | ReplicaState::Filling => ReplicaState::Stale,
+                ReplicaState::Current
+                | ReplicaState::Damaged
+                | ReplicaState::Stale
+                | ReplicaState::Filling => ReplicaState::Stale,
                 ReplicaState::Absent | ReplicaState::StaleAbsent => ReplicaState::StaleAbsent,
             };
             set.set(replica.disk, state);
@@ -70,7 +79,7 @@ impl Fleet {
         let set = self.table.replicas(slot);
         let whole = target.term == self.term
             && set.current().count() == raise.members.len()
-            && raise.members.iter().all(|member| set.state(member.disk) == Some(ReplicaState::Current));
+            && raise.members.iter().all(|member| set.current().any(|disk| disk == member.disk));
         self.table.set_open(slot, whole);
         self.table.set_quiet(slot, target.term == self.term);
         // What a master before this one did not bring to its end it may not have settled either.
@@ -287,6 +296,7 @@ impl Fleet {
             Purpose::Delete(..) => self.delete_done(order, status, now_ms, out),
             Purpose::Fill(slot) => self.join_done(slot, order, status, now_ms, out),
             Purpose::Copy { .. } => self.copy_done(order, status, now_ms, out),
+            Purpose::Mend(slot) => self.mend_done(slot, order, status, now_ms, out),
             Purpose::Verify(slot) => self.verify_done(slot, order, status, now_ms, out),
             Purpose::Remove(slot) => self.remove_done(slot, order, status, now_ms, out),
         }

@@ -54,6 +54,9 @@ impl World {
                     _ => Err(Status::WrongVersion),
                 }
             }
+            (None, Order::Mend { disk, chunk, version, sources }) => {
+                self.mend((disk, chunk), version, &sources)
+            }
             (None, Order::Raise { disk, chunk, from, to, cuts }) => {
                 match self.replicas.get_mut(&(disk, chunk)) {
                     None => Err(Status::NoChunk),
@@ -131,11 +134,42 @@ impl World {
         Ok(())
     }
 
+    fn mend(
+        &mut self,
+        key: (DiskId, ChunkId),
+        version: Version,
+        sources: &[ReplicaAddress],
+    ) -> Result<(), Status> {
+        let others: Vec<Replica> = sources
+            .iter()
+            .filter_map(|source| self.replicas.get(&(source.disk, key.1)))
+            .filter(|one| one.version == version)
+            .cloned()
+            .collect();
+        let replica = self.replicas.get_mut(&key).ok_or(Status::NoChunk)?;
+        if replica.version != version {
+            return Err(Status::WrongVersion);
+        }
+        replica.damaged.retain(|page| others.iter().all(|other| other.damaged.contains(page)));
+        if replica.damaged.is_empty() { Ok(()) } else { Err(Status::Corrupt) }
+    }
+
+    /// A page of a replica rots and is found.
+    pub(super) fn rot(&mut self, disk: DiskId, chunk: ChunkId, page: u64) {
+        let replica = self.replicas.get_mut(&(disk, chunk)).unwrap();
+        replica.damaged.insert(page);
+        let machine = self.machines.iter_mut().find(|one| one.disks.contains(&disk)).unwrap();
+        if machine.connected {
+            machine.outbox.push_back(Event::Damaged { disk, slot: None, chunk });
+        }
+    }
+
     /// A server comes to the end of a copy.
     pub(super) fn finish_copy(&mut self, n: u8) -> bool {
         let Some(copying) = self.machines[usize::from(n)].copying.pop_front() else { return false };
         let Copying { order, disk, source, chunk, version, half, fed } = copying;
         let status = match self.replicas.get(&(source, chunk)) {
+            Some(replica) if !replica.damaged.is_empty() => Err(Status::Corrupt),
             Some(replica) if replica.version == version && fed => {
                 let (from, replica) = (source, replica.clone());
                 let wrote = self.written.contains(&(from, chunk, version));

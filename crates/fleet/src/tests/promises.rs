@@ -507,15 +507,36 @@ fn a_chunk_removed_in_the_middle_of_its_raise_answers_everybody_and_is_deleted()
 }
 
 #[test]
-fn a_damaged_replica_is_no_longer_read_unless_it_is_the_last() {
+fn replicas_damaged_in_different_places_are_read_and_mend_each_other_also_after_a_restart() {
     let mut world = World::new(2);
     let (slot, grant) = world.file(1);
-    let damaged =
-        |at: usize| Event::Damaged { disk: grant.chain[at].disk, slot: Some(slot), chunk: grant.chunk };
-    world.tell(damaged(0));
-    assert_eq!(world.fleet.locations(slot), grant.chain[1..]);
-    world.tell(damaged(1));
-    assert_eq!(world.fleet.locations(slot), grant.chain[1..]);
+    let (first, second) = (grant.chain[0].clone(), grant.chain[1].clone());
+    world.rot(first.disk, grant.chunk, 1);
+    while (0..2).any(|n| world.hear(n)) {}
+    assert_eq!(world.fleet.locations(slot), [second.clone(), first.clone()], "the sound one first");
+    assert_eq!(world.fleet.summary().endangered, 1);
+    world.rot(second.disk, grant.chunk, 2);
+    while (0..2).any(|n| world.hear(n)) {}
+    assert_eq!(world.fleet.locations(slot).len(), 2);
+    world.restart_master();
+    world.connect(0);
+    world.connect(1);
+    assert_eq!(world.fleet.locations(slot).len(), 2, "every page is somewhere");
+    world.heal();
+    assert!(world.replicas.values().all(|replica| replica.damaged.is_empty()));
+    assert_eq!((world.fleet.summary().ok, world.fleet.summary().copied), (1, 0));
+}
+
+#[test]
+fn a_page_that_is_sound_nowhere_costs_nobody_the_others() {
+    let mut world = World::new(3);
+    let (slot, grant) = world.file(1);
+    for member in &grant.chain {
+        world.rot(member.disk, grant.chunk, 7);
+    }
+    world.heal();
+    assert_eq!(world.fleet.locations(slot).len(), 2);
+    assert_eq!((world.fleet.summary().endangered, world.fleet.summary().missing), (1, 0));
 }
 
 #[test]
@@ -569,7 +590,14 @@ fn a_failed_disk_is_absent_and_believed_again_by_its_next_report() {
 fn a_replica_of_a_higher_term_stops_this_master() {
     let mut world = World::new(1);
     let version = Version { term: Term(9), counter: 1 };
-    let seen = ReportedReplica { slot: None, chunk: ChunkId(5), version, complete: true, marked: false };
+    let seen = ReportedReplica {
+        slot: None,
+        chunk: ChunkId(5),
+        version,
+        complete: true,
+        damaged: false,
+        marked: false,
+    };
     let mut out = Vec::new();
     world.fleet.handle(Event::Reported { disk: disk(1), replicas: vec![seen], last: false }, 0, &mut out);
     assert_eq!(out, [Command::StepDown { seen: Term(9) }]);

@@ -13,6 +13,7 @@ enum Step {
     Refuse(u8),
     Hear(u8),
     FinishCopy(u8),
+    Rot { file: u64, at: usize },
     Log,
     Sync,
     Tick(u64),
@@ -42,6 +43,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => server.clone().prop_map(Step::Refuse),
         24 => server.clone().prop_map(Step::Hear),
         8 => server.clone().prop_map(Step::FinishCopy),
+        3 => (file.clone(), 0usize..3).prop_map(|(file, at)| Step::Rot { file, at }),
         10 => Just(Step::Log),
         10 => Just(Step::Sync),
         8 => (0u64..4000).prop_map(Step::Tick),
@@ -117,6 +119,14 @@ fn apply(world: &mut World, clients: &mut Clients, step: Step) {
         Step::Refuse(n) => drop(world.obey(n, Some(Status::Io))),
         Step::Hear(n) => drop(world.hear(n)),
         Step::FinishCopy(n) => drop(world.finish_copy(n)),
+        // No page rots everywhere: each disk has its own.
+        Step::Rot { file, at } => {
+            let chunk = slot_of(world, file).map(|slot| world.map[&slot].chunk);
+            let of_file = world.replicas.keys().filter(|(_, one)| Some(*one) == chunk).nth(at).copied();
+            if let Some((disk, chunk)) = of_file {
+                world.rot(disk, chunk, u64::from(disk.0[0]));
+            }
+        }
         Step::Log => world.log_all(),
         Step::Sync => world.sync(),
         Step::Tick(ms) => world.advance(ms),
@@ -240,12 +250,22 @@ fn play(world: &mut World, clients: &mut Clients, steps: Vec<Step>) -> Result<()
     prop_assert_eq!((summary.raising, summary.deleting, summary.unknown, summary.missing), (0, 0, 0, 0));
     world.heal();
     world.check_twins();
+    // A page that rotted on the only replica of a version is sound on stale ones at most.
+    let of_chunk = |mapped: &Mapped| {
+        let chunk = mapped.chunk;
+        world.replicas.iter().filter(move |((_, of), _)| *of == chunk).map(|(_, replica)| replica)
+    };
+    let is_lost = |mapped: &&Mapped| {
+        of_chunk(mapped).all(|replica| replica.version < mapped.version || !replica.damaged.is_empty())
+    };
+    let lost = world.map.values().filter(is_lost).count() as u64;
     let summary = world.fleet.summary();
-    prop_assert_eq!((summary.endangered, summary.undergoal, summary.copying), (0, 0, 0));
+    prop_assert_eq!((summary.endangered, summary.undergoal, summary.copying), (lost, 0, 0));
     prop_assert_eq!(summary.overgoal, 0);
-    for mapped in world.map.values() {
-        let kept = world.replicas.keys().filter(|(_, chunk)| *chunk == mapped.chunk).count();
+    for mapped in world.map.values().filter(|mapped| !is_lost(mapped)) {
+        let kept = of_chunk(mapped).count();
         prop_assert_eq!(kept, world.options.goal, "replicas that nobody needs are kept");
+        prop_assert!(of_chunk(mapped).all(|replica| replica.damaged.is_empty()), "left damaged");
     }
     for session in 1..4 {
         world.tell(Event::SessionGone { session: SessionId(session) });

@@ -322,7 +322,8 @@ impl Core {
                             slot: self.slot(entry.chunk),
                             chunk: entry.chunk,
                             version: entry.version,
-                            complete: entry.flags.counts(),
+                            complete: entry.flags.is_complete(),
+                            damaged: entry.flags.contains(ReplicaFlags::DAMAGED),
                             marked: entry.flags.contains(ReplicaFlags::MARKED),
                         })
                         .collect();
@@ -452,6 +453,9 @@ fn order_kind(order: fleet::Order) -> OrderKind {
         fleet::Order::Fill { disk, chunk, version } => OrderKind::Fill { disk, chunk, version },
         fleet::Order::Feed { disk, chunk, version, sources } => {
             OrderKind::Feed { disk, chunk, version, sources }
+        }
+        fleet::Order::Mend { disk, chunk, version, sources } => {
+            OrderKind::Mend { disk, chunk, version, sources }
         }
         fleet::Order::Verify { disk, chunk, version } => OrderKind::Verify { disk, chunk, version },
     }

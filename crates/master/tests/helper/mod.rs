@@ -369,7 +369,10 @@ impl FakeServer {
                 OrderKind::Copy { chunk, version, .. } | OrderKind::Feed { chunk, version, .. } => {
                     self.replicas.insert(*chunk, *version);
                 }
-                OrderKind::Repair { .. } | OrderKind::Verify { .. } | OrderKind::Fill { .. } => {}
+                OrderKind::Repair { .. }
+                | OrderKind::Verify { .. }
+                | OrderKind::Fill { .. }
+                | OrderKind::Mend { .. } => {}
             }
             self.orders.push(order.what);
             let done = OrderDone {

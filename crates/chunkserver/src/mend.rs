@@ -1,0 +1,129 @@
+//! Mending: pages of a replica that rotted are replaced by those of another replica of the same version.
+//!
+//! The order of steps is in `docs/protocol/healing.md`, *Mending*. Nobody writes under the version (it was granted to
+//! nobody), so a page of it is the same on every replica that has it sound.
+//!
+//! # Invariants
+//! 1. Only pages that do not match their checksums are written, and only with pages that do.
+//! 2. A raise meanwhile ends it: every write names the version.
+//! 3. What cannot be mended stays as it is: it may be the only one that has the other pages.
+
+use crate::disks::{Slot, on_disk};
+use crate::orders::{Orders, note};
+use crate::source::{Pages, Sources};
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Disk, StoreError};
+use types::{
+    CHUNK_BYTES, ChunkId, DiskId, PAGE_BYTES, PAYLOAD_BYTES_MAX, ReplicaAddress, Status, Term, Version,
+};
+
+/// How long a source may take to answer.
+const SOURCE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Pages asked for at a time.
+const RUN_PAGES: u32 = PAYLOAD_BYTES_MAX / PAGE_BYTES;
+
+impl Orders {
+    /// Replaces what is damaged. `Corrupt`: a page is sound on no source.
+    pub(crate) async fn mend(
+        &self,
+        slot: &Arc<Slot>,
+        (disk, chunk): (DiskId, ChunkId),
+        term: Term,
+        version: Version,
+        sources: &[ReplicaAddress],
+    ) -> Result<(), Status> {
+        let looked = on_disk(slot, move |disk| disk.verify(chunk, version, 0, CHUNK_BYTES)).await;
+        let damaged = self.told(slot, (disk, chunk), version, looked)?;
+        let mut sources = Sources::new(&self.context, term, chunk, version, sources, SOURCE_WAIT_MAX);
+        for (first, count) in runs(&damaged) {
+            match sources.pages(first * PAGE_BYTES, count * PAGE_BYTES).await {
+                Ok(pages) => self.replace(slot, (disk, chunk), version, (first, count), pages).await?,
+                Err(Status::WrongVersion) => return Err(Status::WrongVersion),
+                // Each of them may be sound on another source. The last look says whether all were found.
+                Err(_) => {
+                    for page in first..first + count {
+                        if let Ok(pages) = sources.pages(page * PAGE_BYTES, PAGE_BYTES).await {
+                            self.replace(slot, (disk, chunk), version, (page, 1), pages).await?;
+                        }
+                    }
+                }
+            }
+        }
+        let mended = on_disk(slot, move |disk| disk.mended(chunk, version)).await;
+        let pages = damaged.len();
+        if !self.told(slot, (disk, chunk), version, mended)? {
+            tracing::warn!(%disk, %chunk, pages, "a damaged replica cannot be mended: a page is sound nowhere");
+            return Err(Status::Corrupt);
+        }
+        tracing::info!(%disk, %chunk, pages, "a damaged replica was mended");
+        Ok(())
+    }
+
+    async fn replace(
+        &self,
+        slot: &Arc<Slot>,
+        replica: (DiskId, ChunkId),
+        version: Version,
+        run: (u32, u32),
+        pages: Pages,
+    ) -> Result<(), Status> {
+        let chunk = replica.1;
+        let written = on_disk(slot, move |disk| write(disk, chunk, version, run, &pages)).await;
+        self.told(slot, replica, version, written)
+    }
+
+    /// What the disk did, told and counted if it failed.
+    fn told<T>(
+        &self,
+        slot: &Slot,
+        (disk, chunk): (DiskId, ChunkId),
+        version: Version,
+        done: std::io::Result<Result<T, StoreError>>,
+    ) -> Result<T, Status> {
+        done.map_err(|_| Status::Io)?.map_err(|error| {
+            note(&self.context.events, slot, disk, chunk, Some(version), &error);
+            error.status()
+        })
+    }
+}
+
+fn write(
+    disk: &Disk,
+    chunk: ChunkId,
+    version: Version,
+    (first, count): (u32, u32),
+    pages: &Pages,
+) -> Result<(), StoreError> {
+    let page = u64::from(PAGE_BYTES);
+    let offset = u64::from(first) * page;
+    let Some((data, page_crcs)) = pages else {
+        return disk.punch(chunk, version, &[(offset, offset + u64::from(count) * page)]);
+    };
+    disk.write(&store::Write { chunk, version, offset, data, page_crcs, block_values: &[], create: false })
+}
+
+/// Pages as runs of neighbours, each first page and count.
+fn runs(pages: &[u32]) -> Vec<(u32, u32)> {
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    for page in pages {
+        match runs.last_mut() {
+            Some((first, count)) if *first + *count == *page && *count < RUN_PAGES => *count += 1,
+            _ => runs.push((*page, 1)),
+        }
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_asked_for_together_up_to_a_frame() {
+        assert_eq!(runs(&[]), []);
+        assert_eq!(runs(&[3, 4, 5, 9]), [(3, 3), (9, 1)]);
+        let many: Vec<u32> = (0..RUN_PAGES + 1).collect();
+        assert_eq!(runs(&many), [(0, RUN_PAGES), (RUN_PAGES, 1)]);
+    }
+}
