@@ -102,10 +102,9 @@ impl Plan {
         invariants::restart::check(stage).await?;
         invariants::garbage::send(stage, &mut chance).await?;
         invariants::rot::flip(stage, &mut chance).await?;
-        for driver in &mut *drivers {
-            driver.look().await?;
-        }
-        Ok(())
+        look(stage, drivers).await?;
+        invariants::healed::wait(stage).await?;
+        look(stage, drivers).await
     }
 
     async fn disturb(

@@ -1,11 +1,11 @@
-//! No read returns wrong bytes: bits flip in all replicas of each chunk but one, and everything is still read as
-//! it was written.
+//! No read returns wrong bytes: bits flip in every replica of each chunk, each in another page (of a chunk of one page in
+//! all replicas but one), and everything is still read as it was written, before and after the replicas mended each other.
 
 use crate::chance::Chance;
 use crate::cluster::Place;
 use crate::driver::{Stage, Violation};
 use crate::quiet::Quiet;
-use types::{CHUNK_BYTES, ChunkId};
+use types::{CHUNK_BYTES, ChunkId, PAGE_BYTES};
 
 /// Flips bits. What is read afterwards is compared by the look that follows.
 pub(crate) async fn flip(stage: &Stage, chance: &mut Chance) -> Result<(), Violation> {
@@ -19,10 +19,23 @@ pub(crate) async fn flip(stage: &Stage, chance: &mut Chance) -> Result<(), Viola
             if good.is_empty() || bytes == 0 {
                 continue;
             }
-            good.remove(chance.below(good.len() as u64) as usize);
-            for place in good {
+            let page = u64::from(PAGE_BYTES);
+            let (pages, replicas) = (bytes.div_ceil(page), good.len() as u64);
+            good.swap(0, chance.below(replicas) as usize);
+            if pages < replicas {
+                good.remove(0);
+            }
+            for (n, place) in (0..).zip(good) {
                 let disk = stage.cluster.disk(place);
-                let (offset, bit) = (chance.below(bytes), chance.below(8) as u32);
+                let bit = chance.below(8) as u32;
+                let offset = match pages < replicas {
+                    true => chance.below(bytes),
+                    // Each replica has its own part of the pages.
+                    false => {
+                        let (from, to) = (pages * n / replicas, pages * (n + 1) / replicas);
+                        (from + chance.below(to - from)) * page + chance.below(page)
+                    }
+                };
                 let path = path_of(&disk, view.chunk).ok_or("a replica has no file")?;
                 // Beyond the end of the file there is nothing to rot.
                 if disk.flip_bit(&path, offset, bit).is_ok() {
