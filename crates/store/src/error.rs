@@ -222,10 +222,9 @@ impl StoreError {
         match self {
             Self::Absent { .. } | Self::Filling { .. } => Status::NoChunk,
             Self::WrongVersion { .. } => Status::WrongVersion,
-            Self::CorruptPayload { .. } => Status::Corrupt,
-            Self::Damaged { .. } | Self::DamagedFile { .. } | Self::Bad { .. } | Self::Disk { .. } => {
-                Status::Io
-            }
+            // Another part of what was asked for may be sound.
+            Self::CorruptPayload { .. } | Self::Damaged { .. } => Status::Corrupt,
+            Self::DamagedFile { .. } | Self::Bad { .. } | Self::Disk { .. } => Status::Io,
             Self::NoSpace => Status::NoSpace,
             Self::Exhausted { .. } => Status::TryAgain,
             Self::Invalid { .. } => Status::Invalid,

@@ -22,19 +22,19 @@ pub(crate) async fn flip(stage: &Stage, chance: &mut Chance) -> Result<(), Viola
             let page = u64::from(PAGE_BYTES);
             let (pages, replicas) = (bytes.div_ceil(page), good.len() as u64);
             good.swap(0, chance.below(replicas) as usize);
-            if pages < replicas {
+            let all = replicas > 1 && pages >= replicas;
+            if !all {
                 good.remove(0);
             }
             for (n, place) in (0..).zip(good) {
                 let disk = stage.cluster.disk(place);
                 let bit = chance.below(8) as u32;
-                let offset = match pages < replicas {
-                    true => chance.below(bytes),
+                let offset = if all {
                     // Each replica has its own part of the pages.
-                    false => {
-                        let (from, to) = (pages * n / replicas, pages * (n + 1) / replicas);
-                        (from + chance.below(to - from)) * page + chance.below(page)
-                    }
+                    let (from, to) = (pages * n / replicas, pages * (n + 1) / replicas);
+                    (from + chance.below(to - from)) * page + chance.below(page)
+                } else {
+                    chance.below(bytes)
                 };
                 let path = path_of(&disk, view.chunk).ok_or("a replica has no file")?;
                 // Beyond the end of the file there is nothing to rot.
