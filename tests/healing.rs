@@ -5,6 +5,8 @@
 mod common;
 use common::*;
 use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Long enough for the hold-off of a silent server and the copies.
@@ -45,7 +47,7 @@ fn a_killed_chunkservers_replicas_come_back_on_the_others_and_nothing_is_lost_wh
     }
     // Written in the middle of nowhere: the hole must stay one.
     let sparse = fs::File::create(demo.path("sparse")).unwrap();
-    std::os::unix::fs::FileExt::write_all_at(&sparse, b"far away", 50 << 20).unwrap();
+    sparse.write_all_at(b"far away", 50 << 20).unwrap();
     drop(sparse);
     wait_within(HEALED_WITHIN, "all chunks have two replicas", || is_healed(&demo, 14));
     demo.ask(&["demo", "kill", "cs1", "--data", data]);
@@ -85,6 +87,60 @@ fn a_killed_chunkservers_replicas_come_back_on_the_others_and_nothing_is_lost_wh
     }
     let mut end = vec![0; 8];
     let sparse = fs::File::open(demo.path("sparse")).unwrap();
-    std::os::unix::fs::FileExt::read_exact_at(&sparse, &mut end, 50 << 20).unwrap();
+    sparse.read_exact_at(&mut end, 50 << 20).unwrap();
     assert_eq!(end, b"far away");
+}
+
+/// The files of the only chunk there is, one for each replica.
+fn chunk_files(demo: &Demo) -> Vec<PathBuf> {
+    let found = sh(&demo.data, "find . -path '*/chunks/*' -type f -size +1M");
+    found.lines().map(|path| demo.data.join(path)).collect()
+}
+
+/// Bytes that are damaged on each of two replicas: whatever a mount asks for first, it meets damage on both.
+const PLACES: [[u64; 3]; 2] = [[500_000, 1_500_000, 2_500_000], [700_000, 1_700_000, 2_700_000]];
+
+/// Flips a bit where the device keeps it, and lets the kernel forget what it knows of the file.
+fn rot(path: &Path, offset: u64) {
+    let file = fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, offset).unwrap();
+    file.write_all_at(&[byte[0] ^ 8], offset).unwrap();
+    file.sync_all().unwrap();
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+}
+
+#[test]
+fn replicas_with_damage_in_different_places_are_one_whole_file_and_mend_each_other() {
+    if !can_mount("replicas_with_damage_in_different_places_are_one_whole_file_and_mend_each_other") {
+        return;
+    }
+    let mut demo = Demo::start();
+    let content = bytes(1, 3_000_000);
+    let file = fs::File::create(demo.path("f")).unwrap();
+    file.write_all_at(&content, 0).unwrap();
+    file.sync_all().unwrap();
+    drop(file);
+    wait_until("the chunk is counted", || is_healed(&demo, 1));
+    // Stopped cleanly, so that nothing is taken for torn.
+    let damage = |demo: &mut Demo| {
+        demo.stop();
+        let paths = chunk_files(demo);
+        assert_eq!(paths.len(), 2);
+        for (path, places) in paths.iter().zip(PLACES) {
+            places.into_iter().for_each(|offset| rot(path, offset));
+        }
+        demo.run(&[]);
+    };
+    for round in 0..2 {
+        damage(&mut demo);
+        assert!(fs::read(demo.path("f")).unwrap() == content, "each page is sound somewhere, round {round}");
+        wait_until("both are mended where the device keeps them", || {
+            chunk_files(&demo).iter().zip(PLACES).all(|(path, places)| {
+                let found = fs::read(path).unwrap();
+                places.iter().all(|at| found[*at as usize] == content[*at as usize])
+            })
+        });
+        wait_until("both count again", || is_healed(&demo, 1));
+    }
 }
