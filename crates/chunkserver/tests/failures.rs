@@ -64,7 +64,7 @@ fn a_sector_that_cannot_be_read_damages_one_replica_and_not_the_disk() {
         // The header is read first, then the pages: once together, once more by the judge, then each by itself.
         assert!(read(&link, world.disk(0), V1, 8_192, 4_096).await.is_ok());
         world.sim_disk(0).inject(fault(Effort::Read, "chunks", 3));
-        assert_eq!(read(&link, world.disk(0), V1, 0, 4_096).await, Err(Status::Io));
+        assert_eq!(read(&link, world.disk(0), V1, 0, 4_096).await, Err(Status::Corrupt));
         until("the master is told", || !world.master.heard().damaged.is_empty()).await;
         assert_eq!(world.master.heard().damaged, [(world.disk(0), CHUNK)]);
         let heartbeats = world.master.heard().heartbeats;

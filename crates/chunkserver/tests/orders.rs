@@ -258,7 +258,7 @@ fn rot_is_found_by_a_read_from_the_device_and_told_once() {
         let link = world.connect(0).await;
         assert!(read(&link, world.disk(0), V1, 0, 4_096).await.is_ok(), "another page");
         for _ in 0..2 {
-            assert_eq!(read(&link, world.disk(0), V1, 8_192, 4_096).await, Err(Status::Io));
+            assert_eq!(read(&link, world.disk(0), V1, 8_192, 4_096).await, Err(Status::Corrupt));
         }
         until("the master is told", || !world.master.heard().damaged.is_empty()).await;
         tokio::time::sleep(Duration::from_secs(5)).await;
