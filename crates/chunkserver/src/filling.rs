@@ -16,7 +16,6 @@ use crate::orders::Orders;
 use crate::source::{Sources, done};
 use std::sync::Arc;
 use std::time::Duration;
-use store::{FillStart, StoreError};
 use types::{BlockRange, ChunkId, DiskId, ReplicaAddress, Status, Term, Version};
 use wire::chain::{Closed, Origin};
 
@@ -28,26 +27,21 @@ const TRIES_MAX: u32 = 4;
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 
 impl Orders {
-    /// Begins a replica of this version, or takes up what is here as its beginning.
+    /// Begins an empty replica of this version; what is here of a lower one is set aside.
     pub(crate) async fn begin_filling(
         &self,
         slot: &Arc<Slot>,
         chain: &Arc<Chain>,
         version: Version,
     ) -> Result<(), Status> {
-        if chain.fills(version) {
+        if chain.fills(version) || chain.open_version() == Some(version) {
             return Ok(()); // Repeated; writes of the version may be under way.
         }
         if tokio::time::timeout(ORDER_WAIT_MAX, chain.close(Status::NoChunk)).await.is_err() {
             return Err(Status::TimedOut);
         }
         let (chunk, now_s) = (chain.chunk, u64::try_from(self.clock.wall().0).unwrap_or(0));
-        let begun = on_disk(slot, move |disk| match disk.begin_filling(chunk, version, now_s)? {
-            FillStart::Begun | FillStart::Kept => disk.sync(chunk, version),
-            FillStart::Complete => {
-                Err(StoreError::Invalid { what: "a replica that is to be filled lacks something" })
-            }
-        });
+        let begun = on_disk(slot, move |disk| disk.begin_empty(chunk, version, now_s));
         let result = done(&self.context, chain, version, begun.await);
         match result {
             Ok(()) => chain.reopen(version, Origin::Filling, Closed::default()),

@@ -141,6 +141,8 @@ fn filled_while_written(slow: Option<(&str, &str)>) {
         }
         let verify = OrderKind::Verify { disk, chunk: CHUNK, version: V2 };
         assert_eq!(world.master.order(70, disk, verify).await.result, Ok(()));
+        assert_eq!(begin(&world, 2, V2).await.result, Ok(()), "a late repeat disturbs nobody");
+        writer.write_well(10).await;
         // What it was filled with is on stable storage, and it is raised like any other.
         let synced = flush(&writer.link, &writer.chain, V2, &[]).await;
         assert_eq!((synced.result, synced.verifiers.len()), (Ok(()), 3));

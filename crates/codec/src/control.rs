@@ -410,8 +410,8 @@ pub enum OrderKind {
         /// Which blocks. At most [`TOUCHED_MAX`] ranges.
         blocks: Vec<BlockRange>,
     },
-    /// Begin a replica that is to be filled, or take up an older one as its beginning, durably: of this version, of which
-    /// nothing was granted yet. It takes the writes of the version from the first one on.
+    /// Begin an empty replica that is to be filled, durably, and set aside what is there of a lower version. Nothing of this
+    /// version was granted yet. It takes the writes of the version from the first one on.
     Fill {
         /// The disk that gets it.
         disk: DiskId,

@@ -35,13 +35,34 @@ impl Disk {
         version: Version,
         now_s: u64,
     ) -> Result<FillStart, StoreError> {
+        self.begin(chunk, version, now_s, true)
+    }
+
+    /// Makes an empty replica of this version that says *filling*, durably, and sets aside what is here of a lower one. It
+    /// reads nothing, for writers wait.
+    pub fn begin_empty(&self, chunk: ChunkId, version: Version, now_s: u64) -> Result<(), StoreError> {
+        match self.begin(chunk, version, now_s, false)? {
+            FillStart::Begun | FillStart::Kept => self.sync(chunk, version),
+            FillStart::Complete => {
+                Err(StoreError::Invalid { what: "a replica that is to be filled lacks something" })
+            }
+        }
+    }
+
+    fn begin(
+        &self,
+        chunk: ChunkId,
+        version: Version,
+        now_s: u64,
+        keep: bool,
+    ) -> Result<FillStart, StoreError> {
         match self.check(chunk, version) {
             Ok(()) => return Ok(FillStart::Complete),
             Err(StoreError::WrongVersion { found, .. }) if found > version => {
                 return Err(StoreError::WrongVersion { chunk, found, wanted: version });
             }
             Err(StoreError::Absent { .. }) => {}
-            Err(_) if self.keep(chunk, version)? => return Ok(FillStart::Kept),
+            Err(_) if keep && self.keep(chunk, version)? => return Ok(FillStart::Kept),
             Err(_) => self.clear_the_way(chunk, now_s)?,
         }
         let slot = self.slot(chunk);

@@ -79,6 +79,22 @@ fn an_older_replica_is_the_beginning_of_the_new_one_but_never_a_higher_version()
 }
 
 #[test]
+fn for_an_empty_beginning_an_older_replica_is_set_aside_unread_and_a_newer_one_is_left_alone() {
+    let (_guard, dir, disk) = disk();
+    let deleted = || dir.list(crate::names::DELETED).unwrap().len();
+    write(&disk, CHUNK, V1, 0, &pattern(4, 100_000)).unwrap();
+    disk.begin_empty(CHUNK, V2, 77).unwrap();
+    assert_eq!((deleted(), states(&disk)), (1, vec![(V2, ReplicaState::Filling)]));
+    pour(&disk, V2, 4096, &pattern(5, 300)).unwrap();
+    assert!(matches!(disk.begin_empty(CHUNK, V1, 77), Err(StoreError::WrongVersion { .. })));
+    disk.begin_empty(CHUNK, V2, 77).unwrap();
+    assert_eq!(deleted(), 1, "what was never complete is not kept");
+    disk.complete(CHUNK, V2).unwrap();
+    assert!(disk.read(CHUNK, V2, 0, 65_536).unwrap().zeroes);
+    assert!(disk.begin_empty(CHUNK, V2, 77).is_err(), "it lacks nothing");
+}
+
+#[test]
 fn an_older_replica_with_rot_that_nobody_met_is_set_aside() {
     let (_guard, dir, disk) = disk();
     write(&disk, CHUNK, V1, 0, &pattern(4, 100_000)).unwrap();
