@@ -16,6 +16,8 @@ mod namespaces;
 mod replicas;
 #[path = "common/shell.rs"]
 mod shell;
+#[path = "common/steady.rs"]
+mod steady;
 
 use common::*;
 use hosts::*;
@@ -26,14 +28,12 @@ use rustix::process::Signal;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use steady::*;
 
 /// Operations of the load that must succeed between two faults.
 const PROGRESS: u64 = 12;
 /// Until every chunk has its replicas again; the holds of `hosts.rs` are some seconds.
 const HEALED_WITHIN: Duration = Duration::from_secs(90);
-
-/// Chunks that the load never lets go: they get their replicas when it ends.
-const BUSY: u64 = WRITERS;
 
 /// How often something is killed: once in CI, as often as asked in the soak.
 fn rounds() -> u64 {
@@ -84,7 +84,7 @@ fn no_program_notices_that_a_chunkserver_is_killed_and_its_replicas_are_rebuilt(
             load.wait_for(PROGRESS);
             continue;
         }
-        let rebuilt = || hosts.count("endangered").is_some_and(|endangered| endangered <= BUSY);
+        let rebuilt = || hosts.count("endangered") == Some(0);
         wait_within(HEALED_WITHIN, "lost replicas are rebuilt on the other servers", rebuilt);
         hosts.start_one(victim);
         hosts.wait_whole();
@@ -94,6 +94,47 @@ fn no_program_notices_that_a_chunkserver_is_killed_and_its_replicas_are_rebuilt(
     promised.assert_no_error();
     check_afresh(&mut hosts, &promised);
     check_replicas(&hosts, &promised);
+}
+
+#[test]
+fn a_file_that_is_written_and_synced_all_the_time_gets_its_replica_back_meanwhile() {
+    if !can_mount("a_file_that_is_written_and_synced_all_the_time_gets_its_replica_back_meanwhile") {
+        return;
+    }
+    let mut hosts = Hosts::start();
+    let image = hosts.path("image");
+    let writer = Steady::start(&image);
+    writer.wait_for(50);
+    let names = |hosts: &Hosts| -> Vec<String> {
+        let replicas = hosts.replicas(&image).swap_remove(0);
+        replicas.iter().map(|replica| replica["serverName"].as_str().unwrap().to_owned()).collect()
+    };
+    let before = names(&hosts);
+    assert_eq!(before.len(), 2);
+    hosts.kill(&before[1]);
+    writer.wait_for(50);
+    let loss = writer.slowest();
+    let whole = || names(&hosts).len() == 2 && hosts.count("endangered") == Some(0);
+    wait_within(HEALED_WITHIN, "the chunk is whole while it is written", whole);
+    let (filling, after) = (writer.slowest(), names(&hosts));
+    assert!(!after.contains(&before[1]), "{after:?}");
+    writer.wait_for(50);
+    // The new replica alone must do.
+    hosts.kill(&before[0]);
+    writer.wait_for(50);
+    eprintln!(
+        "{} changes; the slowest at the loss {loss:?}, while it was filled {filling:?}",
+        writer.changes()
+    );
+    assert!(loss < Duration::from_secs(10) && filling < Duration::from_secs(2), "{loss:?}, {filling:?}");
+    let content = writer.end();
+    hosts.kill("mount");
+    hosts.start_one("mount");
+    assert!(fs::read(&image).unwrap() == content, "other bytes than were synced");
+    before.iter().for_each(|name| hosts.start_one(name));
+    hosts.wait_whole();
+    hosts.wait_healed(HEALED_WITHIN);
+    equal_twins(&hosts.disks(), 0).unwrap();
 }
 
 #[test]
