@@ -263,14 +263,21 @@ impl Hosts {
         }
     }
 
-    /// Versions of all replicas that `muskox file info` names, chunk by chunk.
-    pub fn replicas(&self, path: &Path) -> Vec<Vec<serde_json::Value>> {
+    /// All replicas that `muskox file info` names, by their chunk as files on disks are called.
+    pub fn replicas(&self, path: &Path) -> BTreeMap<String, Vec<serde_json::Value>> {
         let arguments =
             ["file", "info", "--json", path.to_str().unwrap(), "--master", &self.address("master")];
         let answer = self.shell.ok(&self.muskox(None, &arguments.map(str::to_owned)));
         let info: serde_json::Value = serde_json::from_str(&answer).unwrap();
-        let chunks = info["chunks"].as_array().unwrap();
-        chunks.iter().map(|chunk| chunk["replicas"].as_array().unwrap().clone()).collect()
+        let name = |chunk: &serde_json::Value| chunk["chunk"].as_str().unwrap().to_owned();
+        let replicas = |chunk: &serde_json::Value| chunk["replicas"].as_array().unwrap().clone();
+        info["chunks"].as_array().unwrap().iter().map(|chunk| (name(chunk), replicas(chunk))).collect()
+    }
+
+    /// The replicas of all files below the mountpoint.
+    pub fn all_replicas(&self) -> BTreeMap<String, Vec<serde_json::Value>> {
+        let files = super::common::sh(&self.mountpoint, "find . -type f -size +0");
+        files.lines().flat_map(|path| self.replicas(&self.mountpoint.join(path))).collect()
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

@@ -55,25 +55,21 @@ fn digest(path: &Path) -> Option<blake3::Hash> {
     Some(hasher.finalize())
 }
 
-/// Whether every chunk has two replicas on these disks, with the same bytes; if not, what is wrong. So many replicas may be
-/// of chunks that no file has: their writers died before they were committed.
-pub fn equal_twins(disks: &[PathBuf], mut strays: u64) -> Result<(), String> {
+/// Whether each of these chunks has two replicas on these disks, with the same bytes; if not, what is wrong. There may be
+/// others, that no file has: their writers died before they were committed.
+pub fn equal_twins<'a>(disks: &[PathBuf], named: impl IntoIterator<Item = &'a String>) -> Result<(), String> {
     let mut chunks: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     for disk in disks {
         for (name, path) in chunk_files(disk, "chunks") {
             chunks.entry(name).or_default().push(path);
         }
     }
-    if chunks.is_empty() {
-        return Err("there are no chunks".into());
-    }
-    for (name, replicas) in chunks {
+    for name in named {
+        let replicas = chunks.remove(name).unwrap_or_default();
         let digests: Vec<_> = replicas.iter().map(|path| digest(path)).collect();
-        if digests.len() == 2 && digests[0].is_some() && digests[0] == digests[1] {
-            continue;
+        if digests.len() != 2 || digests[0].is_none() || digests[0] != digests[1] {
+            return Err(format!("chunk {name} has not two equal replicas: {replicas:?}"));
         }
-        let left = strays.checked_sub(replicas.len() as u64);
-        strays = left.ok_or_else(|| format!("chunk {name} has not two equal replicas: {replicas:?}"))?;
     }
     Ok(())
 }
