@@ -277,10 +277,12 @@ fn raise_on(
 
 /// What a replica whose chain forgot its writes may lack or have too much.
 fn memory_of(entry: &InventoryEntry) -> Memory {
-    match (entry.marked, entry.power_lost) {
-        (false, _) => Memory::Forgot,
-        (true, false) => Memory::Marked,
-        (true, true) => Memory::PowerLost,
+    match (entry.marked, entry.power_lost, entry.torn) {
+        (false, ..) => Memory::Forgot,
+        (true, false, false) => Memory::Marked,
+        (true, false, true) => Memory::Torn,
+        (true, true, false) => Memory::PowerLost,
+        (true, true, true) => Memory::PowerLostTorn,
     }
 }
 

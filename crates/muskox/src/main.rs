@@ -40,7 +40,15 @@ fn arguments() -> Vec<std::ffi::OsString> {
     let mut arguments: Vec<_> = std::env::args_os().collect();
     let called = arguments.first().map(Path::new).and_then(Path::file_name).map(|n| n.to_os_string());
     if called.is_some_and(|name| name == "mount.muskox") {
-        arguments.retain(|word| !matches!(word.to_str(), Some("-s" | "-f" | "-n" | "-v")));
+        let is_of_mount = |word: &std::ffi::OsString| {
+            let letters = word.to_str().and_then(|word| word.strip_prefix('-')).unwrap_or_default();
+            !letters.is_empty() && letters.chars().all(|letter| "sfnv".contains(letter))
+        };
+        if arguments.iter().any(|word| is_of_mount(word) && word.to_string_lossy().contains('f')) {
+            // mount(8): everything but the mount itself.
+            std::process::exit(0);
+        }
+        arguments.retain(|word| !is_of_mount(word));
         arguments.insert(1, "mount".into());
         arguments.push("--background".into());
     }

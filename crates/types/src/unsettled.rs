@@ -47,8 +47,12 @@ pub enum Memory {
     Forgot = 1,
     /// Its process stopped while the chunk was being written.
     Marked = 2,
+    /// So it did, and pages of it did not match their checksums afterwards: another replica's are to be preferred.
+    Torn = 3,
     /// Its machine lost power while the chunk was being written: what was not synced may be gone.
-    PowerLost = 3,
+    PowerLost = 4,
+    /// So it did, and pages of it did not match their checksums afterwards.
+    PowerLostTorn = 5,
 }
 
 /// What a member says when its version is raised.

@@ -305,7 +305,8 @@ fn ranges(ranges: &[BlockRange]) -> Vec<proto::BlockRange> {
 }
 
 fn memory(code: u32) -> Result<Memory, Malformed> {
-    let all = [Memory::Kept, Memory::Forgot, Memory::Marked, Memory::PowerLost];
+    use Memory::{Forgot, Kept, Marked, PowerLost, PowerLostTorn, Torn};
+    let all = [Kept, Forgot, Marked, Torn, PowerLost, PowerLostTorn];
     all.into_iter().find(|one| *one as u32 == code).ok_or(Malformed::new("memory of writes"))
 }
 

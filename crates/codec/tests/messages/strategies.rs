@@ -470,8 +470,14 @@ pub(crate) fn to_master() -> impl Strategy<Value = ToMaster> {
         version,
     });
     let result = prop_oneof![Just(Ok(())), status().prop_map(Err)];
-    let memory =
-        prop_oneof![Just(Memory::Kept), Just(Memory::Forgot), Just(Memory::Marked), Just(Memory::PowerLost)];
+    let memory = prop_oneof![
+        Just(Memory::Kept),
+        Just(Memory::Forgot),
+        Just(Memory::Marked),
+        Just(Memory::Torn),
+        Just(Memory::PowerLost),
+        Just(Memory::PowerLostTorn)
+    ];
     let unsettled = (vec(block_range(), 0..5), vec(block_range(), 0..5), memory)
         .prop_map(|(touched, recent, memory)| Unsettled { touched, recent, memory });
     let done = (any::<u64>(), result, of(version()), number(ChainSequence), unsettled).prop_map(

@@ -133,10 +133,12 @@ impl Core {
                 Err("its digest differs from the running master's".to_owned())
             }
             Err(reason) => {
+                // What the builder advises is in the log; here stands what to do about the master.
+                let why = reason.lines().next().unwrap_or_default();
                 self.warn(
                     "CHECKPOINT_FAILED",
                     Severity::Warning,
-                    format!("the checkpoint of record {index} could not be built: {reason}"),
+                    format!("the checkpoint of record {index} could not be built: {why}"),
                     "check room and health of the disk of the master's data directory",
                 );
                 Err(reason)
