@@ -172,9 +172,8 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// Each source is tried, the last one twice.
+    /// Each source is tried, the last one twice. `ChainBroken` says that it is they who failed, and not a disk here.
     async fn ask(&mut self, question: Question) -> Result<Answer, Status> {
-        let mut failure = Status::Io;
         for _ in 0..=self.all.len() {
             let source = &self.all[self.at % self.all.len()];
             let answered = tokio::time::timeout(self.patience, self.ask_one(source, question)).await;
@@ -184,12 +183,11 @@ impl<'a> Sources<'a> {
                 Err(Status::WrongVersion) => return Err(Status::WrongVersion),
                 Err(status) => {
                     tracing::info!(disk = %source.disk, chunk = %self.capability.chunk, %status, "a source failed");
-                    failure = status;
                     self.at += 1;
                 }
             }
         }
-        Err(failure)
+        Err(Status::ChainBroken)
     }
 
     async fn ask_one(&self, source: &ReplicaAddress, question: Question) -> Result<Answer, Status> {

@@ -126,3 +126,10 @@ fn an_append_lock_that_was_lost_does_not_come_back_with_the_connection() {
 fn a_replica_that_is_not_there_any_more_is_not_counted() {
     holds(Faults::Network, 200_018);
 }
+
+/// Of two members to be made equal the one with the bad disk could not follow the good one; the next round took the bad one for
+/// the donor, whom the good one could not follow, and the good one was left behind.
+#[test]
+fn a_member_whose_own_disk_fails_is_left_behind_and_not_the_one_it_was_to_follow() {
+    holds(Faults::BadDisk, 8_865_655_442_001_087_104);
+}

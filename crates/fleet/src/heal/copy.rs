@@ -89,8 +89,8 @@ impl Fleet {
         true
     }
 
-    /// A disk of a server without a current replica: at the first try one with a stale replica, of which only what
-    /// differs is written; else rather one of a server without any replica of the chunk.
+    /// A disk of a server without a current replica: at the first and every other try one with a stale replica, of which only
+    /// what differs is written; else rather one of a server without any replica of the chunk.
     pub(super) fn destination(&mut self, slot: ChunkSlot) -> Option<u16> {
         self.tie += 1;
         let set = self.table.replicas(slot);
@@ -105,7 +105,7 @@ impl Fleet {
             };
             self.hosts.free.choose(&AnyDisk(1), self.tie, avoid).found().next()
         };
-        let tried = self.healing.later.get(&slot).is_some_and(|later| later.failures > 0);
+        let tried = self.healing.later.get(&slot).is_some_and(|later| later.failures % 2 == 1);
         let stale = choose(&|disk, _| !tried && set.state(disk) == Some(ReplicaState::Stale));
         let other = || choose(&|_, server| !others.contains(&server));
         stale.or_else(other).or_else(|| choose(&|_, _| true))

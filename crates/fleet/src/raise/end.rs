@@ -287,7 +287,10 @@ impl Fleet {
                 self.orders.remove(&order);
                 match status {
                     Ok(()) => self.member_done(slot, order, unsettled, now_ms, out),
-                    Err(_) if self.shun_donor(slot, order) => self.check_members(slot, now_ms, out),
+                    // The donor could not be read. Any other failure is the member's own.
+                    Err(Status::ChainBroken) if self.shun_donor(slot, order) => {
+                        self.check_members(slot, now_ms, out);
+                    }
                     Err(status) => {
                         self.member_failed(slot, order, status == Status::NoChunk, now_ms, out);
                     }

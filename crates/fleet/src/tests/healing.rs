@@ -319,3 +319,34 @@ fn nothing_is_removed_below_the_goal() {
     assert!(world.deletes.is_empty());
     assert_eq!(world.fleet.summary().ok, 1);
 }
+
+#[test]
+fn a_stale_replica_has_its_turn_again_when_copies_elsewhere_fail() {
+    let mut world = World::new(3);
+    let (slot, grant) = world.file(1);
+    let lost = world.machine_at(&grant, 0);
+    let other = (0..3).find(|n| grant.chain.iter().all(|one| one.disk != disk(n + 1))).unwrap();
+    let heal = |world: &mut World| {
+        for _ in 0..20 {
+            world.advance(30_000);
+            while world.is_busy() {
+                for n in 0..3 {
+                    let copies =
+                        matches!(world.machines[usize::from(n)].inbox.front(), Some((_, Order::Copy { .. })));
+                    world.obey(n, (copies && n == other).then_some(Status::Io));
+                    world.finish_copy(n);
+                    world.hear(n);
+                }
+                world.log_all();
+                world.sync();
+            }
+            world.settle();
+        }
+    };
+    world.disconnect(lost);
+    heal(&mut world);
+    assert_eq!(world.fleet.locations(slot).len(), 1, "nobody takes a copy");
+    world.connect(lost);
+    heal(&mut world);
+    assert_eq!(world.fleet.locations(slot).len(), 2);
+}
