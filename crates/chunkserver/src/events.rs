@@ -79,6 +79,12 @@ impl Events {
         }
     }
 
+    /// A replica was mended: damage of it is told again.
+    pub(crate) fn mended(&self, disk: DiskId, chunk: ChunkId, version: Version) {
+        let mut told = self.told.lock().expect("nothing panics while it is held");
+        told.remove(&Concern { disk, chunk, version });
+    }
+
     /// A disk is opened anew: what it has is told anew.
     pub(crate) fn forget(&self, disk: DiskId) {
         self.told.lock().expect("nothing panics while it is held").retain(|damaged| damaged.disk != disk);

@@ -50,6 +50,8 @@ impl Orders {
                 }
             }
         }
+        // Damage that is met from here on is news.
+        self.context.events.mended(disk, chunk, version);
         let mended = on_disk(slot, move |disk| disk.mended(chunk, version)).await;
         let pages = damaged.len();
         if !self.told(slot, (disk, chunk), version, mended)? {

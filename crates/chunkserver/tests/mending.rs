@@ -110,3 +110,27 @@ fn nothing_is_mended_of_or_from_another_version() {
         assert_eq!(read_all(&world, 0).await, Err(PLACES[0] as usize / 4096));
     });
 }
+
+#[test]
+fn damage_after_a_mending_is_told_again_although_the_version_is_the_same() {
+    simulated(async {
+        let mut world = World::simulated(2).await;
+        let data = written(&world).await;
+        let told = |world: &World| {
+            world.master.heard().damaged.iter().filter(|(disk, _)| *disk == world.disk(0)).count()
+        };
+        world.sim_disk(0).set_resident(false);
+        for round in 1..=2 {
+            rot(&world, 0, PLACES[0]);
+            let link = world.connect(0).await;
+            let found = read(&link, world.disk(0), V2, PLACES[0] as u32, 100).await;
+            assert_eq!(found, Err(Status::Corrupt));
+            until("the damage is told", || told(&world) == round).await;
+            let order = mend(&world, 0, V2, &[1]);
+            assert_eq!(world.master.order(10 + round as u64, world.disk(0), order).await.result, Ok(()));
+        }
+        world.sim_disk(0).set_resident(true);
+        assert_eq!(read_all(&world, 0).await, Ok(data));
+        world.kill(0).await;
+    });
+}

@@ -238,6 +238,7 @@ impl Fleet {
     pub(crate) fn damaged(&mut self, disk: DiskId, slot: Option<ChunkSlot>, chunk: ChunkId) {
         let Some(disk) = self.hosts.disk_number(disk) else { return };
         let Some(slot) = slot.filter(|slot| self.table.chunk(*slot) == Some(chunk)) else { return };
+        self.healing.met_damage(slot);
         let mut set = self.table.replicas(slot);
         if set.state(disk) == Some(ReplicaState::Current) {
             set.set(disk, ReplicaState::Damaged);

@@ -21,9 +21,18 @@ pub(super) struct Mending {
     order: OrderId,
     version: Version,
     since_ms: u64,
+    /// Damage was met meanwhile, perhaps after the last look.
+    met_again: bool,
 }
 
 impl Healing {
+    /// Damage was met in a replica of the chunk.
+    pub(crate) fn met_damage(&mut self, slot: ChunkSlot) {
+        if let Some(mending) = self.mending.get_mut(&slot) {
+            mending.met_again = true;
+        }
+    }
+
     /// Whether an odd number of tries for the chunk failed.
     fn is_second_try(&self, slot: ChunkSlot) -> bool {
         self.later.get(&slot).is_some_and(|later| later.failures % 2 == 1)
@@ -71,7 +80,7 @@ impl Fleet {
                 sources: sources.into_iter().map(|disk| self.hosts.address(disk)).collect(),
             };
             let order = self.order(disk, Purpose::Mend(slot), what, now_ms, out);
-            self.healing.mending.insert(slot, Mending { order, version, since_ms: now_ms });
+            self.healing.mending.insert(slot, Mending { order, version, since_ms: now_ms, met_again: false });
         }
         begun
     }
@@ -94,6 +103,7 @@ impl Fleet {
         let same = self.table.version(slot) == Some(mending.version)
             && set.state(open.disk) == Some(ReplicaState::Damaged);
         let state = match status {
+            Ok(()) if mending.met_again => None,
             Ok(()) => Some(ReplicaState::Current),
             // What is sound nowhere may be sound on a disk that is away.
             Err(Status::Corrupt | Status::WrongVersion | Status::TimedOut) => None,

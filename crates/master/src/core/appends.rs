@@ -135,7 +135,8 @@ impl Core {
     pub(super) fn append_unlock(&mut self, session: SessionId, inode: InodeId, forfeit: bool) {
         let Some(lock) = self.appends.locks.get_mut(&inode) else { return };
         if lock.holder == Some(session) {
-            (lock.holder, lock.forfeited) = (None, forfeit);
+            // What an earlier holder left may not be punched yet.
+            (lock.holder, lock.forfeited) = (None, lock.forfeited || forfeit);
         }
         let given_up = |(origin, request): &(Origin, Request)| {
             origin.session == session && matches!(request, Request::AppendLock { .. })
