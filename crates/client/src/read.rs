@@ -211,7 +211,7 @@ async fn through_windows(
     Ok(join(pieces))
 }
 
-/// The window from the cache, on its way, or asked for now by a task of its own.
+/// The window from the cache, on its way, or asked for by a new task.
 fn window_fetch(shared: &Arc<Shared>, inode: &Arc<Inode>, window: u64) -> Arc<Fetch> {
     let now = shared.now();
     if let Some(found) = shared.cache.get(inode.reference.id, window, now) {

@@ -6,7 +6,8 @@
 //! # Invariants
 //! 1. `damaged` holds exactly the chunks with a damaged replica on a disk that is up.
 //! 2. A chunk has at most one mending order, under a version that was granted to nobody.
-//! 3. A damaged replica becomes stale only if its pages could not be written while a sound one is there.
+//! 3. At most [`MENDING_MAX`] replicas are mended at a time: each is read whole, twice.
+//! 4. A damaged replica becomes stale only if its pages could not be written while a sound one is there.
 
 use super::{Healing, RETRY_MS};
 use crate::fleet::{Fleet, Purpose};
@@ -14,6 +15,9 @@ use crate::raise::Purposes;
 use crate::table::ReplicaState;
 use crate::{Command, Order, OrderId};
 use types::{ChunkSlot, Status, Version};
+
+/// Most replicas that are mended at a time.
+const MENDING_MAX: usize = 16;
 
 /// A replica that is being mended.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +52,13 @@ impl Fleet {
     /// Orders damaged replicas to be mended, after a raise if somebody may write under their version.
     pub(super) fn begin_mending(&mut self, now_ms: u64, out: &mut Vec<Command>) -> bool {
         let mut begun = false;
+        if self.healing.mending.len() >= MENDING_MAX {
+            return false;
+        }
         for slot in self.healing.damaged.batch() {
+            if self.healing.mending.len() >= MENDING_MAX {
+                break;
+            }
             let set = self.table.replicas(slot);
             let Some(disk) = set.damaged().next().filter(|_| !self.is_put_off(slot, now_ms)) else {
                 continue;

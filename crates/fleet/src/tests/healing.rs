@@ -350,3 +350,31 @@ fn a_stale_replica_has_its_turn_again_when_copies_elsewhere_fail() {
     heal(&mut world);
     assert_eq!(world.fleet.locations(slot).len(), 2);
 }
+
+#[test]
+fn only_so_many_replicas_are_mended_at_a_time_and_all_in_the_end() {
+    let mut world = World::new(3);
+    for file in 0..40 {
+        let (_, grant) = world.file(file);
+        world.rot(grant.chain[0].disk, grant.chunk, 1);
+    }
+    let under_way = |world: &World| {
+        let inboxes = world.machines.iter().flat_map(|one| &one.inbox);
+        inboxes.filter(|(_, order)| matches!(order, Order::Mend { .. })).count()
+    };
+    let mut most = 0;
+    for _ in 0..400 {
+        world.advance(1_000);
+        for n in 0..3 {
+            while world.hear(n) {}
+            most = most.max(under_way(&world));
+            world.obey(n, None);
+            world.finish_copy(n);
+        }
+        world.log_all();
+        world.sync();
+    }
+    assert!((1..=16).contains(&most), "{most} at a time");
+    world.heal();
+    assert!(world.replicas.values().all(|replica| replica.damaged.is_empty()));
+}
