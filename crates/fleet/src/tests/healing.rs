@@ -363,18 +363,25 @@ fn only_so_many_replicas_are_mended_at_a_time_and_all_in_the_end() {
         inboxes.filter(|(_, order)| matches!(order, Order::Mend { .. })).count()
     };
     let mut most = 0;
-    for _ in 0..400 {
+    for _ in 0..60 {
         world.advance(1_000);
         for n in 0..3 {
             while world.hear(n) {}
-            most = most.max(under_way(&world));
-            world.obey(n, None);
+            // Everything is carried out but these, which pile up as far as they may.
+            let is_other = |one: &(OrderId, Order)| !matches!(one.1, Order::Mend { .. });
+            while let Some(at) = world.machines[usize::from(n)].inbox.iter().position(is_other) {
+                let inbox = &mut world.machines[usize::from(n)].inbox;
+                let other = inbox.remove(at).unwrap();
+                inbox.push_front(other);
+                world.obey(n, None);
+            }
             world.finish_copy(n);
         }
         world.log_all();
         world.sync();
+        most = most.max(under_way(&world));
     }
-    assert!((1..=16).contains(&most), "{most} at a time");
+    assert_eq!(most, 16);
     world.heal();
     assert!(world.replicas.values().all(|replica| replica.damaged.is_empty()));
 }
