@@ -52,6 +52,8 @@ struct Machine {
     inbox: VecDeque<(OrderId, Order)>,
     outbox: VecDeque<Event>,
     copying: VecDeque<Copying>,
+    /// Other servers cannot reach it; the master can.
+    cut_off: bool,
 }
 
 /// A copy that was begun: half of the content was read.

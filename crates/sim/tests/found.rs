@@ -133,3 +133,10 @@ fn a_replica_that_is_not_there_any_more_is_not_counted() {
 fn a_member_whose_own_disk_fails_is_left_behind_and_not_the_one_it_was_to_follow() {
     holds(Faults::BadDisk, 8_865_655_442_001_087_104);
 }
+
+/// The head of a chain synced what it had taken and forgot that it had been written, while the disk of the member behind hung; then
+/// everybody lost power, and nobody was left to say that the two differed.
+#[test]
+fn a_replica_that_was_synced_before_the_others_had_the_write_is_compared_after_a_stop() {
+    holds(Faults::Everything, 15_035_990_210_934_248_855);
+}

@@ -11,6 +11,8 @@
 //! 2. A mark is dropped only when its chunk was synced after its last change (`clean`).
 //! 3. A chunk is dropped from the list only when the index was flushed after its last `touch`.
 //! 4. After a failed write or sync of the log nothing is marked any more: writers get the error.
+//! 5. A chunk that was changed stays named for [`NAMED_CHECKPOINTS`] after its sync: this replica has all that it took,
+//!    but others of its chain may not, and whoever would have said so may have been killed too. It is compared then.
 //!
 //! # Elsewhere
 //! What is done with the marks after an unclean stop: `disk/open.rs`.
@@ -31,6 +33,11 @@ use types::{ChunkId, DiskId};
 
 /// Bytes of a marked region.
 pub(crate) const REGION_BYTES: u64 = 4 << 20;
+/// How many checkpoints a chunk is named after its last sync. One comes every 5 s, and within the 10 s that a client gives a
+/// write each member has it, or another one has said that it has not.
+const NAMED_CHECKPOINTS: u64 = 4;
+/// Synced chunks are named as long as this many records suffice for all.
+const NAMED_MAX: usize = HALF_RECORDS / 2;
 /// All regions of a chunk.
 pub(crate) const ALL_REGIONS: u16 = u16::MAX;
 const _: () = assert!(types::CHUNK_BYTES / REGION_BYTES == 16);
@@ -51,10 +58,22 @@ struct Mark {
     new: bool,
     /// It has unsynced changes: the mark must stay.
     busy: bool,
+    /// When it was last synced: others of its chain may lack what it has.
+    synced: Option<u64>,
     /// When it was last touched, until an index flush of a later epoch.
     touched: Option<u64>,
     /// The record that completed this mark.
     at: u64,
+}
+
+impl Mark {
+    fn is_needed(&self) -> bool {
+        self.busy || self.touched.is_some()
+    }
+
+    fn record(&self, chunk: ChunkId) -> Record {
+        Record { chunk, regions: self.regions, new: self.new, synced: self.synced.is_some() && !self.busy }
+    }
 }
 
 #[derive(Default)]
@@ -65,6 +84,8 @@ struct Marks {
     pushed: u64,
     /// Grows with each flush of the index.
     epoch: u64,
+    /// Grows with each checkpoint.
+    checkpoints: u64,
 }
 
 impl Marks {
@@ -72,8 +93,29 @@ impl Marks {
         self.pushed += 1;
         if let Some(mark) = self.map.get_mut(&chunk) {
             mark.at = self.pushed;
-            self.pending.push(Record { chunk, regions: mark.regions, new: mark.new });
+            self.pending.push(mark.record(chunk));
         }
+    }
+
+    /// Drops what is no longer needed after a flush of the index that began epoch `epoch`; what is left.
+    fn live(&mut self, epoch: u64) -> Vec<Record> {
+        let checkpoints = self.checkpoints;
+        self.map.retain(|_, mark| {
+            if mark.touched.is_some_and(|touched| touched < epoch) {
+                mark.touched = None;
+            }
+            if !mark.busy {
+                (mark.regions, mark.new) = (0, false);
+            }
+            mark.synced = mark.synced.filter(|synced| checkpoints < synced + NAMED_CHECKPOINTS);
+            mark.is_needed() || mark.synced.is_some()
+        });
+        if self.map.len() > NAMED_MAX {
+            self.map.retain(|_, mark| mark.is_needed());
+        }
+        // Everything pending is in the map, thus among the live ones.
+        self.pending.clear();
+        self.map.iter().map(|(chunk, mark)| mark.record(*chunk)).collect()
     }
 }
 
@@ -191,8 +233,18 @@ impl Activity {
 
     /// The chunk has no unsynced change. Called under the chunk's lock.
     pub(crate) fn clean(&self, chunk: ChunkId) {
-        if let Some(mark) = lock(&self.marks).map.get_mut(&chunk) {
+        let mut marks = lock(&self.marks);
+        let checkpoints = marks.checkpoints;
+        if let Some(mark) = marks.map.get_mut(&chunk).filter(|mark| mark.busy) {
             mark.busy = false;
+            mark.synced = Some(checkpoints);
+        }
+    }
+
+    /// The chunk's replicas were made equal, or this one is gone.
+    pub(crate) fn compared(&self, chunk: ChunkId) {
+        if let Some(mark) = lock(&self.marks).map.get_mut(&chunk) {
+            mark.synced = None;
         }
     }
 
@@ -245,27 +297,18 @@ impl Activity {
         self.index.flush();
         let (live, pushed) = {
             let mut marks = lock(&self.marks);
-            marks.map.retain(|_, mark| {
-                if mark.touched.is_some_and(|touched| touched < epoch) {
-                    mark.touched = None;
-                }
-                if !mark.busy {
-                    (mark.regions, mark.new) = (0, false);
-                }
-                mark.busy || mark.touched.is_some()
-            });
-            let live: Vec<Record> = marks
-                .map
-                .iter()
-                .map(|(chunk, mark)| Record { chunk: *chunk, regions: mark.regions, new: mark.new })
-                .collect();
-            // Everything pending is in the map, thus among the live ones.
-            marks.pending.clear();
-            (live, marks.pushed)
+            (marks.live(epoch), marks.pushed)
         };
         if live.len() > HALF_RECORDS {
             return Err(io::Error::other("more chunks have unsynced changes than the activity log holds"));
         }
+        self.begin_generation(log, &live, false)?;
+        self.written.store(pushed, Ordering::Release);
+        self.durable.store(pushed, Ordering::Release);
+        Ok(())
+    }
+
+    fn begin_generation(&self, log: &mut Log, live: &[Record], clean: bool) -> io::Result<()> {
         let next = log.generation + 1;
         if !live.is_empty() {
             let bytes: Vec<u8> = live.iter().flat_map(|record| record.encode(next)).collect();
@@ -273,19 +316,18 @@ impl Activity {
             // Before the head: a head without its records would lose the marks.
             self.sync_file()?;
         }
-        self.write_head(next, false)?;
+        self.write_head(next, clean)?;
         (log.generation, log.used) = (next, live.len());
-        self.written.store(pushed, Ordering::Release);
-        self.durable.store(pushed, Ordering::Release);
         Ok(())
     }
 
-    /// Flushes the index and drops marks and names that are no longer needed.
+    /// Flushes the index and drops marks and names that are no longer needed. To be called every few seconds.
     pub(crate) fn checkpoint(&self) -> io::Result<()> {
         let mut log = lock(&self.log);
         if log.failed {
             return Err(io::Error::other("the activity log of this disk failed earlier"));
         }
+        lock(&self.marks).checkpoints += 1;
         if log.used == 0 && lock(&self.marks).map.is_empty() {
             return Ok(());
         }
@@ -294,17 +336,20 @@ impl Activity {
         result
     }
 
-    /// Leaves word that everything is synced and flushed, if that is so.
+    /// Leaves word that everything is synced and flushed, if that is so. What was synced lately stays named.
     pub(crate) fn finish(&self) -> io::Result<bool> {
         self.checkpoint()?;
         let mut log = lock(&self.log);
-        if !lock(&self.marks).map.is_empty() {
-            return Ok(false);
-        }
-        log.generation += 1;
+        let live: Vec<Record> = {
+            let marks = lock(&self.marks);
+            if marks.map.values().any(Mark::is_needed) {
+                return Ok(false);
+            }
+            marks.map.iter().map(|(chunk, mark)| mark.record(*chunk)).collect()
+        };
         // Any later mark would have to begin a new generation.
         log.failed = true;
-        self.write_head(log.generation, true)?;
+        self.begin_generation(&mut log, &live, true)?;
         Ok(true)
     }
 }

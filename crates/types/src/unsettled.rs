@@ -55,6 +55,13 @@ pub enum Memory {
     PowerLostTorn = 5,
 }
 
+impl Memory {
+    /// Whether writes that it answered may be gone.
+    pub fn lost_power(self) -> bool {
+        self >= Self::PowerLost
+    }
+}
+
 /// What a member says when its version is raised.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unsettled {

@@ -5,7 +5,8 @@
 //!
 //! # Invariants
 //! 1. The donor holds every acknowledged write: it is the first of the old chain among those that remember what they
-//!    took, or, if none does, among those that lost least.
+//!    took, or, if none does, among those that lost least. One that lost power is never followed by one that did not,
+//!    whatever becomes of the reading: who cannot follow is left behind.
 //! 2. What members report is asked for again after a failure: they keep it until they are told that all are equal.
 
 use super::{Phase, Raise};
@@ -36,7 +37,9 @@ impl Fleet {
         let blocks = doubtful(raise);
         let place = |disk: u16| set.iter().position(|replica| replica.disk == disk).unwrap_or(set.len());
         let donor = raise.members.iter().min_by_key(|member| {
-            (raise.shunned == Some(member.disk), member.unsettled.memory, place(member.disk))
+            let memory = member.unsettled.memory;
+            let shunned = raise.shunned == Some(member.disk);
+            (memory.lost_power(), shunned, memory, place(member.disk))
         });
         let Some(donor) = donor.map(|member| member.disk).filter(|_| raise.members.len() > 1) else {
             return self.members_ready(slot, now_ms, out);

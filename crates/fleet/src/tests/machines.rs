@@ -111,7 +111,7 @@ impl World {
             Some(source) => {
                 let from = self.replicas.get(&(source.disk, key.1)).ok_or(Status::NoChunk)?;
                 let machine = self.machines.iter().find(|one| one.id == source.server).unwrap();
-                match (machine.connected, from.version == version) {
+                match (machine.connected && !machine.cut_off, from.version == version) {
                     (true, true) => Some(from.content.clone()),
                     (true, false) => return Err(Status::WrongVersion),
                     (false, _) => return Err(Status::ChainBroken),

@@ -21,6 +21,7 @@ const MAGIC: &[u8; 8] = b"MSKXACTV";
 const FORMAT: u16 = 1;
 const CLEAN: u16 = 1;
 const NEW: u16 = 1;
+const SYNCED: u16 = 2;
 /// No disk gets there; a head that says so is not believed.
 const GENERATION_MAX: u64 = 1 << 62;
 
@@ -84,12 +85,15 @@ pub(super) struct Record {
     pub(super) chunk: ChunkId,
     pub(super) regions: u16,
     pub(super) new: bool,
+    /// Nothing of it is torn, but others of its chain may lack what it has.
+    pub(super) synced: bool,
 }
 
 impl Record {
     pub(super) fn encode(&self, generation: u64) -> [u8; RECORD_BYTES] {
         let mut record = [0; RECORD_BYTES];
-        record[4..6].copy_from_slice(&(if self.new { NEW } else { 0 }).to_le_bytes());
+        let flags = if self.new { NEW } else { 0 } | if self.synced { SYNCED } else { 0 };
+        record[4..6].copy_from_slice(&flags.to_le_bytes());
         record[6..8].copy_from_slice(&self.regions.to_le_bytes());
         record[8..16].copy_from_slice(&self.chunk.0.to_le_bytes());
         let crc = crc32c_after(&generation.to_le_bytes(), &record[4..]);
@@ -103,6 +107,7 @@ impl Record {
             chunk: ChunkId(u64_at(record, 8)),
             regions: u16_at(record, 6),
             new: u16_at(record, 4) & NEW != 0,
+            synced: u16_at(record, 4) & SYNCED != 0,
         })
     }
 }
@@ -122,6 +127,8 @@ pub(crate) struct Recovered {
     pub(crate) chunks: BTreeMap<ChunkId, u16>,
     /// Those of them that were never flushed as a whole.
     pub(crate) new: BTreeSet<ChunkId>,
+    /// Those of them that were changed lately, and perhaps synced since.
+    pub(crate) changed: BTreeSet<ChunkId>,
 }
 
 impl Recovered {
@@ -134,7 +141,7 @@ impl Recovered {
         let Some(head) = heads.into_iter().flatten().max_by_key(|head| head.generation) else {
             return Self { damaged: true, ..Self::default() };
         };
-        let (mut chunks, mut new) = (BTreeMap::new(), BTreeSet::new());
+        let (mut chunks, mut new, mut changed) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
         let from = half_at(head.generation) + HEAD_BYTES;
         let to = (from + HALF_RECORDS * RECORD_BYTES).min(bytes.len());
         for record in bytes.get(from..to).unwrap_or_default().chunks_exact(RECORD_BYTES) {
@@ -143,9 +150,13 @@ impl Recovered {
                 if record.new {
                     new.insert(record.chunk);
                 }
+                if record.new || record.synced || record.regions != 0 {
+                    changed.insert(record.chunk);
+                }
             }
         }
-        Self { generation: head.generation, boot: head.boot, clean: head.clean, damaged: false, chunks, new }
+        let (generation, boot, clean) = (head.generation, head.boot, head.clean);
+        Self { generation, boot, clean, damaged: false, chunks, new, changed }
     }
 }
 

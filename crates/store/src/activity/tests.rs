@@ -6,6 +6,7 @@ use crate::index::MemoryIndex;
 use crate::testing::temporary;
 use env::OpenMode;
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 
 const DISK: DiskId = DiskId([3; 16]);
 
@@ -62,7 +63,9 @@ fn marks_of_unsynced_chunks_survive_turns_and_others_are_dropped() {
         }
     }
     assert_eq!(recovered(&*s.file).chunks.get(&ChunkId(1)), Some(&0b1));
-    s.activity.checkpoint().unwrap();
+    for _ in 0..NAMED_CHECKPOINTS {
+        s.activity.checkpoint().unwrap();
+    }
     assert_eq!(recovered(&*s.file).chunks, BTreeMap::from([(ChunkId(1), 0b1)]));
     s.activity.clean(ChunkId(1));
     s.activity.hold(ChunkId(1), 0b1, false).unwrap();
@@ -74,9 +77,41 @@ fn a_clean_end_is_seen() {
     let s = setup();
     s.activity.hold(ChunkId(1), 0b1, false).unwrap();
     s.activity.clean(ChunkId(1));
+    s.activity.compared(ChunkId(1));
     assert!(s.activity.finish().unwrap());
     let found = recovered(&*s.file);
     assert!(found.clean && found.chunks.is_empty());
+}
+
+#[test]
+fn what_was_synced_lately_is_named_without_regions_also_after_a_clean_end() {
+    let s = setup();
+    s.activity.hold(ChunkId(1), 0b1, false).unwrap();
+    s.activity.clean(ChunkId(1));
+    for _ in 1..NAMED_CHECKPOINTS {
+        s.activity.checkpoint().unwrap();
+        let found = recovered(&*s.file);
+        assert_eq!(found.chunks, BTreeMap::from([(ChunkId(1), 0)]));
+        assert!(found.changed.contains(&ChunkId(1)));
+    }
+    s.activity.hold(ChunkId(2), 0, true).unwrap();
+    s.activity.clean(ChunkId(2));
+    assert!(recovered(&*s.file).changed.contains(&ChunkId(2)), "a new chunk as well, before any checkpoint");
+    assert!(s.activity.finish().unwrap());
+    let found = recovered(&*s.file);
+    assert!(found.clean && found.changed == BTreeSet::from([ChunkId(2)]), "{found:?}");
+}
+
+#[test]
+fn more_synced_chunks_than_there_is_room_for_are_not_named() {
+    let s = setup();
+    s.activity.hold(ChunkId(0), 0b1, false).unwrap();
+    for n in 1..=NAMED_MAX as u64 {
+        s.activity.hold(ChunkId(n), 0, true).unwrap();
+        s.activity.clean(ChunkId(n));
+    }
+    s.activity.checkpoint().unwrap();
+    assert_eq!(recovered(&*s.file).chunks, BTreeMap::from([(ChunkId(0), 0b1)]));
 }
 
 #[test]
@@ -84,10 +119,12 @@ fn a_record_of_an_older_generation_does_not_count() {
     let s = setup();
     s.activity.hold(ChunkId(1), 0b1, false).unwrap();
     s.activity.clean(ChunkId(1));
+    s.activity.compared(ChunkId(1));
     s.activity.checkpoint().unwrap();
     s.activity.checkpoint().unwrap();
     s.activity.hold(ChunkId(2), 0b1, false).unwrap();
     s.activity.clean(ChunkId(2));
+    s.activity.compared(ChunkId(2));
     s.activity.checkpoint().unwrap();
     assert!(recovered(&*s.file).chunks.is_empty());
 }

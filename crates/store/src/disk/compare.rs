@@ -70,6 +70,7 @@ impl Disk {
         let replica = state.as_mut().ok_or(StoreError::Absent { chunk })?;
         replica.check(version)?;
         self.set_flags(replica, 0, Flags::TORN | Flags::MARKED | Flags::POWER_LOST);
+        self.activity.compared(chunk);
         Ok(())
     }
 

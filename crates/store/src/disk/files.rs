@@ -15,6 +15,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use types::ChunkId;
 
+/// What the activity log says of a chunk.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Named {
+    /// Regions that may hold torn pages.
+    pub(super) regions: u16,
+    /// It was changed lately: others of its chain may lack what it has, or have what it lacks.
+    pub(super) changed: bool,
+}
+
 impl Disk {
     /// Syncs and closes a chunk file.
     pub(super) fn shut(&self, chunk: ChunkId, slot: &Slot) -> io::Result<()> {
@@ -71,13 +80,13 @@ impl Disk {
         self.load_named(chunk, state, None).map(drop)
     }
 
-    /// Opens the chunk's file. If it is new, or `named` by the activity log with its marked regions, what the
+    /// Opens the chunk's file. If it is new, or `named` by the activity log, what the
     /// process before left in the page cache is made durable and torn pages are settled.
     pub(super) fn load_named(
         &self,
         chunk: ChunkId,
         state: &mut Option<Replica>,
-        named: Option<u16>,
+        named: Option<Named>,
     ) -> Result<Settled, LoadError> {
         // Counts of changes of different openings never meet.
         let opening = self.loads.fetch_add(1, Ordering::Relaxed) << 32;
@@ -97,7 +106,7 @@ impl Disk {
         }
         let mut settled = Settled::default();
         if named.is_some() || replica.flags().has(Flags::NEW) {
-            settled = self.settle(chunk, &mut replica, named.unwrap_or(0)).map_err(LoadError::Disk)?;
+            settled = self.settle(chunk, &mut replica, named.unwrap_or_default()).map_err(LoadError::Disk)?;
         }
         if indexed != Some(entry_of(&replica)) {
             self.index.put(chunk, entry_of(&replica));
@@ -106,18 +115,19 @@ impl Disk {
         Ok(settled)
     }
 
-    pub(super) fn settle(&self, chunk: ChunkId, replica: &mut Replica, marked: u16) -> io::Result<Settled> {
+    fn settle(&self, chunk: ChunkId, replica: &mut Replica, named: Named) -> io::Result<Settled> {
         let new = replica.flags().has(Flags::NEW);
-        let marked = if new { crate::activity::ALL_REGIONS } else { marked };
+        let marked = if new { crate::activity::ALL_REGIONS } else { named.regions };
         // First what is there, so that a header that survives is there before the next is written. A failed
         // sync makes the replica bad, which is all there is to do about it.
         replica.assume_dirty();
         replica.entry_unsynced |= new;
-        if self.sync_replica(chunk, replica).is_err() || marked == 0 {
+        if self.sync_replica(chunk, replica).is_err() || marked == 0 && !named.changed {
             return Ok(Settled::default());
         }
         let settled = replica.settle(marked)?;
-        let power_lost = if self.power_lost { Flags::POWER_LOST } else { 0 };
+        // What was synced has lost nothing.
+        let power_lost = if self.power_lost && marked != 0 { Flags::POWER_LOST } else { 0 };
         replica.set_flags(Flags::MARKED | power_lost, 0)?;
         add(&self.counts.torn_pages, settled.torn_pages);
         add(&self.counts.damaged_pages, settled.rotten_pages);

@@ -1,5 +1,6 @@
 //! Stamping a directory and opening a disk.
 
+use super::files::Named;
 use super::{Counts, Disk, Folders};
 use crate::activity::{self, Activity, Recovered};
 use crate::cache::{Cache, OPEN_CHUNKS_MAX};
@@ -213,11 +214,12 @@ impl Disk {
 
     /// Reads every chunk that the activity log names from its file and settles its marked regions.
     fn settle_named(&self, last: &Recovered, report: &mut OpenReport) -> io::Result<()> {
-        for (chunk, marked) in &last.chunks {
+        for (chunk, regions) in &last.chunks {
             report.chunks_checked += 1;
             let slot = self.slot(*chunk);
             let mut state = exclusive(&slot.state);
-            match self.load_named(*chunk, &mut state, Some(*marked)) {
+            let named = Named { regions: *regions, changed: last.changed.contains(chunk) };
+            match self.load_named(*chunk, &mut state, Some(named)) {
                 Ok(settled) => {
                     report.torn_pages += settled.torn_pages;
                     report.rotten_pages += settled.rotten_pages;

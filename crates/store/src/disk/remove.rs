@@ -67,6 +67,7 @@ impl Disk {
 
     pub(super) fn gone(&self, chunk: ChunkId) -> Result<(), StoreError> {
         self.activity.clean(chunk);
+        self.activity.compared(chunk);
         lock(&self.bad).remove(&chunk);
         self.index.remove(chunk);
         Ok(self.activity.touch(chunk)?)

@@ -130,6 +130,40 @@ fn a_killed_process_leaves_an_index_that_the_activity_log_completes() {
     assert_eq!(read(&second.disk, ChunkId(3), V1, 0, 4), b"data");
 }
 
+/// The others of its chain may have been killed before they took or told anything.
+#[test]
+fn a_replica_that_was_written_and_synced_shortly_before_a_stop_is_compared_afterwards() {
+    for orderly in [false, true] {
+        let (_guard, dir) = temporary();
+        format(&dir);
+        let open = || Disk::open(Arc::clone(&dir), DiskOptions::default()).unwrap().disk;
+        let disk = open();
+        let marked = |disk: &Disk, n| disk.entry(ChunkId(n)).unwrap().marked;
+        write(&disk, ChunkId(1), V1, 0, b"old").unwrap();
+        disk.sync(ChunkId(1), V1).unwrap();
+        for _ in 0..4 {
+            disk.checkpoint().unwrap();
+        }
+        write(&disk, ChunkId(2), V1, 0, b"new").unwrap();
+        disk.sync(ChunkId(2), V1).unwrap();
+        disk.checkpoint().unwrap();
+        assert!(!marked(&disk, 2), "while it is open its chain knows better");
+        if orderly {
+            disk.close().unwrap();
+        }
+        drop(disk);
+        let disk = open();
+        assert_eq!((marked(&disk, 1), marked(&disk, 2)), (false, true), "orderly: {orderly}");
+        drop(disk);
+        let disk = open();
+        assert!(marked(&disk, 2), "until it was compared");
+        disk.clear_torn(ChunkId(2), V1).unwrap();
+        disk.sync(ChunkId(2), V1).unwrap();
+        drop(disk);
+        assert!(!marked(&open(), 2));
+    }
+}
+
 #[test]
 fn a_disk_whose_directory_was_renamed_or_replaced_says_so() {
     let guard = tempfile::tempdir().unwrap();
