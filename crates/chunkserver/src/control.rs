@@ -364,6 +364,7 @@ fn reported(entry: &InventoryEntry) -> ReportedChunk {
         (entry.damaged, ReplicaFlags::DAMAGED),
         (entry.marked, ReplicaFlags::MARKED),
         (entry.torn, ReplicaFlags::TORN),
+        (entry.power_lost, ReplicaFlags::POWER_LOST),
     ];
     for (is, flag) in conditions {
         if is {

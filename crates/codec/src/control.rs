@@ -242,6 +242,8 @@ impl ReplicaFlags {
     pub const TORN: Self = Self(1 << 5);
     /// Its disk failed to store something: of no use until it is made anew.
     pub const BAD: Self = Self(1 << 6);
+    /// Its machine lost power while it was being written: what was not synced may be gone.
+    pub const POWER_LOST: Self = Self(1 << 7);
 
     /// The bits of a message. Bits of later releases are kept.
     pub fn from_bits(bits: u32) -> Self {

@@ -65,6 +65,7 @@ fn measure(disks: u32) {
                 complete: true,
                 damaged: false,
                 marked: false,
+                power_lost: false,
             };
             let disk = DiskId(id(on));
             fleet.handle(Event::Reported { disk, replicas: vec![seen], last: false }, 0, &mut out);

@@ -91,6 +91,8 @@ pub struct ReportedReplica {
     pub damaged: bool,
     /// It may differ from others of its version until they were compared.
     pub marked: bool,
+    /// It is so marked, and may lack writes that were answered and not synced.
+    pub power_lost: bool,
 }
 
 /// What happened.

@@ -16,6 +16,7 @@
 //!    replicas may have a version that nobody was told of.
 
 mod copy;
+mod doubtful;
 mod holdoff;
 mod mend;
 mod remove;

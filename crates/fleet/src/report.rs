@@ -76,7 +76,7 @@ impl Fleet {
         for slot in slots {
             let mut set = self.table.replicas(slot);
             let state = match set.state(disk) {
-                Some(ReplicaState::Current | ReplicaState::Damaged) => {
+                Some(ReplicaState::Current | ReplicaState::Damaged | ReplicaState::Doubtful) => {
                     self.table.set_open(slot, false);
                     ReplicaState::Absent
                 }
@@ -184,13 +184,16 @@ impl Fleet {
         out: &mut Vec<Command>,
     ) {
         let Some(version) = self.table.version(slot) else { return };
-        if seen.complete && seen.version > version {
+        // Nobody ever wrote under a version that is quiet: nothing of it can be missing.
+        let doubtful = seen.power_lost && !self.table.is_quiet(slot);
+        if seen.complete && seen.version > version && !doubtful {
             let ahead = Ahead { disk, version: seen.version, damaged: seen.damaged };
             self.adopt(slot, ahead, now_ms, out);
             return;
         }
         let mut set = self.table.replicas(slot);
-        let state = match seen.complete && seen.version == version {
+        let state = match seen.complete && seen.version >= version {
+            true if doubtful => ReplicaState::Doubtful,
             true if seen.damaged => ReplicaState::Damaged,
             true => ReplicaState::Current,
             false => ReplicaState::Stale,
@@ -230,7 +233,15 @@ impl Fleet {
         if known.is_some_and(|slot| self.table.replicas(slot).state(disk) == Some(ReplicaState::Current)) {
             return; // Its birth is old news; by now it may have been raised.
         }
-        let seen = ReportedReplica { slot, chunk, version, complete: true, damaged: false, marked: false };
+        let seen = ReportedReplica {
+            slot,
+            chunk,
+            version,
+            complete: true,
+            damaged: false,
+            marked: false,
+            power_lost: false,
+        };
         self.replica_seen(disk, &seen, now_ms, out);
     }
 
@@ -289,6 +300,7 @@ impl Fleet {
                 complete: true,
                 damaged: false,
                 marked: true,
+                power_lost: false,
             };
             if !self.raises.keep_for_later(slot, disk, seen) {
                 self.judge(slot, disk, &seen, now_ms, out);

@@ -41,6 +41,9 @@ pub(crate) enum ReplicaState {
     Filling = 4,
     /// Current, but for pages that do not match their checksums.
     Damaged = 5,
+    /// At the chunk's version or above, but its machine lost power while it was being written: neither read nor written before
+    /// it was made equal to others, or there are no others to wait for.
+    Doubtful = 6,
 }
 
 impl ReplicaState {
@@ -51,6 +54,7 @@ impl ReplicaState {
             2 => Self::Stale,
             4 => Self::Filling,
             5 => Self::Damaged,
+            6 => Self::Doubtful,
             _ => Self::StaleAbsent,
         }
     }
@@ -125,6 +129,17 @@ impl ReplicaSet {
     pub(crate) fn current(&self) -> impl Iterator<Item = u16> + '_ {
         let is_current = |one: &&Replica| matches!(one.state, ReplicaState::Current | ReplicaState::Damaged);
         self.iter().filter(is_current).map(|replica| replica.disk)
+    }
+
+    /// Those that are not believed before they were compared.
+    pub(crate) fn doubtful(&self) -> impl Iterator<Item = u16> + '_ {
+        self.of(ReplicaState::Doubtful)
+    }
+
+    /// Who takes part in a raise: those that are current, and those that may follow them.
+    pub(crate) fn members(&self) -> impl Iterator<Item = u16> + '_ {
+        let doubtful = self.doubtful().filter(|_| self.current().next().is_some());
+        self.current().chain(doubtful)
     }
 
     /// Disks that are written: those with current replicas, then the one that is being filled.

@@ -1,6 +1,7 @@
 //! A small world around the fleet: disks that hold versions and content, a master that logs, and checks
 //! after every event.
 
+mod doubtful;
 mod filling;
 mod healing;
 mod machines;
@@ -389,6 +390,7 @@ impl World {
                 complete: !replica.filling,
                 damaged: !replica.damaged.is_empty(),
                 marked: replica.marked,
+                power_lost: replica.memory.lost_power(),
             };
             let replicas: Vec<ReportedReplica> =
                 self.replicas.iter().filter(|((on, _), _)| *on == disk).map(seen).collect();

@@ -71,6 +71,7 @@ impl Log {
                     complete: true,
                     damaged: false,
                     marked: false,
+                    power_lost: false,
                 })
                 .collect();
             for part in held.chunks(REPORT_ENTRIES) {

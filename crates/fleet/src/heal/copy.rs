@@ -70,7 +70,7 @@ impl Fleet {
     /// its version. False: not now.
     pub(super) fn begin_copy(&mut self, slot: ChunkSlot, now_ms: u64, out: &mut Vec<Command>) -> bool {
         let set = self.table.replicas(slot);
-        let current: Vec<u16> = set.current().collect();
+        let members: Vec<u16> = set.members().collect();
         let most = self.options.copies_per_server;
         let reading = |disk: &u16| self.healing.load(self.hosts.disk(*disk).server).reading;
         let Some(from) = set.readable().min_by_key(reading).filter(|disk| reading(disk) < most) else {
@@ -84,7 +84,7 @@ impl Fleet {
         if self.table.is_quiet(slot) {
             self.order_copy(slot, now_ms, out);
         } else {
-            self.start_raise(slot, &current, None, Purposes::default(), now_ms, out);
+            self.start_raise(slot, &members, None, Purposes::default(), now_ms, out);
         }
         true
     }
@@ -266,8 +266,15 @@ impl Fleet {
             Ok(()) => {
                 self.healing.copied += 1;
                 let slot = same.then_some(slot);
-                let seen =
-                    ReportedReplica { slot, chunk, version, complete: true, damaged: false, marked: false };
+                let seen = ReportedReplica {
+                    slot,
+                    chunk,
+                    version,
+                    complete: true,
+                    damaged: false,
+                    marked: false,
+                    power_lost: false,
+                };
                 self.replica_seen(open.disk, &seen, now_ms, out);
             }
             Err(_) if same => self.healing.put_off(slot, now_ms, RETRY_MS),

@@ -69,7 +69,7 @@ impl Fleet {
         let (mut known, mut from_ms) = (0, 0);
         for replica in set.iter() {
             match replica.state {
-                ReplicaState::Current | ReplicaState::Damaged => known += 1,
+                ReplicaState::Current | ReplicaState::Damaged | ReplicaState::Doubtful => known += 1,
                 ReplicaState::Absent => {
                     known += 1;
                     let disk = self.hosts.disk(replica.disk);

@@ -23,7 +23,7 @@ impl Fleet {
     pub(super) fn finish_raises(&mut self, now_ms: u64, out: &mut Vec<Command>) -> bool {
         let mut begun = false;
         for slot in self.healing.unfinished.batch() {
-            let current: Vec<u16> = self.table.replicas(slot).current().collect();
+            let current: Vec<u16> = self.table.replicas(slot).members().collect();
             if !current.is_empty() && !self.is_put_off(slot, now_ms) {
                 self.start_raise(slot, &current, None, Purposes::default(), now_ms, out);
                 begun = true;

@@ -53,8 +53,10 @@ impl Fleet {
     pub(super) fn begin_comparisons(&mut self, now_ms: u64, out: &mut Vec<Command>) -> bool {
         let mut begun = false;
         for slot in self.healing.unsettled.batch() {
-            let current: Vec<u16> = self.table.replicas(slot).current().collect();
-            if current.len() > 1 && !self.is_put_off(slot, now_ms) {
+            let current: Vec<u16> = self.table.replicas(slot).members().collect();
+            if current.is_empty() {
+                begun |= self.trust_doubtful(slot, now_ms, out);
+            } else if current.len() > 1 && !self.is_put_off(slot, now_ms) {
                 self.healing.put_off(slot, now_ms, RETRY_MS);
                 self.start_raise(slot, &current, None, Purposes::default(), now_ms, out);
                 begun = true;

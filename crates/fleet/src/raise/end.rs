@@ -35,6 +35,7 @@ impl Fleet {
             let state = match replica.state {
                 ReplicaState::Current
                 | ReplicaState::Damaged
+                | ReplicaState::Doubtful
                 | ReplicaState::Stale
                 | ReplicaState::Filling => ReplicaState::Stale,
                 ReplicaState::Absent | ReplicaState::StaleAbsent => ReplicaState::StaleAbsent,
@@ -136,7 +137,7 @@ impl Fleet {
             raise.edits.extend(purposes.edits);
             return;
         }
-        let disks: Vec<u16> = self.table.replicas(slot).current().collect();
+        let disks: Vec<u16> = self.table.replicas(slot).members().collect();
         if disks.is_empty() {
             return self.refuse(purposes, self.why_none(slot, now_ms), out);
         }

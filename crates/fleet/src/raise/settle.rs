@@ -12,7 +12,7 @@
 use super::{Phase, Raise};
 use crate::fleet::{Fleet, Purpose};
 use crate::{Command, Order, OrderId};
-use types::{BlockRange, ChunkSlot, Memory};
+use types::{BlockRange, ChunkSlot, Memory, Status};
 
 /// Ranges of blocks in one order; beyond it one range that covers them all.
 const RANGES_MAX: usize = 512;
@@ -35,6 +35,13 @@ impl Fleet {
         let set = self.table.replicas(slot);
         let Some(raise) = self.raises.running.get_mut(&slot) else { return };
         let blocks = doubtful(raise);
+        if raise.members.iter().all(|member| member.unsettled.memory.lost_power()) {
+            let members: Vec<u16> = raise.members.iter().map(|member| member.disk).collect();
+            if self.may_be_bettered(slot, &members, now_ms) {
+                return self.fail_raise(slot, Status::TryAgain, now_ms, out);
+            }
+        }
+        let Some(raise) = self.raises.running.get_mut(&slot) else { return };
         let place = |disk: u16| set.iter().position(|replica| replica.disk == disk).unwrap_or(set.len());
         let donor = raise.members.iter().min_by_key(|member| {
             let memory = member.unsettled.memory;

@@ -325,6 +325,9 @@ impl Core {
                             complete: entry.flags.is_complete(),
                             damaged: entry.flags.contains(ReplicaFlags::DAMAGED),
                             marked: entry.flags.contains(ReplicaFlags::MARKED),
+                            power_lost: entry
+                                .flags
+                                .contains(ReplicaFlags::MARKED.with(ReplicaFlags::POWER_LOST)),
                         })
                         .collect();
                     self.tell(Event::Reported { disk, replicas, last });
