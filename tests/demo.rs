@@ -70,6 +70,8 @@ fn children_die_with_the_demo_and_a_dead_mount_is_detached_by_the_next() {
     demo.forget();
     demo.run(&[]);
     assert_eq!(fs::read_to_string(demo.path("f")).unwrap(), "x");
+    // What the killed one left behind does not pass for a second demo.
+    demo.ask(&["status"]);
 }
 
 #[test]

@@ -129,7 +129,7 @@ pub(crate) struct BatchHeader {
     pub(crate) stable: LogIndex,
     /// Bytes of all records, padding included.
     pub(crate) bytes: u32,
-    /// Number of records, at least 1.
+    /// Number of records. None: it only says what is durable.
     pub(crate) count: u32,
 }
 
@@ -164,7 +164,7 @@ impl BatchHeader {
             count: u32_at(bytes, 44),
         };
         let overflows = header.first.0.checked_add(u64::from(header.count)).is_none();
-        (header.count > 0 && !overflows).then_some(header)
+        ((header.count > 0 || header.bytes == 0) && !overflows).then_some(header)
     }
 
     /// The index after its last record.

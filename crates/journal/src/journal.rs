@@ -26,6 +26,8 @@ pub struct Journal {
     shared: Arc<Shared>,
     current: Current,
     last: (Term, LogIndex),
+    /// The highest stable index that a batch of this opening says.
+    said: LogIndex,
     buffer: Vec<u8>,
 }
 
@@ -44,6 +46,7 @@ impl Journal {
             shared: Arc::new(Shared::new(dir, options, state, recovery.last)),
             current,
             last: (recovery.term, recovery.last),
+            said: LogIndex(0),
             buffer: Vec::new(),
         };
         Ok((journal, recovery))
@@ -90,6 +93,27 @@ impl Journal {
     /// The last record known to be on stable storage.
     pub fn stable(&self) -> LogIndex {
         self.shared.stable()
+    }
+
+    /// If everything is on stable storage, says so in the log, unless it says so already: without it, damage to the last
+    /// records would pass for a torn write of them. To be called while nothing is appended for a moment.
+    pub fn note_stable(&mut self) -> io::Result<()> {
+        self.shared.check()?;
+        let stable = self.shared.stable();
+        let room = self.current.bytes - self.current.offset;
+        // A segment begins with a record, from which its place in the log is known.
+        let begun = self.current.offset > DATA_OFFSET;
+        if stable != self.last.1 || stable <= self.said || !begun || room < BATCH_HEADER_BYTES as u64 {
+            return Ok(());
+        }
+        self.buffer.clear();
+        self.buffer.resize(BATCH_HEADER_BYTES, 0);
+        let header = BatchHeader { first: LogIndex(stable.0 + 1), stable, bytes: 0, count: 0 };
+        let result = self.write_buffer(&header);
+        if let Err(error) = &result {
+            self.shared.poison(error);
+        }
+        result
     }
 
     /// The handle for the log thread.
@@ -147,8 +171,7 @@ impl Journal {
     }
 
     fn write_batch(&mut self, entries: &[Entry<'_>]) -> io::Result<()> {
-        let current = &mut self.current;
-        let binding = &current.binding;
+        let binding = &self.current.binding;
         let (first, last) = (entries[0].index, entries[entries.len() - 1]);
         self.buffer.clear();
         self.buffer.resize(BATCH_HEADER_BYTES, 0);
@@ -162,9 +185,8 @@ impl Journal {
             bytes: u32::try_from(records).expect("a batch fits in a segment of at most 1 GiB"),
             count: u32::try_from(entries.len()).expect("a batch fits in a segment of at most 1 GiB"),
         };
-        header.encode_into(binding, &mut self.buffer);
-        current.file.write_at(&self.buffer, current.offset)?;
-        current.offset += self.buffer.len() as u64;
+        self.write_buffer(&header)?;
+        let current = &self.current;
         self.last = (last.term, last.index);
         if self.buffer.capacity() > BUFFER_KEPT_BYTES {
             self.buffer = Vec::new();
@@ -174,6 +196,16 @@ impl Journal {
             state.unsynced.push(Arc::clone(&current.file));
         }
         self.shared.written.store(last.index.0, Ordering::Release);
+        Ok(())
+    }
+
+    /// Writes the batch in the buffer, under this header.
+    fn write_buffer(&mut self, header: &BatchHeader) -> io::Result<()> {
+        let current = &mut self.current;
+        header.encode_into(&current.binding, &mut self.buffer);
+        current.file.write_at(&self.buffer, current.offset)?;
+        current.offset += self.buffer.len() as u64;
+        self.said = self.said.max(header.stable);
         Ok(())
     }
 }

@@ -246,7 +246,10 @@ impl Core {
                 () = tokio::time::sleep_until(sync_due.unwrap_or_else(Instant::now)), if sync_due.is_some() => {
                     self.log.begin_sync();
                 }
-                _ = tick.tick() => self.tick(),
+                _ = tick.tick() => {
+                    self.log.note_stable()?;
+                    self.tick();
+                }
                 message = inbox.recv() => {
                     let mut next = message;
                     let mut handled = 0;
@@ -261,7 +264,7 @@ impl Core {
             }
             self.end_batch()?;
         }
-        Ok(())
+        self.log.note_stable()
     }
 
     fn handle(&mut self, message: Message) {

@@ -72,11 +72,18 @@ pub(crate) enum LoadError {
     Disk(io::Error),
 }
 
+/// Somebody put something else in its place: that is no fault of the disk.
+const NO_FILE: &str = "it is not a regular file";
+/// What opening a symbolic link gives.
+const ELOOP: i32 = 40;
+
 impl From<io::Error> for LoadError {
     /// Of a file that could not be opened.
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::NotFound => Self::Absent,
+            io::ErrorKind::IsADirectory => Self::Unreadable(NO_FILE),
+            _ if error.raw_os_error() == Some(ELOOP) => Self::Unreadable(NO_FILE),
             _ => Self::Disk(error),
         }
     }

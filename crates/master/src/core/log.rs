@@ -160,6 +160,14 @@ impl Log {
         Ok(true)
     }
 
+    /// Nothing happens for a moment: says in the log that all of it is durable, if it is.
+    pub(crate) fn note_stable(&mut self) -> Result<(), Fatal> {
+        if !self.staged.is_empty() {
+            return Ok(());
+        }
+        self.journal.note_stable().map_err(|error| Fatal::Log { what: "written", reason: error.to_string() })
+    }
+
     /// Records and bytes written since the start.
     pub(crate) fn written(&self) -> (u64, u64) {
         self.written

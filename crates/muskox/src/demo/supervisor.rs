@@ -29,10 +29,12 @@ pub(crate) fn running() -> Vec<Layout> {
         .flatten()
         .flatten()
         .filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse::<u32>().ok()?;
             let data = std::fs::read_to_string(entry.path()).ok()?;
             let layout = Layout { data: PathBuf::from(data.trim_end()) };
             let since = entry.metadata().and_then(|metadata| metadata.modified()).ok()?;
-            if holder(&layout.lock()).is_none() {
+            // Another demo may hold the same data since this one was killed.
+            if holder(&layout.lock()) != Some(pid) {
                 let _ = std::fs::remove_file(entry.path());
                 return None;
             }

@@ -5,7 +5,7 @@ use crate::testing::*;
 use crate::{Disk, StoreError};
 use env::{Dir, File, OpenMode};
 use std::sync::Arc;
-use types::CHUNK_BYTES;
+use types::{CHUNK_BYTES, ChunkId};
 
 fn file(dir: &Arc<dyn Dir>) -> Arc<dyn File> {
     dir.open(&chunk_path(CHUNK), OpenMode::ReadWrite).unwrap()
@@ -57,6 +57,30 @@ fn a_flipped_bit_in_a_header_slot_leaves_the_other_or_makes_the_replica_bad() {
     assert!(entries[0].bad);
     assert!(matches!(disk.read(CHUNK, V1, 0, 1), Err(StoreError::DamagedFile { .. })));
     disk.quarantine(CHUNK).unwrap();
+}
+
+/// Named by the activity log, so that it is opened before the disk serves.
+#[test]
+fn something_else_in_the_place_of_a_file_is_a_bad_replica_and_no_bad_disk() {
+    for link in [false, true] {
+        let (_guard, dir, disk) = disk();
+        write(&disk, CHUNK, V1, 0, b"here").unwrap();
+        write(&disk, ChunkId(CHUNK.0 + 1), V1, 0, b"beside").unwrap();
+        drop(disk);
+        let path = dir.real_path().unwrap().join(chunk_path(CHUNK));
+        std::fs::remove_file(&path).unwrap();
+        if link {
+            std::os::unix::fs::symlink("elsewhere", &path).unwrap();
+        } else {
+            std::fs::create_dir(&path).unwrap();
+        }
+        let (disk, _) = open(&dir);
+        assert_eq!(read(&disk, ChunkId(CHUNK.0 + 1), V1, 0, 6), b"beside");
+        assert!(matches!(
+            disk.read(CHUNK, V1, 0, 1),
+            Err(StoreError::DamagedFile { .. } | StoreError::Absent { .. })
+        ));
+    }
 }
 
 #[test]
