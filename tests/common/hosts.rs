@@ -35,6 +35,8 @@ pub struct Hosts {
     running: BTreeMap<&'static str, i32>,
     shell: Rc<Shell>,
     namespaces: Option<Namespaces>,
+    /// Machines that lost power: what their kernel says of its boot.
+    boots: BTreeMap<&'static str, PathBuf>,
     /// The part of the addresses that is this cluster's own.
     number: u8,
     home: tempfile::TempDir,
@@ -68,6 +70,7 @@ impl Hosts {
             running: BTreeMap::new(),
             shell,
             namespaces,
+            boots: BTreeMap::new(),
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             home,
         };
@@ -125,7 +128,24 @@ impl Hosts {
         let config = self.data.join("muskox.toml");
         let words: Vec<String> = arguments.iter().map(|word| quoted(word)).collect();
         let (home, words) = (self.home.path().display(), words.join(" "));
-        format!("HOME={home} MUSKOX_CONFIG={} {within}{MUSKOX} {words}", config.display())
+        let boot = place.and_then(|name| self.boots.get(name)).map_or(String::new(), |boot| {
+            let bind = format!("mount --bind {} /proc/sys/kernel/random/boot_id", boot.display());
+            format!("unshare -m sh -c '{bind} && exec \"$@\"' sh ")
+        });
+        format!("HOME={home} MUSKOX_CONFIG={} {within}{boot}{MUSKOX} {words}", config.display())
+    }
+
+    /// The machine of a chunkserver loses power: its process is gone, its disks are what they were when `disks` was copied from
+    /// [`Hosts::directory`], and from its next start on its kernel says that it was booted anew.
+    pub fn lose_power(&mut self, name: &str, disks: &Path) {
+        self.kill(name);
+        let name = *NAMES.iter().find(|other| **other == name).unwrap();
+        std::fs::remove_dir_all(self.directory(name)).unwrap();
+        super::replicas::copy_directory(disks, &self.directory(name));
+        let boot = self.data.join(format!("boot-{name}"));
+        let id = format!("{:08x}-0000-4000-8000-{:012x}\n", std::process::id(), self.boots.len() + 1);
+        std::fs::write(&boot, id).unwrap();
+        self.boots.insert(name, boot);
     }
 
     /// Starts a process; the mount is waited for. It ends with the test.
@@ -263,12 +283,16 @@ impl Hosts {
         }
     }
 
+    /// `muskox file info --json`.
+    pub fn file_info(&self, path: &str) -> serde_json::Value {
+        let arguments = ["file", "info", "--json", path, "--master", &self.address("master")];
+        let answer = self.shell.ok(&self.muskox(None, &arguments.map(str::to_owned)));
+        serde_json::from_str(&answer).unwrap()
+    }
+
     /// All replicas that `muskox file info` names, by their chunk as files on disks are called.
     pub fn replicas(&self, path: &Path) -> BTreeMap<String, Vec<serde_json::Value>> {
-        let arguments =
-            ["file", "info", "--json", path.to_str().unwrap(), "--master", &self.address("master")];
-        let answer = self.shell.ok(&self.muskox(None, &arguments.map(str::to_owned)));
-        let info: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        let info = self.file_info(path.to_str().unwrap());
         let name = |chunk: &serde_json::Value| chunk["chunk"].as_str().unwrap().to_owned();
         let replicas = |chunk: &serde_json::Value| chunk["replicas"].as_array().unwrap().clone();
         info["chunks"].as_array().unwrap().iter().map(|chunk| (name(chunk), replicas(chunk))).collect()
