@@ -356,7 +356,8 @@ impl Chain {
             {
                 let inner = self.lock();
                 if inner.strand.is_quiet() {
-                    return inner.member.report();
+                    let report = inner.member.report();
+                    return Closed { failed: report.failed || inner.told, ..report };
                 }
             }
             quiet.await;

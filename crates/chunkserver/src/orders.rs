@@ -82,6 +82,7 @@ impl Orders {
                 touched: blocks(&ended.closed.unacknowledged),
                 recent: blocks(&ended.closed.recent),
                 memory: ended.memory,
+                failed: ended.closed.failed,
             },
         }
     }

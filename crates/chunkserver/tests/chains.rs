@@ -204,6 +204,7 @@ fn a_disk_that_fails_is_named_and_the_members_before_it_keep_what_they_have() {
         let done = world.master.raise(1, world.disk(0), V2).await;
         assert_eq!((done.result, done.applied), (Ok(()), ChainSequence(2)));
         assert_eq!(done.unsettled.touched, [types::BlockRange { first: 0, count: 1 }]);
+        assert!(done.unsettled.failed, "it was told of the failure");
     });
 }
 

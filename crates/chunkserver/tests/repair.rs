@@ -68,6 +68,8 @@ fn a_member_behind_tells_when_the_one_before_it_is_gone() {
         world.kill(0).await;
         let told = (world.disk(1), V1);
         until("the master hears of it", || world.master.heard().unsettled.contains(&told)).await;
+        let done = world.master.raise(1, world.disk(1), V2).await;
+        assert!(done.unsettled.failed, "it lost the one before it");
     });
 }
 
@@ -96,6 +98,7 @@ fn a_repair_moves_what_differs_and_both_forget_that_they_did() {
             let v3 = Version { counter: 3, ..V2 };
             let done = world.master.raise(10 + n as u64, world.disk(n), v3).await;
             assert_eq!(done.unsettled.touched, [], "there is nothing left to settle");
+            assert!(!done.unsettled.failed, "nor to judge");
         }
     });
 }

@@ -68,6 +68,10 @@ pub struct ClusterStatus {
     pub requests: u64,
     /// Directories that servers were given and do not serve.
     pub refused_disks: Vec<RefusedDiskStatus>,
+    /// Fewest replicas that may acknowledge a write.
+    pub min_write: u32,
+    /// Judging of failed hops.
+    pub hops: HopCounts,
 }
 
 /// A directory that a server does not serve.
@@ -132,6 +136,25 @@ pub struct DiskStatus {
     pub errors: u64,
     /// Whether its report is complete.
     pub reported: bool,
+}
+
+/// Reports of failed hops since the master started, and what was decided (`docs/protocol/grants.md`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HopCounts {
+    /// All of them.
+    pub reported: u64,
+    /// Those of clients that had made too many: nothing was done.
+    pub ignored: u64,
+    /// Accused members left out.
+    pub far_left_out: u64,
+    /// Accusers left out, since they blame everybody.
+    pub near_left_out: u64,
+    /// Both ends said that nothing had failed.
+    pub denied: u64,
+    /// Nobody was left out because too few would have remained, or only the accuser.
+    pub spared: u64,
+    /// Writers that were told to wait because too few replicas could acknowledge a write.
+    pub held_back: u64,
 }
 
 /// Chunks by health.

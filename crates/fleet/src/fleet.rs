@@ -1,8 +1,8 @@
 //! The state and the door: every event comes in through [`Fleet::handle`].
 
 use crate::garbage::Garbage;
-use crate::grant::Blames;
 use crate::heal::Healing;
+use crate::hops::Blames;
 use crate::hosts::Hosts;
 use crate::raise::Raises;
 use crate::reserve::{FreshWanted, Reservations};
@@ -62,7 +62,8 @@ pub struct Fleet {
     pub(crate) blames: Blames,
     pub(crate) healing: Healing,
     pub(crate) tie: u64,
-    pub(crate) failed_hops: u64,
+    /// Grants and edits that were told to wait for more replicas.
+    pub(crate) held_back: u64,
     last_order: u64,
 }
 
@@ -84,7 +85,7 @@ impl Fleet {
             blames: Blames::default(),
             healing: Healing::default(),
             tie: 0,
-            failed_hops: 0,
+            held_back: 0,
             last_order: 0,
         }
     }

@@ -27,7 +27,7 @@ mod unsettled;
 use crate::Command;
 use crate::fleet::Fleet;
 use crate::slot_set::SlotSet;
-use crate::table::Health;
+use crate::table::{ChunkTable, Health};
 use copy::Copy;
 use mend::Mending;
 use remove::{REMOVALS_MAX, Removal};
@@ -67,9 +67,12 @@ impl Queue {
 }
 
 /// Why a chunk has to wait although it is its turn.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Later {
-    until_ms: u64,
+    /// Its writer is left alone until then.
+    alone_until_ms: u64,
+    /// After failures the next try comes then.
+    retry_ms: u64,
     failures: u32,
 }
 
@@ -126,15 +129,16 @@ impl Healing {
     /// is waited for once: who comes again and again would put the chunk off for ever.
     pub(crate) fn granted(&mut self, slot: ChunkSlot, now_ms: u64, quiet_ms: u64) {
         if self.is_queued(slot) {
-            self.later.entry(slot).or_insert(Later { until_ms: now_ms + quiet_ms, failures: 0 });
+            let fresh = Later { alone_until_ms: now_ms + quiet_ms, ..Later::default() };
+            self.later.entry(slot).or_insert(fresh);
         }
     }
 
     /// The chunk is not looked at for so long.
     fn leave_alone(&mut self, slot: ChunkSlot, now_ms: u64, pause_ms: u64) {
         if self.is_queued(slot) {
-            let later = self.later.entry(slot).or_insert(Later { until_ms: 0, failures: 0 });
-            later.until_ms = later.until_ms.max(now_ms + pause_ms);
+            let later = self.later.entry(slot).or_default();
+            later.alone_until_ms = later.alone_until_ms.max(now_ms + pause_ms);
         }
     }
 
@@ -143,10 +147,19 @@ impl Healing {
         if !self.is_queued(slot) {
             return;
         }
-        let later = self.later.entry(slot).or_insert(Later { until_ms: 0, failures: 0 });
+        let later = self.later.entry(slot).or_default();
         let pause_ms = pause_ms << later.failures.min(DOUBLINGS_MAX);
         later.failures += 1;
-        later.until_ms = later.until_ms.max(now_ms + pause_ms);
+        later.retry_ms = later.retry_ms.max(now_ms + pause_ms);
+    }
+
+    /// A disk has told all it holds: what failed without it may succeed with it, so the chunks on it wait no longer.
+    pub(crate) fn disk_is_back(&mut self, table: &ChunkTable, disk: u16) {
+        let concerned = |slot: &ChunkSlot| table.replicas(*slot).state(disk).is_some();
+        for (_, later) in self.later.iter_mut().filter(|(slot, later)| later.failures > 0 && concerned(slot))
+        {
+            (later.retry_ms, later.failures) = (0, 0);
+        }
     }
 
     fn is_queued(&self, slot: ChunkSlot) -> bool {
@@ -190,7 +203,11 @@ impl Fleet {
             || self.healing.mending.contains_key(&slot)
             || self.healing.removals.contains_key(&slot)
             || self.raises.is_running(slot)
-            || self.healing.later.get(&slot).is_some_and(|later| now_ms < later.until_ms)
+            || self
+                .healing
+                .later
+                .get(&slot)
+                .is_some_and(|later| now_ms < later.alone_until_ms.max(later.retry_ms))
     }
 
     fn begin_removals(&mut self, now_ms: u64, out: &mut Vec<Command>) -> bool {

@@ -24,7 +24,9 @@ mod fleet;
 mod garbage;
 mod grant;
 mod heal;
+mod hops;
 mod hosts;
+mod min_write;
 mod raise;
 mod report;
 mod reserve;
@@ -94,6 +96,23 @@ impl Default for FleetOptions {
     }
 }
 
+/// Reports of failed hops in this reign, and what was decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HopCounts {
+    /// All of them.
+    pub reported: u64,
+    /// Those of sessions that had made too many: nothing was done.
+    pub ignored: u64,
+    /// Accused members left out.
+    pub far_left_out: u64,
+    /// Accusers left out, since they blame everybody.
+    pub near_left_out: u64,
+    /// Both ends said that nothing had failed: nobody was left out.
+    pub denied: u64,
+    /// Nobody was left out because too few would have remained, or only the accuser.
+    pub spared: u64,
+}
+
 /// Chunks by health, and what else an operator wants to see at a glance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
@@ -127,8 +146,10 @@ pub struct Summary {
     pub copied: u64,
     /// Replicas removed in this reign because there were enough others.
     pub removed: u64,
-    /// Reports of failed hops so far.
-    pub failed_hops: u64,
+    /// Reports of failed hops so far, and what came of them.
+    pub hops: HopCounts,
+    /// Grants and edits so far that were told to wait because too few replicas could acknowledge a write.
+    pub held_back: u64,
     /// Chunks whose replicas may differ and are to be compared.
     pub unsettled: u64,
 }

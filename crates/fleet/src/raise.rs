@@ -14,12 +14,15 @@
 //!    (before any grant), so that members never differ by them.
 //! 6. One raise per chunk at a time; what is asked meanwhile joins or waits.
 //! 7. A raise with several members is logged only when all of them hold the same bytes.
+//! 8. A raise that somebody waits for to write is logged only with as many members as may acknowledge a write.
 
 use crate::fleet::{Fleet, Purpose};
+use crate::hops::Accusation;
 use crate::{Command, Cut, Order, OrderId, RaiseTicket, ReportedReplica, Ticket};
 use std::collections::{BTreeMap, VecDeque};
 use types::{ChunkId, ChunkSlot, Status, Unsettled, Version};
 
+mod accused;
 mod end;
 mod join;
 mod settle;
@@ -98,6 +101,8 @@ struct Raise {
     lost: bool,
     /// Another member could not be made equal to this one.
     shunned: Option<u16>,
+    /// A hop between two members failed, and it is not known yet whose fault that is.
+    accused: Option<Accusation>,
     phase: Phase,
     /// Takes the writes of the version without being a member.
     joining: Option<Joining>,
@@ -153,6 +158,24 @@ impl Raises {
         self.running.get(&slot).is_some_and(|raise| raise.later.iter().any(|(other, _)| *other == disk))
     }
 
+    /// A disk that is back told all it holds: members on it of which it said nothing are no more. Gives back the raises that
+    /// have none left and are not recorded yet.
+    fn disk_told(&mut self, disk: u16) -> Vec<ChunkSlot> {
+        let mut deserted = Vec::new();
+        for (slot, raise) in &mut self.running {
+            if raise.later.iter().any(|(other, _)| *other == disk) {
+                continue;
+            }
+            let before = raise.members.len();
+            raise.members.retain(|member| member.disk != disk || !member.away);
+            let recorded = matches!(raise.phase, Phase::Logging(_) | Phase::Held);
+            if raise.members.is_empty() && before > 0 && !recorded {
+                deserted.push(*slot);
+            }
+        }
+        deserted
+    }
+
     /// A grant waits for the end of the raise of this chunk. False: there is no room.
     pub(crate) fn join(&mut self, slot: ChunkSlot, ticket: Ticket) -> bool {
         match self.running.get_mut(&slot) {
@@ -206,9 +229,33 @@ pub(crate) struct Purposes {
     pub(crate) waiters: Vec<Ticket>,
     pub(crate) edit: Option<(Ticket, Vec<Cut>)>,
     pub(crate) edits: VecDeque<(Ticket, Vec<Cut>)>,
+    /// The hop that failed, if one member accuses another.
+    pub(crate) accused: Option<Accusation>,
+}
+
+impl Raise {
+    /// Somebody waits for it to write, or to cut.
+    fn is_for_writing(&self) -> bool {
+        !self.waiters.is_empty() || self.edit.is_some() || !self.edits.is_empty()
+    }
 }
 
 impl Fleet {
+    /// Whether those who are still members may acknowledge a write.
+    fn has_enough_members(&self, slot: ChunkSlot) -> bool {
+        let set = self.table.replicas(slot);
+        let Some(raise) = self.raises.running.get(&slot) else { return false };
+        let sound = raise.members.iter().filter(|member| !member.damaged);
+        self.may_acknowledge(&set, sound.map(|member| member.disk))
+    }
+
+    /// A disk told all it holds: raises go on without what it lost.
+    pub(crate) fn members_told(&mut self, disk: u16, now_ms: u64, out: &mut Vec<Command>) {
+        for slot in self.raises.disk_told(disk) {
+            self.fail_raise(slot, Status::TryAgain, now_ms, out);
+        }
+    }
+
     /// A version for the chunk that was never given to it.
     fn mint(&self, slot: ChunkSlot) -> Option<Version> {
         let recorded = self.table.version(slot)?;
@@ -265,6 +312,7 @@ impl Fleet {
             members: disks.iter().map(member).collect(),
             lost: false,
             shunned: None,
+            accused: purposes.accused,
             phase: Phase::Ordering { deadline_ms: now_ms },
             joining: None,
             waiters: purposes.waiters,
@@ -324,6 +372,7 @@ impl Fleet {
         if matches!(raise.phase, Phase::Ordering { .. }) {
             member.unsettled = unsettled;
         }
+        self.judge_hop(slot, now_ms);
         self.check_members(slot, now_ms, out);
     }
 
@@ -346,6 +395,7 @@ impl Fleet {
             set.remove(member.disk);
             self.put_replicas(slot, &set);
         }
+        self.judge_hop(slot, now_ms);
         self.check_members(slot, now_ms, out);
     }
 
@@ -359,6 +409,10 @@ impl Fleet {
         if raise.members.iter().any(|member| !member.done) {
             return;
         }
+        if raise.is_for_writing() && !self.has_enough_members(slot) {
+            return self.fail_raise(slot, Status::TryAgain, now_ms, out);
+        }
+        let Some(raise) = self.raises.running.get(&slot) else { return };
         if raise.lost {
             return self.order_members(slot, now_ms, out);
         }
@@ -439,6 +493,7 @@ impl Fleet {
             }],
             lost: false,
             shunned: None,
+            accused: None,
             phase: Phase::Held,
             joining: None,
             waiters: Vec::new(),

@@ -134,6 +134,8 @@ impl Fleet {
                 self.put_replicas(slot, &set);
             }
         }
+        self.members_told(disk, now_ms, out);
+        self.healing.disk_is_back(&self.table, disk);
         let entry = self.hosts.disk_mut(disk);
         entry.reported = true;
         entry.awaited = false;

@@ -9,7 +9,8 @@
 //! 2. A chunk id is minted once: the counter only grows and the term is part of the id.
 //! 3. A reservation goes when its chunk is born, when all its sessions are gone, or when its range is cut
 //!    or its inode freed; what was written for it is deleted then, unless the chunk was born.
-//! 4. A reservation that failed and was replaced may still be committed by another session that shares it.
+//! 4. A fresh chain has at least as many members as may acknowledge a write.
+//! 5. A reservation that failed and was replaced may still be committed by another session that shares it.
 
 use crate::fleet::Fleet;
 use crate::{Command, GrantParts, Ticket};
@@ -41,10 +42,33 @@ pub(crate) struct Reservation {
     shared: bool,
     /// A chain of it failed: its replicas may differ.
     pub(crate) unsettled: bool,
-    /// How many reservations of this place failed before this one.
-    failures: u32,
-    /// Disks that failed for this place.
-    avoid: Vec<u16>,
+    /// The hops that failed in the reservations of this place before this one.
+    failed: FailedHops,
+}
+
+/// Hops of one place: who (`None`: the client) could not reach whom.
+#[derive(Clone, Debug, Default)]
+struct FailedHops(Vec<(Option<u16>, u16)>);
+
+impl FailedHops {
+    fn add(&mut self, from: Option<u16>, to: u16) {
+        self.0.retain(|hop| *hop != (from, to));
+        self.0.push((from, to));
+    }
+
+    /// The disks to do without, the last one accused at the end: the far ends, but of hops whose near end blames everybody
+    /// that one.
+    fn at_fault(&self) -> Vec<u16> {
+        let mut disks = Vec::new();
+        for (from, to) in &self.0 {
+            let blames_everybody =
+                from.is_some() && self.0.iter().any(|(near, far)| near == from && far != to);
+            let at_fault = from.filter(|_| blames_everybody).unwrap_or(*to);
+            disks.retain(|disk| *disk != at_fault);
+            disks.push(at_fault);
+        }
+        disks
+    }
 }
 
 /// All of them.
@@ -150,30 +174,33 @@ impl Fleet {
         let place = (wanted.inode, wanted.index);
         let live = self.reservations.live.get(&place).copied();
         let failed = wanted.failed.as_ref().filter(|failed| Some(failed.chunk) == live);
-        let (mut failures, mut avoid) = (0, Vec::new());
+        let mut hops = FailedHops::default();
         if let Some(chunk) = live {
-            let Some(failed) = failed else {
+            let window_ms = self.options.blame_ms;
+            let Some(failed) = failed.filter(|_| self.blames.admit(wanted.session, now_ms, window_ms)) else {
                 self.reservations.share(chunk, wanted.session);
                 return self.fresh_parts(chunk).ok_or(Status::TryAgain);
             };
-            self.failed_hops += 1;
-            if let Some(old) = self.reservations.get(chunk) {
-                failures = old.failures + 1;
-                avoid.clone_from(&old.avoid);
+            let old = self.reservations.get(chunk);
+            let members = old.map_or(&[][..], |old| &old.members);
+            let member = |disk| {
+                let number = self.hosts.disk_number(disk)?;
+                members.iter().any(|member| member.disk == number).then_some(number)
+            };
+            let (from, to) = (failed.from.and_then(member), member(failed.to));
+            hops = old.map(|old| old.failed.clone()).unwrap_or_default();
+            if let Some(to) = to.filter(|to| from.is_some() == failed.from.is_some() && from != Some(*to)) {
+                hops.add(from, to);
             }
             if failed.status == Status::NoSpace {
                 self.hosts.out_of_room(failed.to);
-            }
-            if let Some(disk) = self.hosts.disk_number(failed.to) {
-                avoid.retain(|one| *one != disk);
-                avoid.push(disk);
             }
         }
         let of_session = self.reservations.by_session.get(&wanted.session).map_or(0, BTreeSet::len);
         if self.reservations.len() >= RESERVATIONS_MAX || of_session >= SESSION_RESERVATIONS_MAX {
             return Err(Status::TryAgain);
         }
-        let disks = self.place_fresh(failures, &avoid, now_ms)?;
+        let disks = self.place_fresh(&hops, now_ms)?;
         self.reservations.minted += 1;
         let chunk = ChunkId::new(self.term, self.reservations.minted).ok_or(Status::NoSpace)?;
         if let Some(old) = live {
@@ -196,8 +223,7 @@ impl Fleet {
                 sessions: Vec::new(),
                 shared: false,
                 unsettled: false,
-                failures,
-                avoid,
+                failed: hops,
             },
         );
         self.reservations.live.insert(place, chunk);
@@ -208,8 +234,10 @@ impl Fleet {
 
     /// Disks for a fresh chunk. After a failure, disks other than those that failed. If that leaves too
     /// few, the first time all are tried again with the accused one as head (the accuser alone does not
-    /// reduce a chain to itself), and after that what is left.
-    fn place_fresh(&mut self, failures: u32, avoid: &[u16], now_ms: u64) -> Result<Vec<u16>, Status> {
+    /// reduce a chain to itself), and after that what is left, if so few may acknowledge a write.
+    fn place_fresh(&mut self, failed: &FailedHops, now_ms: u64) -> Result<Vec<u16>, Status> {
+        let avoid = &failed.at_fault()[..];
+        let fewest = self.options.min_write();
         self.tie += 1;
         let wanted = AnyDisk(self.options.goal);
         let choose = |avoid: &[u16]| -> Vec<u16> {
@@ -218,7 +246,7 @@ impl Fleet {
         let mut disks = choose(avoid);
         if disks.len() < self.options.goal && !avoid.is_empty() {
             let mut all = choose(&[]);
-            if all.len() > disks.len() && (failures <= 1 || disks.is_empty()) {
+            if all.len() > disks.len() && (failed.0.len() <= 1 || disks.len() < fewest) {
                 if let Some(at) = all.iter().position(|disk| avoid.last() == Some(disk)) {
                     all[..=at].rotate_right(1);
                 }
@@ -228,11 +256,19 @@ impl Fleet {
         if disks.len() < self.options.goal && self.in_grace(now_ms) {
             return Err(Status::TryAgain);
         }
-        if !disks.is_empty() {
+        if disks.len() >= fewest {
             return Ok(disks);
         }
-        let some_disk_is_up = self.hosts.disks.iter().any(|disk| disk.up);
-        Err(if some_disk_is_up && !self.is_settling(now_ms) { Status::NoSpace } else { Status::TryAgain })
+        let serving = self
+            .hosts
+            .servers
+            .iter()
+            .filter(|server| server.disks.iter().any(|disk| self.hosts.is_up(*disk)));
+        if serving.count() >= fewest && !self.is_settling(now_ms) {
+            return Err(Status::NoSpace);
+        }
+        self.held_back += 1;
+        Err(Status::TryAgain)
     }
 
     fn fresh_parts(&self, chunk: ChunkId) -> Option<GrantParts> {

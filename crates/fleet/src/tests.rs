@@ -4,7 +4,9 @@
 mod doubtful;
 mod filling;
 mod healing;
+mod hops;
 mod machines;
+mod min_write;
 mod promises;
 mod random;
 mod room;
@@ -26,6 +28,8 @@ struct Replica {
     touched: Content,
     recent: Content,
     memory: Memory,
+    /// The chain failed here.
+    failed: bool,
     /// What its header says.
     marked: bool,
     /// Its process was started anew and waits for a raise.
@@ -122,6 +126,21 @@ fn inode(n: u64) -> InodeRef {
 }
 const SESSION: SessionId = SessionId(77);
 const ZERO: ChunkIndex = ChunkIndex(0);
+
+/// A client's report that a member of the chain, or the client itself, could not reach another one.
+fn hop(grant: &GrantParts, from: Option<usize>, to: usize) -> FailedHop {
+    FailedHop {
+        chunk: grant.chunk,
+        version: grant.version,
+        from: from.map(|at| grant.chain[at].disk),
+        to: grant.chain[to].disk,
+        status: Status::TimedOut,
+    }
+}
+
+fn machine_of(grant: &GrantParts, at: usize) -> u8 {
+    grant.chain[at].disk.0[0] - 1
+}
 
 impl World {
     /// Servers with one disk each, registered and reported.
@@ -282,6 +301,12 @@ impl World {
 
     fn check_grant(&mut self, grant: &GrantParts) {
         assert!(!grant.chain.is_empty());
+        let counts = |member: &&ReplicaAddress| {
+            let replica = self.replicas.get(&(member.disk, grant.chunk));
+            replica.map_or(grant.fresh, |replica| !replica.filling)
+        };
+        let fewest = self.options.min_write();
+        assert!(grant.chain.iter().filter(counts).count() >= fewest, "too few may acknowledge");
         let key = (grant.chunk, grant.version);
         let first_time = !self.chains.contains_key(&key);
         let first = self.chains.entry(key).or_insert_with(|| grant.chain.clone());
@@ -543,11 +568,13 @@ impl World {
             if !self.written.contains(&(member.disk, grant.chunk, grant.version)) {
                 self.written.insert((member.disk, grant.chunk, grant.version));
                 (replica.touched, replica.recent, replica.memory) = Default::default();
+                replica.failed = false;
             }
             replica.content.insert(number);
             replica.recent.insert(number);
             if !whole && at + 1 < grant.chain.len() {
                 replica.touched.insert(number);
+                replica.failed = true;
             }
         }
         if !whole {

@@ -30,6 +30,11 @@ impl Fleet {
         }
     }
 
+    /// Fewest replicas that may acknowledge a write.
+    pub fn min_write(&self) -> usize {
+        self.options.min_write()
+    }
+
     /// Counts, kept current: nothing is walked.
     pub fn summary(&self) -> Summary {
         let count = |health| self.table.count(health);
@@ -50,7 +55,8 @@ impl Fleet {
             copying: self.healing.copying() as u64,
             copied: self.healing.copied,
             removed: self.healing.removed,
-            failed_hops: self.failed_hops,
+            hops: self.blames.counts,
+            held_back: self.held_back,
             unsettled: self.healing.unsettled(),
             chunks: 0,
         };

@@ -72,6 +72,8 @@ pub struct Config {
     pub checkpoint_every_bytes: u64,
     /// Bytes of a segment of the log; less than [`LOG_SEGMENT_BYTES_MIN`] counts as that.
     pub log_segment_bytes: u64,
+    /// Replicas wanted of each chunk, until storage classes say so.
+    pub goal: usize,
     /// A silent server counts as lost after this for chunks with one replica left.
     pub heal_after_endangered: Duration,
     /// A silent server counts as lost after this for other chunks.
@@ -98,6 +100,7 @@ impl Config {
             checkpoint_every_records: 1_000_000,
             checkpoint_every_bytes: 256 << 20,
             log_segment_bytes: 64 << 20,
+            goal: 2,
             heal_after_endangered: Duration::from_secs(10),
             heal_after: Duration::from_secs(60),
             heal_after_together: Duration::from_secs(600),

@@ -178,6 +178,7 @@ impl Core {
         let checkpoints = Checkpoints::new(builder, since_checkpoint, checkpoint);
         let ms = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX >> 1);
         let options = FleetOptions {
+            goal: config.goal,
             heal_endangered_ms: ms(config.heal_after_endangered),
             heal_ms: ms(config.heal_after),
             heal_together_ms: ms(config.heal_after_together),

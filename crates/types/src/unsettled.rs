@@ -71,6 +71,8 @@ pub struct Unsettled {
     pub recent: Vec<BlockRange>,
     /// What it remembers.
     pub memory: Memory,
+    /// The chain failed here: it could not reach the one behind it, was told of a failure, or lost the one before it.
+    pub failed: bool,
 }
 
 #[cfg(test)]

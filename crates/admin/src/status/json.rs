@@ -15,6 +15,7 @@ struct Document<'a> {
     metadata: Metadata<'a>,
     storage: Storage,
     chunks: Chunks,
+    hops: Hops,
     servers: Vec<Server<'a>>,
     disks: Vec<Disk<'a>>,
     refused_disks: Vec<RefusedDisk<'a>>,
@@ -55,6 +56,7 @@ struct Storage {
     usable_total_bytes: u64,
     usable_free_bytes: u64,
     goal: u32,
+    min_write: u32,
 }
 
 #[derive(Serialize)]
@@ -71,6 +73,18 @@ struct Chunks {
     deleting: u64,
     settling: bool,
     unsettled: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Hops {
+    reported: u64,
+    ignored: u64,
+    far_left_out: u64,
+    near_left_out: u64,
+    denied: u64,
+    spared: u64,
+    held_back: u64,
 }
 
 #[derive(Serialize)]
@@ -140,7 +154,7 @@ pub fn json(status: &ClusterStatus) -> String {
     let raw = |pick: fn(&rpc::admin::DiskStatus) -> u64| {
         status.disks.iter().fold(0_u64, |sum, d| sum.saturating_add(pick(d)))
     };
-    let c = &status.chunks;
+    let (c, h) = (&status.chunks, &status.hops);
     let document = Document {
         api_version: API_VERSION,
         kind: "ClusterStatus",
@@ -168,6 +182,7 @@ pub fn json(status: &ClusterStatus) -> String {
             usable_total_bytes: status.usable_total_bytes,
             usable_free_bytes: status.usable_free_bytes,
             goal: status.goal,
+            min_write: status.min_write,
         },
         chunks: Chunks {
             mapped: status.mapped_chunks,
@@ -181,6 +196,15 @@ pub fn json(status: &ClusterStatus) -> String {
             deleting: c.deleting,
             settling: c.settling,
             unsettled: c.unsettled,
+        },
+        hops: Hops {
+            reported: h.reported,
+            ignored: h.ignored,
+            far_left_out: h.far_left_out,
+            near_left_out: h.near_left_out,
+            denied: h.denied,
+            spared: h.spared,
+            held_back: h.held_back,
         },
         servers: status.servers.iter().map(server).collect(),
         disks: status.disks.iter().map(disk).collect(),

@@ -1,7 +1,7 @@
 //! Verdicts, tables and JSON of `status` for clusters in good and bad health.
 
 use super::*;
-use rpc::admin::{ChunkCounts, ClientStatus, ServerStatus, WorkStatus};
+use rpc::admin::{ChunkCounts, ClientStatus, HopCounts, ServerStatus, WorkStatus};
 use types::{ClusterId, DiskId, LogIndex, LogPosition, ServerId, SessionId, Term};
 
 fn home() -> ClusterStatus {
@@ -55,6 +55,8 @@ fn home() -> ClusterStatus {
         goal: 2,
         requests: 0,
         refused_disks: Vec::new(),
+        min_write: 1,
+        hops: HopCounts { reported: 7, denied: 3, held_back: 2, ..Default::default() },
     }
 }
 
@@ -193,6 +195,10 @@ fn json_has_a_version_and_the_counts_that_scripts_wait_for() {
     assert_eq!(json["servers"][0]["id"], "01".repeat(16));
     assert_eq!(json["warnings"][0]["code"], "CHUNK_MISSING");
     assert_eq!(json["metadata"]["checkpointAgeMs"], 38_000);
+    assert_eq!(json["storage"]["minWrite"], 1);
+    for (key, number) in [("reported", 7), ("denied", 3), ("heldBack", 2), ("nearLeftOut", 0)] {
+        assert_eq!(json["hops"][key], number, "{key}");
+    }
 }
 
 #[test]

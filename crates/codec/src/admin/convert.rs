@@ -2,8 +2,8 @@
 
 use super::{
     CLIENTS_MAX, ChunkCounts, ClientStatus, ClusterStatus, DiskStatus, FileChunk, FileInfoReply, FileReplica,
-    FileTarget, NOTES_MAX, RefusedDiskStatus, SERVERS_MAX, STATUS_DISKS_MAX, ServerState, ServerStatus,
-    Severity, Warning, WorkStatus,
+    FileTarget, HopCounts, NOTES_MAX, RefusedDiskStatus, SERVERS_MAX, STATUS_DISKS_MAX, ServerState,
+    ServerStatus, Severity, Warning, WorkStatus,
 };
 use crate::common::{cluster, disk, labels, list, maybe, need, part, server, term, text, version, within};
 use crate::control::{LABELS_MAX, disk_state};
@@ -40,6 +40,8 @@ impl From<&ClusterStatus> for proto::ClusterStatus {
             goal: v.goal,
             requests: v.requests,
             refused_disks: v.refused_disks.iter().map(Into::into).collect(),
+            min_write: v.min_write,
+            hops: Some((&v.hops).into()),
         }
     }
 }
@@ -72,6 +74,8 @@ impl TryFrom<proto::ClusterStatus> for ClusterStatus {
             goal: p.goal,
             requests: p.requests,
             refused_disks: list(p.refused_disks, STATUS_DISKS_MAX, "refused disks")?,
+            min_write: p.min_write,
+            hops: p.hops.unwrap_or_default().into(),
         })
     }
 }
@@ -154,6 +158,34 @@ impl TryFrom<proto::DiskStatus> for DiskStatus {
             errors: p.errors,
             reported: p.reported,
         })
+    }
+}
+
+impl From<&HopCounts> for proto::HopCounts {
+    fn from(v: &HopCounts) -> Self {
+        Self {
+            reported: v.reported,
+            ignored: v.ignored,
+            far_left_out: v.far_left_out,
+            near_left_out: v.near_left_out,
+            denied: v.denied,
+            spared: v.spared,
+            held_back: v.held_back,
+        }
+    }
+}
+
+impl From<proto::HopCounts> for HopCounts {
+    fn from(p: proto::HopCounts) -> Self {
+        Self {
+            reported: p.reported,
+            ignored: p.ignored,
+            far_left_out: p.far_left_out,
+            near_left_out: p.near_left_out,
+            denied: p.denied,
+            spared: p.spared,
+            held_back: p.held_back,
+        }
     }
 }
 

@@ -279,6 +279,7 @@ impl From<&OrderDone> for proto::OrderDone {
             touched: ranges(&v.unsettled.touched),
             recent: ranges(&v.unsettled.recent),
             memory: v.unsettled.memory as u32,
+            failed: v.unsettled.failed,
         }
     }
 }
@@ -295,6 +296,7 @@ impl TryFrom<proto::OrderDone> for OrderDone {
                 touched: list(p.touched, TOUCHED_MAX, "touched blocks")?,
                 recent: list(p.recent, TOUCHED_MAX, "blocks written last")?,
                 memory: memory(p.memory)?,
+                failed: p.failed,
             },
         })
     }

@@ -423,6 +423,7 @@ pub(crate) fn to_master() -> Vec<(&'static str, ToMaster)> {
             touched: Vec::new(),
             recent: vec![BlockRange { first: 3, count: 1 }],
             memory: Memory::PowerLost,
+            failed: false,
         },
         ..done.clone()
     };

@@ -2,7 +2,7 @@
 
 use codec::admin::{
     ChunkCounts, ClientStatus, ClusterStatus, DiskStatus, FileChunk, FileInfoReply, FileReplica, FileTarget,
-    RefusedDiskStatus, ServerState, ServerStatus, Severity, Warning, WorkStatus,
+    HopCounts, RefusedDiskStatus, ServerState, ServerStatus, Severity, Warning, WorkStatus,
 };
 use codec::control::{
     BornReplica, ChunkReport, Cut, DiskRefusal, DiskReport, DiskState, Order, OrderDone, OrderKind, Refused,
@@ -478,8 +478,8 @@ pub(crate) fn to_master() -> impl Strategy<Value = ToMaster> {
         Just(Memory::PowerLost),
         Just(Memory::PowerLostTorn)
     ];
-    let unsettled = (vec(block_range(), 0..5), vec(block_range(), 0..5), memory)
-        .prop_map(|(touched, recent, memory)| Unsettled { touched, recent, memory });
+    let unsettled = (vec(block_range(), 0..5), vec(block_range(), 0..5), memory, any::<bool>())
+        .prop_map(|(touched, recent, memory, failed)| Unsettled { touched, recent, memory, failed });
     let done = (any::<u64>(), result, of(version()), number(ChainSequence), unsettled).prop_map(
         |(order, result, found, applied, unsettled)| OrderDone { order, result, found, applied, unsettled },
     );
@@ -649,6 +649,16 @@ pub(crate) fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
             goal: c.1,
             requests: u64::from(c.1),
             refused_disks: c.2,
+            min_write: c.1,
+            hops: HopCounts {
+                reported: a.4[0],
+                ignored: a.4[1],
+                far_left_out: a.4[2],
+                near_left_out: a.4[3],
+                denied: a.4[4],
+                spared: a.4[5],
+                held_back: u64::from(c.1),
+            },
         })
 }
 

@@ -1,9 +1,9 @@
 //! Chunks whose disks are full.
 //!
 //! A disk takes no new chunk unless a whole one fits; what is below that is for chunks that grow. When that is used
-//! up too, the member says so and leaves its chain like any other that failed. The last one cannot leave: its chunk
-//! is copied to a disk with room first, and the writer tries again until it is. Only if no disk has room is the
-//! writer told.
+//! up too, the member says so and leaves its chain like any other that failed. The last one that may acknowledge a write
+//! cannot leave: its chunk is copied to a disk with room first, and the writer tries again until it is. Only if no disk has
+//! room is the writer told.
 
 use crate::fleet::Fleet;
 use crate::{Command, hosts::Hosts};
@@ -31,7 +31,7 @@ impl Hosts {
 }
 
 impl Fleet {
-    /// What a writer is told whose chunk is on full disks alone; `None`: it has a chain to try.
+    /// What a writer is told of whose chunk too few replicas have room; `None`: it has a chain to try.
     pub(crate) fn refusal_of_full(
         &mut self,
         slot: ChunkSlot,
@@ -44,14 +44,15 @@ impl Fleet {
             self.hosts.out_of_room(hop.to);
         }
         let current: Vec<u16> = self.table.replicas(slot).current().collect();
-        if current.is_empty() || !current.iter().all(|disk| self.hosts.is_full(*disk)) {
+        let with_room = current.iter().filter(|disk| !self.hosts.is_full(**disk)).count();
+        if current.is_empty() || with_room >= self.options.min_write() {
             return None;
         }
         if self.healing.copies.contains_key(&slot) {
             // A grant would end the copy that this writer waits for.
             return Some(Status::TryAgain);
         }
-        if no_room.is_none() || current.len() > 1 {
+        if no_room.is_none() || current.len() > self.options.min_write() {
             return None;
         }
         if self.destination(slot).is_none() {

@@ -1,5 +1,6 @@
 //! Raises that failed: members may have taken a version that nobody was told of, and then readers are sent to replicas
-//! that refuse them. Nobody may come to ask for the chunk again, so the raise is repeated until it succeeds.
+//! that refuse them. Nobody may come to ask for the chunk again, so the raise is repeated until it succeeds. With fewer
+//! members than may acknowledge a write it waits as long as healing does: who returns in time does not begin as stale.
 
 use super::{Healing, RETRY_MS};
 use crate::Command;
@@ -22,7 +23,12 @@ impl Fleet {
     /// Repeats raises that failed, with all who are current.
     pub(super) fn finish_raises(&mut self, now_ms: u64, out: &mut Vec<Command>) -> bool {
         let mut begun = false;
+        let silence = self.silence();
         for slot in self.healing.unfinished.batch() {
+            let too_few = self.is_out_of_reach(slot);
+            if too_few && now_ms < self.healed_from_ms(slot, &silence, true) {
+                continue;
+            }
             let current: Vec<u16> = self.table.replicas(slot).members().collect();
             if !current.is_empty() && !self.is_put_off(slot, now_ms) {
                 self.start_raise(slot, &current, None, Purposes::default(), now_ms, out);

@@ -8,7 +8,8 @@ use types::{CHUNK_BYTES, ChunkId, ChunkSlot, Status, Unsettled, Version};
 
 impl Fleet {
     /// `meta` gave the chunk a version. Of a raise under way: its members are the current replicas now,
-    /// those that went away meanwhile as soon as they are heard again. All others are stale.
+    /// those that went away meanwhile as soon as they are heard again, unless their disk is back without them. All others
+    /// are stale.
     pub(crate) fn version_applied(&mut self, slot: ChunkSlot, chunk: ChunkId, version: Version) {
         if self.table.chunk(slot) != Some(chunk) || self.table.version(slot) == Some(version) {
             return;
@@ -90,6 +91,11 @@ impl Fleet {
                 self.judge(slot, disk, &seen, now_ms, out);
             }
         }
+        if self.is_below_min_write(slot) {
+            let edit = raise.edits.pop_front();
+            let (waiters, edits) = (std::mem::take(&mut raise.waiters), std::mem::take(&mut raise.edits));
+            self.hold_back(Purposes { waiters, edit, edits, accused: None }, out);
+        }
         let once_more = self.copy_joined(slot, !raise.waiters.is_empty(), now_ms, out);
         if !raise.waiters.is_empty()
             && !once_more
@@ -100,7 +106,7 @@ impl Fleet {
             }
         }
         let edit = raise.edits.pop_front();
-        let purposes = Purposes { waiters: raise.waiters, edit, edits: raise.edits };
+        let purposes = Purposes { waiters: raise.waiters, edit, edits: raise.edits, accused: None };
         if purposes.waiters.is_empty() && purposes.edit.is_none() {
             return self.copy_after_raise(slot, now_ms, out);
         }
@@ -109,7 +115,7 @@ impl Fleet {
 
     /// The chain, if it may be handed out as it is. From now on somebody may write under this version.
     pub(crate) fn hand_out(&mut self, slot: ChunkSlot, now_ms: u64) -> Option<GrantParts> {
-        if !self.table.is_open(slot) || self.raises.is_running(slot) {
+        if !self.table.is_open(slot) || self.raises.is_running(slot) || self.is_below_min_write(slot) {
             return None;
         }
         self.table.set_quiet(slot, false);
@@ -251,6 +257,9 @@ impl Fleet {
         if self.table.chunk(slot) != Some(chunk) || full || self.waits_for_more(slot, now_ms) {
             return self.refuse(purposes, Status::TryAgain, out);
         }
+        if self.is_out_of_reach(slot) {
+            return self.hold_back(purposes, out);
+        }
         self.raise_current(slot, purposes, now_ms, out);
     }
 
@@ -329,7 +338,7 @@ impl Fleet {
 fn unanswered(raise: Raise) -> Purposes {
     let answered = matches!(raise.phase, Phase::Held | Phase::Logging(_));
     let edit = raise.edit.filter(|_| !answered).map(|ticket| (ticket, Vec::new()));
-    Purposes { waiters: raise.waiters, edit, edits: raise.edits }
+    Purposes { waiters: raise.waiters, edit, edits: raise.edits, accused: None }
 }
 
 /// The union of both lists of cuts.

@@ -207,6 +207,37 @@ fn a_copy_that_cannot_be_made_is_tried_again_after_a_while() {
 }
 
 #[test]
+fn a_chunk_whose_disk_comes_back_does_not_wait_out_the_pause_after_failures() {
+    let mut world = World::new(3);
+    let (slot, grant) = world.file(1);
+    let (head, tail) = (world.machine_at(&grant, 0), world.machine_at(&grant, 1));
+    let spare = 3 - head - tail;
+    world.disconnect(tail);
+    world.advance(10_000);
+    for _ in 0..6 {
+        world.obey(head, None);
+        world.hear(head);
+        world.log_all();
+        world.sync();
+        world.obey(spare, Some(Status::Io));
+        world.hear(spare);
+        world.advance(32_000);
+    }
+    while world.obey(head, None) | world.hear(head) | world.obey(spare, Some(Status::Io)) | world.hear(spare)
+    {
+        world.log_all();
+        world.sync();
+    }
+    world.advance(1_000);
+    assert!(!world.is_busy(), "it waits for the next try");
+    // The lost replica is stale by now: its disk returns and is brought up to date at once.
+    world.connect(tail);
+    world.advance(200);
+    world.settle();
+    assert_eq!(world.fleet.locations(slot).len(), 2);
+}
+
+#[test]
 fn no_copy_begins_while_settling_nor_before_disks_that_were_never_heard_have_had_their_time() {
     let mut world = World::new(3);
     let (slot, grant) = world.file(1);

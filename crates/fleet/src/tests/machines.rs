@@ -72,6 +72,7 @@ impl World {
                             touched: blocks_of(&replica.touched),
                             recent: blocks_of(&replica.recent),
                             memory: replica.memory,
+                            failed: replica.failed,
                         };
                         for range in cuts.iter().flat_map(|cut| cut.from..cut.to) {
                             replica.content.retain(|write| write % 8 != range);

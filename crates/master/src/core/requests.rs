@@ -10,8 +10,6 @@ use types::{
     Origin, Reply, Request, SessionId, Status, WriteGrant,
 };
 
-/// Replicas that the class `default` asks for.
-pub(super) const DEFAULT_GOAL: u32 = 2;
 /// The name of class 0.
 const DEFAULT_CLASS: &str = "default";
 /// What a directory answer may take of a frame's body; the rest is room for the message around it.
@@ -174,7 +172,7 @@ impl Core {
     }
 
     fn stat_fs(&self) -> FsStat {
-        let space = self.fleet.space(DEFAULT_GOAL as usize);
+        let space = self.fleet.space(self.config.goal);
         FsStat {
             total_bytes: space.total_bytes,
             free_bytes: space.free_bytes,
@@ -193,7 +191,7 @@ impl Core {
             let views = self.meta.chunks(inode, ChunkIndex(0), u32::MAX)?;
             chunks = views.into_iter().map(|view| self.location(view)).collect();
         }
-        Ok(FileInfo { attributes, class: DEFAULT_CLASS.into(), goal: DEFAULT_GOAL, chunks })
+        Ok(FileInfo { attributes, class: DEFAULT_CLASS.into(), goal: self.goal(), chunks })
     }
 
     /// Ends a session by a record; the client's answer, if one waits, leaves when it is stable.

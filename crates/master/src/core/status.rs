@@ -1,10 +1,9 @@
 //! What operators ask: the state of the cluster, and where a file is.
 
 use super::Core;
-use super::requests::DEFAULT_GOAL;
 use codec::admin::{
     ChunkCounts, ClientStatus, ClusterStatus, DiskStatus, FileChunk, FileInfoReply, FileReplica, FileTarget,
-    RefusedDiskStatus, ServerState, ServerStatus, Severity, Warning, WorkStatus,
+    HopCounts, RefusedDiskStatus, ServerState, ServerStatus, Severity, Warning, WorkStatus,
 };
 use codec::control::DiskRefusal;
 use std::collections::BTreeMap;
@@ -24,7 +23,7 @@ impl Core {
     pub(super) fn status(&self) -> ClusterStatus {
         let now_ms = self.now_ms();
         let counts = self.meta.counts();
-        let space = self.fleet.space(DEFAULT_GOAL as usize);
+        let space = self.fleet.space(self.config.goal);
         let servers = self.server_statuses(now_ms);
         let disks = self.disk_statuses();
         let chunks = self.chunk_counts();
@@ -71,9 +70,11 @@ impl Core {
             warnings,
             usable_total_bytes: space.total_bytes,
             usable_free_bytes: space.free_bytes,
-            goal: DEFAULT_GOAL,
+            goal: self.goal(),
             requests: self.requests,
             refused_disks,
+            min_write: u32::try_from(self.fleet.min_write()).unwrap_or(u32::MAX),
+            hops: self.hop_counts(),
         }
     }
 
@@ -133,6 +134,24 @@ impl Core {
             .map(|(server, disk)| RefusedDiskStatus { server, disk })
             .take(codec::admin::STATUS_DISKS_MAX)
             .collect()
+    }
+
+    /// The number of replicas that every chunk should have.
+    pub(super) fn goal(&self) -> u32 {
+        u32::try_from(self.config.goal).unwrap_or(u32::MAX)
+    }
+
+    fn hop_counts(&self) -> HopCounts {
+        let fleet::Summary { hops, held_back, .. } = self.fleet.summary();
+        HopCounts {
+            reported: hops.reported,
+            ignored: hops.ignored,
+            far_left_out: hops.far_left_out,
+            near_left_out: hops.near_left_out,
+            denied: hops.denied,
+            spared: hops.spared,
+            held_back,
+        }
     }
 
     fn chunk_counts(&self) -> ChunkCounts {

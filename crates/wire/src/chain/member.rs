@@ -137,6 +137,8 @@ pub struct Closed {
     pub recent: Vec<(u64, u64)>,
     /// It does not remember what it took.
     pub forgot: bool,
+    /// It failed: somebody was told of a hop that broke, or would have been.
+    pub failed: bool,
 }
 
 #[derive(Debug)]
@@ -336,6 +338,7 @@ impl Member {
     /// still to be applied here, for members behind may have it: [`Member::report`] is for after that.
     pub fn close(&mut self, status: Status, out: &mut Vec<Answer>) {
         self.refuse_pending(Op(0), Refusal { status, failed: None }, out);
+        self.before.failed |= matches!(self.state, State::Failed(_));
         self.state = State::Closed;
     }
 
