@@ -200,9 +200,10 @@ impl Chunk {
         self.flush_failed();
     }
 
-    /// What was to be written is given up: none of it is sent again.
+    /// What was to be written is given up: none of it is sent again, and what comes next has the whole patience again.
     pub(crate) fn give_up(&mut self) {
         self.void();
+        self.calm();
         self.write_ids.clear();
     }
 
