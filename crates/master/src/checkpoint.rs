@@ -10,9 +10,9 @@
 use crate::config::{CHECKPOINT_FOLDER, CHECKPOINT_QUEUE, LOG_FOLDER};
 use crate::folder::Folder;
 use crate::term::{TermFile, TermFileError};
-use env::{BoxFuture, Dir, Queue, Workers};
+use env::{BoxFuture, Dir, Queue, Seed, Workers};
 use journal::checkpoint::{Header, Reader, Writer, load_newest};
-use journal::{Entry, ReplayError};
+use journal::{Entry, Journal, ReplayError};
 use meta::{Loader, Meta};
 use std::error::Error;
 use std::io;
@@ -90,6 +90,16 @@ pub fn build(data: &Arc<dyn Dir>, upto: LogIndex) -> Result<Built, BuildError> {
 /// The state after record `upto`, as the newest checkpoint and the log tell it. Blocks.
 pub fn replay(data: &Arc<dyn Dir>, upto: LogIndex) -> Result<Meta, BuildError> {
     load_upto(data, upto).map(|(_, _, meta)| meta)
+}
+
+/// The state that a start from these files would find. Nobody appends to them; a torn tail of the log is cut, `seed` salts a
+/// segment that may be made for it. Blocks.
+pub fn recovered(data: &Arc<dyn Dir>, seed: Arc<dyn Seed>) -> Result<Meta, BuildError> {
+    let terms = TermFile::read(data.as_ref())?.ok_or(BuildError::Absent)?;
+    let options = journal::Options::new(terms.cluster, seed);
+    let opened = Journal::open(Folder::make(data, LOG_FOLDER)?, options);
+    let (_, found) = opened.map_err(|error| BuildError::Io(io::Error::other(error)))?;
+    replay(data, found.last)
 }
 
 /// The cluster, the record of the newest checkpoint, and the state after `upto`.

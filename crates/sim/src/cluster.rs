@@ -36,7 +36,7 @@ const WHOLE_WITHIN: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// One disk of a chunkserver.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     pub(crate) server: usize,
     pub(crate) disk: usize,
@@ -86,6 +86,7 @@ pub struct Cluster {
     servers: Vec<RefCell<Server>>,
     seats: Vec<RefCell<Seat>>,
     checkpoint_every: Cell<u64>,
+    goal: usize,
 }
 
 /// A client as a program holds it.
@@ -99,8 +100,8 @@ pub(crate) struct Program {
 }
 
 impl Cluster {
-    /// Machines that are switched off, with empty disks.
-    pub fn new(seed: u64) -> Self {
+    /// Machines that are switched off, with empty disks; so many replicas are wanted of each chunk.
+    pub fn new(seed: u64, goal: usize) -> Self {
         let world = SimWorld::new(seed);
         let server = |number: usize| {
             let host = format!("server{number}");
@@ -119,6 +120,7 @@ impl Cluster {
             servers: (0..SERVERS).map(server).collect(),
             seats: (0..CLIENTS).map(seat).collect(),
             checkpoint_every: Cell::new(1_000_000),
+            goal,
             world,
         }
     }
@@ -126,6 +128,11 @@ impl Cluster {
     /// The world they live in.
     pub fn world(&self) -> &SimWorld {
         &self.world
+    }
+
+    /// Replicas wanted of each chunk.
+    pub(crate) fn goal(&self) -> usize {
+        self.goal
     }
 
     /// Checkpoints are built after so many records.
@@ -175,6 +182,7 @@ impl Cluster {
         let mut config = master::Config::new(MASTER_ADDRESS, disk.dir());
         config.log_segment_bytes = MASTER_LOG_SEGMENT_BYTES;
         config.checkpoint_every_records = self.checkpoint_every.get();
+        config.goal = self.goal;
         let handle = Master::start(self.world.env(MASTER), config)
             .await
             .map_err(|error| format!("the master does not start: {}", causes(&error)))?;

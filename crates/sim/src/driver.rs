@@ -13,6 +13,7 @@ mod names;
 use crate::chance::Chance;
 use crate::cluster::{Cluster, Place, Program};
 use crate::invariants::bounded::bounded;
+use crate::invariants::redundancy;
 use crate::nemesis::Faults;
 use crate::oracle::Oracle;
 use crate::oracle::tree::FileId;
@@ -52,6 +53,8 @@ pub(crate) struct Stage {
     /// The one disk whose stored bytes the faults of this run may destroy.
     pub(crate) suspect: Cell<Option<Place>>,
     pub(crate) faults: Faults,
+    /// What was deleted so far.
+    pub(crate) removals: RefCell<redundancy::Watch>,
 }
 
 impl Stage {
@@ -128,6 +131,7 @@ impl<'a> Driver<'a> {
             tokio::time::sleep(pause).await;
             let Some(program) = self.program().await? else { continue };
             self.step(&program).await?;
+            redundancy::check(self.stage)?;
         }
         Ok(())
     }

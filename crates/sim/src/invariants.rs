@@ -3,13 +3,14 @@
 //! | promise | where it is checked |
 //! | --- | --- |
 //! | 1 an acknowledged change survives `kill -9` | `restart`, and the oracle's `tree` |
-//! | 2 what an fsync covers is on stable storage | `durable`, and the oracle's `content` |
+//! | 2 what an fsync covers is on stable storage, on min-write replicas | `synced` at each fsync, `durable`, and the oracle's `content` |
 //! | 3 no read returns wrong bytes | `rot`, and the oracle's `content` |
 //! | 4 no stale replica is read | `located` |
 //! | 5 the last good replica stays | `last_good` |
 //! | 9 checkpoint and log give the live state | `replay`, `restart` |
 //! | 10 no bytes from a socket cause a panic | `garbage` |
 //! | 12 replicas of one version are equal | `twins` |
+//! | 13 redundancy never drops by the system's own action | `redundancy` after each step |
 //! | 14 a loss is reported once | `once` |
 //! | 15 every call ends, and takes effect once | `bounded`, and the oracle's `tree` |
 //! | 16 what was cut reads as zeroes; appends neither overlap nor vanish | the oracle's `content` and `log` |
@@ -24,9 +25,11 @@ pub(crate) mod healed;
 mod last_good;
 mod located;
 pub(crate) mod once;
+pub(crate) mod redundancy;
 mod replay;
 pub(crate) mod restart;
 pub(crate) mod rot;
+pub(crate) mod synced;
 mod twins;
 
 use crate::driver::{Stage, Violation};
@@ -34,6 +37,7 @@ use crate::quiet::Quiet;
 
 /// All that can be seen without touching anything. Nothing may be under way.
 pub(crate) async fn check_quiet(stage: &Stage) -> Result<(), Violation> {
+    redundancy::check(stage)?;
     let checked = async {
         let quiet = Quiet::look(stage).await?;
         replay::check(&quiet, &stage.cluster).await?;

@@ -24,6 +24,8 @@ mod panics;
 mod quiet;
 mod run;
 mod steady;
+#[cfg(test)]
+mod tests;
 mod trace;
 
 pub use cluster::Cluster;

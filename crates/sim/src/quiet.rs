@@ -8,11 +8,16 @@ use crate::cluster::{Cluster, Place};
 use crate::driver::Stage;
 use meta::{ChunkOwner, ChunkView, Meta};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use store::{Disk, DiskOptions, InventoryEntry, ReplicaState};
 use types::{ChunkId, DiskId, InodeId, LogIndex, Version};
 
 /// Where a disk keeps replicas that were deleted and are not erased yet.
 const DELETED: &str = "deleted";
+
+/// More than any run writes.
+const CAPACITY_BYTES: u64 = 1 << 50;
 
 /// One disk.
 pub(crate) struct QuietDisk {
@@ -60,11 +65,7 @@ impl Quiet {
         let disks = Cluster::places().map(|place| {
             let disk = cluster.disk(place);
             let open = |disk: &env::SimDisk| {
-                let options =
-                    DiskOptions { cluster: meta.cluster(), index_in_memory: true, ..DiskOptions::default() };
-                Disk::open(disk.dir(), options)
-                    .map(|opened| opened.disk)
-                    .map_err(|error| format!("{place} cannot be opened: {error}"))
+                opened(disk, &meta).map_err(|error| format!("{place} cannot be opened: {error}"))
             };
             let (now, dark) = (disk.fork(), disk.fork());
             dark.power_cut();
@@ -115,8 +116,39 @@ pub(crate) fn replayed(cluster: &Cluster, upto: LogIndex) -> Result<Meta, String
     master::checkpoint::replay(&copy, upto).map_err(|error| format!("the log cannot be replayed: {error}"))
 }
 
+/// The state that a master started on this disk would find. The disk is a copy: a torn tail of the log is cut.
+pub(crate) fn recovered(disk: &env::SimDisk) -> Result<Meta, String> {
+    end_faults(disk);
+    let salts = Arc::new(Counting::default());
+    let found = master::checkpoint::recovered(&disk.dir(), salts);
+    found.map_err(|error| format!("the metadata cannot be recovered: {error}"))
+}
+
+/// A copy of a disk, opened.
+pub(crate) fn opened(disk: &env::SimDisk, meta: &Meta) -> Result<Disk, String> {
+    end_faults(disk);
+    let options = DiskOptions { cluster: meta.cluster(), index_in_memory: true, ..DiskOptions::default() };
+    Disk::open(disk.dir(), options).map(|opened| opened.disk).map_err(|error| error.to_string())
+}
+
+/// What its hosts will find once they have made room and nothing fails any more.
+pub(crate) fn end_faults(disk: &env::SimDisk) {
+    disk.clear_faults();
+    disk.set_capacity(CAPACITY_BYTES);
+}
+
+/// Numbers for segments of a log that nobody appends to.
+#[derive(Default)]
+struct Counting(AtomicU64);
+
+impl env::Seed for Counting {
+    fn next_u64(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
 /// Chunk and version in the name of a deleted replica (`docs/format/disk.md`).
-fn deleted_replica(name: &str) -> Option<(ChunkId, Version)> {
+pub(crate) fn deleted_replica(name: &str) -> Option<(ChunkId, Version)> {
     let mut parts = name.split('-').skip(1).map(|part| u64::from_str_radix(part, 16).ok());
     let (chunk, version) = (parts.next()??, parts.next()??);
     Some((ChunkId(chunk), Version::from_u64(version)?))

@@ -28,6 +28,8 @@ pub struct Plan {
     pub faults: Faults,
     /// Every event goes to stderr.
     pub aloud: bool,
+    /// Replicas wanted of each chunk.
+    pub goal: usize,
 }
 
 /// What a run came to.
@@ -42,16 +44,17 @@ pub struct Report {
 impl Plan {
     /// The plan of a seed, which decides on the faults too.
     pub fn new(seed: u64) -> Self {
-        Self { seed, faults: Faults::of(seed), aloud: false }
+        Self { seed, faults: Faults::of(seed), aloud: false, goal: 2 }
     }
 
     /// Runs it. An error says what was broken, what came before, and how to see it again.
     pub fn run(self) -> Result<Report, String> {
-        let Self { seed, faults, aloud } = self;
+        let Self { seed, faults, goal, .. } = self;
+        let wanted = if goal == 2 { String::new() } else { format!("MUSKOX_SIM_GOAL={goal} ") };
         let replay = format!(
-            "MUSKOX_SIM_FAULTS={faults} MUSKOX_SIM_SEED={seed} cargo test -p sim --test seeds -- --nocapture replay"
+            "{wanted}MUSKOX_SIM_FAULTS={faults} MUSKOX_SIM_SEED={seed} cargo test -p sim --test seeds -- --nocapture replay"
         );
-        on_stage(seed, faults, aloud, &replay, async |stage| Box::pin(self.play(stage)).await)
+        on_stage(self, &replay, async |stage| Box::pin(self.play(stage)).await)
     }
 
     async fn play(self, stage: &Stage) -> Result<(), Violation> {
@@ -138,12 +141,11 @@ impl Plan {
 
 /// Lets something play on a stage of its own, on one thread with simulated time. `replay`: the command that shows it again.
 pub(crate) fn on_stage(
-    seed: u64,
-    faults: Faults,
-    aloud: bool,
+    plan: Plan,
     replay: &str,
     play: impl AsyncFnOnce(&Stage) -> Result<(), Violation>,
 ) -> Result<Report, String> {
+    let Plan { seed, faults, aloud, goal } = plan;
     let panics = crate::panics::count();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -152,12 +154,13 @@ pub(crate) fn on_stage(
         .map_err(|error| error.to_string())?;
     let (outcome, report, tail) = runtime.block_on(async {
         let stage = Stage {
-            cluster: Cluster::new(seed),
+            cluster: Cluster::new(seed, goal),
             oracle: RefCell::new(Oracle::new()),
             trace: Trace::new(aloud),
             calm: Cell::new(true),
             suspect: Cell::new(None),
             faults,
+            removals: RefCell::default(),
         };
         let outcome = play(&stage).await;
         let (trace, events) = stage.trace.digest();

@@ -12,7 +12,7 @@ use crate::cluster::{Program, SERVERS, Stop};
 use crate::driver::{Stage, Violation};
 use crate::invariants;
 use crate::nemesis::Faults;
-use crate::run::{Report, on_stage};
+use crate::run::{Plan, Report, on_stage};
 use client::{FileHandle, OpenFlags};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -68,7 +68,8 @@ impl Steady {
     pub fn run(self) -> Result<Report, String> {
         let replay =
             format!("MUSKOX_SIM_STEADY={} cargo test -p sim --test steady -- --nocapture replay", self.seed);
-        on_stage(self.seed, Faults::Delays, self.aloud, &replay, async |stage| self.play(stage).await)
+        let plan = Plan { faults: Faults::Delays, aloud: self.aloud, ..Plan::new(self.seed) };
+        on_stage(plan, &replay, async |stage| self.play(stage).await)
     }
 
     async fn play(self, stage: &Stage) -> Result<(), Violation> {

@@ -18,10 +18,11 @@ fn the_same_seed_gives_the_same_trace() {
 fn plan(seed: u64) -> Plan {
     let faults = std::env::var("MUSKOX_SIM_FAULTS").ok().map(|name| name.parse().unwrap());
     let plan = Plan::new(seed);
-    Plan { faults: faults.unwrap_or(plan.faults), ..plan }
+    let goal = variable("MUSKOX_SIM_GOAL").map_or(plan.goal, |goal| goal as usize);
+    Plan { faults: faults.unwrap_or(plan.faults), goal, ..plan }
 }
 
-/// `MUSKOX_SIM_SEED=N` shows that run event by event, `MUSKOX_SIM_FAULTS` says with which faults; with `RUST_LOG` what the roles say, too.
+/// `MUSKOX_SIM_SEED=N` shows that run event by event, `MUSKOX_SIM_FAULTS` says with which faults, `MUSKOX_SIM_GOAL` with how many replicas; with `RUST_LOG` what the roles say, too.
 #[test]
 fn replay() {
     if let Some(seed) = variable("MUSKOX_SIM_SEED") {
@@ -29,6 +30,14 @@ fn replay() {
         tracing_subscriber::fmt().with_env_filter(filter).without_time().with_writer(std::io::stderr).init();
         let report = Plan { aloud: true, ..plan(seed) }.run();
         eprintln!("{}", report.map_or_else(|broken| broken, |report| format!("{report:?}")));
+    }
+}
+
+/// Two of three have to acknowledge: whoever writes waits while two servers are away.
+#[test]
+fn promises_hold_with_three_replicas() {
+    for seed in 500..518 {
+        Plan { goal: 3, ..Plan::new(seed) }.run().unwrap();
     }
 }
 

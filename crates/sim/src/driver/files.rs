@@ -2,6 +2,7 @@
 
 use super::{Answer, Driver, HELD_MAX, Held, Violation, nothing};
 use crate::cluster::Program;
+use crate::invariants::synced;
 use crate::oracle::content::{Layer, fill};
 use crate::oracle::tree::{Change, FileId, Node, STATES_MAX};
 use crate::trace::hash_of;
@@ -232,11 +233,15 @@ impl Driver<'_> {
 
     pub(super) async fn fsync(&mut self, program: &Program) -> Result<(), Violation> {
         let Some(at) = self.some_held() else { return self.open(program).await };
-        let (file, handle) = (self.held[at].file, self.held[at].handle);
+        let Held { file, handle, inode } = self.held[at];
         let what = format_args!("fsync file {file}");
         let answer = self.ask(program, what, nothing, program.client.fsync(handle)).await?;
         if let Answer::Done(()) = answer {
-            self.stage.oracle.borrow_mut().file(file).content.synced();
+            let mut oracle = self.stage.oracle.borrow_mut();
+            let content = &mut oracle.file(file).content;
+            content.synced();
+            synced::check(self.stage, inode, content)
+                .map_err(|reason| self.stage.violation(format_args!("fsync of file {file}: {reason}")))?;
         }
         self.file_changed(file, &answer)
     }

@@ -13,6 +13,7 @@ pub(crate) async fn wait(stage: &Stage) -> Result<(), Violation> {
     let mut last = String::new();
     let healed = async {
         loop {
+            super::redundancy::check(stage)?;
             if let Some(status) = stage.cluster.status().await {
                 let chunks = status.chunks;
                 let here = status.disks.iter().filter(|disk| disk.state.is_some());
@@ -21,7 +22,7 @@ pub(crate) async fn wait(stage: &Stage) -> Result<(), Violation> {
                 if short + chunks.overgoal + chunks.unsettled == 0
                     && replicas == chunks.ok * u64::from(status.goal)
                 {
-                    return;
+                    return Ok(());
                 }
                 last = format!("{chunks:?}, {replicas} replicas");
             }
@@ -29,5 +30,6 @@ pub(crate) async fn wait(stage: &Stage) -> Result<(), Violation> {
         }
     };
     let healed = tokio::time::timeout(HEALED_WITHIN, healed).await;
-    healed.map_err(|_| stage.violation(format_args!("not healed within {HEALED_WITHIN:?}: {last}")))
+    healed
+        .unwrap_or_else(|_| Err(stage.violation(format_args!("not healed within {HEALED_WITHIN:?}: {last}"))))
 }

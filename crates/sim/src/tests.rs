@@ -1,0 +1,84 @@
+//! What one seed does not show for sure: scenes with a fixed course.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use crate::cluster::Stop;
+use crate::driver::{Stage, Violation};
+use crate::nemesis::Faults;
+use crate::oracle::content::{Content, fill};
+use crate::run::{Plan, on_stage};
+use client::{Created, OpenFlags};
+use std::time::Duration;
+use types::{FileKind, InodeId, NodeSpec, Owner, Status};
+
+const FLAGS: OpenFlags = OpenFlags { read: true, write: true, truncate: false };
+const LENGTH: u64 = 100_000;
+
+fn failed(status: Status) -> Violation {
+    Violation(format!("{status:?}"))
+}
+
+/// A file with one chunk on every server, synced.
+async fn synced_file(stage: &Stage, content: &mut Content) -> Result<Created, Violation> {
+    let program = stage.cluster.program(0).await.map_err(Violation)?;
+    let (kind, target) = (FileKind::File, Vec::new());
+    let node = NodeSpec { kind, mode: 0o644, owner: Owner::default(), device: 0, target };
+    let made = program.client.create(InodeId::ROOT, b"scene", node, true, FLAGS).await.map_err(failed)?;
+    write(stage, &made, 1, content).await?;
+    program.client.fsync(made.opened.handle).await.map_err(failed)?;
+    content.synced();
+    Ok(made)
+}
+
+async fn write(stage: &Stage, made: &Created, id: u32, content: &mut Content) -> Result<(), Violation> {
+    let program = stage.cluster.program(0).await.map_err(Violation)?;
+    let mut data = vec![0; LENGTH as usize];
+    fill(id, 0, &mut data);
+    program.client.write(made.opened.handle, 0, &data).await.map_err(failed)?;
+    content.write(0, LENGTH, id, true);
+    Ok(())
+}
+
+#[test]
+fn with_three_replicas_wanted_an_fsync_waits_for_the_second_and_never_succeeds_on_one() {
+    let plan = Plan { faults: Faults::Kills, goal: 3, ..Plan::new(1) };
+    let ran = on_stage(plan, "see the test", async |stage| {
+        let cluster = &stage.cluster;
+        cluster.start().await.map_err(Violation)?;
+        let mut content = Content::new();
+        let made = synced_file(stage, &mut content).await?;
+        let (inode, handle) = (made.known.attributes.inode.id, made.opened.handle);
+        crate::invariants::synced::check(stage, inode, &content).map_err(Violation)?;
+        let client = cluster.program(0).await.map_err(Violation)?.client;
+        let long = Duration::from_secs(720);
+
+        // One is gone: two are enough. Two are gone: it fails when the mount's patience is over.
+        cluster.stop_server(0, Stop::Kill);
+        write(stage, &made, 2, &mut content).await?;
+        client.fsync(handle).await.map_err(failed)?;
+        content.synced();
+        crate::invariants::synced::check(stage, inode, &content).map_err(Violation)?;
+        cluster.stop_server(1, Stop::Kill);
+        write(stage, &made, 3, &mut content).await?;
+        assert!(client.fsync(handle).await.is_err(), "an fsync succeeded on one replica");
+        content.doubt_unclosed();
+        tokio::time::sleep(long).await;
+        write(stage, &made, 4, &mut content).await?;
+        assert!(client.fsync(handle).await.is_err(), "whatever healing did meanwhile");
+        content.doubt_unclosed();
+        assert!(cluster.status().await.unwrap().hops.held_back > 0);
+
+        // The second comes back while somebody waits.
+        write(stage, &made, 5, &mut content).await?;
+        let returns = async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            cluster.start_server(1).await
+        };
+        let (synced, started) = tokio::join!(client.fsync(handle), returns);
+        started.map_err(Violation)?;
+        synced.map_err(failed)?;
+        content.synced();
+        crate::invariants::synced::check(stage, inode, &content).map_err(Violation)
+    });
+    ran.unwrap();
+}
