@@ -175,3 +175,38 @@ fn a_page_that_rots_while_its_server_is_killed_is_taken_from_the_other_replica()
         }
     }
 }
+
+#[test]
+fn bits_that_rot_on_each_replica_in_other_pages_while_all_servers_are_killed_cost_no_byte() {
+    if !can_mount("bits_that_rot_on_each_replica_in_other_pages_while_all_servers_are_killed_cost_no_byte") {
+        return;
+    }
+    let demo = Demo::start();
+    let data = demo.data.to_str().unwrap();
+    let content = bytes(3, 3_000_000);
+    let file = fs::File::create(demo.path("f")).unwrap();
+    file.write_all_at(&content, 0).unwrap();
+    file.sync_all().unwrap();
+    let all = ["cs1", "cs2", "cs3"];
+    all.iter().for_each(|name| drop(demo.ask(&["demo", "kill", name, "--data", data])));
+    let paths = chunk_files(&demo);
+    assert_eq!(paths.len(), 2);
+    for (path, places) in paths.iter().zip(PLACES) {
+        places.into_iter().for_each(|offset| rot(path, offset));
+    }
+    // One after the other, with a writer that asks for a grant all the time.
+    all.iter().for_each(|name| drop(demo.ask(&["demo", "start", name, "--data", data])));
+    file.write_all_at(&content[2_900_000..], 2_900_000).unwrap();
+    file.sync_all().unwrap();
+    drop(file);
+    demo.ask(&["demo", "kill", "mount", "--data", data]);
+    demo.ask(&["demo", "start", "mount", "--data", data]);
+    assert!(fs::read(demo.path("f")).unwrap() == content);
+    wait_until("its replicas are equal, and well", || {
+        let status = demo.status()["chunks"].clone();
+        status["ok"] == 1 && status["unsettled"].as_u64().unwrap_or(0) == 0
+    });
+    for path in chunk_files(&demo) {
+        assert!(fs::read(&path).unwrap()[..content.len()] == content, "{}", path.display());
+    }
+}

@@ -260,6 +260,10 @@ pub(crate) fn read_verified(disk: &Disk, read: &Read, events: &Events) -> Result
         Ok(back) if back.zeroes || wire::crc::verify(0, &back.data, &back.page_crcs) => return result,
         // What the device could not read may be one sector of it, which is judged as rot is.
         Ok(_) | Err(StoreError::Disk { .. }) => {}
+        // Another server asks for pages that it lacks: this replica does not have them either.
+        Err(StoreError::Torn { page, .. }) if read.verified => {
+            return Err(StoreError::Damaged { chunk, page: *page });
+        }
         Err(error) => {
             if error.is_damage() {
                 events.damaged(disk.id(), chunk, version);

@@ -39,6 +39,7 @@ mod repair;
 mod source;
 mod standing;
 mod tasks;
+mod torn;
 mod upkeep;
 
 pub use config::{Config, DiskConfig, OpenDir};

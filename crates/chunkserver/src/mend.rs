@@ -7,6 +7,8 @@
 //! 1. Only pages that do not match their checksums are written, and only with pages that do.
 //! 2. A raise meanwhile ends it: every write names the version.
 //! 3. What cannot be mended stays as it is: it may be the only one that has the other pages.
+//!
+//! Pages that were torn by an unclean stop: `torn`.
 
 use crate::disks::{Slot, on_disk};
 use crate::orders::{Orders, note};
@@ -14,9 +16,7 @@ use crate::source::{Pages, Sources};
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Disk, StoreError};
-use types::{
-    CHUNK_BYTES, ChunkId, DiskId, PAGE_BYTES, PAYLOAD_BYTES_MAX, ReplicaAddress, Status, Term, Version,
-};
+use types::{ChunkId, DiskId, PAGE_BYTES, PAYLOAD_BYTES_MAX, ReplicaAddress, Status, Term, Version};
 
 /// How long a source may take to answer.
 const SOURCE_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -33,7 +33,7 @@ impl Orders {
         version: Version,
         sources: &[ReplicaAddress],
     ) -> Result<(), Status> {
-        let looked = on_disk(slot, move |disk| disk.verify(chunk, version, 0, CHUNK_BYTES)).await;
+        let looked = on_disk(slot, move |disk| disk.unsound_pages(chunk, version)).await;
         let damaged = self.told(slot, (disk, chunk), version, looked)?;
         let mut sources = Sources::new(&self.context, term, chunk, version, sources, SOURCE_WAIT_MAX);
         for (first, count) in runs(&damaged) {
@@ -62,7 +62,7 @@ impl Orders {
         Ok(())
     }
 
-    async fn replace(
+    pub(crate) async fn replace(
         &self,
         slot: &Arc<Slot>,
         replica: (DiskId, ChunkId),
@@ -76,7 +76,7 @@ impl Orders {
     }
 
     /// What the disk did, told and counted if it failed.
-    fn told<T>(
+    pub(crate) fn told<T>(
         &self,
         slot: &Slot,
         (disk, chunk): (DiskId, ChunkId),
@@ -106,7 +106,7 @@ fn write(
 }
 
 /// Pages as runs of neighbours, each first page and count.
-fn runs(pages: &[u32]) -> Vec<(u32, u32)> {
+pub(crate) fn runs(pages: &[u32]) -> Vec<(u32, u32)> {
     let mut runs: Vec<(u32, u32)> = Vec::new();
     for page in pages {
         match runs.last_mut() {

@@ -96,6 +96,7 @@ impl Orders {
             | OrderKind::Feed { disk, chunk, .. }
             | OrderKind::Repair { disk, chunk, .. }
             | OrderKind::Mend { disk, chunk, .. }
+            | OrderKind::MendTorn { disk, chunk, .. }
             | OrderKind::Verify { disk, chunk, .. } => (*disk, *chunk),
         };
         let Some(slot) = self.disks.get(disk) else { return Err(Status::NoChunk).into() };
@@ -106,6 +107,9 @@ impl Orders {
             OrderKind::Verify { version, .. } => return self.verify(&slot, disk, chunk, *version).await,
             OrderKind::Mend { version, sources, .. } => {
                 return self.mend(&slot, (disk, chunk), term, *version, sources).await.into();
+            }
+            OrderKind::MendTorn { version, sources, .. } => {
+                return self.mend_torn(&slot, (disk, chunk), term, *version, sources).await.into();
             }
             OrderKind::Feed { version, sources, .. } => {
                 return self.feed(disk, chunk, term, *version, sources).await.into();
@@ -127,7 +131,10 @@ impl Orders {
     /// Carries out what changes a replica; its chain's `order` is held.
     async fn of_chain(&self, slot: &Arc<Slot>, chain: &Arc<Chain>, term: Term, what: OrderKind) -> Ended {
         match what {
-            OrderKind::Verify { .. } | OrderKind::Mend { .. } | OrderKind::Feed { .. } => {
+            OrderKind::Verify { .. }
+            | OrderKind::Mend { .. }
+            | OrderKind::MendTorn { .. }
+            | OrderKind::Feed { .. } => {
                 unreachable!("they change no chain")
             }
             OrderKind::Raise { from, to, cuts, .. } => self.raise(slot, chain, from, to, cuts).await,
@@ -200,7 +207,8 @@ impl Orders {
         let mut memory = Memory::Kept;
         let (result, found) = match done {
             Ok((OnDisk { result, now, memory: of_disk }, raised)) => {
-                if closed.forgot {
+                // What is torn is torn, whatever was taken since.
+                if closed.forgot || of_disk.is_torn() {
                     memory = of_disk;
                 }
                 let origin = now.filter(|_| result.is_ok()).and_then(|now| origin(now, raised));

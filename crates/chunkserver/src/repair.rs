@@ -34,7 +34,7 @@ impl Orders {
     ) -> Result<(), Status> {
         let chunk = chain.chunk;
         let Some(source) = source else {
-            let cleared = on_disk(slot, move |disk| disk.clear_torn(chunk, version)).await;
+            let cleared = on_disk(slot, move |disk| disk.clear_marked(chunk, version)).await;
             done(&self.context, chain, version, cleared)?;
             if chain.open_version() == Some(version) {
                 chain.settled();
@@ -53,7 +53,7 @@ impl Orders {
         }
         if result.is_ok() {
             let synced = on_disk(slot, move |disk| {
-                disk.sync(chunk, version).and_then(|()| disk.clear_torn(chunk, version))
+                disk.sync(chunk, version).and_then(|()| disk.clear_marked(chunk, version))
             });
             result = done(&self.context, chain, version, synced.await);
         }

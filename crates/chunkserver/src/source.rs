@@ -141,7 +141,7 @@ impl<'a> Sources<'a> {
     ) -> Result<Vec<(BlockRange, Vec<[u8; 32]>)>, Status> {
         let (chunk, version) = (self.capability.chunk, self.capability.version);
         let range = blocks.first..blocks.first + blocks.count;
-        let ours = on_disk(slot, move |disk| disk.block_values(chunk, version, range, state));
+        let ours = on_disk(slot, move |disk| disk.sound_block_values(chunk, version, range, state));
         let (ours, theirs) = tokio::join!(ours, self.ask(Question::Values(blocks)));
         let ours = done(self.context, chain, version, ours)?;
         let Answer::Values(theirs) = theirs? else { return Err(Status::BadMessage) };
@@ -150,7 +150,8 @@ impl<'a> Sources<'a> {
         }
         let mut runs: Vec<(BlockRange, Vec<[u8; 32]>)> = Vec::new();
         for ((block, value), ours) in (blocks.first..).zip(theirs).zip(ours) {
-            if value == ours {
+            // What is not sound here is replaced.
+            if Some(value) == ours {
                 continue;
             }
             match runs.last_mut() {
@@ -172,8 +173,30 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// Each source is tried, the last one twice. `ChainBroken` says that it is they who failed, and not a disk here.
+    /// Whole pages of the first source on which all of them match their checksums. `Corrupt`: there is none, and each was
+    /// asked.
+    pub(crate) async fn sound(&mut self, offset: u32, length: u32) -> Result<Pages, Status> {
+        self.at = 0;
+        match self.ask_all(Question::Pages { offset, length, ordered: false }).await? {
+            Answer::Pages(pages, _) => Ok(pages),
+            Answer::Values(_) => Err(Status::BadMessage),
+        }
+    }
+
+    /// `ChainBroken` says that it is the sources who failed, and not a disk here.
     async fn ask(&mut self, question: Question) -> Result<Answer, Status> {
+        self.ask_all(question).await.map_err(|status| match status {
+            Status::Corrupt => Status::ChainBroken,
+            other => other,
+        })
+    }
+
+    /// Each source is tried, the last one twice.
+    async fn ask_all(&mut self, question: Question) -> Result<Answer, Status> {
+        let mut failure = Status::Corrupt;
+        if self.all.is_empty() {
+            return Err(failure);
+        }
         for _ in 0..=self.all.len() {
             let source = &self.all[self.at % self.all.len()];
             let answered = tokio::time::timeout(self.patience, self.ask_one(source, question)).await;
@@ -184,10 +207,13 @@ impl<'a> Sources<'a> {
                 Err(status) => {
                     tracing::info!(disk = %source.disk, chunk = %self.capability.chunk, %status, "a source failed");
                     self.at += 1;
+                    if status != Status::Corrupt {
+                        failure = Status::ChainBroken;
+                    }
                 }
             }
         }
-        Err(Status::ChainBroken)
+        Err(failure)
     }
 
     async fn ask_one(&self, source: &ReplicaAddress, question: Question) -> Result<Answer, Status> {

@@ -238,7 +238,7 @@ impl ReplicaFlags {
     pub const DAMAGED: Self = Self(1 << 3);
     /// The activity log has marks on it: compare before reading from several replicas.
     pub const MARKED: Self = Self(1 << 4);
-    /// Had pages torn by a loss of power.
+    /// Has pages that were being written at an unclean stop and do not match their checksums.
     pub const TORN: Self = Self(1 << 5);
     /// Its disk failed to store something: of no use until it is made anew.
     pub const BAD: Self = Self(1 << 6);
@@ -444,6 +444,19 @@ pub enum OrderKind {
         /// The version that all have.
         version: Version,
         /// Where to read. 1 to 9.
+        sources: Vec<ReplicaAddress>,
+    },
+    /// Replace the torn pages of a replica of this version by those of the first source on which they match their checksums,
+    /// durably. What matches on none keeps its bytes, with a new checksum. Refused with `ChainBroken` if a source cannot be
+    /// asked.
+    MendTorn {
+        /// The replica's.
+        disk: DiskId,
+        /// The chunk.
+        chunk: ChunkId,
+        /// The version that all have.
+        version: Version,
+        /// Where to read. 0 to 9.
         sources: Vec<ReplicaAddress>,
     },
     /// Answered with success if the replica is complete, sound, of this version, and its checksums can be read.

@@ -66,6 +66,7 @@ fn measure(disks: u32) {
                 damaged: false,
                 marked: false,
                 power_lost: false,
+                torn: false,
             };
             let disk = DiskId(id(on));
             fleet.handle(Event::Reported { disk, replicas: vec![seen], last: false }, 0, &mut out);

@@ -93,6 +93,9 @@ pub struct ReportedReplica {
     pub marked: bool,
     /// It is so marked, and may lack writes that were answered and not synced.
     pub power_lost: bool,
+    /// Pages of it were being written when its server was stopped, and do not match their checksums: others are to be
+    /// asked for them.
+    pub torn: bool,
 }
 
 /// What happened.
@@ -197,6 +200,9 @@ pub enum Order {
         source: Option<ReplicaAddress>,
         blocks: Vec<BlockRange>,
     },
+    /// Replace the torn pages of the replica by those of the first source on which they match their checksums, durably. What
+    /// matches on none keeps its bytes.
+    MendTorn { disk: DiskId, chunk: ChunkId, version: Version, sources: Vec<ReplicaAddress> },
     /// Replace the pages of the replica that do not match their checksums by those of the sources, durably. `Corrupt`: one
     /// is sound nowhere.
     Mend { disk: DiskId, chunk: ChunkId, version: Version, sources: Vec<ReplicaAddress> },

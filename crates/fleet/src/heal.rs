@@ -93,6 +93,8 @@ pub(crate) struct Healing {
     unfinished: Queue,
     damaged: Queue,
     mending: BTreeMap<ChunkSlot, Mending>,
+    /// Unsettled chunks with a replica that has torn pages, and since when.
+    torn: BTreeMap<ChunkSlot, u64>,
     removals: BTreeMap<ChunkSlot, Removal>,
     copies: BTreeMap<ChunkSlot, Copy>,
     /// Of queued chunks only.

@@ -134,8 +134,10 @@ impl Fleet {
         }
         let member = |disk| self.hosts.disk_number(disk).filter(|disk| chain.contains(disk));
         let (from, to) = (hop.from.and_then(member), member(hop.to));
+        // Servers were stopped a moment ago, and whoever is left out may have the only sound page.
+        let torn = self.healing.is_torn(slot);
         // A member that forgot what it took has it on its disk: all begin anew.
-        let to = to.filter(|to| hop.status != Status::Gap && from != Some(*to));
+        let to = to.filter(|to| hop.status != Status::Gap && !torn && from != Some(*to));
         match (hop.from, from, to) {
             (Some(_), Some(near), Some(far)) => purposes.accused = Some(Accusation { near, far }),
             (None, _, Some(far)) => {

@@ -55,7 +55,9 @@ struct Member {
 enum Phase {
     /// Members have orders.
     Ordering { deadline_ms: u64 },
-    /// All have the version; the others are made equal to this disk's replica.
+    /// All have the version; this disk's replica has torn pages, for which the others are asked.
+    Mending { donor: u16, deadline_ms: u64 },
+    /// The others are made equal to this disk's replica.
     Settling { donor: u16, deadline_ms: u64 },
     /// They are, and this disk's server is told so.
     Settled { donor: u16, deadline_ms: u64 },
@@ -71,6 +73,7 @@ impl Phase {
     fn deadline_ms(self) -> Option<u64> {
         match self {
             Self::Ordering { deadline_ms }
+            | Self::Mending { deadline_ms, .. }
             | Self::Settling { deadline_ms, .. }
             | Self::Joining { deadline_ms }
             | Self::Settled { deadline_ms, .. } => Some(deadline_ms),
@@ -418,6 +421,7 @@ impl Fleet {
         }
         match raise.phase {
             Phase::Ordering { .. } => self.settle_members(slot, now_ms, out),
+            Phase::Mending { donor, .. } => self.settle_others(slot, donor, now_ms, out),
             Phase::Settling { donor, .. } => self.settle_donor(slot, donor, now_ms, out),
             Phase::Settled { .. } => self.members_ready(slot, now_ms, out),
             Phase::Joining { .. } | Phase::Logging(_) | Phase::Held => {}

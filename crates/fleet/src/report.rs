@@ -167,6 +167,7 @@ impl Fleet {
             if let Some(member) = reservation.members.iter_mut().find(|member| member.disk == disk) {
                 member.lost = false;
             }
+            reservation.unsettled |= seen.marked;
             return;
         }
         if self.garbage_seen(disk, seen.chunk) {
@@ -194,9 +195,11 @@ impl Fleet {
             return;
         }
         let mut set = self.table.replicas(slot);
+        // Nobody ever wrote under a version that is quiet: there a page that does not match has rotted.
+        let damaged = seen.damaged || seen.torn && self.table.is_quiet(slot);
         let state = match seen.complete && seen.version >= version {
             true if doubtful => ReplicaState::Doubtful,
-            true if seen.damaged => ReplicaState::Damaged,
+            true if damaged => ReplicaState::Damaged,
             true => ReplicaState::Current,
             false => ReplicaState::Stale,
         };
@@ -216,6 +219,9 @@ impl Fleet {
             // Others are read rather, as long as they may differ.
             set.remove(disk);
             self.set_unsettled(slot, true);
+            if seen.torn {
+                self.healing.set_torn(slot, now_ms);
+            }
         }
         set.set(disk, state);
         self.put_replicas(slot, &set);
@@ -243,6 +249,7 @@ impl Fleet {
             damaged: false,
             marked: false,
             power_lost: false,
+            torn: false,
         };
         self.replica_seen(disk, &seen, now_ms, out);
     }
@@ -303,6 +310,7 @@ impl Fleet {
                 damaged: false,
                 marked: true,
                 power_lost: false,
+                torn: false,
             };
             if !self.raises.keep_for_later(slot, disk, seen) {
                 self.judge(slot, disk, &seen, now_ms, out);

@@ -10,6 +10,7 @@ mod min_write;
 mod promises;
 mod random;
 mod room;
+mod torn;
 
 use crate::table::Health;
 use crate::*;
@@ -38,6 +39,10 @@ struct Replica {
     filling: bool,
     /// Pages that do not match their checksums.
     damaged: BTreeSet<u64>,
+    /// Pages that do not since its process was killed: others are to be asked for them.
+    torn: BTreeSet<u64>,
+    /// Pages that got a new checksum because no other replica was known to have them.
+    kept: BTreeSet<u64>,
 }
 
 /// The block that a write is in.
@@ -279,6 +284,14 @@ impl World {
                 assert!(sources.iter().all(|source| source.disk != *disk));
                 assert!(!self.chains.contains_key(&(*chunk, *version)), "mended what may be written");
             }
+            Order::MendTorn { disk, chunk, version, sources } => {
+                assert_eq!(*version, self.minted[chunk], "under a version that may be written");
+                assert!(
+                    !self.chains.contains_key(&(*chunk, *version)),
+                    "under a version that may be written"
+                );
+                assert!(sources.iter().all(|source| source.disk != *disk));
+            }
             Order::Verify { .. } => {}
             Order::Delete { disk, chunk, version } => {
                 if let Some(mapped) = self.map.values().find(|mapped| mapped.chunk == *chunk) {
@@ -416,6 +429,7 @@ impl World {
                 damaged: !replica.damaged.is_empty(),
                 marked: replica.marked,
                 power_lost: replica.memory.lost_power(),
+                torn: !replica.torn.is_empty(),
             };
             let replicas: Vec<ReportedReplica> =
                 self.replicas.iter().filter(|((on, _), _)| *on == disk).map(seen).collect();

@@ -72,6 +72,7 @@ impl Log {
                     damaged: false,
                     marked: false,
                     power_lost: false,
+                    torn: false,
                 })
                 .collect();
             for part in held.chunks(REPORT_ENTRIES) {

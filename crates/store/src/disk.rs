@@ -2,7 +2,7 @@
 //!
 //! Opening, syncing and closing chunk files: `disk/files.rs`. Opening and stamping a disk: `disk/open.rs`.
 //! Walks and inventory: `disk/walk.rs`. Deleting: `disk/remove.rs`. Filling: `disk/fill.rs`. Health: `disk/health.rs`.
-//! Comparing: `disk/compare.rs`.
+//! Comparing: `disk/compare.rs`. Torn pages: `disk/torn.rs`.
 
 mod compare;
 mod files;
@@ -11,6 +11,7 @@ mod health;
 mod mend;
 mod open;
 mod remove;
+mod torn;
 mod walk;
 
 use crate::StoreError;
@@ -89,6 +90,7 @@ struct Counts {
     corrupt_payloads: AtomicU64,
     damaged_pages: AtomicU64,
     torn_pages: AtomicU64,
+    kept_pages: AtomicU64,
 }
 
 fn add(counter: &AtomicU64, more: u64) {
@@ -166,6 +168,7 @@ impl Disk {
             corrupt_payloads: get(&self.counts.corrupt_payloads),
             damaged_pages: get(&self.counts.damaged_pages),
             torn_pages: get(&self.counts.torn_pages),
+            kept_pages: get(&self.counts.kept_pages),
             open_chunks: self.cache.len() as u64,
         }
     }
@@ -259,7 +262,7 @@ impl Disk {
         let pages = checked_pages(offset, length)?;
         let read = self.with_shared(chunk, &pages, |replica| {
             replica.check_whole(version)?;
-            replica.read_pages(pages.clone(), |file, buffer, at| file.read_at(buffer, at).map(Some))
+            replica.read_untorn(pages.clone(), |file, buffer, at| file.read_at(buffer, at).map(Some))
         })?;
         let read = read.ok_or(StoreError::Invalid { what: "a blocking read was not answered" })?;
         Ok(self.read_back(read))
@@ -282,7 +285,7 @@ impl Disk {
         let replica = state.as_ref().filter(|replica| replica.has_table(&pages))?;
         let read = replica
             .check_whole(version)
-            .and_then(|()| replica.read_pages(pages, |file, buffer, at| file.read_resident_at(buffer, at)));
+            .and_then(|()| replica.read_untorn(pages, |file, buffer, at| file.read_resident_at(buffer, at)));
         match read {
             Ok(None) => None,
             Ok(Some(read)) => {
@@ -300,7 +303,7 @@ impl Disk {
     }
 
     /// Reads pages again under the chunk's lock and judges them; returns the damaged ones, those that the device
-    /// cannot read among them. If there are any, the replica says `damaged` from now on.
+    /// cannot read among them, torn ones not. If there are any, the replica says `damaged` from now on.
     pub fn verify(
         &self,
         chunk: ChunkId,
@@ -311,7 +314,9 @@ impl Disk {
         let pages = pages_of(offset, length)?;
         let damaged = self.with_shared(chunk, &pages, |replica| {
             replica.check_whole(version)?;
-            replica.damaged_pages(pages.clone())
+            let mut damaged = replica.damaged_pages(pages.clone())?;
+            damaged.retain(|page| !replica.may_be_torn(*page));
+            Ok(damaged)
         })?;
         if !damaged.is_empty() {
             add(&self.counts.damaged_pages, damaged.len() as u64);
@@ -392,7 +397,8 @@ impl Disk {
     pub fn check(&self, chunk: ChunkId, version: Version) -> Result<(), StoreError> {
         self.with_shared(chunk, &ALL_PAGES, |replica| {
             replica.check_whole(version)?;
-            if replica.flags().has(Flags::DAMAGED) || !replica.flags().has(Flags::COMPLETE) {
+            let flags = replica.flags();
+            if flags.has(Flags::DAMAGED) || flags.has(Flags::TORN) || !flags.has(Flags::COMPLETE) {
                 return Err(StoreError::DamagedFile { chunk, what: "its header says so" });
             }
             replica.check_table()

@@ -171,6 +171,15 @@ pub enum StoreError {
         /// The first such page.
         page: u32,
     },
+    /// A page was being written at an unclean stop and does not match its record; other replicas are to be asked
+    /// for it first. Nothing was written.
+    #[error("page {page} of this replica of chunk {chunk} is torn")]
+    Torn {
+        /// Which chunk.
+        chunk: ChunkId,
+        /// The first such page.
+        page: u32,
+    },
     /// The header or the record table cannot be read.
     #[error("the replica of chunk {chunk} is damaged: {what}")]
     DamagedFile {
@@ -226,7 +235,8 @@ impl StoreError {
             Self::CorruptPayload { .. } | Self::Damaged { .. } => Status::Corrupt,
             Self::DamagedFile { .. } | Self::Bad { .. } | Self::Disk { .. } => Status::Io,
             Self::NoSpace => Status::NoSpace,
-            Self::Exhausted { .. } => Status::TryAgain,
+            // It is settled when the chunk is raised next.
+            Self::Exhausted { .. } | Self::Torn { .. } => Status::TryAgain,
             Self::Invalid { .. } => Status::Invalid,
         }
     }

@@ -27,7 +27,7 @@ impl Flags {
     pub(crate) const DAMAGED: u16 = 1 << 4;
     /// Never flushed as a whole since it was made: any mismatch may be torn.
     pub(crate) const NEW: u16 = 1 << 5;
-    /// Torn pages got new checksums.
+    /// Has torn pages, in the regions that the header names.
     pub(crate) const TORN: u16 = 1 << 6;
     /// Was being written when the process or the machine stopped.
     pub(crate) const MARKED: u16 = 1 << 7;
@@ -76,6 +76,8 @@ pub(crate) struct Header {
     pub(crate) cluster: ClusterId,
     /// Which pages of the record table were ever written; the others are holes.
     pub(crate) tables: u32,
+    /// Regions in which a page that does not match its record is torn.
+    pub(crate) torn: u16,
 }
 
 /// The header that counts.
@@ -103,6 +105,7 @@ impl Header {
         slot[..8].copy_from_slice(MAGIC);
         slot[8..10].copy_from_slice(&FORMAT.to_le_bytes());
         slot[10..12].copy_from_slice(&self.flags.0.to_le_bytes());
+        slot[12..14].copy_from_slice(&self.torn.to_le_bytes());
         slot[16..24].copy_from_slice(&self.chunk.0.to_le_bytes());
         slot[24..32].copy_from_slice(&self.version.to_u64().to_le_bytes());
         slot[32..40].copy_from_slice(&self.sequence.to_le_bytes());
@@ -143,6 +146,7 @@ impl Header {
             flags: Flags(u16_at(slot, 10)),
             cluster,
             tables: u32_at(slot, 68),
+            torn: u16_at(slot, 12),
         })
     }
 
@@ -193,6 +197,7 @@ mod tests {
             flags: Flags(Flags::COMPLETE | Flags::TORN),
             cluster: ClusterId([5; 16]),
             tables: 0b101,
+            torn: 0b11,
         }
     }
 

@@ -8,7 +8,7 @@
 //! 1. Every page of a replica has a CRC32C in its record; a page is verified before a part of it is
 //!    overwritten, so damage is never given a valid checksum.
 //! 2. A region is durably marked in the activity log before its first in-place change after a flush.
-//!    A mismatch inside a mark, or in a chunk never flushed, is *torn* and settled; elsewhere it is rot.
+//!    A mismatch inside a mark, or in a chunk never flushed, is *torn* until other replicas were asked; elsewhere it is rot.
 //! 3. The header of a chunk file wins over the index; the index is only ever a cache.
 //! 4. A chunk file with unsynced writes is never closed without an fdatasync whose error counts; a
 //!    replica whose fdatasync failed is bad until it is rewritten. (A killed process is the exception:

@@ -11,6 +11,7 @@
 
 mod edit;
 mod settle;
+mod torn;
 
 pub(crate) use edit::CheckedWrite;
 pub(crate) use settle::Settled;
@@ -122,7 +123,7 @@ impl Replica {
         for (page, slot) in table.iter_mut().enumerate() {
             *slot = TableSlot::Loaded(TablePage::holes(page));
         }
-        let header = Header { chunk, version, sequence: 1, flags, cluster, tables: 1 };
+        let header = Header { chunk, version, sequence: 1, flags, cluster, tables: 1, torn: 0 };
         Self {
             file,
             chunk,
@@ -326,13 +327,13 @@ impl Replica {
         if !hole {
             read_padded(&*self.file, &mut data, u64::from(page) * PAGE as u64)?;
             if crc32c(&data) != crc {
-                return Err(StoreError::Damaged { chunk: self.chunk, page });
+                return Err(self.mismatch(page));
             }
         }
         Ok(data)
     }
 
-    /// The pages of a range that do not match their records.
+    /// The pages of a range that do not match their records, torn ones among them.
     pub(crate) fn damaged_pages(&self, pages: std::ops::Range<u32>) -> Result<Vec<u32>, StoreError> {
         let mut damaged = Vec::new();
         for first in pages.clone().step_by(VERIFY_PAGES) {
@@ -378,7 +379,7 @@ impl Replica {
         };
         for (page, (data, crc)) in (first..).zip(read.data.chunks_exact(PAGE).zip(&read.crcs)) {
             if crc32c(data) != *crc {
-                return Err(StoreError::Damaged { chunk: self.chunk, page });
+                return Err(self.mismatch(page));
             }
         }
         Ok((block_value(block, &read.data), true))

@@ -59,7 +59,7 @@ pub struct InventoryEntry {
     pub bad: bool,
     /// Some page or record page is damaged; the others can be read.
     pub damaged: bool,
-    /// Torn pages were given new checksums after an unclean stop: compare before trusting.
+    /// Has torn pages since an unclean stop: other replicas are to be asked for them.
     pub torn: bool,
     /// It was being written when the process or the machine stopped: replicas may differ in what was not synced.
     pub marked: bool,
@@ -78,7 +78,7 @@ pub struct OpenReport {
     pub index_rebuilt: Option<String>,
     /// Chunks read from their files because the activity log names them.
     pub chunks_checked: u64,
-    /// Pages that were torn and got a new checksum.
+    /// Pages that were found torn.
     pub torn_pages: u64,
     /// Pages that do not match their record outside of marked regions.
     pub rotten_pages: u64,
@@ -103,7 +103,7 @@ pub struct ScanReport {
     pub stubs: u64,
     /// Names that are not chunk files, left alone.
     pub foreign: u64,
-    /// Torn pages settled on the way.
+    /// Torn pages found on the way.
     pub torn_pages: u64,
     /// Pages that do not match their record.
     pub rotten_pages: u64,
@@ -154,8 +154,10 @@ pub struct Counters {
     pub corrupt_payloads: u64,
     /// Pages of replicas found damaged.
     pub damaged_pages: u64,
-    /// Pages that were torn by an unclean stop and got a new checksum.
+    /// Pages found torn after an unclean stop.
     pub torn_pages: u64,
+    /// Torn pages that matched their checksums nowhere: they kept their bytes, with new checksums.
+    pub kept_pages: u64,
     /// Chunk files open now.
     pub open_chunks: u64,
 }

@@ -47,11 +47,11 @@ pub enum Memory {
     Forgot = 1,
     /// Its process stopped while the chunk was being written.
     Marked = 2,
-    /// So it did, and pages of it did not match their checksums afterwards: another replica's are to be preferred.
+    /// So it did, and pages of it do not match their checksums: other replicas are to be asked for them.
     Torn = 3,
     /// Its machine lost power while the chunk was being written: what was not synced may be gone.
     PowerLost = 4,
-    /// So it did, and pages of it did not match their checksums afterwards.
+    /// So it did, and pages of it do not match their checksums.
     PowerLostTorn = 5,
 }
 
@@ -73,6 +73,13 @@ pub struct Unsettled {
     pub memory: Memory,
     /// The chain failed here: it could not reach the one behind it, was told of a failure, or lost the one before it.
     pub failed: bool,
+}
+
+impl Memory {
+    /// Whether there may be torn pages.
+    pub fn is_torn(self) -> bool {
+        matches!(self, Self::Torn | Self::PowerLostTorn)
+    }
 }
 
 #[cfg(test)]

@@ -494,8 +494,14 @@ pub(crate) fn to_server() -> Vec<(&'static str, ToServer)> {
         version: version(2),
         sources: vec![source.clone()],
     };
-    let mend =
-        OrderKind::Mend { disk: disk(17), chunk: chunk(5), version: version(2), sources: vec![source] };
+    let mend = OrderKind::Mend {
+        disk: disk(17),
+        chunk: chunk(5),
+        version: version(2),
+        sources: vec![source.clone()],
+    };
+    let mend_torn =
+        OrderKind::MendTorn { disk: disk(17), chunk: chunk(5), version: version(2), sources: vec![source] };
     let verify = OrderKind::Verify { disk: disk(17), chunk: chunk(5), version: version(2) };
     let messages = vec![
         ToServer::Registered(registered),
@@ -509,6 +515,7 @@ pub(crate) fn to_server() -> Vec<(&'static str, ToServer)> {
         order(fill),
         order(feed),
         order(mend),
+        order(mend_torn),
     ];
     let named = messages.into_iter().map(|message| {
         let name = match &message {
@@ -520,6 +527,7 @@ pub(crate) fn to_server() -> Vec<(&'static str, ToServer)> {
             ToServer::Order(Order { what: OrderKind::Fill { .. }, .. }) => "fill",
             ToServer::Order(Order { what: OrderKind::Feed { .. }, .. }) => "feed",
             ToServer::Order(Order { what: OrderKind::Mend { .. }, .. }) => "mend",
+            ToServer::Order(Order { what: OrderKind::MendTorn { .. }, .. }) => "mend_torn",
             ToServer::Order(Order { what: OrderKind::Verify { .. }, .. }) => "verify",
             ToServer::Order(Order { what: OrderKind::Repair { .. }, .. }) => "repair",
             ToServer::HeartbeatAck { .. } => "heartbeat_ack",

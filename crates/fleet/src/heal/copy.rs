@@ -274,6 +274,7 @@ impl Fleet {
                     damaged: false,
                     marked: false,
                     power_lost: false,
+                    torn: false,
                 };
                 self.replica_seen(open.disk, &seen, now_ms, out);
             }

@@ -12,6 +12,18 @@ impl Healing {
     pub(crate) fn unsettled(&self) -> u64 {
         self.unsettled.slots.len()
     }
+
+    /// A replica of an unsettled chunk has torn pages.
+    pub(crate) fn set_torn(&mut self, slot: ChunkSlot, now_ms: u64) {
+        if self.unsettled.slots.contains(slot) {
+            self.torn.entry(slot).or_insert(now_ms);
+        }
+    }
+
+    /// Whether one of its replicas is known to have torn pages.
+    pub(crate) fn is_torn(&self, slot: ChunkSlot) -> bool {
+        self.torn.contains_key(&slot)
+    }
 }
 
 impl Fleet {
@@ -46,17 +58,28 @@ impl Fleet {
         if unsettled {
             self.table.set_open(slot, false);
             self.healing.wake();
+        } else {
+            self.healing.torn.remove(&slot);
         }
     }
 
-    /// Raises chunks with several replicas that may differ.
+    /// Whether a replica with torn pages is to wait for others that may have them sound: a raise without them would leave
+    /// them behind.
+    pub(crate) fn waits_for_torn(&self, slot: ChunkSlot, now_ms: u64) -> bool {
+        let (since_ms, set) = (self.healing.torn.get(&slot), self.table.replicas(slot));
+        since_ms.is_some_and(|since_ms| now_ms < since_ms + self.options.quiet_ms)
+            && (set.current().count() + set.doubtful().count()) < self.options.goal
+    }
+
+    /// Raises chunks with several replicas that may differ, and those with one that has torn pages.
     pub(super) fn begin_comparisons(&mut self, now_ms: u64, out: &mut Vec<Command>) -> bool {
         let mut begun = false;
         for slot in self.healing.unsettled.batch() {
             let current: Vec<u16> = self.table.replicas(slot).members().collect();
+            let enough = current.len() > 1 || self.healing.is_torn(slot);
             if current.is_empty() {
                 begun |= self.trust_doubtful(slot, now_ms, out);
-            } else if current.len() > 1 && !self.is_put_off(slot, now_ms) {
+            } else if enough && !self.is_put_off(slot, now_ms) && !self.waits_for_torn(slot, now_ms) {
                 self.healing.put_off(slot, now_ms, RETRY_MS);
                 self.start_raise(slot, &current, None, Purposes::default(), now_ms, out);
                 begun = true;

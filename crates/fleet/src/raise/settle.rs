@@ -1,15 +1,18 @@
 //! Making the members of a raise equal: what was in flight when their chain broke is on some of them and not on others.
 //!
-//! The order of steps is in `docs/protocol/grants.md`, *Settling*. One member, the donor, keeps what it has; the others
-//! take from it the blocks in which they may differ. Nobody reads or writes the new version before that is done.
+//! The order of steps is in `docs/protocol/grants.md`, *Settling*. One member, the donor, keeps what it has, but for its
+//! torn pages, which it takes from the others; then these take from it the blocks in which they may differ. Nobody reads or
+//! writes the new version before that is done.
 //!
 //! # Invariants
 //! 1. The donor holds every acknowledged write: it is the first of the old chain among those that remember what they
 //!    took, or, if none does, among those that lost least. One that lost power is never followed by one that did not,
 //!    whatever becomes of the reading: who cannot follow is left behind.
-//! 2. What members report is asked for again after a failure: they keep it until they are told that all are equal.
+//! 2. A torn page of the donor keeps its bytes only if each other member was asked for it and has no sound one, or was left
+//!    behind.
+//! 3. What members report is asked for again after a failure: they keep it until they are told that all are equal.
 
-use super::{Phase, Raise};
+use super::{Member, Phase, Raise};
 use crate::fleet::{Fleet, Purpose};
 use crate::{Command, Order, OrderId};
 use types::{BlockRange, ChunkSlot, Memory, Status};
@@ -27,6 +30,19 @@ fn doubtful(raise: &Raise) -> Vec<BlockRange> {
     let recent = told().filter(|_| forgot).flat_map(|one| &one.recent);
     let touched = told().flat_map(|one| &one.touched);
     BlockRange::join(touched.chain(recent).copied().collect(), RANGES_MAX)
+}
+
+/// A donor failed twice to ask others for its torn pages. If all of them lost power and it did not, it is they who are left
+/// behind, for acknowledged writes may be on it alone.
+fn only_donor_may_stay(raise: &mut Raise, donor: u16) -> bool {
+    let lost_power = |member: &Member| member.unsettled.memory.lost_power();
+    let alone = raise.members.iter().all(|member| lost_power(member) != (member.disk == donor));
+    if alone {
+        raise.members.retain(|member| member.disk == donor);
+        raise.members.iter_mut().for_each(|member| member.done = true);
+        raise.lost = true;
+    }
+    alone
 }
 
 impl Fleet {
@@ -48,15 +64,45 @@ impl Fleet {
             let shunned = raise.shunned == Some(member.disk);
             (memory.lost_power(), shunned, memory, place(member.disk))
         });
-        let Some(donor) = donor.map(|member| member.disk).filter(|_| raise.members.len() > 1) else {
-            return self.members_ready(slot, now_ms, out);
-        };
+        let Some(donor) = donor else { return };
+        let (donor, torn) = (donor.disk, donor.unsettled.memory.is_torn());
         if blocks.is_empty() {
             return self.members_ready(slot, now_ms, out);
         }
+        if !torn {
+            return self.settle_others(slot, donor, now_ms, out);
+        }
+        raise.phase = Phase::Mending { donor, deadline_ms: now_ms + self.options.settle_members_ms };
+        let mut others: Vec<u16> = raise.members.iter().map(|member| member.disk).collect();
+        others.retain(|disk| *disk != donor);
+        others.sort_by_key(|disk| place(*disk));
+        let what = Order::MendTorn {
+            disk: self.hosts.disk(donor).id,
+            chunk: raise.chunk,
+            version: raise.target,
+            sources: others.into_iter().map(|disk| self.hosts.address(disk)).collect(),
+        };
+        let order = self.order(donor, Purpose::Raise(slot), what, now_ms, out);
+        self.await_member(slot, donor, order);
+    }
+
+    /// The donor has nothing torn: the others follow it.
+    pub(super) fn settle_others(&mut self, slot: ChunkSlot, donor: u16, now_ms: u64, out: &mut Vec<Command>) {
+        let Some(raise) = self.raises.running.get_mut(&slot) else { return };
+        if raise.members.len() == 1 {
+            return self.members_ready(slot, now_ms, out);
+        }
+        let blocks = doubtful(raise);
         raise.phase = Phase::Settling { donor, deadline_ms: now_ms + self.options.settle_members_ms };
         for at in 0..raise.members.len() {
             self.order_repair(slot, at, donor, &blocks, now_ms, out);
+        }
+    }
+
+    fn await_member(&mut self, slot: ChunkSlot, disk: u16, order: OrderId) {
+        let Some(raise) = self.raises.running.get_mut(&slot) else { return };
+        if let Some(member) = raise.members.iter_mut().find(|member| member.disk == disk) {
+            (member.order, member.done) = (order, false);
         }
     }
 
@@ -91,17 +137,19 @@ impl Fleet {
             blocks: blocks.to_vec(),
         };
         let order = self.order(disk, Purpose::Raise(slot), what, now_ms, out);
-        if let Some(raise) = self.raises.running.get_mut(&slot) {
-            raise.members[at].order = order;
-            raise.members[at].done = false;
-        }
+        self.await_member(slot, disk, order);
     }
 
-    /// A member could not be made equal to the donor, and it may be the donor that is at fault: once, the next round
-    /// takes another donor. False: it is the member that is left behind.
+    /// A member could not be made equal to the donor, or this could not ask the others for its torn pages, and it may be the
+    /// donor that is at fault: once, the next round takes another donor. False: it is the member that is left behind.
     pub(super) fn shun_donor(&mut self, slot: ChunkSlot, order: OrderId) -> bool {
         let Some(raise) = self.raises.running.get_mut(&slot) else { return false };
-        let Phase::Settling { donor, .. } = raise.phase else { return false };
+        let (Phase::Settling { donor, .. } | Phase::Mending { donor, .. }) = raise.phase else {
+            return false;
+        };
+        if raise.shunned.is_some() && matches!(raise.phase, Phase::Mending { .. }) {
+            return only_donor_may_stay(raise, donor);
+        }
         let Some(member) = raise.members.iter_mut().find(|member| member.order == order) else {
             return false;
         };

@@ -186,6 +186,7 @@ fn what_a_disk_says_of_the_time_before_does_not_end_the_filling() {
         damaged: false,
         marked: false,
         power_lost: false,
+        torn: false,
     };
     scene.world.tell(Event::Reported { disk: spare, replicas: vec![before], last: true });
     assert_eq!(scene.world.grant(1).unwrap(), grant);

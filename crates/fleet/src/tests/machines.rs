@@ -57,6 +57,9 @@ impl World {
             (None, Order::Mend { disk, chunk, version, sources }) => {
                 self.mend((disk, chunk), version, &sources)
             }
+            (None, Order::MendTorn { disk, chunk, version, sources }) => {
+                self.mend_torn((disk, chunk), version, &sources)
+            }
             (None, Order::Raise { disk, chunk, from, to, cuts }) => {
                 match self.replicas.get_mut(&(disk, chunk)) {
                     None => Err(Status::NoChunk),
@@ -71,7 +74,7 @@ impl World {
                         unsettled = Unsettled {
                             touched: blocks_of(&replica.touched),
                             recent: blocks_of(&replica.recent),
-                            memory: replica.memory,
+                            memory: if replica.torn.is_empty() { replica.memory } else { Memory::Torn },
                             failed: replica.failed,
                         };
                         for range in cuts.iter().flat_map(|cut| cut.from..cut.to) {
@@ -132,6 +135,33 @@ impl World {
             replica.content.extend(from.into_iter().filter(within));
         }
         (replica.touched, replica.recent, replica.memory, replica.marked) = Default::default();
+        replica.torn.clear();
+        Ok(())
+    }
+
+    fn mend_torn(
+        &mut self,
+        key: (DiskId, ChunkId),
+        version: Version,
+        sources: &[ReplicaAddress],
+    ) -> Result<(), Status> {
+        let connected = |server| self.machines.iter().any(|one| one.id == server && one.connected);
+        let others = sources
+            .iter()
+            .map(|source| self.replicas.get(&(source.disk, key.1)).filter(|_| connected(source.server)));
+        let others: Option<Vec<&Replica>> =
+            others.map(|one| one.filter(|one| one.version == version)).collect();
+        let others = others.ok_or(Status::ChainBroken)?;
+        let lost =
+            |page: &u64| others.iter().all(|one| one.torn.contains(page) || one.damaged.contains(page));
+        let kept: BTreeSet<u64> =
+            self.replicas.get(&key).ok_or(Status::NoChunk)?.torn.iter().copied().filter(lost).collect();
+        let replica = self.replicas.get_mut(&key).ok_or(Status::NoChunk)?;
+        if replica.version != version {
+            return Err(Status::WrongVersion);
+        }
+        replica.kept.extend(kept);
+        replica.torn.clear();
         Ok(())
     }
 

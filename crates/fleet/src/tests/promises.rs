@@ -572,6 +572,7 @@ fn a_replica_of_a_higher_term_stops_this_master() {
         damaged: false,
         marked: false,
         power_lost: false,
+        torn: false,
     };
     let mut out = Vec::new();
     world.fleet.handle(Event::Reported { disk: disk(1), replicas: vec![seen], last: false }, 0, &mut out);

@@ -328,6 +328,7 @@ impl Core {
                             power_lost: entry
                                 .flags
                                 .contains(ReplicaFlags::MARKED.with(ReplicaFlags::POWER_LOST)),
+                            torn: entry.flags.contains(ReplicaFlags::TORN),
                         })
                         .collect();
                     self.tell(Event::Reported { disk, replicas, last });
@@ -456,6 +457,9 @@ fn order_kind(order: fleet::Order) -> OrderKind {
         fleet::Order::Fill { disk, chunk, version } => OrderKind::Fill { disk, chunk, version },
         fleet::Order::Feed { disk, chunk, version, sources } => {
             OrderKind::Feed { disk, chunk, version, sources }
+        }
+        fleet::Order::MendTorn { disk, chunk, version, sources } => {
+            OrderKind::MendTorn { disk, chunk, version, sources }
         }
         fleet::Order::Mend { disk, chunk, version, sources } => {
             OrderKind::Mend { disk, chunk, version, sources }

@@ -372,7 +372,8 @@ impl FakeServer {
                 OrderKind::Repair { .. }
                 | OrderKind::Verify { .. }
                 | OrderKind::Fill { .. }
-                | OrderKind::Mend { .. } => {}
+                | OrderKind::Mend { .. }
+                | OrderKind::MendTorn { .. } => {}
             }
             self.orders.push(order.what);
             let done = OrderDone {

@@ -4,8 +4,8 @@
 //! 1. What destroys stored bytes ([`Faults::BadDisk`], [`Faults::Rot`]) strikes one disk of one server, the *suspect*, and in
 //!    such a run no other server is stopped or cut off. So each chunk keeps a good replica elsewhere (the fault atlas of
 //!    TigerBeetle), and any loss is a bug.
-//! 2. A server with a rotting disk is not stopped: after an unclean stop it takes a mismatch in a region that was being
-//!    written for a torn write and keeps the bytes, without asking the other replicas (`docs/faults.md`, *Torn or rotten*).
+//! 2. The server of the suspect is killed and loses power like any other: what of it does not match its checksums
+//!    afterwards, torn or rotten, is had from the other replicas.
 //! 3. Everything else may strike everybody at the same time: it takes away nothing that was synced.
 
 use crate::chance::Chance;

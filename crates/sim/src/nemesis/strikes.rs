@@ -40,7 +40,7 @@ impl Nemesis<'_> {
         if let Some(suspect) = self.stage.suspect.get() {
             return match self.chance.below(100) {
                 0..30 => Target::Master,
-                30..70 if self.faults != Faults::Rot => Target::Server(suspect.server),
+                30..70 => Target::Server(suspect.server),
                 _ => Target::Client(client(&mut self.chance)),
             };
         }
@@ -55,8 +55,8 @@ impl Nemesis<'_> {
 
     fn may_cut(&self, target: Target) -> bool {
         match self.faults {
-            Faults::Delays | Faults::Kills | Faults::Rot => false,
-            Faults::BadDisk => matches!(target, Target::Server(_)),
+            Faults::Delays | Faults::Kills => false,
+            Faults::BadDisk | Faults::Rot => matches!(target, Target::Server(_)),
             _ => true,
         }
     }

@@ -24,6 +24,32 @@ impl Disk {
         blocks: Range<u32>,
         wanted: ReplicaState,
     ) -> Result<Vec<[u8; 32]>, StoreError> {
+        self.values(chunk, version, blocks, wanted)?.into_iter().collect()
+    }
+
+    /// As [`Disk::block_values`], without those of blocks with pages that do not match their checksums.
+    pub fn sound_block_values(
+        &self,
+        chunk: ChunkId,
+        version: Version,
+        blocks: Range<u32>,
+        wanted: ReplicaState,
+    ) -> Result<Vec<Option<[u8; 32]>>, StoreError> {
+        let values = self.values(chunk, version, blocks, wanted)?.into_iter();
+        let sound = |value| match value {
+            Err(StoreError::Damaged { .. } | StoreError::Torn { .. }) => Ok(None),
+            value => value.map(Some),
+        };
+        values.map(sound).collect()
+    }
+
+    fn values(
+        &self,
+        chunk: ChunkId,
+        version: Version,
+        blocks: Range<u32>,
+        wanted: ReplicaState,
+    ) -> Result<Vec<Result<[u8; 32], StoreError>>, StoreError> {
         if blocks.start >= blocks.end || blocks.end > BLOCKS_PER_CHUNK {
             return Err(StoreError::Invalid { what: "a range of blocks lies within the chunk" });
         }
@@ -36,21 +62,21 @@ impl Disk {
             let mut values = Vec::with_capacity(blocks.len());
             let mut computed = Vec::new();
             for block in blocks.clone() {
-                let (value, new) = replica.block_value(block as usize)?;
-                if new {
+                let found = replica.block_value(block as usize);
+                if let Ok((value, true)) = found {
                     computed.push((block as usize, value));
                 }
-                values.push(value);
+                values.push(found.map(|(value, _)| value));
             }
             Ok((values, computed, replica.written()))
         });
-        let (values, computed, at) = looked.inspect_err(|error| {
-            if error.is_damage()
-                && let Some(replica) = exclusive(&self.slot(chunk).state).as_mut()
-            {
-                self.note(replica, error);
-            }
-        })?;
+        let (values, computed, at) = looked?;
+        if let Some(damage) =
+            values.iter().filter_map(|value| value.as_ref().err()).find(|one| one.is_damage())
+            && let Some(replica) = exclusive(&self.slot(chunk).state).as_mut()
+        {
+            self.note(replica, damage);
+        }
         if !computed.is_empty() {
             let slot = self.slot(chunk);
             let mut state = exclusive(&slot.state);
@@ -62,14 +88,15 @@ impl Disk {
         Ok(values)
     }
 
-    /// The replica was compared with its peers: forget that it was torn or marked.
-    pub fn clear_torn(&self, chunk: ChunkId, version: Version) -> Result<(), StoreError> {
+    /// The replica was made equal to its peers: forget that it was marked or had torn pages.
+    pub fn clear_marked(&self, chunk: ChunkId, version: Version) -> Result<(), StoreError> {
         let slot = self.slot(chunk);
         let mut state = exclusive(&slot.state);
         self.load(chunk, &mut state).map_err(|error| error.of(chunk))?;
         let replica = state.as_mut().ok_or(StoreError::Absent { chunk })?;
         replica.check(version)?;
-        self.set_flags(replica, 0, Flags::TORN | Flags::MARKED | Flags::POWER_LOST);
+        self.clear_torn(replica);
+        self.set_flags(replica, 0, Flags::MARKED | Flags::POWER_LOST);
         self.activity.compared(chunk);
         Ok(())
     }
@@ -86,7 +113,7 @@ impl Disk {
         punched.inspect_err(|error| self.note(replica, error))
     }
 
-    /// Replicas of this version may differ: says so in the header, until [`Disk::clear_torn`]. Durable with the next sync.
+    /// Replicas of this version may differ: says so in the header, until [`Disk::clear_marked`]. Durable with the next sync.
     pub fn mark(&self, chunk: ChunkId, version: Version) -> Result<(), StoreError> {
         let slot = self.slot(chunk);
         let mut state = exclusive(&slot.state);

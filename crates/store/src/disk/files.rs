@@ -81,7 +81,7 @@ impl Disk {
     }
 
     /// Opens the chunk's file. If it is new, or `named` by the activity log, what the
-    /// process before left in the page cache is made durable and torn pages are settled.
+    /// process before left in the page cache is made durable and torn pages are looked for.
     pub(super) fn load_named(
         &self,
         chunk: ChunkId,

@@ -142,7 +142,8 @@ impl Disk {
         }
         self.sync_replica(chunk, replica)?;
         // All of it was compared.
-        let compared = Flags::TORN | Flags::MARKED | Flags::POWER_LOST;
+        self.clear_torn(replica);
+        let compared = Flags::MARKED | Flags::POWER_LOST;
         replica.set_flags(Flags::COMPLETE, Flags::FILLING | Flags::NEW | compared)?;
         self.sync_replica(chunk, replica)?;
         self.index.put(chunk, entry_of(replica));

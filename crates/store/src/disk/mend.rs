@@ -5,9 +5,18 @@ use crate::StoreError;
 use crate::header::Flags;
 use crate::locks::{exclusive, lock};
 use crate::replica::ALL_PAGES;
-use types::{ChunkId, Version};
+use types::{CHUNK_BYTES, ChunkId, Version};
 
 impl Disk {
+    /// The pages that do not match their checksums, torn ones among them. If there are any, the replica says `damaged` from
+    /// now on, unless all are torn.
+    pub fn unsound_pages(&self, chunk: ChunkId, version: Version) -> Result<Vec<u32>, StoreError> {
+        let mut pages = self.verify(chunk, version, 0, CHUNK_BYTES)?;
+        pages.extend(self.torn_pages(chunk, version)?);
+        pages.sort_unstable();
+        Ok(pages)
+    }
+
     /// Reads the whole replica: if every page verifies, makes that durable and takes back that it is damaged. False: pages
     /// of it are damaged still.
     pub fn mended(&self, chunk: ChunkId, version: Version) -> Result<bool, StoreError> {
@@ -19,14 +28,15 @@ impl Disk {
         replica.check_whole(version)?;
         replica.load_table(&ALL_PAGES)?;
         replica.check_table()?;
-        if !replica.damaged_pages(ALL_PAGES)?.is_empty() {
-            return Ok(false);
-        }
+        let mended = replica.damaged_pages(ALL_PAGES)?.is_empty();
         self.sync_replica(chunk, replica)?;
-        replica.set_flags(0, Flags::DAMAGED)?;
+        // All others were asked: what was torn and is left has rotted.
+        self.clear_torn(replica);
+        let (set, clear) = if mended { (0, Flags::DAMAGED) } else { (Flags::DAMAGED, 0) };
+        replica.set_flags(set, clear)?;
         self.sync_replica(chunk, replica)?;
         self.index.put(chunk, entry_of(replica));
         self.activity.touch(chunk)?;
-        Ok(true)
+        Ok(mended)
     }
 }

@@ -76,7 +76,7 @@ struct PageChange {
 
 /// A change of data and records.
 #[derive(Default)]
-struct Edit<'a> {
+pub(super) struct Edit<'a> {
     pages: Vec<PageChange>,
     /// Whole pages to write: first page and bytes.
     writes: Vec<(u32, std::borrow::Cow<'a, [u8]>)>,
@@ -86,9 +86,14 @@ struct Edit<'a> {
 }
 
 impl Edit<'_> {
+    /// A page gets the checksum of the bytes that it has.
+    pub(super) fn keep(&mut self, page: u32, data: &[u8]) {
+        let crc = crc32c(data);
+        self.pages.push(PageChange { page, crc, look: looks_like_hole(data, crc) });
+    }
+
     fn merged(&mut self, page: u32, data: Vec<u8>) {
-        let crc = crc32c(&data);
-        self.pages.push(PageChange { page, crc, look: looks_like_hole(&data, crc) });
+        self.keep(page, &data);
         self.writes.push((page, data.into()));
     }
 }
@@ -139,7 +144,7 @@ impl Replica {
             }
         }
         // Edges are merged in memory first, since two cuts may meet in one page.
-        let mut edges: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
+        let mut edges: BTreeMap<u32, (Vec<u8>, bool)> = BTreeMap::new();
         let mut gone: BTreeMap<u32, ()> = BTreeMap::new();
         for (from, to) in cuts {
             for piece in pieces(*from, to - from) {
@@ -151,16 +156,19 @@ impl Replica {
                 } else {
                     let page = match edges.entry(piece.page) {
                         Entry::Occupied(known) => known.into_mut(),
-                        Entry::Vacant(free) => free.insert(self.verified_page(piece.page)?),
+                        Entry::Vacant(free) => free.insert(self.page_or_torn(piece.page)?),
                     };
-                    page[piece.start..piece.end].fill(0);
+                    page.0[piece.start..piece.end].fill(0);
                 }
             }
         }
         let mut edit = Edit::default();
-        for (page, data) in edges {
-            if !gone.contains_key(&page) {
-                edit.merged(page, data);
+        for (page, (data, torn)) in edges {
+            match torn {
+                _ if gone.contains_key(&page) => {}
+                false => edit.merged(page, data),
+                // It stays torn, unless this is the write that was cut short.
+                true => edit.writes.push((page, data.into())),
             }
         }
         for page in gone.into_keys() {
@@ -171,10 +179,10 @@ impl Replica {
                 _ => edit.punches.push((at, PAGE as u64)),
             }
         }
-        if edit.pages.is_empty() { Ok(()) } else { self.apply(edit, activity) }
+        if edit.pages.is_empty() && edit.writes.is_empty() { Ok(()) } else { self.apply(edit, activity) }
     }
 
-    fn apply(&mut self, edit: Edit<'_>, activity: &Activity) -> Result<(), StoreError> {
+    pub(super) fn apply(&mut self, edit: Edit<'_>, activity: &Activity) -> Result<(), StoreError> {
         let mut blocks: BTreeMap<usize, Vec<(usize, u32, bool)>> = BTreeMap::new();
         let mut marked = 0;
         for change in &edit.pages {

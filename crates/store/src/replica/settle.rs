@@ -1,13 +1,13 @@
-//! Putting a replica right after an unclean stop.
+//! Looking at a replica after an unclean stop.
 //!
 //! Inside marked regions (all of a new chunk) a page that does not match its record is *torn*: data and
-//! record were two writes, and one of them did not arrive. It keeps its bytes and gets a new CRC. Outside
-//! a mismatch is rot and stays one. A table page whose own checksum is wrong was torn if any of its
-//! blocks is marked; its other records then prove themselves by the data.
+//! record were two writes, and one of them did not arrive. It stays as it is, and the header names its region
+//! until other replicas were asked for it (`torn`). Outside a mismatch is rot. A table page whose own checksum is
+//! wrong was torn if any of its blocks is marked; its other records then prove themselves by the data.
 
 use super::{PAGES, Replica, TableSlot, read_padded, regions_of_table};
 use crate::activity::regions;
-use crate::crc::{PAGE, crc32c, is_zeroes, looks_like_hole};
+use crate::crc::{PAGE, crc32c, is_zeroes};
 use crate::header::Flags;
 use crate::table::{Decoded, Record, TABLE_PAGES, TablePage, blocks_of, range_of};
 use std::io;
@@ -17,11 +17,13 @@ use types::{BLOCK_BYTES, ZERO_PAGE_CRC};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Settled {
     pub(crate) torn_pages: u64,
+    /// The regions that they are in.
+    torn_regions: u16,
     pub(crate) rotten_pages: u64,
 }
 
 impl Replica {
-    /// Verifies the marked regions and settles what is torn. Not durable before the next sync.
+    /// Verifies the marked regions and says what is torn. Not durable before the next sync.
     pub(crate) fn settle(&mut self, marked: u16) -> io::Result<Settled> {
         let mut settled = Settled::default();
         for page in 0..TABLE_PAGES {
@@ -29,9 +31,7 @@ impl Replica {
                 self.settle_table_page(page, marked, &mut settled)?;
             }
         }
-        if settled.torn_pages > 0 {
-            self.set_flags(Flags::TORN, 0)?;
-        }
+        self.set_torn(settled.torn_regions)?;
         if settled.rotten_pages > 0 {
             self.set_flags(Flags::DAMAGED, 0)?;
         }
@@ -56,9 +56,10 @@ impl Replica {
         };
         let mut changed = !valid;
         for (record, block) in blocks_of(page).enumerate() {
-            let here = regions(block as u64 * u64::from(BLOCK_BYTES), u64::from(BLOCK_BYTES)) & marked != 0;
+            let region = regions(block as u64 * u64::from(BLOCK_BYTES), u64::from(BLOCK_BYTES));
+            let here = region & marked != 0;
             if here || !valid {
-                let judge = Judge { marked: here, valid };
+                let judge = Judge { region, marked: here, valid };
                 changed |= self.settle_block(&mut table, record, block, judge, settled)?;
             }
         }
@@ -82,7 +83,7 @@ impl Replica {
         judge: Judge,
         settled: &mut Settled,
     ) -> io::Result<bool> {
-        let mut fixes = Vec::new();
+        let (mut fixes, mut torn) = (Vec::new(), false);
         let mut data = vec![0; PAGE];
         for within in 0..PAGES {
             if table.is_hole(record, within) {
@@ -99,12 +100,13 @@ impl Replica {
                 fixes.push((within, ZERO_PAGE_CRC, false));
             } else if judge.marked {
                 settled.torn_pages += 1;
-                fixes.push((within, crc, looks_like_hole(&data, crc)));
+                settled.torn_regions |= judge.region;
+                torn = true;
             } else {
                 settled.rotten_pages += 1;
             }
         }
-        if fixes.is_empty() && judge.valid {
+        if fixes.is_empty() && !torn && judge.valid {
             return Ok(false);
         }
         // The chaining value may be torn as well: pending.
@@ -116,6 +118,8 @@ impl Replica {
 /// How much a mismatch in a block means.
 #[derive(Clone, Copy)]
 struct Judge {
+    /// The region that the block is in, as a bit.
+    region: u16,
     /// The block is in a marked region.
     marked: bool,
     /// Its table page has a valid checksum.

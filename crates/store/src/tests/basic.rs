@@ -228,7 +228,7 @@ fn many_chunks_share_a_bounded_number_of_open_files() {
     let (disk, report) = open(&dir);
     assert!(report.clean);
     for n in 1..=count {
-        disk.clear_torn(ChunkId(n), V1).unwrap(); // They were written a moment before: to be compared.
+        disk.clear_marked(ChunkId(n), V1).unwrap(); // They were written a moment before: to be compared.
     }
     let mut seen = Vec::new();
     disk.inventory(&mut |entry| seen.push((entry.chunk.0, entry.version, entry.marked))).unwrap();

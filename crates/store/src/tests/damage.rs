@@ -97,20 +97,79 @@ fn a_damaged_page_is_never_merged_with() {
 }
 
 #[test]
-fn a_kill_between_data_and_table_is_torn_and_settled_with_the_data() {
-    let (_guard, dir) = closed();
+fn a_kill_between_data_and_table_is_torn_until_others_were_asked_also_after_further_stops() {
+    let (_guard, dir, torn) = torn();
+    for round in 0..3 {
+        let (disk, report) = open(&dir);
+        let found = u64::from(round == 0);
+        assert_eq!((report.torn_pages, report.rotten_pages, report.chunks_checked), (found, 0, found));
+        assert_eq!(disk.torn_pages(CHUNK, V1).unwrap(), [2]);
+        for refused in [disk.read(CHUNK, V1, 8192, 4096).map(drop), write(&disk, CHUNK, V1, 9000, b"part")] {
+            assert!(matches!(refused, Err(StoreError::Torn { page: 2, .. })), "{refused:?}");
+        }
+        assert!(disk.verify(CHUNK, V1, 0, CHUNK_BYTES).unwrap().is_empty(), "it is not taken for rot");
+        assert_eq!(read(&disk, CHUNK, V1, 12288, 4096), pattern(1, 100_000)[12288..16384]);
+        let entry = disk.entry(CHUNK).unwrap();
+        assert!(entry.torn && entry.marked && !entry.damaged);
+        assert!(disk.check(CHUNK, V1).is_err(), "no other replica goes on the word of this one");
+        if round == 1 {
+            disk.close().unwrap();
+        }
+    }
+    let (disk, _) = open(&dir);
+    assert_eq!(disk.keep_torn(CHUNK, V1).unwrap(), [2]);
+    assert_eq!(read(&disk, CHUNK, V1, 8192, 4096), torn);
+    let entry = disk.entry(CHUNK).unwrap();
+    assert!(!entry.torn && entry.marked && !entry.damaged);
+    disk.clear_marked(CHUNK, V1).unwrap();
+    assert!(!disk.entry(CHUNK).unwrap().marked);
+}
+
+/// A disk that was not closed, with a torn page 2, and the bytes of that.
+fn torn() -> (tempfile::TempDir, Arc<dyn Dir>, Vec<u8>) {
+    let (guard, dir) = closed();
     let (disk, _) = open(&dir);
     write(&disk, CHUNK, V1, 0, b"marks the region").unwrap();
     drop(disk);
     let torn = pattern(3, 4096);
     file(&dir).write_at(&torn, 8192).unwrap();
+    (guard, dir, torn)
+}
+
+#[test]
+fn a_torn_page_is_replaced_by_a_write_of_all_of_it_and_a_cut_leaves_the_rest_of_it_torn() {
+    let (_guard, dir, torn) = torn();
+    let (disk, _) = open(&dir);
+    disk.raise(CHUNK, V1, V2, &[(8192, 8292), (12288, 12298)]).unwrap();
+    assert_eq!(disk.torn_pages(CHUNK, V2).unwrap(), [2]);
+    assert_eq!(read(&disk, CHUNK, V2, 12288, 10), [0; 10]);
+    let fork = disk.keep_torn(CHUNK, V2).unwrap();
+    assert_eq!(fork, [2]);
+    let found = read(&disk, CHUNK, V2, 8192, 4096);
+    assert!(found[..100] == [0; 100] && found[100..] == torn[100..]);
+
+    let (_guard, dir, _) = self::torn();
+    let (disk, _) = open(&dir);
+    let whole = pattern(4, 4096);
+    write(&disk, CHUNK, V1, 8192, &whole).unwrap();
+    assert_eq!(read(&disk, CHUNK, V1, 8192, 4096), whole);
+    assert!(disk.torn_pages(CHUNK, V1).unwrap().is_empty());
+}
+
+#[test]
+fn a_replica_that_was_damaged_before_keeps_no_bytes_that_may_be_rot() {
+    let (_guard, dir) = closed();
+    flip(&*file(&dir), 5000);
+    let (disk, _) = open(&dir);
+    assert_eq!(disk.verify(CHUNK, V1, 0, CHUNK_BYTES).unwrap(), [1]);
+    write(&disk, CHUNK, V1, 0, b"marks the region").unwrap();
+    drop(disk);
     let (disk, report) = open(&dir);
-    assert_eq!((report.torn_pages, report.rotten_pages, report.chunks_checked), (1, 0, 1));
-    assert_eq!(read(&disk, CHUNK, V1, 8192, 4096), torn);
+    assert_eq!(report.torn_pages, 1);
+    assert!(disk.keep_torn(CHUNK, V1).unwrap().is_empty());
     let entry = disk.entry(CHUNK).unwrap();
-    assert!(entry.torn && entry.marked && !entry.damaged);
-    disk.clear_torn(CHUNK, V1).unwrap();
-    assert!(!disk.entry(CHUNK).unwrap().torn);
+    assert!(entry.damaged && !entry.torn);
+    assert_eq!(disk.verify(CHUNK, V1, 0, CHUNK_BYTES).unwrap(), [1]);
 }
 
 #[test]

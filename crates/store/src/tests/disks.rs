@@ -157,7 +157,7 @@ fn a_replica_that_was_written_and_synced_shortly_before_a_stop_is_compared_after
         drop(disk);
         let disk = open();
         assert!(marked(&disk, 2), "until it was compared");
-        disk.clear_torn(ChunkId(2), V1).unwrap();
+        disk.clear_marked(ChunkId(2), V1).unwrap();
         disk.sync(ChunkId(2), V1).unwrap();
         drop(disk);
         assert!(!marked(&open(), 2));

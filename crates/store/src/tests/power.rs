@@ -133,6 +133,9 @@ fn check(disk: &Disk, chunks: &[Chunk; 3], power_lost: bool) -> BTreeMap<(usize,
             Err(error) => panic!("chunk {chunk}: {error}"),
         };
         assert!(listed.contains(&chunk), "chunk {chunk} is not in the inventory");
+        // There is no other replica to ask.
+        disk.keep_torn(chunk, at).unwrap();
+        assert!(!disk.entry(chunk).unwrap().torn);
         let raised = model.raising.map(version) == Some(at);
         assert!(raised || at == version(model.version), "chunk {chunk} is at {at}");
         assert!(
