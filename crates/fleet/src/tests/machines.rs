@@ -7,6 +7,10 @@ fn half_of(replica: &Replica) -> Content {
     replica.content.iter().copied().filter(|write| write % 2 == 0).collect()
 }
 
+fn blocks_of(writes: &Content) -> Vec<BlockRange> {
+    writes.iter().map(|write| BlockRange { first: block_of(*write), count: 1 }).collect()
+}
+
 impl World {
     /// A server carries out one order; `fail` instead of doing it.
     pub(super) fn obey(&mut self, n: u8, fail: Option<Status>) -> bool {
