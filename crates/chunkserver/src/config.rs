@@ -42,6 +42,8 @@ pub(crate) const DISK_RETRY_INTERVAL: Duration = Duration::from_secs(3);
 pub(crate) const DISK_RETRY_DOUBLINGS_MAX: u32 = 4;
 /// A disk that served so long without failing begins anew with the short interval.
 pub(crate) const DISK_CALM_AFTER: Duration = Duration::from_secs(600);
+/// So long those of chunks that the metadata does not know: somebody may have restored an old copy of it.
+pub(crate) const UNKNOWN_HOLD: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// Deleted replicas are kept so long.
 pub(crate) const DELETED_HOLD: Duration = Duration::from_secs(3_600);
 /// Below this much free room deleted replicas are erased before their time.

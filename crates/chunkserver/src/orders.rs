@@ -8,7 +8,7 @@
 
 use crate::chain::Chain;
 use crate::chains::Chains;
-use crate::config::ORDER_WAIT_MAX;
+use crate::config::{DELETED_HOLD, ORDER_WAIT_MAX, UNKNOWN_HOLD};
 use crate::disks::{Disks, Slot, on_disk};
 use crate::events::Events;
 use crate::standing::Standing;
@@ -16,6 +16,7 @@ use codec::control::{Cut, Order, OrderDone, OrderKind, TOUCHED_MAX};
 use env::Clock;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 use store::{Disk, InventoryEntry, ReplicaState, StoreError};
 use types::{BLOCK_BYTES, BlockRange, ChunkId, DiskId, Memory, Status, Term, Unsettled, Version};
 use wire::chain::{Closed, Origin};
@@ -145,7 +146,7 @@ impl Orders {
             OrderKind::Repair { version, source, blocks, .. } => {
                 self.repair(slot, chain, term, version, source, &blocks).await.into()
             }
-            OrderKind::Delete { version, .. } => self.delete(slot, chain, version).await,
+            OrderKind::Delete { version, unknown, .. } => self.delete(slot, chain, version, unknown).await,
         }
     }
 
@@ -186,11 +187,13 @@ impl Orders {
         })
     }
 
-    async fn delete(&self, slot: &Arc<Slot>, chain: &Arc<Chain>, version: Version) -> Ended {
+    async fn delete(&self, slot: &Arc<Slot>, chain: &Arc<Chain>, version: Version, unknown: bool) -> Ended {
         let Some(closed) = within(chain.close(Status::NoChunk)).await else {
             return Err(Status::TimedOut).into();
         };
         let (chunk, now_s) = (chain.chunk, u64::try_from(self.clock.wall().0).unwrap_or(0));
+        let longer = if unknown { UNKNOWN_HOLD - DELETED_HOLD } else { Duration::ZERO };
+        let now_s = now_s + longer.as_secs();
         let done = on_disk(slot, move |disk| delete_on(disk, chunk, version, now_s)).await;
         self.after(chain, done.map(|done| (done, false)), closed, |_, _| None)
     }

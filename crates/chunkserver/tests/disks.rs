@@ -92,7 +92,8 @@ fn an_absent_disk_stops_nobody_and_comes_into_service_when_its_directory_appears
         assert_eq!(given.world.master.heard().registrations, registrations + 1);
         until("no refusal is left", || given.world.master.heard().refused.is_empty()).await;
         // It serves like any other.
-        let delete = codec::control::OrderKind::Delete { disk: KNOWN, chunk: CHUNK, version: V1 };
+        let delete =
+            codec::control::OrderKind::Delete { disk: KNOWN, chunk: CHUNK, version: V1, unknown: false };
         let done = given.world.master.order(1, KNOWN, delete).await;
         assert_eq!(done.result, Err(types::Status::NoChunk));
         assert_eq!(server.status().disks[1].error, None);

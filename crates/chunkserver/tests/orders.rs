@@ -74,12 +74,16 @@ fn orders_about_what_is_not_there_are_refused_with_what_is() {
             OrderKind::Raise { disk, chunk: CHUNK, from, to: Version { counter: 9, ..V3 }, cuts: vec![] };
         let done = world.master.order(2, disk, raise).await;
         assert_eq!((done.result, done.found), (Err(Status::WrongVersion), Some(V2)));
-        let delete = OrderKind::Delete { disk, chunk: CHUNK, version: V1 };
+        let delete = OrderKind::Delete { disk, chunk: CHUNK, version: V1, unknown: false };
         let done = world.master.order(3, disk, delete).await;
         assert_eq!((done.result, done.found), (Err(Status::WrongVersion), Some(V2)));
         assert!(read(&head, disk, V2, 0, 100).await.unwrap() == data);
-        let old =
-            world.master.order_of(Term(2), 4, disk, OrderKind::Delete { disk, chunk: CHUNK, version: V2 });
+        let old = world.master.order_of(
+            Term(2),
+            4,
+            disk,
+            OrderKind::Delete { disk, chunk: CHUNK, version: V2, unknown: false },
+        );
         assert_eq!(old.await.result, Err(Status::WrongTerm));
     });
 }
@@ -92,7 +96,7 @@ fn a_deleted_replica_is_set_aside_and_its_frames_refused() {
         let head = world.connect(0).await;
         let data = pattern(1, 100);
         send(&head, &write_of(&chain, V1, 1, 0, &data), &data).await;
-        let delete = OrderKind::Delete { disk, chunk: CHUNK, version: V3 };
+        let delete = OrderKind::Delete { disk, chunk: CHUNK, version: V3, unknown: false };
         assert_eq!(world.master.order(1, disk, delete.clone()).await.result, Ok(()));
         assert_eq!(read(&head, disk, V1, 0, 100).await, Err(Status::NoChunk));
         let late = Write { create: false, ..write_of(&chain, V1, 2, 0, &data) };
@@ -102,6 +106,25 @@ fn a_deleted_replica_is_set_aside_and_its_frames_refused() {
         // It goes when its hold is over.
         tokio::time::sleep(Duration::from_secs(3_900)).await;
         assert_eq!(world.sim_disk(0).dir().list("deleted").unwrap().len(), 0);
+    });
+}
+
+/// Somebody may have restored an old copy of the metadata.
+#[test]
+fn a_deleted_replica_of_an_unknown_chunk_is_kept_for_a_week() {
+    simulated(async {
+        let world = World::simulated(1).await;
+        let (chain, disk) = (world.chain(&[0]), world.disk(0));
+        let head = world.connect(0).await;
+        let data = pattern(1, 100);
+        send(&head, &write_of(&chain, V1, 1, 0, &data), &data).await;
+        let delete = OrderKind::Delete { disk, chunk: CHUNK, version: V1, unknown: true };
+        assert_eq!(world.master.order(1, disk, delete).await.result, Ok(()));
+        let kept = || world.sim_disk(0).dir().list("deleted").unwrap().len();
+        tokio::time::sleep(Duration::from_secs(7 * 86_400 - 60)).await;
+        assert_eq!(kept(), 1);
+        tokio::time::sleep(Duration::from_secs(400)).await;
+        assert_eq!(kept(), 0);
     });
 }
 

@@ -43,7 +43,7 @@ async fn heartbeats_go_on_and_orders_are_taken_while_the_data_runtime_is_busy() 
     entered.await.unwrap();
     let before = world.master.heard().heartbeats;
     until("two more heartbeats", || world.master.heard().heartbeats >= before + 2).await;
-    let delete = OrderKind::Delete { disk, chunk: CHUNK, version: V1 };
+    let delete = OrderKind::Delete { disk, chunk: CHUNK, version: V1, unknown: false };
     assert_eq!(world.master.order(1, disk, delete).await.result, Err(Status::NoChunk));
     assert_eq!(world.master.heard().registrations, 1);
     let_go.send(()).unwrap();

@@ -385,6 +385,8 @@ pub enum OrderKind {
         chunk: ChunkId,
         /// The highest version it may have.
         version: Version,
+        /// The metadata does not know the chunk: it is kept for days, not for an hour.
+        unknown: bool,
     },
     /// Make a replica of this version from others: pulled, verified, complete and durable before the answer.
     /// What else the disk has of the chunk, of a lower version or not sound, is set aside.

@@ -184,7 +184,7 @@ pub enum Order {
     /// A replica already at `to` answers `Ok` (an order may arrive twice).
     Raise { disk: DiskId, chunk: ChunkId, from: Version, to: Version, cuts: Vec<Cut> },
     /// Set aside the replica if its version is at most `version`; absent answers `NoChunk`.
-    Delete { disk: DiskId, chunk: ChunkId, version: Version },
+    Delete { disk: DiskId, chunk: ChunkId, version: Version, unknown: bool },
     /// Make a replica of this version from one of the sources, complete and durable before the answer.
     Copy { disk: DiskId, chunk: ChunkId, version: Version, sources: Vec<ReplicaAddress> },
     /// Begin a replica that says *filling* and takes the writes of this version, of which none was granted yet.

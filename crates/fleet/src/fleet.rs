@@ -162,6 +162,7 @@ impl Fleet {
                 self.settle(now_ms, out);
                 self.raise_deadlines(now_ms, out);
                 self.resend_deletes(now_ms, out);
+                self.forget_unknown(now_ms, out);
                 self.copy_deadlines(now_ms);
                 self.mending_deadlines(now_ms);
                 self.removal_deadlines(now_ms);

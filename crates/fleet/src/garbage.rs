@@ -4,8 +4,9 @@
 //! 1. No delete order leaves before the removing record is stable, nor while the fleet settles after a start.
 //! 2. An order names the highest version a replica of the chunk may have; one above it is not touched.
 //! 3. Replicas on disks that are away are remembered for this reign and deleted when the disk returns.
-//!    After a new start they are unknown chunks and go to quarantine.
-//! 4. Unknown chunks are counted, never deleted here.
+//!    After a new start they are unknown chunks.
+//! 4. An unknown chunk is deleted when it has been one for [`crate::FleetOptions::unknown_ms`], and kept aside by its server for
+//!    days. Until then a client may come and show that it was granted it. One that refused to be deleted is never asked again.
 
 use crate::fleet::{Fleet, Purpose};
 use crate::{Command, Order, OrderId};
@@ -32,6 +33,8 @@ struct Gone {
 pub(crate) struct Garbage {
     gone: BTreeMap<ChunkId, Gone>,
     unstable: BTreeSet<(LogIndex, ChunkId)>,
+    /// Unknown chunks that are being deleted: they must not enter a map.
+    forgotten: BTreeSet<ChunkId>,
     stable: LogIndex,
     replicas: u64,
 }
@@ -42,8 +45,12 @@ impl Garbage {
         self.replicas
     }
     /// Whether a chunk was removed in this reign and replicas of it are left.
-    pub(crate) fn contains(&self, chunk: ChunkId) -> bool {
+    fn contains(&self, chunk: ChunkId) -> bool {
         self.gone.contains_key(&chunk)
+    }
+    /// Whether replicas of a chunk are being deleted.
+    pub(crate) fn is_going(&self, chunk: ChunkId) -> bool {
+        self.contains(chunk) || self.forgotten.contains(&chunk)
     }
 }
 
@@ -158,8 +165,30 @@ impl Fleet {
             }
             let Some((chunk, version)) = entry.deletes.pop_first() else { return };
             entry.deleting += 1;
-            let what = Order::Delete { disk: entry.id, chunk, version };
+            let what = Order::Delete { disk: entry.id, chunk, version, unknown: false };
             self.order(disk, Purpose::Delete(chunk, version), what, now_ms, out);
+        }
+    }
+
+    /// Sets aside what nobody knows and nobody came for: garbage of an earlier reign, or of a client that died.
+    pub(crate) fn forget_unknown(&mut self, now_ms: u64, out: &mut Vec<Command>) {
+        let before_ms = now_ms.saturating_sub(self.options.unknown_ms);
+        if !self.settled() || before_ms <= self.started_ms {
+            return;
+        }
+        for disk in 0..self.hosts.disks.len() as u16 {
+            let entry = self.hosts.disk(disk);
+            if !entry.up || !entry.reported {
+                continue;
+            }
+            let room = DELETING_MAX.saturating_sub(entry.deleting);
+            for (chunk, version) in self.hosts.take_unknown(disk, before_ms, room) {
+                let entry = self.hosts.disk_mut(disk);
+                entry.deleting += 1;
+                let what = Order::Delete { disk: entry.id, chunk, version, unknown: true };
+                self.garbage.forgotten.insert(chunk);
+                self.order(disk, Purpose::Delete(chunk, version), what, now_ms, out);
+            }
         }
     }
 
@@ -176,7 +205,7 @@ impl Fleet {
             return;
         }
         let Some(open) = self.orders.remove(&order) else { return };
-        let Purpose::Delete(chunk, version) = open.purpose else { return };
+        let Purpose::Delete(chunk, _) = open.purpose else { return };
         let disk = open.disk;
         self.hosts.disk_mut(disk).deleting -= 1;
         if let Some(gone) = self.garbage.gone.get_mut(&chunk) {
@@ -188,7 +217,7 @@ impl Fleet {
             }
         }
         if status == Err(Status::WrongVersion) {
-            self.hosts.quarantine(disk, chunk, version);
+            self.hosts.keep_for_people(disk);
         }
         self.pump_deletes(disk, now_ms, out);
     }
@@ -209,7 +238,8 @@ impl Fleet {
                 continue;
             }
             open.sent_ms = now_ms;
-            let what = Order::Delete { disk: self.hosts.disk(open.disk).id, chunk, version };
+            let unknown = !self.garbage.gone.contains_key(&chunk);
+            let what = Order::Delete { disk: self.hosts.disk(open.disk).id, chunk, version, unknown };
             let server = self.hosts.server_of(open.disk).id;
             out.push(Command::Order { server, order: *order, term: self.term, what });
         }

@@ -53,13 +53,21 @@ pub(crate) struct Disk {
     /// Replicas in the chunk table.
     pub(crate) chunks: SlotSet,
     /// Replicas of chunks that nobody knows.
-    pub(crate) quarantine: BTreeMap<ChunkId, Version>,
+    pub(crate) quarantine: BTreeMap<ChunkId, Unknown>,
     /// Unknown replicas beyond [`QUARANTINE_MAX`].
     pub(crate) quarantine_unnamed: u64,
     /// Replicas of removed chunks whose deletion may be ordered.
     pub(crate) deletes: BTreeMap<ChunkId, Version>,
     /// Delete orders under way.
     pub(crate) deleting: usize,
+}
+
+/// A replica of a chunk that nobody knows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unknown {
+    pub(crate) version: Version,
+    /// When it was first told.
+    pub(crate) since_ms: u64,
 }
 
 /// All of them.
@@ -185,10 +193,11 @@ impl Hosts {
     }
 
     /// A disk holds a replica of a chunk that nobody knows.
-    pub(crate) fn quarantine(&mut self, number: u16, chunk: ChunkId, version: Version) {
+    pub(crate) fn quarantine(&mut self, number: u16, chunk: ChunkId, version: Version, now_ms: u64) {
         let disk = &mut self.disks[usize::from(number)];
         if disk.quarantine.len() < QUARANTINE_MAX {
-            let new = disk.quarantine.insert(chunk, version).is_none();
+            let since_ms = disk.quarantine.get(&chunk).map_or(now_ms, |known| known.since_ms);
+            let new = disk.quarantine.insert(chunk, Unknown { version, since_ms }).is_none();
             self.quarantine_named += usize::from(new);
         } else if !disk.quarantine.contains_key(&chunk) {
             disk.quarantine_unnamed += 1;
@@ -202,10 +211,32 @@ impl Hosts {
         }
         let found: Vec<(u16, Version)> = (0u16..)
             .zip(&mut self.disks)
-            .filter_map(|(number, disk)| Some((number, disk.quarantine.remove(&chunk)?)))
+            .filter_map(|(number, disk)| Some((number, disk.quarantine.remove(&chunk)?.version)))
             .collect();
         self.quarantine_named -= found.len();
         found
+    }
+
+    /// A replica was not to be deleted: its version is above what was ever given. It is counted, and left to people.
+    pub(crate) fn keep_for_people(&mut self, number: u16) {
+        self.disk_mut(number).quarantine_unnamed += 1;
+    }
+
+    /// At most so many chunks that nobody has known since `before_ms`; they are no longer counted.
+    pub(crate) fn take_unknown(
+        &mut self,
+        number: u16,
+        before_ms: u64,
+        most: usize,
+    ) -> Vec<(ChunkId, Version)> {
+        let disk = &mut self.disks[usize::from(number)];
+        let ripe = disk.quarantine.iter().filter(|(_, known)| known.since_ms < before_ms);
+        let taken: Vec<_> = ripe.take(most).map(|(chunk, known)| (*chunk, known.version)).collect();
+        for (chunk, _) in &taken {
+            disk.quarantine.remove(chunk);
+        }
+        self.quarantine_named -= taken.len();
+        taken
     }
 
     /// The disk is gone or tells everything anew.

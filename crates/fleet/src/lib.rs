@@ -57,6 +57,8 @@ pub struct FleetOptions {
     pub settle_members_ms: u64,
     /// How long a delete order may take before it is sent again.
     pub delete_timeout_ms: u64,
+    /// How long a chunk may be unknown before its replica is set aside.
+    pub unknown_ms: u64,
     /// How long an accusation of a failed hop is remembered.
     pub blame_ms: u64,
     /// A server silent for so long is taken for lost by chunks with one replica left.
@@ -84,6 +86,7 @@ impl Default for FleetOptions {
             raise_timeout_ms: 3_000,
             settle_members_ms: 20_000,
             delete_timeout_ms: 30_000,
+            unknown_ms: 3_600_000,
             blame_ms: 60_000,
             heal_endangered_ms: 10_000,
             heal_ms: 60_000,

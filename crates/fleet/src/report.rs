@@ -174,7 +174,7 @@ impl Fleet {
             self.pump_deletes(disk, now_ms, out);
             return;
         }
-        self.hosts.quarantine(disk, seen.chunk, seen.version);
+        self.hosts.quarantine(disk, seen.chunk, seen.version, now_ms);
     }
 
     /// Compares a replica of a known chunk, of which no raise is under way, with the metadata.

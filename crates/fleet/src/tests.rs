@@ -287,7 +287,7 @@ impl World {
                 );
             }
             Order::Verify { .. } => {}
-            Order::Delete { disk, chunk, version } => {
+            Order::Delete { disk, chunk, version, unknown } => {
                 if let Some(mapped) = self.map.values().find(|mapped| mapped.chunk == *chunk) {
                     assert!(*version <= mapped.version);
                     let good = self.replicas.iter().filter(|((on, of), replica)| {
@@ -295,6 +295,9 @@ impl World {
                     });
                     assert!(good.count() >= self.options.goal, "one too many is deleted");
                 }
+                let known =
+                    self.map.values().any(|mapped| mapped.chunk == *chunk) || self.gone.contains_key(chunk);
+                assert!(!(*unknown && known), "what was known of is deleted as such");
                 let index = self.gone.get(chunk).copied().unwrap_or_default();
                 assert!(index <= self.stable, "deleted before the record is stable");
                 self.deletes.push((*disk, *chunk));

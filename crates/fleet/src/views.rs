@@ -26,7 +26,7 @@ impl Fleet {
         if chunk.term() == self.term {
             version == self.first_version() && self.reservations.allows(inode, index, chunk)
         } else {
-            chunk.term() < self.term && version.term < self.term && !self.garbage.contains(chunk)
+            chunk.term() < self.term && version.term < self.term && !self.garbage.is_going(chunk)
         }
     }
 

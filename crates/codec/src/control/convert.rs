@@ -367,10 +367,11 @@ impl From<&Order> for proto::Order {
                 to: to.to_u64(),
                 cuts: cuts.iter().map(|c| proto::Cut { from: c.from, to: c.to }).collect(),
             }),
-            OrderKind::Delete { disk, chunk, version } => What::Delete(proto::OrderDelete {
+            OrderKind::Delete { disk, chunk, version, unknown } => What::Delete(proto::OrderDelete {
                 disk: disk.0.to_vec(),
                 chunk: chunk.0,
                 version: version.to_u64(),
+                unknown: *unknown,
             }),
             OrderKind::Copy { disk, chunk, version, sources } => What::Copy(proto::OrderCopy {
                 disk: disk.0.to_vec(),
@@ -434,6 +435,7 @@ impl TryFrom<proto::Order> for Order {
                 disk: disk(&p.disk)?,
                 chunk: ChunkId(p.chunk),
                 version: version(p.version)?,
+                unknown: p.unknown,
             },
             What::Copy(p) => OrderKind::Copy {
                 disk: disk(&p.disk)?,

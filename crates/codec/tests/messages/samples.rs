@@ -472,7 +472,7 @@ pub(crate) fn to_server() -> Vec<(&'static str, ToServer)> {
         to: version(2),
         cuts: vec![Cut { from: 10, to: 64 << 20 }],
     };
-    let delete = OrderKind::Delete { disk: disk(17), chunk: chunk(5), version: version(2) };
+    let delete = OrderKind::Delete { disk: disk(17), chunk: chunk(5), version: version(2), unknown: false };
     let source = ReplicaAddress { server: ServerId([3; 16]), disk: disk(18), address: "cs2:9422".into() };
     let repair = OrderKind::Repair {
         disk: disk(17),

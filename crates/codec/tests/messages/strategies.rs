@@ -520,11 +520,8 @@ pub(crate) fn to_server() -> impl Strategy<Value = ToServer> {
     let what = prop_oneof![
         (id(DiskId), number(ChunkId), version(), version(), vec(cut, 0..3))
             .prop_map(|(disk, chunk, from, to, cuts)| OrderKind::Raise { disk, chunk, from, to, cuts }),
-        (id(DiskId), number(ChunkId), version()).prop_map(|(disk, chunk, version)| OrderKind::Delete {
-            disk,
-            chunk,
-            version
-        }),
+        (id(DiskId), number(ChunkId), version(), any::<bool>())
+            .prop_map(|(disk, chunk, version, unknown)| OrderKind::Delete { disk, chunk, version, unknown }),
         (id(DiskId), number(ChunkId), version(), vec(replica(), 1..4))
             .prop_map(|(disk, chunk, version, sources)| OrderKind::Copy { disk, chunk, version, sources }),
         (id(DiskId), number(ChunkId), version(), of(replica()), vec(block_range(), 0..4)).prop_map(

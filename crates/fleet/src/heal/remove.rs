@@ -134,7 +134,7 @@ impl Fleet {
         if !removable || !same || still_sound < self.options.goal {
             return self.give_up_removal(slot, now_ms);
         }
-        let what = Order::Delete { disk: self.hosts.disk(victim).id, chunk, version };
+        let what = Order::Delete { disk: self.hosts.disk(victim).id, chunk, version, unknown: false };
         let order = self.order(victim, Purpose::Remove(slot), what, now_ms, out);
         if let Some(removal) = self.healing.removals.get_mut(&slot) {
             removal.stage = Stage::Deleting(order);

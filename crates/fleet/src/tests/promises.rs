@@ -368,7 +368,7 @@ fn a_removed_chunk_is_deleted_when_the_record_is_stable_also_on_a_disk_that_was_
 }
 
 #[test]
-fn nothing_is_deleted_while_settling_and_unknown_chunks_never() {
+fn nothing_is_deleted_while_settling_and_unknown_chunks_stay_for_an_hour() {
     let mut world = World::new(2);
     let (slot, grant) = world.file(1);
     world.replicas.insert((grant.chain[0].disk, ChunkId(99)), Replica::default());
@@ -381,6 +381,15 @@ fn nothing_is_deleted_while_settling_and_unknown_chunks_never() {
     world.connect(machine_of(&grant, 1));
     world.settle();
     assert_eq!(world.replicas.len(), 1, "the unknown chunk stays");
+    world.advance(3_599_000);
+    world.settle();
+    assert_eq!(world.replicas.len(), 1);
+    world.advance(10_000);
+    world.settle();
+    assert!(world.replicas.is_empty());
+    let known = Version { term: Term(5), counter: 1 };
+    assert!(!world.fleet.may_attach(inode(1), ZERO, ChunkId(99), known), "it is on its way out");
+    assert_eq!(world.fleet.summary().quarantined, 0);
 }
 
 #[test]

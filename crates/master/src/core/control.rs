@@ -447,7 +447,9 @@ fn order_kind(order: fleet::Order) -> OrderKind {
             let cuts = cuts.into_iter().map(|cut| Cut { from: small(cut.from), to: small(cut.to) }).collect();
             OrderKind::Raise { disk, chunk, from, to, cuts }
         }
-        fleet::Order::Delete { disk, chunk, version } => OrderKind::Delete { disk, chunk, version },
+        fleet::Order::Delete { disk, chunk, version, unknown } => {
+            OrderKind::Delete { disk, chunk, version, unknown }
+        }
         fleet::Order::Copy { disk, chunk, version, sources } => {
             OrderKind::Copy { disk, chunk, version, sources }
         }
