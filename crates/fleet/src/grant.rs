@@ -30,7 +30,7 @@ impl Fleet {
         if self.table.chunk(slot) != Some(chunk) || self.waits_for_more(slot, now_ms) {
             return self.refuse(waiter, types::Status::TryAgain, out);
         }
-        if self.is_out_of_reach(slot) {
+        if self.is_out_of_reach(slot, now_ms) {
             return self.hold_back(waiter, out);
         }
         if self.raises.is_running(slot) {

@@ -1,12 +1,12 @@
 //! Fewest replicas that may acknowledge a write (`docs/protocol/grants.md`, *Enough replicas to write to*).
 //!
-//! Only sound replicas count: one that is being filled lacks what was there before, one with damaged pages is about to
-//! be mended or given up, one that lost power has yet to be compared. A chunk with fewer keeps what it has: nobody is granted it, no truncate cuts it, and no report of
+//! Sound replicas count; one that is being filled lacks what was there before, and one that lost power has yet to be compared. One
+//! with damaged pages counts where no sound one is left behind by it, or awaited: what is bad of it is bad, and can be written over. A chunk with fewer keeps what it has: nobody is granted it, no truncate cuts it, and no report of
 //! a failed hop leaves anybody out. Who wants to write is told to try again until healing or a server that returns has
 //! brought enough.
 //!
 //! # Invariants
-//! 1. A chain that is handed out has at least [`FleetOptions::min_write`] sound members at that moment.
+//! 1. A chain that is handed out has at least [`FleetOptions::min_write`] such members at that moment.
 //! 2. A raise that somebody waits for to write is recorded only with so many.
 
 use crate::fleet::Fleet;
@@ -24,20 +24,39 @@ impl FleetOptions {
 
 impl Fleet {
     /// Whether the chunk has too few replicas to be written as it is.
-    pub(crate) fn is_below_min_write(&self, slot: ChunkSlot) -> bool {
-        self.table.replicas(slot).sound().count() < self.options.min_write()
+    pub(crate) fn is_below_min_write(&self, slot: ChunkSlot, now_ms: u64) -> bool {
+        let set = self.table.replicas(slot);
+        !self.may_acknowledge(&set, set.current(), now_ms)
     }
 
     /// Whether it has too few also if it is raised: those that lost power may follow the others by that.
-    pub(crate) fn is_out_of_reach(&self, slot: ChunkSlot) -> bool {
+    pub(crate) fn is_out_of_reach(&self, slot: ChunkSlot, now_ms: u64) -> bool {
         let set = self.table.replicas(slot);
-        !set.is_empty() && !self.may_acknowledge(&set, set.members())
+        !set.is_empty() && !self.may_acknowledge(&set, set.members(), now_ms)
     }
 
-    /// Whether enough of these members are sound by what is known of them.
-    pub(crate) fn may_acknowledge(&self, set: &ReplicaSet, members: impl Iterator<Item = u16>) -> bool {
-        let sound = members.filter(|disk| set.state(*disk) != Some(ReplicaState::Damaged));
-        sound.count() >= self.options.min_write()
+    /// Whether these members are enough by what is known of them.
+    pub(crate) fn may_acknowledge(
+        &self,
+        set: &ReplicaSet,
+        members: impl Iterator<Item = u16>,
+        now_ms: u64,
+    ) -> bool {
+        let members: Vec<u16> = members.collect();
+        let is_damaged = |disk: &&u16| set.state(**disk) == Some(ReplicaState::Damaged);
+        let damaged = members.iter().filter(is_damaged).count();
+        let least = self.options.min_write();
+        members.len() - damaged >= least
+            || members.len() >= least && !self.may_be_mended(set, &members, now_ms)
+    }
+
+    /// Whether a replica on none of these disks may have the pages that are bad on them.
+    fn may_be_mended(&self, set: &ReplicaSet, members: &[u16], now_ms: u64) -> bool {
+        set.iter().filter(|replica| !members.contains(&replica.disk)).any(|replica| match replica.state {
+            ReplicaState::Current => true,
+            ReplicaState::Absent => self.may_return(self.hosts.disk(replica.disk), now_ms),
+            _ => false,
+        })
     }
 
     /// Answers those who want to write that they are to wait.

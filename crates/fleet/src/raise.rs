@@ -245,11 +245,10 @@ impl Raise {
 
 impl Fleet {
     /// Whether those who are still members may acknowledge a write.
-    fn has_enough_members(&self, slot: ChunkSlot) -> bool {
+    fn has_enough_members(&self, slot: ChunkSlot, now_ms: u64) -> bool {
         let set = self.table.replicas(slot);
         let Some(raise) = self.raises.running.get(&slot) else { return false };
-        let sound = raise.members.iter().filter(|member| !member.damaged);
-        self.may_acknowledge(&set, sound.map(|member| member.disk))
+        self.may_acknowledge(&set, raise.members.iter().map(|member| member.disk), now_ms)
     }
 
     /// A disk told all it holds: raises go on without what it lost.
@@ -412,7 +411,7 @@ impl Fleet {
         if raise.members.iter().any(|member| !member.done) {
             return;
         }
-        if raise.is_for_writing() && !self.has_enough_members(slot) {
+        if raise.is_for_writing() && !self.has_enough_members(slot, now_ms) {
             return self.fail_raise(slot, Status::TryAgain, now_ms, out);
         }
         let Some(raise) = self.raises.running.get(&slot) else { return };

@@ -14,26 +14,26 @@ use crate::table::ReplicaState;
 use types::ChunkSlot;
 
 impl Fleet {
+    /// Whether a disk that is away is waited for. One that failed under a server that answers is not.
+    pub(crate) fn may_return(&self, disk: &Disk, now_ms: u64) -> bool {
+        let server = &self.hosts.servers[usize::from(disk.server)];
+        (disk.up || !server.up) && now_ms < server.since_ms.max(self.started_ms) + self.options.heal_ms
+    }
+
     /// Whether a replica on none of these disks may hold what these lack.
     pub(crate) fn may_be_bettered(&self, slot: ChunkSlot, disks: &[u16], now_ms: u64) -> bool {
-        let returns = |disk: &Disk| {
-            let server = &self.hosts.servers[usize::from(disk.server)];
-            // A disk that failed under a server that answers is not waited for.
-            let silent = if server.up { disk.up } else { true };
-            silent && now_ms < server.since_ms.max(self.started_ms) + self.options.heal_ms
-        };
         let set = self.table.replicas(slot);
         let others = set.iter().filter(|replica| !disks.contains(&replica.disk));
         let (mut known, mut better) = (disks.len(), false);
         for replica in others {
             match replica.state {
                 ReplicaState::Current | ReplicaState::Damaged => better = true,
-                ReplicaState::Absent => better |= returns(self.hosts.disk(replica.disk)),
+                ReplicaState::Absent => better |= self.may_return(self.hosts.disk(replica.disk), now_ms),
                 ReplicaState::Doubtful => known += 1,
                 ReplicaState::Stale | ReplicaState::StaleAbsent | ReplicaState::Filling => {}
             }
         }
-        let unheard = || self.hosts.disks.iter().any(|disk| disk.awaited && returns(disk));
+        let unheard = || self.hosts.disks.iter().any(|disk| disk.awaited && self.may_return(disk, now_ms));
         better || known < self.options.goal && unheard()
     }
 

@@ -25,7 +25,7 @@ impl Fleet {
         let mut begun = false;
         let silence = self.silence();
         for slot in self.healing.unfinished.batch() {
-            let too_few = self.is_out_of_reach(slot);
+            let too_few = self.is_out_of_reach(slot, now_ms);
             if too_few && now_ms < self.healed_from_ms(slot, &silence, true) {
                 continue;
             }

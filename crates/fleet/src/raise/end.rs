@@ -91,7 +91,7 @@ impl Fleet {
                 self.judge(slot, disk, &seen, now_ms, out);
             }
         }
-        if self.is_below_min_write(slot) {
+        if self.is_below_min_write(slot, now_ms) {
             let edit = raise.edits.pop_front();
             let (waiters, edits) = (std::mem::take(&mut raise.waiters), std::mem::take(&mut raise.edits));
             self.hold_back(Purposes { waiters, edit, edits, accused: None }, out);
@@ -115,7 +115,8 @@ impl Fleet {
 
     /// The chain, if it may be handed out as it is. From now on somebody may write under this version.
     pub(crate) fn hand_out(&mut self, slot: ChunkSlot, now_ms: u64) -> Option<GrantParts> {
-        if !self.table.is_open(slot) || self.raises.is_running(slot) || self.is_below_min_write(slot) {
+        if !self.table.is_open(slot) || self.raises.is_running(slot) || self.is_below_min_write(slot, now_ms)
+        {
             return None;
         }
         self.table.set_quiet(slot, false);
@@ -257,7 +258,7 @@ impl Fleet {
         if self.table.chunk(slot) != Some(chunk) || full || self.waits_for_more(slot, now_ms) {
             return self.refuse(purposes, Status::TryAgain, out);
         }
-        if self.is_out_of_reach(slot) {
+        if self.is_out_of_reach(slot, now_ms) {
             return self.hold_back(purposes, out);
         }
         self.raise_current(slot, purposes, now_ms, out);

@@ -153,8 +153,22 @@ fn a_replica_that_is_filled_does_not_count() {
     assert!(world.grant(1).unwrap().chain.len() >= 2);
 }
 
+/// So many replicas are left, one of them damaged, and the others have been away for long.
+fn world_given_up(goal: usize, left: usize) -> World {
+    let mut world = World::with_goal(goal as u8, goal);
+    let (slot, grant) = world.file(1);
+    for at in left..goal {
+        world.disconnect(machine_of(&grant, at));
+    }
+    world.rot(grant.chain[0].disk, grant.chunk, 7);
+    world.damage(slot, grant.chain[0].disk);
+    world.advance(world.options.heal_ms + 1_000);
+    world.settle();
+    world
+}
+
 #[test]
-fn a_damaged_replica_does_not_count() {
+fn a_damaged_replica_does_not_count_while_a_sound_one_may_return() {
     for (goal, enough) in [(2, 1), (3, 2)] {
         let mut world = World::with_goal(3, goal);
         let (slot, grant) = world.file(1);
@@ -167,6 +181,8 @@ fn a_damaged_replica_does_not_count() {
         assert_eq!(world.grant(1), Err(Status::TryAgain), "goal {goal}");
         let edit = world.edit(slot, 1);
         assert_eq!(world.edits[&edit], Err(Status::TryAgain));
+        let mut given_up = world_given_up(goal, enough);
+        assert_eq!(given_up.grant(1).unwrap().chain.len(), enough, "it is all there is");
         // Nobody was left behind for a writer: those that come back mend it, and all is well.
         for at in enough..goal {
             world.connect(machine_of(&grant, at));

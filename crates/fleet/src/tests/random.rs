@@ -287,12 +287,12 @@ fn play(world: &mut World, clients: &mut Clients, steps: Vec<Step>) -> Result<()
     for (slot, mapped) in world.map.clone() {
         prop_assert!(!world.fleet.locations(slot).is_empty(), "{slot}: missing");
         let grant = world.grant(mapped.place.0.id.0);
-        if is_lost(world, &mapped) {
-            prop_assert_eq!(grant, Err(Status::TryAgain), "too few may acknowledge");
-        } else {
-            prop_assert!(grant.is_ok(), "{:?}", grant);
-            prop_assert!(world.write(&grant.unwrap(), 1_000_000));
+        // One that lost a page for good is not copied, so that two may not acknowledge it.
+        if grant.is_err() && is_lost(world, &mapped) && world.options.min_write() > 1 {
+            continue;
         }
+        prop_assert!(grant.is_ok(), "{:?}", grant);
+        prop_assert!(world.write(&grant.unwrap(), 1_000_000));
     }
     let summary = world.fleet.summary();
     prop_assert_eq!((summary.raising, summary.deleting, summary.unknown, summary.missing), (0, 0, 0, 0));
