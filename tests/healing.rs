@@ -122,8 +122,11 @@ fn replicas_with_damage_in_different_places_are_one_whole_file_and_mend_each_oth
     file.sync_all().unwrap();
     drop(file);
     wait_until("the chunk is counted", || is_healed(&demo, 1));
-    // Stopped cleanly, so that nothing is taken for torn.
+    // Stopped cleanly, so that nothing is taken for torn; and compared once more since it was written, so that both are read.
     let damage = |demo: &mut Demo| {
+        demo.stop();
+        demo.run(&[]);
+        wait_until("its replicas were compared", || is_healed(demo, 1) && count(demo, "unsettled") == 0);
         demo.stop();
         let paths = chunk_files(demo);
         assert_eq!(paths.len(), 2);

@@ -5,7 +5,8 @@
 //!
 //! # Invariants
 //! 1. The chain is closed while blocks are changed, and takes frames again only when all of them are durable.
-//! 2. A repair that ends early leaves a replica that says *marked*, to be compared again.
+//! 2. A page that the source has not sound is no reason to fail: it stays as it is here, unless writes may be missing here.
+//! 3. A repair that ends early leaves a replica that says *marked*, to be compared again.
 
 use crate::chain::Chain;
 use crate::config::ORDER_WAIT_MAX;
@@ -14,8 +15,7 @@ use crate::orders::Orders;
 use crate::source::{Sources, done};
 use std::sync::Arc;
 use std::time::Duration;
-use store::ReplicaState;
-use types::{BlockRange, ReplicaAddress, Status, Term, Version};
+use types::{BlockRange, PAGE_BYTES, PAGES_PER_BLOCK, ReplicaAddress, Status, Term, Version};
 use wire::chain::{Closed, Origin};
 
 /// How long the source may take to answer, twice: writers wait for it.
@@ -49,7 +49,10 @@ impl Orders {
         if result.is_ok() {
             let all = [source];
             let mut sources = Sources::new(&self.context, term, chunk, version, &all, SOURCE_WAIT_MAX);
-            result = sources.follow(slot, chain, ReplicaState::Complete, blocks).await;
+            result = match sources.follow_sound(slot, chain, blocks).await {
+                Ok(unsound) => self.follow_pages(slot, chain, version, &mut sources, &unsound).await,
+                Err(status) => Err(status),
+            };
         }
         if result.is_ok() {
             let synced = on_disk(slot, move |disk| {
@@ -65,5 +68,36 @@ impl Orders {
             }
         }
         result
+    }
+
+    /// Blocks of which the source has pages that do not match their checksums: page by page what it has is taken, and what it
+    /// has not stays as it is. The source is mended from here later.
+    async fn follow_pages(
+        &self,
+        slot: &Arc<Slot>,
+        chain: &Arc<Chain>,
+        version: Version,
+        sources: &mut Sources<'_>,
+        blocks: &[BlockRange],
+    ) -> Result<(), Status> {
+        let replica = (chain.disk, chain.chunk);
+        if !blocks.is_empty() {
+            let chunk = chain.chunk;
+            let entry = on_disk(slot, move |disk| disk.entry(chunk)).await;
+            // What is here may be older than what rotted there: that is not to be taken for it.
+            if done(&self.context, chain, version, entry)?.power_lost {
+                return Err(Status::ChainBroken);
+            }
+        }
+        for range in blocks {
+            for page in range.first * PAGES_PER_BLOCK..(range.first + range.count) * PAGES_PER_BLOCK {
+                match sources.sound(page * PAGE_BYTES, PAGE_BYTES).await {
+                    Ok(pages) => self.replace(slot, replica, version, (page, 1), pages).await?,
+                    Err(Status::Corrupt) => {}
+                    Err(status) => return Err(status),
+                }
+            }
+        }
+        Ok(())
     }
 }

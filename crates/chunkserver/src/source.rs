@@ -101,19 +101,61 @@ impl<'a> Sources<'a> {
         state: ReplicaState,
         blocks: &[BlockRange],
     ) -> Result<(), Status> {
+        self.follow_but(slot, chain, state, blocks, None).await.map_err(at_fault)
+    }
+
+    /// The same for a complete replica, but for blocks of which the source has pages that do not match their checksums:
+    /// these are left as they are, and named.
+    pub(crate) async fn follow_sound(
+        &mut self,
+        slot: &Arc<Slot>,
+        chain: &Arc<Chain>,
+        blocks: &[BlockRange],
+    ) -> Result<Vec<BlockRange>, Status> {
+        let mut unsound = Vec::new();
+        self.follow_but(slot, chain, ReplicaState::Complete, blocks, Some(&mut unsound)).await?;
+        Ok(unsound)
+    }
+
+    async fn follow_but(
+        &mut self,
+        slot: &Arc<Slot>,
+        chain: &Arc<Chain>,
+        state: ReplicaState,
+        blocks: &[BlockRange],
+        mut unsound: Option<&mut Vec<BlockRange>>,
+    ) -> Result<(), Status> {
         let mut waiting: Option<Piece> = None;
-        for range in blocks {
-            let mut first = range.first;
-            while first < range.first + range.count {
-                let count = VALUES_MAX.min(range.first + range.count - first);
-                let looked = BlockRange { first, count };
-                first += count;
-                for (blocks, values) in self.differing(slot, chain, state, looked).await? {
-                    let write = write(self.context, slot, chain, self.capability.version, waiting.take());
-                    let (written, pages) = tokio::join!(write, self.ask(Question::blocks(blocks, false)));
-                    written?;
-                    let Answer::Pages(pages, _) = pages? else { return Err(Status::BadMessage) };
-                    waiting = Some(Piece { blocks, values, pages });
+        // What is left to be looked at, the next one last.
+        let mut left: Vec<BlockRange> = blocks.iter().rev().copied().collect();
+        while let Some(range) = left.pop() {
+            let count = range.count.min(VALUES_MAX);
+            let looked = BlockRange { first: range.first, count };
+            if range.count > count {
+                left.push(BlockRange { first: range.first + count, count: range.count - count });
+            }
+            let runs = match (self.differing(slot, chain, state, looked).await, unsound.as_mut()) {
+                (Err(Status::Corrupt), Some(unsound)) => {
+                    match count / 2 {
+                        0 => unsound.push(looked),
+                        half => {
+                            left.push(BlockRange { first: looked.first + half, count: count - half });
+                            left.push(BlockRange { first: looked.first, count: half });
+                        }
+                    }
+                    continue;
+                }
+                (runs, _) => runs?,
+            };
+            for (blocks, values) in runs {
+                let write = write(self.context, slot, chain, self.capability.version, waiting.take());
+                let (written, pages) = tokio::join!(write, self.ask_all(Question::blocks(blocks, false)));
+                written?;
+                match (pages, unsound.as_mut()) {
+                    (Err(Status::Corrupt), Some(unsound)) => unsound.push(blocks),
+                    (Ok(Answer::Pages(pages, _)), _) => waiting = Some(Piece { blocks, values, pages }),
+                    (Ok(Answer::Values(_)), _) => return Err(Status::BadMessage),
+                    (Err(status), _) => return Err(status),
                 }
             }
         }
@@ -131,7 +173,7 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// The runs of blocks that differ, and the source's values of them.
+    /// The runs of blocks that differ, and the source's values of them. `Corrupt`: the source cannot tell of all.
     async fn differing(
         &mut self,
         slot: &Arc<Slot>,
@@ -142,7 +184,7 @@ impl<'a> Sources<'a> {
         let (chunk, version) = (self.capability.chunk, self.capability.version);
         let range = blocks.first..blocks.first + blocks.count;
         let ours = on_disk(slot, move |disk| disk.sound_block_values(chunk, version, range, state));
-        let (ours, theirs) = tokio::join!(ours, self.ask(Question::Values(blocks)));
+        let (ours, theirs) = tokio::join!(ours, self.ask_all(Question::Values(blocks)));
         let ours = done(self.context, chain, version, ours)?;
         let Answer::Values(theirs) = theirs? else { return Err(Status::BadMessage) };
         if theirs.len() != ours.len() {
@@ -185,10 +227,7 @@ impl<'a> Sources<'a> {
 
     /// `ChainBroken` says that it is the sources who failed, and not a disk here.
     async fn ask(&mut self, question: Question) -> Result<Answer, Status> {
-        self.ask_all(question).await.map_err(|status| match status {
-            Status::Corrupt => Status::ChainBroken,
-            other => other,
-        })
+        self.ask_all(question).await.map_err(at_fault)
     }
 
     /// Each source is tried, the last one twice.
@@ -251,6 +290,11 @@ impl<'a> Sources<'a> {
             }
         }
     }
+}
+
+/// What is damaged at the source is no fault here.
+fn at_fault(status: Status) -> Status {
+    if status == Status::Corrupt { Status::ChainBroken } else { status }
 }
 
 async fn write(

@@ -6,6 +6,8 @@ mod common;
 
 use codec::control::OrderKind;
 use common::*;
+use env::OpenMode;
+use std::time::Duration;
 use types::{BlockRange, Memory, Status, Version};
 
 const BLOCK: u32 = types::BLOCK_BYTES;
@@ -37,6 +39,15 @@ fn repair(world: &World, n: usize, version: Version, source: Option<usize>) -> O
         source: source.map(|source| world.chain(&[source]).remove(0)),
         blocks: vec![BlockRange::ALL],
     }
+}
+
+fn rot(world: &World, n: usize, page: u64) {
+    let dir = world.sim_disk(n).dir();
+    let path = world.sim_disk(n).paths("chunks/").into_iter().find(|path| path.len() > 20).unwrap();
+    let file = dir.open(&path, OpenMode::ReadWrite).unwrap();
+    let (mut byte, at) = ([0], page * u64::from(types::PAGE_BYTES) + 77);
+    file.read_at(&mut byte, at).unwrap();
+    file.write_at(&[byte[0] ^ 8], at).unwrap();
 }
 
 #[test]
@@ -119,5 +130,40 @@ fn a_hole_of_the_source_is_a_hole_afterwards() {
         let mut expected = vec![0; 3 * BLOCK as usize];
         expected[2 * BLOCK as usize..][..100].copy_from_slice(&less);
         assert!(found == expected);
+    });
+}
+
+/// The source has nothing better; it takes the page from the follower later.
+#[test]
+fn a_page_that_rotted_at_the_source_stays_as_it_is_at_the_follower() {
+    simulated(async {
+        let mut world = World::simulated(2).await;
+        let (chain, data) = (world.chain(&[0, 1]), pattern(1, 300_000));
+        let head = world.connect(0).await;
+        assert_eq!(send(&head, &write_of(&chain, V1, 1, 0, &data), &data).await.result, Ok(()));
+        drop(head);
+        // Synced long ago: what does not match now has rotted.
+        for n in 0..2 {
+            assert_eq!(world.master.raise(1 + n as u64, world.disk(n), V2).await.result, Ok(()));
+        }
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        for n in 0..2 {
+            world.kill(n).await;
+        }
+        for (n, page) in [(0, 3), (0, 40), (1, 20)] {
+            rot(&world, n, page);
+        }
+        for n in 0..2 {
+            world.start(n).await;
+        }
+        let v3 = Version { counter: 3, ..V2 };
+        for n in 0..2 {
+            let done = world.master.raise(3 + n as u64, world.disk(n), v3).await;
+            assert_eq!((done.result, done.unsettled.memory), (Ok(()), Memory::Forgot));
+        }
+        let done = world.master.order(5, world.disk(1), repair(&world, 1, v3, Some(0))).await;
+        assert_eq!(done.result, Ok(()));
+        let follower = world.connect(1).await;
+        assert!(read(&follower, world.disk(1), v3, 0, data.len() as u32).await.unwrap() == data);
     });
 }
