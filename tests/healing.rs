@@ -213,3 +213,53 @@ fn bits_that_rot_on_each_replica_in_other_pages_while_all_servers_are_killed_cos
         assert!(fs::read(&path).unwrap()[..content.len()] == content, "{}", path.display());
     }
 }
+
+/// It is sound on neither replica: its reader waits for one that may come back, and everybody is told; who writes it anew ends that.
+#[test]
+fn a_page_that_is_sound_nowhere_is_shown_and_whole_again_when_it_is_written() {
+    if !can_mount("a_page_that_is_sound_nowhere_is_shown_and_whole_again_when_it_is_written") {
+        return;
+    }
+    const PAGE: usize = 4096;
+    let mut demo = Demo::start();
+    let mut content = bytes(4, 3_000_000);
+    let file = fs::File::create(demo.path("f")).unwrap();
+    file.write_all_at(&content, 0).unwrap();
+    file.sync_all().unwrap();
+    drop(file);
+    wait_until("the chunk is counted", || is_healed(&demo, 1));
+    demo.stop();
+    demo.run(&[]);
+    wait_until("its replicas were compared", || is_healed(&demo, 1) && count(&demo, "unsettled") == 0);
+    demo.stop();
+    let at = 1_500_000 / PAGE * PAGE;
+    chunk_files(&demo).iter().for_each(|path| rot(path, at as u64 + 7));
+    demo.run(&[]);
+    let path = demo.path("f");
+    let mut other = vec![0; 100_000];
+    let file = fs::File::open(&path).unwrap();
+    file.read_exact_at(&mut other, 0).unwrap();
+    assert!(other == content[..100_000]);
+    let reader = std::thread::spawn(move || {
+        let mut page = vec![0; PAGE];
+        file.read_exact_at(&mut page, at as u64).map(|()| page)
+    });
+    wait_until("both are found", || {
+        let info = demo.ask(&["file", "info", "--json", path.to_str().unwrap()]);
+        let info: serde_json::Value = serde_json::from_str(&info).unwrap();
+        let replicas = info["chunks"][0]["replicas"].as_array().unwrap();
+        info["health"] == "damaged" && replicas.iter().all(|replica| replica["damaged"] == true)
+    });
+    let warnings = demo.status()["warnings"].clone();
+    assert!(warnings.to_string().contains("CHUNK_DAMAGED"), "{warnings}");
+    let new = bytes(5, PAGE);
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.write_all_at(&new, at as u64).unwrap();
+    file.sync_all().unwrap();
+    content[at..at + PAGE].copy_from_slice(&new);
+    if let Ok(page) = reader.join().unwrap() {
+        assert!(page == new, "neither zeroes nor what rotted");
+    }
+    assert!(fs::read(&path).unwrap() == content);
+    wait_within(HEALED_WITHIN, "it is whole", || is_healed(&demo, 1) && count(&demo, "damaged") == 0);
+}

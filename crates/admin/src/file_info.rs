@@ -21,6 +21,8 @@ pub enum Health {
     Undergoal,
     /// One, although more are wanted.
     Endangered,
+    /// Fewer than wanted, since pages of a replica do not match their checksums.
+    Damaged,
     /// None can be reached.
     Missing,
 }
@@ -32,18 +34,25 @@ impl Health {
             Self::Healthy => "healthy",
             Self::Undergoal => "undergoal",
             Self::Endangered => "endangered",
+            Self::Damaged => "damaged",
             Self::Missing => "missing",
         }
     }
 
     fn of_chunk(chunk: &FileChunk, goal: u32) -> Self {
-        match chunk.replicas.len() {
+        let sound = sound(chunk);
+        match sound {
+            n if n as u64 >= u64::from(goal) && n > 0 => Self::Healthy,
+            n if n < chunk.replicas.len() => Self::Damaged,
             0 => Self::Missing,
-            n if n as u64 >= u64::from(goal) => Self::Healthy,
             1 => Self::Endangered,
             _ => Self::Undergoal,
         }
     }
+}
+
+fn sound(chunk: &FileChunk) -> usize {
+    chunk.replicas.iter().filter(|replica| !replica.damaged).count()
 }
 
 /// The health of a file: that of its worst chunk.
@@ -75,6 +84,9 @@ pub fn render(info: &FileInfoReply, all: bool) -> String {
     }
     lines.push(match health {
         Health::Healthy => "next  muskox status".into(),
+        Health::Damaged => {
+            "next  muskox status   (damaged replicas are mended from others if these have the page)".into()
+        }
         _ => "next  muskox status   (shows which servers and disks are away)".into(),
     });
     let mut text = lines.join("\n");
@@ -105,7 +117,7 @@ fn row(chunk: &FileChunk, goal: u32) -> Vec<String> {
         chunk.index.to_string(),
         format!("{:016x}", chunk.chunk.0),
         chunk.version.to_string(),
-        format!("{}/{goal}", chunk.replicas.len()),
+        format!("{}/{goal}", sound(chunk)),
         if places.is_empty() { "nowhere that can be reached".into() } else { places.join(" · ") },
     ]
 }
@@ -116,6 +128,9 @@ fn place(replica: &FileReplica) -> String {
     for label in &replica.labels {
         text.push(' ');
         text.push_str(label);
+    }
+    if replica.damaged {
+        text.push_str(" (damaged)");
     }
     printable(text.as_bytes())
 }

@@ -111,6 +111,7 @@ fn chunks(status: &ClusterStatus) -> String {
         (c.quarantined, "quarantined"),
         (c.deleting, "being deleted"),
         (c.unsettled, "to be compared"),
+        (c.damaged, "damaged"),
     ] {
         if number > 0 {
             text.push_str(&format!(" · {} {word}", count(number)));

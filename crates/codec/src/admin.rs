@@ -180,6 +180,8 @@ pub struct ChunkCounts {
     pub settling: bool,
     /// Their replicas may differ in what nobody acknowledged or synced, and are to be compared.
     pub unsettled: u64,
+    /// A replica of them has pages that do not match their checksums. They are among the others by how many are sound.
+    pub damaged: u64,
 }
 
 /// A session.
@@ -286,4 +288,6 @@ pub struct FileReplica {
     pub address: String,
     /// Labels of server and disk.
     pub labels: Vec<String>,
+    /// Pages of it do not match their checksums.
+    pub damaged: bool,
 }

@@ -155,6 +155,8 @@ pub struct Summary {
     pub held_back: u64,
     /// Chunks whose replicas may differ and are to be compared.
     pub unsettled: u64,
+    /// Chunks with a replica of which pages are damaged.
+    pub damaged: u64,
 }
 
 /// A chunkserver as `status` shows it.

@@ -5,13 +5,18 @@ use crate::hosts::Disk;
 use crate::table::Health;
 use crate::{DiskState, DiskView, ServerView, Space, Summary};
 use std::collections::BTreeMap;
-use types::{ChunkId, ChunkIndex, ChunkSlot, InodeRef, ReplicaAddress, Version};
+use types::{ChunkId, ChunkIndex, ChunkSlot, DiskId, InodeRef, ReplicaAddress, Version};
 
 impl Fleet {
     /// Replicas of a chunk that may be read now, in the order of its chain, damaged ones last; one of them as long as they may differ.
     pub fn locations(&self, slot: ChunkSlot) -> Vec<ReplicaAddress> {
         let most = if self.table.is_unsettled(slot) { 1 } else { usize::MAX };
         self.table.replicas(slot).readable().take(most).map(|disk| self.hosts.address(disk)).collect()
+    }
+
+    /// The disks among [`Fleet::locations`] on which pages of the chunk are damaged.
+    pub fn damaged_on(&self, slot: ChunkSlot) -> Vec<DiskId> {
+        self.table.replicas(slot).damaged().map(|disk| self.hosts.disk(disk).id).collect()
     }
 
     /// The version of a chunk as the metadata has it.
@@ -58,6 +63,7 @@ impl Fleet {
             hops: self.blames.counts,
             held_back: self.held_back,
             unsettled: self.healing.unsettled(),
+            damaged: self.healing.damaged(),
             chunks: 0,
         };
         summary.chunks = summary.ok + summary.undergoal + summary.endangered + summary.overgoal + none;

@@ -39,6 +39,7 @@ struct Replica<'a> {
     disk_path: &'a str,
     address: &'a str,
     labels: &'a [String],
+    damaged: bool,
 }
 
 /// The whole document, ending in a newline. Ids are hexadecimal strings; a version is `term.counter`.
@@ -58,6 +59,7 @@ pub fn json(info: &FileInfoReply) -> String {
                 disk_path: &r.disk_path,
                 address: &r.address,
                 labels: &r.labels,
+                damaged: r.damaged,
             })
             .collect(),
     });

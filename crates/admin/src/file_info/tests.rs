@@ -80,6 +80,20 @@ fn a_file_is_as_well_as_its_worst_chunk() {
 }
 
 #[test]
+fn a_damaged_replica_is_shown_and_does_not_count() {
+    let mut movie = movie(1, 2);
+    movie.chunks[0].replicas[1].damaged = true;
+    let text = render(&movie, false);
+    assert!(
+        text.contains("damaged") && text.contains("1/2") && text.contains("cs2:/d1 ssd (damaged)"),
+        "{text}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&json(&movie)).unwrap();
+    assert_eq!(json["health"], "damaged");
+    assert_eq!(json["chunks"][0]["replicas"][1]["damaged"], true);
+}
+
+#[test]
 fn json_names_chunk_version_and_replicas() {
     let json: serde_json::Value = serde_json::from_str(&json(&movie(1, 2))).expect("json");
     assert_eq!(json["apiVersion"], "muskox/v1");

@@ -73,6 +73,7 @@ struct Chunks {
     deleting: u64,
     settling: bool,
     unsettled: u64,
+    damaged: u64,
 }
 
 #[derive(Serialize)]
@@ -196,6 +197,7 @@ pub fn json(status: &ClusterStatus) -> String {
             deleting: c.deleting,
             settling: c.settling,
             unsettled: c.unsettled,
+            damaged: c.damaged,
         },
         hops: Hops {
             reported: h.reported,

@@ -107,6 +107,15 @@ fn derived(status: &ClusterStatus) -> Vec<Warning> {
             "bring back the servers and disks that are away, see below",
         );
     }
+    if chunks.damaged > 0 {
+        let message = format!("{} with damaged pages on a replica", counted(chunks.damaged, "chunk"));
+        add(
+            "CHUNK_DAMAGED",
+            Severity::Warning,
+            message,
+            "they are mended from other replicas; if this stays, bring back disks that are away, and see the chunkservers' logs for the disk",
+        );
+    }
     if chunks.endangered > 0 {
         let message = format!("{} with a single replica left", counted(chunks.endangered, "chunk"));
         add(

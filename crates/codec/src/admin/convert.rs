@@ -202,6 +202,7 @@ impl From<&ChunkCounts> for proto::ChunkCounts {
             deleting: v.deleting,
             settling: v.settling,
             unsettled: v.unsettled,
+            damaged: v.damaged,
         }
     }
 }
@@ -220,6 +221,7 @@ impl TryFrom<proto::ChunkCounts> for ChunkCounts {
             deleting: p.deleting,
             settling: p.settling,
             unsettled: p.unsettled,
+            damaged: p.damaged,
         })
     }
 }
@@ -374,6 +376,7 @@ impl From<&FileReplica> for proto::AdminReplica {
             disk_path: v.disk_path.clone(),
             address: v.address.clone(),
             labels: v.labels.clone(),
+            damaged: v.damaged,
         }
     }
 }
@@ -388,6 +391,7 @@ impl TryFrom<proto::AdminReplica> for FileReplica {
             disk_path: text(p.disk_path, PATH_BYTES_MAX, "path of a disk")?,
             address: text(p.address, ADDRESS_BYTES_MAX, "address")?,
             labels: labels(p.labels, 2 * LABELS_MAX)?,
+            damaged: p.damaged,
         })
     }
 }

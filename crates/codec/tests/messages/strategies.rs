@@ -590,7 +590,7 @@ pub(crate) fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
         });
     let refused =
         (id(ServerId), refused_disk()).prop_map(|(server, disk)| RefusedDiskStatus { server, disk });
-    let counts = (any::<[u64; 9]>(), any::<bool>()).prop_map(|(n, settling)| ChunkCounts {
+    let counts = (any::<[u64; 10]>(), any::<bool>()).prop_map(|(n, settling)| ChunkCounts {
         ok: n[0],
         undergoal: n[1],
         endangered: n[2],
@@ -601,6 +601,7 @@ pub(crate) fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
         deleting: n[7],
         settling,
         unsettled: n[8],
+        damaged: n[9],
     });
     let client = (text(), number(SessionId), text(), any::<u64>(), any::<bool>()).prop_map(
         |(name, session, address, since_ms_ago, connected)| ClientStatus {
@@ -667,14 +668,15 @@ pub(crate) fn file_target() -> impl Strategy<Value = FileTarget> {
 }
 
 pub(crate) fn file_info_reply() -> impl Strategy<Value = FileInfoReply> {
-    let replica = (id(ServerId), text(), id(DiskId), text(), vec(text(), 0..3)).prop_map(
-        |(server, server_name, disk, disk_path, labels)| FileReplica {
+    let replica = (id(ServerId), text(), id(DiskId), text(), vec(text(), 0..3), any::<bool>()).prop_map(
+        |(server, server_name, disk, disk_path, labels, damaged)| FileReplica {
             server,
             address: server_name.clone(),
             server_name,
             disk,
             disk_path,
             labels,
+            damaged,
         },
     );
     let chunk = (small(ChunkIndex), number(ChunkId), version(), vec(replica, 0..3))

@@ -8,6 +8,11 @@ use crate::raise::Purposes;
 use types::{ChunkId, ChunkSlot, DiskId, Version};
 
 impl Healing {
+    /// Chunks with damaged replicas.
+    pub(crate) fn damaged(&self) -> u64 {
+        self.damaged.slots.len()
+    }
+
     /// Chunks to be compared.
     pub(crate) fn unsettled(&self) -> u64 {
         self.unsettled.slots.len()

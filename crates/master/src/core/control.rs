@@ -377,7 +377,7 @@ impl Core {
         }
     }
 
-    fn slot(&self, chunk: ChunkId) -> Option<ChunkSlot> {
+    pub(super) fn slot(&self, chunk: ChunkId) -> Option<ChunkSlot> {
         self.meta.find_chunk(chunk).map(|(view, _)| view.slot)
     }
 

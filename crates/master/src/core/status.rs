@@ -167,6 +167,7 @@ impl Core {
             deleting: summary.deleting,
             settling: summary.settling,
             unsettled: summary.unsettled,
+            damaged: summary.damaged,
         }
     }
 
@@ -195,7 +196,7 @@ impl Core {
         let info = self.file_info(attributes.inode)?;
         let servers: BTreeMap<ServerId, _> = self.fleet.servers().map(|view| (view.server, view)).collect();
         let disks: BTreeMap<DiskId, _> = self.fleet.disks().map(|view| (view.disk, view)).collect();
-        let replica = |address: types::ReplicaAddress| {
+        let replica = |address: types::ReplicaAddress, damaged: &[DiskId]| {
             let server = servers.get(&address.server);
             let disk = disks.get(&address.disk);
             let mut labels = server.map_or_else(Vec::new, |view| view.labels.to_vec());
@@ -207,16 +208,21 @@ impl Core {
                 disk_path: disk.map_or_else(String::new, |view| view.path.into()),
                 address: address.address,
                 labels,
+                damaged: damaged.contains(&address.disk),
             }
         };
         let chunks = info
             .chunks
             .into_iter()
-            .map(|chunk| FileChunk {
-                index: chunk.index,
-                chunk: chunk.chunk,
-                version: chunk.version,
-                replicas: chunk.replicas.into_iter().map(replica).collect(),
+            .map(|chunk| {
+                let damaged =
+                    self.slot(chunk.chunk).map(|slot| self.fleet.damaged_on(slot)).unwrap_or_default();
+                FileChunk {
+                    index: chunk.index,
+                    chunk: chunk.chunk,
+                    version: chunk.version,
+                    replicas: chunk.replicas.into_iter().map(|one| replica(one, &damaged)).collect(),
+                }
             })
             .collect();
         Ok(FileInfoReply { path, attributes, class: info.class, goal: info.goal, chunks })
