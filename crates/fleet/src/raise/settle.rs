@@ -73,7 +73,10 @@ impl Fleet {
             return self.settle_others(slot, donor, now_ms, out);
         }
         raise.phase = Phase::Mending { donor, deadline_ms: now_ms + self.options.settle_members_ms };
-        let mut others: Vec<u16> = raise.members.iter().map(|member| member.disk).collect();
+        // What lost power has an older page, and has it sound: that must not win over one that was being written.
+        let all_lost = raise.members.iter().all(|member| member.unsettled.memory.lost_power());
+        let asked = raise.members.iter().filter(|member| all_lost || !member.unsettled.memory.lost_power());
+        let mut others: Vec<u16> = asked.map(|member| member.disk).collect();
         others.retain(|disk| *disk != donor);
         others.sort_by_key(|disk| place(*disk));
         let what = Order::MendTorn {
