@@ -93,8 +93,8 @@ pub(crate) struct Healing {
     unfinished: Queue,
     damaged: Queue,
     mending: BTreeMap<ChunkSlot, Mending>,
-    /// Unsettled chunks with a replica that has torn pages, and since when.
-    torn: BTreeMap<ChunkSlot, u64>,
+    /// Unsettled chunks with a replica that has torn pages.
+    torn: SlotSet,
     removals: BTreeMap<ChunkSlot, Removal>,
     copies: BTreeMap<ChunkSlot, Copy>,
     /// Of queued chunks only.
@@ -234,7 +234,7 @@ impl Fleet {
                     return begun;
                 }
                 let ripe = now_ms >= self.healed_from_ms(slot, &silence, endangered);
-                if ripe && !self.is_put_off(slot, now_ms) {
+                if ripe && !self.is_put_off(slot, now_ms) && !self.waits_for_torn(slot, now_ms) {
                     begun |= self.begin_copy(slot, now_ms, out);
                 }
             }

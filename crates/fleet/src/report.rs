@@ -220,7 +220,7 @@ impl Fleet {
             set.remove(disk);
             self.set_unsettled(slot, true);
             if seen.torn {
-                self.healing.set_torn(slot, now_ms);
+                self.healing.set_torn(slot);
             }
         }
         set.set(disk, state);

@@ -18,6 +18,11 @@ pub enum OpenError {
     )]
     Stamp { file: String },
     #[error(
+        "{file} is damaged: it has {found} bytes, and was made with {made}; what is missing may have held records. Nothing was \
+         changed. Restore the log from a backup"
+    )]
+    Short { file: String, found: u64, made: u64 },
+    #[error(
         "{file} begins with record {found}, but the segment before it ends with {before}; a segment \
          does not belong here. Restore the log from a backup"
     )]

@@ -176,7 +176,12 @@ fn candidates(dir: &dyn Dir, options: &Options) -> Result<(Vec<Candidate>, Vec<S
             return Err(OpenError::Stamp { file: name });
         };
         let binding = Binding::new(segment, stamp.salt);
-        let bytes = stamp.bytes.min(file.len()?);
+        let (found, made) = (file.len()?, stamp.bytes);
+        // It had all its bytes before it got its name.
+        if found < made {
+            return Err(OpenError::Short { file: name, found, made });
+        }
+        let bytes = made;
         let first = first_header(&*file, &binding)?.map(|header| header.first);
         candidates.push(Candidate { segment, name, file, binding, bytes, first });
     }

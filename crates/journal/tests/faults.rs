@@ -217,6 +217,19 @@ fn a_flipped_bit_in_the_last_records_of_an_idle_log_is_refused() {
     assert_eq!(open(&disk, SEGMENT).unwrap().1.last, LogIndex(5));
 }
 
+/// A torn write does not make a file shorter.
+#[test]
+fn a_segment_that_lacks_its_end_is_refused_however_little_is_missing() {
+    let (whole, second) = two_batches();
+    for length in [FIRST_BATCH, second - 8, second, second + 8, SEGMENT - 1] {
+        let disk = whole.fork();
+        let file = disk.dir().open("segment-0000000000000001", env::OpenMode::ReadWrite).unwrap();
+        file.set_len(length).unwrap();
+        let error = open(&disk, SEGMENT).map(drop).unwrap_err();
+        assert!(matches!(error, OpenError::Short { found, made: SEGMENT, .. } if found == length), "{error}");
+    }
+}
+
 #[test]
 fn a_flipped_bit_above_what_is_known_durable_is_cut_and_kept_aside() {
     let (disk, second) = two_batches();

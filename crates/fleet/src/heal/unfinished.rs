@@ -25,6 +25,9 @@ impl Fleet {
         let mut begun = false;
         let silence = self.silence();
         for slot in self.healing.unfinished.batch() {
+            if self.waits_for_torn(slot, now_ms) {
+                continue;
+            }
             let too_few = self.is_out_of_reach(slot, now_ms);
             if too_few && now_ms < self.healed_from_ms(slot, &silence, true) {
                 continue;

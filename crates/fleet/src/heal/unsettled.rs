@@ -19,15 +19,15 @@ impl Healing {
     }
 
     /// A replica of an unsettled chunk has torn pages.
-    pub(crate) fn set_torn(&mut self, slot: ChunkSlot, now_ms: u64) {
+    pub(crate) fn set_torn(&mut self, slot: ChunkSlot) {
         if self.unsettled.slots.contains(slot) {
-            self.torn.entry(slot).or_insert(now_ms);
+            self.torn.insert(slot);
         }
     }
 
     /// Whether one of its replicas is known to have torn pages.
     pub(crate) fn is_torn(&self, slot: ChunkSlot) -> bool {
-        self.torn.contains_key(&slot)
+        self.torn.contains(slot)
     }
 }
 
@@ -64,16 +64,16 @@ impl Fleet {
             self.table.set_open(slot, false);
             self.healing.wake();
         } else {
-            self.healing.torn.remove(&slot);
+            self.healing.torn.remove(slot);
         }
     }
 
     /// Whether a replica with torn pages is to wait for others that may have them sound: a raise without them would leave
     /// them behind.
     pub(crate) fn waits_for_torn(&self, slot: ChunkSlot, now_ms: u64) -> bool {
-        let (since_ms, set) = (self.healing.torn.get(&slot), self.table.replicas(slot));
-        since_ms.is_some_and(|since_ms| now_ms < since_ms + self.options.quiet_ms)
-            && (set.current().count() + set.doubtful().count()) < self.options.goal
+        let set = self.table.replicas(slot);
+        let here: Vec<u16> = set.current().chain(set.doubtful()).collect();
+        self.healing.is_torn(slot) && self.may_be_bettered(slot, &here, now_ms)
     }
 
     /// Raises chunks with several replicas that may differ, and those with one that has torn pages.
