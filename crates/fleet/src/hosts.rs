@@ -5,7 +5,7 @@
 //! 2. `free` (of `placement`) holds exactly the disks that may take a new chunk.
 //! 3. A disk belongs to one server that is registered; a second one that shows it is not believed.
 
-use crate::event::{DiskInfo, DiskState, ServerInfo};
+use crate::event::{DiskInfo, DiskState, ReportedReplica, ServerInfo};
 use crate::slot_set::SlotSet;
 use placement::{Candidate, Candidates};
 use std::collections::BTreeMap;
@@ -65,7 +65,7 @@ pub(crate) struct Disk {
 /// A replica of a chunk that nobody knows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unknown {
-    pub(crate) version: Version,
+    pub(crate) seen: ReportedReplica,
     /// When it was first told.
     pub(crate) since_ms: u64,
 }
@@ -193,11 +193,11 @@ impl Hosts {
     }
 
     /// A disk holds a replica of a chunk that nobody knows.
-    pub(crate) fn quarantine(&mut self, number: u16, chunk: ChunkId, version: Version, now_ms: u64) {
-        let disk = &mut self.disks[usize::from(number)];
+    pub(crate) fn quarantine(&mut self, number: u16, seen: &ReportedReplica, now_ms: u64) {
+        let (disk, chunk) = (&mut self.disks[usize::from(number)], seen.chunk);
         if disk.quarantine.len() < QUARANTINE_MAX {
             let since_ms = disk.quarantine.get(&chunk).map_or(now_ms, |known| known.since_ms);
-            let new = disk.quarantine.insert(chunk, Unknown { version, since_ms }).is_none();
+            let new = disk.quarantine.insert(chunk, Unknown { seen: *seen, since_ms }).is_none();
             self.quarantine_named += usize::from(new);
         } else if !disk.quarantine.contains_key(&chunk) {
             disk.quarantine_unnamed += 1;
@@ -205,13 +205,13 @@ impl Hosts {
     }
 
     /// The chunk is known now: gives back where it was found.
-    pub(crate) fn unquarantine(&mut self, chunk: ChunkId) -> Vec<(u16, Version)> {
+    pub(crate) fn unquarantine(&mut self, chunk: ChunkId) -> Vec<(u16, ReportedReplica)> {
         if self.quarantine_named == 0 {
             return Vec::new();
         }
-        let found: Vec<(u16, Version)> = (0u16..)
+        let found: Vec<_> = (0u16..)
             .zip(&mut self.disks)
-            .filter_map(|(number, disk)| Some((number, disk.quarantine.remove(&chunk)?.version)))
+            .filter_map(|(number, disk)| Some((number, disk.quarantine.remove(&chunk)?.seen)))
             .collect();
         self.quarantine_named -= found.len();
         found
@@ -231,7 +231,7 @@ impl Hosts {
     ) -> Vec<(ChunkId, Version)> {
         let disk = &mut self.disks[usize::from(number)];
         let ripe = disk.quarantine.iter().filter(|(_, known)| known.since_ms < before_ms);
-        let taken: Vec<_> = ripe.take(most).map(|(chunk, known)| (*chunk, known.version)).collect();
+        let taken: Vec<_> = ripe.take(most).map(|(chunk, known)| (*chunk, known.seen.version)).collect();
         for (chunk, _) in &taken {
             disk.quarantine.remove(chunk);
         }

@@ -165,7 +165,7 @@ impl Fleet {
         }
         if let Some(reservation) = self.reservations.get_mut(seen.chunk) {
             if let Some(member) = reservation.members.iter_mut().find(|member| member.disk == disk) {
-                member.lost = false;
+                (member.lost, member.told) = (false, Some(*seen));
             }
             reservation.unsettled |= seen.marked;
             return;
@@ -174,7 +174,7 @@ impl Fleet {
             self.pump_deletes(disk, now_ms, out);
             return;
         }
-        self.hosts.quarantine(disk, seen.chunk, seen.version, now_ms);
+        self.hosts.quarantine(disk, seen, now_ms);
     }
 
     /// Compares a replica of a known chunk, of which no raise is under way, with the metadata.
@@ -281,6 +281,7 @@ impl Fleet {
         let (members, unsettled) = self.take_reservation(chunk).unwrap_or_default();
         let mut set = self.table.replicas(slot);
         let mut open = !members.is_empty() && version == self.first_version();
+        let mut told = Vec::new();
         for member in members {
             let up = self.hosts.is_up(member.disk);
             let present = up && !member.lost;
@@ -295,23 +296,18 @@ impl Fleet {
                 (false, false) => ReplicaState::StaleAbsent,
             };
             set.set(member.disk, state);
+            told.extend(member.told.filter(|_| present).map(|seen| (member.disk, seen)));
         }
         self.put_replicas(slot, &set);
         self.table.set_open(slot, open);
         self.set_unsettled(slot, unsettled);
         self.healing.granted(slot, now_ms, self.options.quiet_ms);
-        // Replicas told before the chunk was known: it was granted by an earlier term and is attached now.
-        for (disk, seen) in self.hosts.unquarantine(chunk) {
-            let seen = ReportedReplica {
-                slot: Some(slot),
-                chunk,
-                version: seen,
-                complete: true,
-                damaged: false,
-                marked: true,
-                power_lost: false,
-                torn: false,
-            };
+        // Replicas told before the chunk was known: those of the reservation that were away meanwhile; and if it was granted by
+        // an earlier term and is attached now, all of them.
+        let unknown = self.hosts.unquarantine(chunk).into_iter();
+        told.extend(unknown.map(|(disk, seen)| (disk, ReportedReplica { marked: true, ..seen })));
+        for (disk, seen) in told {
+            let seen = ReportedReplica { slot: Some(slot), ..seen };
             if !self.raises.keep_for_later(slot, disk, seen) {
                 self.judge(slot, disk, &seen, now_ms, out);
             }

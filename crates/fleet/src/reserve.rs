@@ -13,7 +13,7 @@
 //! 5. A reservation that failed and was replaced may still be committed by another session that shares it.
 
 use crate::fleet::Fleet;
-use crate::{Command, GrantParts, Ticket};
+use crate::{Command, GrantParts, ReportedReplica, Ticket};
 use placement::AnyDisk;
 use std::collections::{BTreeMap, BTreeSet};
 use types::{ChunkId, ChunkIndex, FailedHop, InodeRef, LogIndex, SessionId, Status, Version};
@@ -29,6 +29,8 @@ pub(crate) struct FreshMember {
     pub(crate) disk: u16,
     /// The disk went away since and has not shown the replica again.
     pub(crate) lost: bool,
+    /// What its disk said of it when it came back.
+    pub(crate) told: Option<ReportedReplica>,
 }
 
 /// See the module.
@@ -213,7 +215,7 @@ impl Fleet {
         for disk in &disks {
             self.hosts.count_write(*disk, true);
         }
-        let members = disks.into_iter().map(|disk| FreshMember { disk, lost: false }).collect();
+        let members = disks.into_iter().map(|disk| FreshMember { disk, lost: false, told: None }).collect();
         self.reservations.by_chunk.insert(
             chunk,
             Reservation {

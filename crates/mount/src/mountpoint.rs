@@ -21,9 +21,11 @@ pub fn is_ours(mountpoint: &Path) -> io::Result<bool> {
 /// Detaches a muskox mount at `mountpoint` whose process is dead. A living one, or another filesystem, is left alone.
 pub fn detach_dead(mountpoint: &Path) -> io::Result<()> {
     // A dead FUSE mount answers ENOTCONN to anything; the kernel may still answer stat from its cache,
-    // so a directory is opened.
-    let dead =
-        || std::fs::read_dir(mountpoint).err().is_some_and(|e| e.raw_os_error() == Some(libc::ENOTCONN));
+    // so a directory is opened. ECONNABORTED: it died while it was asked.
+    let dead = || {
+        let error = std::fs::read_dir(mountpoint).err().and_then(|error| error.raw_os_error());
+        matches!(error, Some(libc::ENOTCONN | libc::ECONNABORTED))
+    };
     // Several may lie on top of one another.
     while dead() && is_ours(mountpoint)? {
         detach(mountpoint)?;

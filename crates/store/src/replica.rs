@@ -77,14 +77,16 @@ pub(crate) enum LoadError {
 const NO_FILE: &str = "it is not a regular file";
 /// What opening a symbolic link gives.
 const ELOOP: i32 = 40;
+/// What reading a fifo at an offset gives.
+const ESPIPE: i32 = 29;
 
 impl From<io::Error> for LoadError {
-    /// Of a file that could not be opened.
+    /// Of a file that could not be opened, or of which the header could not be read.
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::NotFound => Self::Absent,
             io::ErrorKind::IsADirectory => Self::Unreadable(NO_FILE),
-            _ if error.raw_os_error() == Some(ELOOP) => Self::Unreadable(NO_FILE),
+            _ if matches!(error.raw_os_error(), Some(ELOOP | ESPIPE)) => Self::Unreadable(NO_FILE),
             _ => Self::Disk(error),
         }
     }
@@ -147,7 +149,7 @@ impl Replica {
         opening: u64,
     ) -> Result<Self, LoadError> {
         let mut page = vec![0; HEADER_PAGE];
-        read_padded(&*file, &mut page, CHUNK_BYTES).map_err(LoadError::Disk)?;
+        read_padded(&*file, &mut page, CHUNK_BYTES)?;
         let Chosen { header, slot, other } =
             Header::choose(&page, chunk, cluster).map_err(|error| match error {
                 HeaderError::Empty => LoadError::Stub,

@@ -124,3 +124,31 @@ fn a_raise_fails_rather_than_leave_behind_the_only_one_that_did_not_lose_power()
     assert!(it.world.grant(1).is_ok());
     assert!(it.has_the_write(it.kept) && it.has_the_write(it.lost));
 }
+
+/// The commit comes after the loss of power, also to a master that was started anew meanwhile.
+#[test]
+fn a_replica_that_lost_power_before_its_chunk_was_in_a_map_is_as_doubtful() {
+    for restart in [false, true] {
+        let mut world = World::new(2);
+        let grant = world.grant(1).unwrap();
+        assert!(grant.fresh && world.write(&grant, 1) && world.write(&grant, 2));
+        let (kept, lost) = (grant.chain[0].disk, grant.chain[1].disk);
+        world.settle();
+        world.kill(machine(lost), false);
+        let replica = world.replicas.get_mut(&(lost, grant.chunk)).unwrap();
+        (replica.memory, replica.marked) = (Memory::PowerLost, true);
+        replica.content.remove(&2);
+        world.kill(machine(kept), false);
+        if restart {
+            world.restart_master();
+        }
+        world.connect(machine(lost));
+        world.settle();
+        let slot = world.commit((inode(1), ZERO), grant.chunk, grant.version).unwrap();
+        world.settle();
+        assert_eq!(world.fleet.locations(slot), [], "restart: {restart}");
+        world.connect(machine(kept));
+        world.heal();
+        assert!(world.replicas.values().all(|replica| replica.content.contains(&2)), "restart: {restart}");
+    }
+}

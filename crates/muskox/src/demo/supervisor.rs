@@ -135,14 +135,23 @@ fn prepare_mountpoint(arguments: &DemoArgs, layout: &Layout) -> Result<PathBuf, 
         })?,
         None => user_directory("MUSKOX_DEMO_HOME", "muskox")?,
     };
-    mount::detach_dead(&wanted).map_err(|error| {
-        fail(
-            "E0119",
-            format!("cannot detach the dead mount at {}: {error}", wanted.display()),
-            format!("umount -l {}", wanted.display()),
-        )
-    })?;
-    std::fs::create_dir_all(&wanted).map_err(|error| {
+    let detach = || {
+        mount::detach_dead(&wanted).map_err(|error| {
+            fail(
+                "E0119",
+                format!("cannot detach the dead mount at {}: {error}", wanted.display()),
+                format!("umount -l {}", wanted.display()),
+            )
+        })
+    };
+    detach()?;
+    let mut made = std::fs::create_dir_all(&wanted);
+    if made.is_err() {
+        // A mount that was killed a moment ago may have died in between.
+        detach()?;
+        made = std::fs::create_dir_all(&wanted);
+    }
+    made.map_err(|error| {
         fail(
             "E0119",
             format!("cannot make the mountpoint {}: {error}", wanted.display()),

@@ -62,17 +62,17 @@ fn a_flipped_bit_in_a_header_slot_leaves_the_other_or_makes_the_replica_bad() {
 /// Named by the activity log, so that it is opened before the disk serves.
 #[test]
 fn something_else_in_the_place_of_a_file_is_a_bad_replica_and_no_bad_disk() {
-    for link in [false, true] {
+    for what in ["directory", "link", "fifo"] {
         let (_guard, dir, disk) = disk();
         write(&disk, CHUNK, V1, 0, b"here").unwrap();
         write(&disk, ChunkId(CHUNK.0 + 1), V1, 0, b"beside").unwrap();
         drop(disk);
         let path = dir.real_path().unwrap().join(chunk_path(CHUNK));
         std::fs::remove_file(&path).unwrap();
-        if link {
-            std::os::unix::fs::symlink("elsewhere", &path).unwrap();
-        } else {
-            std::fs::create_dir(&path).unwrap();
+        match what {
+            "link" => std::os::unix::fs::symlink("elsewhere", &path).unwrap(),
+            "fifo" => assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success()),
+            _ => std::fs::create_dir(&path).unwrap(),
         }
         let (disk, _) = open(&dir);
         assert_eq!(read(&disk, ChunkId(CHUNK.0 + 1), V1, 0, 6), b"beside");
