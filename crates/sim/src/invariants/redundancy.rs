@@ -6,6 +6,7 @@ use crate::driver::{Stage, Violation};
 use crate::quiet::{deleted_replica, end_faults, is_good, opened, recovered};
 use meta::Meta;
 use std::collections::BTreeSet;
+use store::ReplicaState;
 use types::{ChunkId, Version};
 
 /// Where a disk keeps replicas that were deleted and are not erased yet.
@@ -57,7 +58,7 @@ impl Watch {
 fn judge(stage: &Stage, meta: &Meta, deleted: &Deleted) -> Result<(), String> {
     let Deleted { place, path, chunk, version } = deleted;
     let Some((view, owner)) = meta.find_chunk(*chunk) else { return Ok(()) };
-    if *version < view.version || !was_good(stage, meta, deleted)? {
+    if *version < view.version || makes_room(stage, meta, deleted) || !was_good(stage, meta, deleted)? {
         return Ok(());
     }
     let mut others = Vec::new();
@@ -78,6 +79,14 @@ fn judge(stage: &Stage, meta: &Meta, deleted: &Deleted) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// A copy that came to its end when a writer had come: it had not been counted yet, and a replica that is filled through the chain of
+/// the next version takes its place.
+fn makes_room(stage: &Stage, meta: &Meta, deleted: &Deleted) -> bool {
+    let disk = stage.cluster.disk(deleted.place).fork();
+    let entry = opened(&disk, meta).ok().and_then(|disk| disk.entry(deleted.chunk).ok());
+    entry.is_some_and(|entry| entry.state == ReplicaState::Filling && entry.version > deleted.version)
 }
 
 /// Whether the deleted file is of a complete replica: it is put back, on a copy of the disk.

@@ -6,7 +6,7 @@ use crate::driver::Stage;
 use crate::oracle::content::{Content, Layer};
 use crate::quiet::{is_good, opened, recovered};
 use meta::ChunkView;
-use store::Disk;
+use store::{Disk, StoreError};
 use types::{BLOCK_BYTES, CHUNK_BYTES, InodeId};
 
 /// Read at a time.
@@ -114,7 +114,12 @@ fn read(
     from: u64,
     to: u64,
 ) -> Result<Vec<u8>, String> {
-    let read = disk.read(view.chunk, version, from, (to - from) as u32);
+    let look = || disk.read(view.chunk, version, from, (to - from) as u32);
+    let read = match look() {
+        // A later write was cut short: if no other replica has the page, it keeps its bytes.
+        Err(StoreError::Torn { .. }) => disk.keep_torn(view.chunk, version).and_then(|_| look()),
+        read => read,
+    };
     let read = read.map_err(|error| error.to_string())?;
     let length = (to - from) as usize;
     if read.zeroes {
