@@ -314,6 +314,13 @@ impl Inodes {
         (None, found)
     }
 
+    /// The master does not know the inode any more.
+    pub(crate) fn removed(inode: &Inode) {
+        if let Some(cached) = &mut inode.state().cached {
+            cached.attributes.links = 0;
+        }
+    }
+
     /// Takes the inode out if nobody holds it. False: its writes are to be synced first, by the caller,
     /// who then calls again with `synced`. What it owes is remembered: losses that nobody was told of, and
     /// changes that the master has not on stable storage.

@@ -174,8 +174,13 @@ impl Shared {
     }
 
     async fn sync_and_leave(self: &Arc<Self>, inode: &Arc<Inode>) {
-        if let Err(status) = self.sync(inode, None).await {
-            tracing::warn!(%status, inode = %inode.reference.id, "writes to a forgotten file are not durable");
+        match self.sync(inode, None).await {
+            Ok(_) => {}
+            // It was removed meanwhile: nobody can open it again, and nobody needs to be told.
+            Err(Status::Stale) => Inodes::removed(inode),
+            Err(status) => {
+                tracing::warn!(%status, inode = %inode.reference.id, "writes to a forgotten file are not durable");
+            }
         }
         self.inodes.leave(inode, true, self.session.stable());
     }

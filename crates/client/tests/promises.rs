@@ -238,6 +238,21 @@ fn an_fsync_fails_once_on_each_handle_when_power_took_unsynced_bytes() {
 }
 
 #[test]
+fn a_file_that_is_removed_while_it_is_synced_in_the_background_is_no_loss() {
+    simulate(|cluster| async move {
+        let client = mount(&cluster, "a").await;
+        let (inode, handle) = create(&client, "f").await;
+        client.write(handle, 0, b"of no use").await.expect("written");
+        client.flush(handle).await.expect("stored");
+        client.release(handle);
+        client.forget(inode, 1);
+        client.unlink(ROOT, b"f").await.expect("removed");
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(client.sync_all().await, Ok(()));
+    });
+}
+
+#[test]
 fn a_loss_in_the_background_is_told_to_the_next_handle_that_opens_the_file() {
     simulate(|cluster| async move {
         let client = mount(&cluster, "a").await;

@@ -20,7 +20,25 @@ const CANARY_VALUE: &[u8] = b"chunk index 1";
 const SEAL: &[u8] = b"seal";
 
 struct SledIndex {
-    db: sled::Db,
+    /// There until it is dropped.
+    db: Option<sled::Db>,
+}
+
+impl SledIndex {
+    fn db(&self) -> &sled::Db {
+        self.db.as_ref().expect("it is taken only when this is dropped")
+    }
+}
+
+impl Drop for SledIndex {
+    /// sled writes when it is dropped, and panics if the device is gone.
+    fn drop(&mut self) {
+        let db = self.db.take();
+        let _ = fenced(|| {
+            drop(db);
+            Ok(())
+        });
+    }
 }
 
 /// An open index, and why it is empty if it had to be made anew.
@@ -35,7 +53,7 @@ pub(crate) fn open(dir: &dyn Dir, root: &std::path::Path) -> Result<OpenedSled, 
     let existed = dir.exists(DIRECTORY).map_err(shown)?;
     let why = if existed {
         match open_at(&path).and_then(|db| check_canary(&db).map(|()| db)) {
-            Ok(db) => return Ok(OpenedSled { index: Box::new(SledIndex { db }), rebuilt: None }),
+            Ok(db) => return Ok(OpenedSled { index: Box::new(SledIndex { db: Some(db) }), rebuilt: None }),
             Err(error) => error.0,
         }
     } else {
@@ -48,7 +66,7 @@ pub(crate) fn open(dir: &dyn Dir, root: &std::path::Path) -> Result<OpenedSled, 
         dir.rename(DIRECTORY, ASIDE).map_err(shown)?;
     }
     let db = open_at(&path)?;
-    Ok(OpenedSled { index: Box::new(SledIndex { db }), rebuilt: Some(why) })
+    Ok(OpenedSled { index: Box::new(SledIndex { db: Some(db) }), rebuilt: Some(why) })
 }
 
 fn open_at(path: &std::path::Path) -> Result<sled::Db, IndexError> {
@@ -84,7 +102,7 @@ fn decoded(key: &[u8], value: &[u8]) -> Option<(ChunkId, IndexEntry)> {
 
 impl KvIndex for SledIndex {
     fn get(&self, chunk: ChunkId) -> Result<Option<IndexEntry>, IndexError> {
-        match fenced(|| self.db.get(chunk.0.to_be_bytes()))? {
+        match fenced(|| self.db().get(chunk.0.to_be_bytes()))? {
             None => Ok(None),
             Some(value) => match IndexEntry::decode(&value) {
                 Some(entry) => Ok(Some(entry)),
@@ -94,17 +112,17 @@ impl KvIndex for SledIndex {
     }
 
     fn put(&self, chunk: ChunkId, entry: IndexEntry) -> Result<(), IndexError> {
-        fenced(|| self.db.insert(chunk.0.to_be_bytes(), &entry.encode())).map(drop)
+        fenced(|| self.db().insert(chunk.0.to_be_bytes(), &entry.encode())).map(drop)
     }
 
     fn remove(&self, chunk: ChunkId) -> Result<(), IndexError> {
-        fenced(|| self.db.remove(chunk.0.to_be_bytes())).map(drop)
+        fenced(|| self.db().remove(chunk.0.to_be_bytes())).map(drop)
     }
 
     fn page(&self, after: Option<ChunkId>, max: usize) -> Result<Vec<(ChunkId, IndexEntry)>, IndexError> {
         let from = after.map_or(Bound::Unbounded, |chunk| Bound::Excluded(chunk.0.to_be_bytes().to_vec()));
         let mut page = Vec::with_capacity(max.min(1024));
-        let mut entries = fenced(|| Ok(self.db.range::<Vec<u8>, _>((from, Bound::Unbounded))))?;
+        let mut entries = fenced(|| Ok(self.db().range::<Vec<u8>, _>((from, Bound::Unbounded))))?;
         while page.len() < max {
             let Some(entry) = fenced(|| entries.next().transpose())? else {
                 break;
@@ -123,20 +141,20 @@ impl KvIndex for SledIndex {
 
     fn flush(&self) -> Result<(), IndexError> {
         // The canary is there only in an index that was flushed, thus filled, at least once.
-        fenced(|| self.db.insert(CANARY, CANARY_VALUE))?;
-        fenced(|| self.db.flush()).map(drop)
+        fenced(|| self.db().insert(CANARY, CANARY_VALUE))?;
+        fenced(|| self.db().flush()).map(drop)
     }
 
     fn seal(&self, digest: [u8; 32]) -> Result<(), IndexError> {
-        fenced(|| self.db.insert(SEAL, &digest)).map(drop)
+        fenced(|| self.db().insert(SEAL, &digest)).map(drop)
     }
 
     fn is_sealed(&self, digest: [u8; 32]) -> Result<bool, IndexError> {
-        Ok(fenced(|| self.db.get(SEAL))?.is_some_and(|sealed| *sealed == digest))
+        Ok(fenced(|| self.db().get(SEAL))?.is_some_and(|sealed| *sealed == digest))
     }
 
     fn condemn(&self) {
-        let _ = fenced(|| self.db.remove(CANARY));
-        let _ = fenced(|| self.db.flush());
+        let _ = fenced(|| self.db().remove(CANARY));
+        let _ = fenced(|| self.db().flush());
     }
 }
