@@ -237,18 +237,34 @@ fn an_fsync_fails_once_on_each_handle_when_power_took_unsynced_bytes() {
     });
 }
 
+/// More of them than there is room for do not push out what somebody is to be told.
 #[test]
-fn a_file_that_is_removed_while_it_is_synced_in_the_background_is_no_loss() {
+fn files_that_are_removed_while_they_are_synced_in_the_background_are_no_losses() {
     simulate(|cluster| async move {
         let client = mount(&cluster, "a").await;
-        let (inode, handle) = create(&client, "f").await;
-        client.write(handle, 0, b"of no use").await.expect("written");
+        let leave = async |name: String| {
+            let (inode, handle) = create(&client, &name).await;
+            client.write(handle, 0, b"bytes").await.expect("written");
+            client.flush(handle).await.expect("stored");
+            client.release(handle);
+            client.forget(inode, 1);
+        };
+        cluster.state().boot = 1;
+        let (inode, handle) = create(&client, "precious").await;
+        client.write(handle, 0, b"precious").await.expect("written");
         client.flush(handle).await.expect("stored");
+        cluster.state().boot = 2;
         client.release(handle);
         client.forget(inode, 1);
-        client.unlink(ROOT, b"f").await.expect("removed");
         tokio::time::sleep(Duration::from_secs(5)).await;
-        assert_eq!(client.sync_all().await, Ok(()));
+        for n in 0..4_200 {
+            leave(format!("f{n}")).await;
+            client.unlink(ROOT, format!("f{n}").as_bytes()).await.expect("removed");
+        }
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let inode = client.lookup(ROOT, b"precious").await.expect("it is there").attributes.inode.id;
+        let handle = client.open(inode, OpenFlags { write: false, ..RW }).await.expect("opens").handle;
+        assert_eq!(client.fsync(handle).await, Err(Status::Io));
     });
 }
 

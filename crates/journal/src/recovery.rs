@@ -9,7 +9,7 @@
 //! 2. Cut bytes are durable under another name before they leave the segment.
 //! 3. At any moment a kill or a power cut leaves a log that recovers to the same records.
 
-use crate::format::{Binding, DATA_OFFSET};
+use crate::format::{BATCH_HEADER_BYTES, Binding, DATA_OFFSET};
 use crate::segment::{
     Scan, Window, first_header, parse_segment_name, read_stamp, remains_after, scan, segment_name,
 };
@@ -32,10 +32,22 @@ struct Candidate {
     name: String,
     file: Arc<dyn File>,
     binding: Binding,
-    /// How much fits in.
+    /// How much fits in, and how much did when it was made.
     bytes: u64,
+    made: u64,
     /// What the first batch begins with, if there is one.
     first: Option<LogIndex>,
+}
+
+impl Candidate {
+    /// It had all its bytes before it got its name. Zeroes may be missing: behind them there was nothing.
+    fn check_length(&self, end: u64, remains: bool) -> Result<(), OpenError> {
+        let (found, made) = (self.bytes, self.made);
+        if found < made && (remains || found - end < BATCH_HEADER_BYTES as u64) {
+            return Err(OpenError::Short { file: self.name.clone(), found, made });
+        }
+        Ok(())
+    }
 }
 
 /// A segment that holds records of the log.
@@ -129,10 +141,12 @@ fn survey(dir: &dyn Dir, options: &Options) -> Result<Survey, OpenError> {
         }
         if in_log && *first == Some(survey.next) {
             let scan = scan(name, &**file, binding, survey.next, survey.term)?;
+            candidate.check_length(scan.end, scan.remains)?;
             survey.used.push(Used { number, first: survey.next, scan });
             (survey.next, survey.term) = (scan.next, scan.term);
             survey.stable = survey.stable.max(scan.stable);
         } else {
+            candidate.check_length(DATA_OFFSET, true)?;
             let mut window = Window::new(&**file)?;
             let remains = remains_after(&mut window, binding, DATA_OFFSET, survey.next)?;
             survey.stable = survey.stable.max(remains.stable);
@@ -176,14 +190,10 @@ fn candidates(dir: &dyn Dir, options: &Options) -> Result<(Vec<Candidate>, Vec<S
             return Err(OpenError::Stamp { file: name });
         };
         let binding = Binding::new(segment, stamp.salt);
-        let (found, made) = (file.len()?, stamp.bytes);
-        // It had all its bytes before it got its name.
-        if found < made {
-            return Err(OpenError::Short { file: name, found, made });
-        }
-        let bytes = made;
+        let bytes = stamp.bytes.min(file.len()?);
         let first = first_header(&*file, &binding)?.map(|header| header.first);
-        candidates.push(Candidate { segment, name, file, binding, bytes, first });
+        let made = stamp.bytes;
+        candidates.push(Candidate { segment, name, file, binding, bytes, made, first });
     }
     Ok((candidates, spares))
 }
