@@ -44,6 +44,15 @@ impl RealDir {
     }
 }
 
+/// A lock. A child that is just being started has the file, too, until it runs its program: closing it here would not free it.
+struct Locked(std::fs::File);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
 impl Dir for RealDir {
     fn open(&self, path: &str, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         parent_and_name(path)?;
@@ -160,7 +169,7 @@ impl Dir for RealDir {
         }
         file.set_len(0)?;
         file.write_all(format!("{}\n", std::process::id()).as_bytes())?;
-        Ok(Box::new(file))
+        Ok(Box::new(Locked(file)))
     }
 
     fn real_path(&self) -> Option<PathBuf> {

@@ -8,6 +8,7 @@ use super::{IndexEntry, IndexError, KvIndex};
 use env::Dir;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 use types::ChunkId;
 
 const DIRECTORY: &str = "index";
@@ -18,6 +19,10 @@ const FLUSH_EVERY_MS: u64 = 1000;
 const CANARY: &[u8] = b"canary";
 const CANARY_VALUE: &[u8] = b"chunk index 1";
 const SEAL: &[u8] = b"seal";
+
+/// How often, and how far apart, the database of an index is tried while it is locked.
+const LOCK_TRIES: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 struct SledIndex {
     /// There until it is dropped.
@@ -69,7 +74,19 @@ pub(crate) fn open(dir: &dyn Dir, root: &std::path::Path) -> Result<OpenedSled, 
     Ok(OpenedSled { index: Box::new(SledIndex { db: Some(db) }), rebuilt: Some(why) })
 }
 
+/// The disk's own lock says that nobody else uses it. But a child that is just being started has the file of a database that
+/// was dropped a moment ago, and so its lock, until it runs its program.
 fn open_at(path: &std::path::Path) -> Result<sled::Db, IndexError> {
+    for _ in 0..LOCK_TRIES {
+        match try_open_at(path) {
+            Err(error) if error.0.contains("could not acquire lock") => std::thread::sleep(LOCK_PAUSE),
+            opened => return opened,
+        }
+    }
+    try_open_at(path)
+}
+
+fn try_open_at(path: &std::path::Path) -> Result<sled::Db, IndexError> {
     fenced(|| {
         sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(Some(FLUSH_EVERY_MS)).open()
     })
