@@ -58,16 +58,7 @@ fn measure(disks: u32) {
         // Disks as a real placement would have mixed them.
         let first = (n.wrapping_mul(2_654_435_761) >> 8) % disks;
         for on in [first, (first + 1 + n % (disks - 1)) % disks] {
-            let seen = ReportedReplica {
-                slot: Some(slot),
-                chunk,
-                version,
-                complete: true,
-                damaged: false,
-                marked: false,
-                power_lost: false,
-                torn: false,
-            };
+            let seen = ReportedReplica::sound(Some(slot), chunk, version);
             let disk = DiskId(id(on));
             fleet.handle(Event::Reported { disk, replicas: vec![seen], last: false }, 0, &mut out);
         }

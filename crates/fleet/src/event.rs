@@ -98,6 +98,14 @@ pub struct ReportedReplica {
     pub torn: bool,
 }
 
+impl ReportedReplica {
+    /// One of which nothing bad is known.
+    pub fn sound(slot: Option<ChunkSlot>, chunk: ChunkId, version: Version) -> Self {
+        let (damaged, marked, power_lost, torn) = (false, false, false, false);
+        Self { slot, chunk, version, complete: true, damaged, marked, power_lost, torn }
+    }
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "fields carry the names of the vocabulary")]

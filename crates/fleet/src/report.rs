@@ -241,16 +241,7 @@ impl Fleet {
         if known.is_some_and(|slot| self.table.replicas(slot).state(disk) == Some(ReplicaState::Current)) {
             return; // Its birth is old news; by now it may have been raised.
         }
-        let seen = ReportedReplica {
-            slot,
-            chunk,
-            version,
-            complete: true,
-            damaged: false,
-            marked: false,
-            power_lost: false,
-            torn: false,
-        };
+        let seen = ReportedReplica::sound(slot, chunk, version);
         self.replica_seen(disk, &seen, now_ms, out);
     }
 

@@ -64,16 +64,7 @@ impl Log {
                     let first = slot.0 as usize % DISKS;
                     number == first || number == (first + 2) % DISKS
                 })
-                .map(|&(slot, chunk, version)| ReportedReplica {
-                    slot: Some(slot),
-                    chunk,
-                    version,
-                    complete: true,
-                    damaged: false,
-                    marked: false,
-                    power_lost: false,
-                    torn: false,
-                })
+                .map(|&(slot, chunk, version)| ReportedReplica::sound(Some(slot), chunk, version))
                 .collect();
             for part in held.chunks(REPORT_ENTRIES) {
                 let event = Event::Reported { disk: disk(number), replicas: part.to_vec(), last: false };

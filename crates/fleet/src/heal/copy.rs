@@ -266,16 +266,7 @@ impl Fleet {
             Ok(()) => {
                 self.healing.copied += 1;
                 let slot = same.then_some(slot);
-                let seen = ReportedReplica {
-                    slot,
-                    chunk,
-                    version,
-                    complete: true,
-                    damaged: false,
-                    marked: false,
-                    power_lost: false,
-                    torn: false,
-                };
+                let seen = ReportedReplica::sound(slot, chunk, version);
                 self.replica_seen(open.disk, &seen, now_ms, out);
             }
             Err(_) if same => self.healing.put_off(slot, now_ms, RETRY_MS),

@@ -178,16 +178,7 @@ fn what_a_disk_says_of_the_time_before_does_not_end_the_filling() {
     let spare = disk(scene.spare + 1);
     let old = Version { counter: grant.version.counter - 1, ..grant.version };
     let (slot, chunk) = (Some(scene.slot), grant.chunk);
-    let before = ReportedReplica {
-        slot,
-        chunk,
-        version: old,
-        complete: true,
-        damaged: false,
-        marked: false,
-        power_lost: false,
-        torn: false,
-    };
+    let before = ReportedReplica::sound(slot, chunk, old);
     scene.world.tell(Event::Reported { disk: spare, replicas: vec![before], last: true });
     assert_eq!(scene.world.grant(1).unwrap(), grant);
     assert_eq!(scene.read_from(), disks(&grant));
