@@ -104,6 +104,8 @@ struct Raise {
     lost: bool,
     /// Another member could not be made equal to this one.
     shunned: Option<u16>,
+    /// The present orders were given when that was known.
+    avoids_shunned: bool,
     /// A hop between two members failed, and it is not known yet whose fault that is.
     accused: Option<Accusation>,
     phase: Phase,
@@ -314,6 +316,7 @@ impl Fleet {
             members: disks.iter().map(member).collect(),
             lost: false,
             shunned: None,
+            avoids_shunned: false,
             accused: purposes.accused,
             phase: Phase::Ordering { deadline_ms: now_ms },
             joining: None,
@@ -334,6 +337,7 @@ impl Fleet {
         raise.first.get_or_insert(target);
         raise.target = target;
         raise.lost = false;
+        raise.avoids_shunned = raise.shunned.is_some();
         if let Some(joining) = raise.joining.take() {
             self.orders.remove(&joining.order);
         }
@@ -399,6 +403,17 @@ impl Fleet {
         }
         self.judge_hop(slot, now_ms);
         self.check_members(slot, now_ms, out);
+    }
+
+    /// A member could not be made equal to a donor that is shunned since the last orders, because of another member: the round
+    /// to come is for both of them. False: it is not so.
+    fn member_spared(&mut self, slot: ChunkSlot, order: OrderId) -> bool {
+        let Some(raise) = self.raises.running.get_mut(&slot) else { return false };
+        if raise.shunned.is_none() || raise.avoids_shunned || !matches!(raise.phase, Phase::Settling { .. }) {
+            return false;
+        }
+        let member = raise.members.iter_mut().find(|member| member.order == order);
+        member.map(|member| member.done = true).is_some()
     }
 
     /// When all have answered: again if somebody was left behind (it may have taken the version without
@@ -496,6 +511,7 @@ impl Fleet {
             }],
             lost: false,
             shunned: None,
+            avoids_shunned: false,
             accused: None,
             phase: Phase::Held,
             joining: None,

@@ -1,6 +1,7 @@
 //! A small world around the fleet: disks that hold versions and content, a master that logs, and checks
 //! after every event.
 
+mod donors;
 mod doubtful;
 mod filling;
 mod healing;
@@ -438,17 +439,6 @@ impl World {
     fn connect(&mut self, n: u8) {
         self.register(n);
         while self.hear(n) {}
-    }
-
-    /// The control stream breaks: what was under way both ways is lost.
-    fn disconnect(&mut self, n: u8) {
-        let machine = &mut self.machines[usize::from(n)];
-        machine.connected = false;
-        machine.inbox.clear();
-        machine.outbox.clear();
-        machine.copying.iter_mut().for_each(|copying| copying.order = None);
-        let server = machine.id;
-        self.tell(Event::ServerGone { server });
     }
 
     /// The master takes one message of a server.

@@ -8,6 +8,10 @@ fn holds(faults: Faults, seed: u64) {
     Plan { faults, ..Plan::new(seed) }.run().unwrap();
 }
 
+fn holds_with_three(faults: Faults, seed: u64) {
+    Plan { faults, goal: 3, ..Plan::new(seed) }.run().unwrap();
+}
+
 /// One of two replicas had lost unsynced writes with its power; fsync succeeded by the other, and readers were
 /// sent to the first.
 #[test]
@@ -139,4 +143,11 @@ fn a_member_whose_own_disk_fails_is_left_behind_and_not_the_one_it_was_to_follow
 #[test]
 fn a_replica_that_was_synced_before_the_others_had_the_write_is_compared_after_a_stop() {
     holds(Faults::Everything, 15_035_990_210_934_248_855);
+}
+
+/// Two members followed a third, whose server died meanwhile: the raise took another donor because of the first of them that could
+/// not read it, and left the second one behind, so that one of three replicas remained of what an fsync had covered.
+#[test]
+fn a_donor_that_dies_takes_none_of_its_followers_with_it() {
+    holds_with_three(Faults::SlowDisks, 9_687_408_308_672_555_946);
 }

@@ -299,7 +299,9 @@ impl Fleet {
                 match status {
                     Ok(()) => self.member_done(slot, order, unsettled, now_ms, out),
                     // The donor could not be read. Any other failure is the member's own.
-                    Err(Status::ChainBroken) if self.shun_donor(slot, order) => {
+                    Err(Status::ChainBroken)
+                        if self.member_spared(slot, order) || self.shun_donor(slot, order) =>
+                    {
                         self.check_members(slot, now_ms, out);
                     }
                     Err(status) => {

@@ -255,6 +255,17 @@ impl World {
         Ok(())
     }
 
+    /// The control stream breaks: what was under way both ways is lost.
+    pub(super) fn disconnect(&mut self, n: u8) {
+        let machine = &mut self.machines[usize::from(n)];
+        machine.connected = false;
+        machine.inbox.clear();
+        machine.outbox.clear();
+        machine.copying.iter_mut().for_each(|copying| copying.order = None);
+        let server = machine.id;
+        self.tell(Event::ServerGone { server });
+    }
+
     /// A server's process is killed: it forgets what it took. `flushed`: that was on stable storage everywhere.
     pub(super) fn kill(&mut self, n: u8, flushed: bool) {
         self.disconnect(n);
