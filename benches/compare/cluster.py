@@ -1,0 +1,150 @@
+"""What both systems have in common: daemons and a mount that are started, watched, remounted and stopped.
+
+A cluster lives for one round: it starts on blank disks and leaves nothing behind. All its processes are children of this
+one, in its namespace, at the same priority (MooseFS puts itself at nice -19, so all of them are put there).
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import processes
+from place import PORT_MASTER
+
+START_LIMIT_S = 60
+STOP_LIMIT_S = 60
+NICE = -19
+
+
+class Cluster:
+    """One master, three chunkservers and one mount. Subclasses say what they are called and how they are started."""
+
+    name = ""
+
+    def __init__(self, place):
+        self.place = place
+        self.home = place.root / self.name
+        self.mountpoint = self.home / "mnt"
+        self.children = {}
+        self.peaks = {}
+
+    def daemons(self):
+        """Makes directories and files; gives (name, command) of each daemon in the order of their start."""
+        raise NotImplementedError
+
+    def mount_command(self):
+        """The command that mounts and stays in the foreground."""
+        raise NotImplementedError
+
+    def complete(self):
+        """Whether all chunkservers serve; asked once it is mounted."""
+        raise NotImplementedError
+
+    def start(self):
+        self.mountpoint.mkdir(parents=True)
+        for name, command in self.daemons():
+            self._spawn(name, command)
+        self._until("the master", lambda: processes.listens(self.children["master"].pid, PORT_MASTER))
+        self.mount()
+        self._until("the chunkservers", self.complete)
+
+    def mount(self):
+        self._spawn("mount", self.mount_command())
+        outside = self.home.stat().st_dev
+        self._until("the mount", lambda: self.mountpoint.stat().st_dev != outside)
+
+    def unmount(self):
+        """Leaves no mount behind, whatever state it is in."""
+        if "mount" not in self.children:
+            return
+        self.note_memory()
+        child = self.children.pop("mount")
+        if child.poll() is None and not self._umount():
+            child.kill()  # what waits in the mount gets an error
+        ended(child)
+        while self._umount("-l"):
+            pass
+
+    def cold_client(self):
+        """Nothing is left in the client's memory; the servers' page cache is as it was."""
+        self.unmount()
+        self.mount()
+
+    def cold_all(self):
+        """Nothing is left in any page cache."""
+        self.unmount()
+        os.sync()
+        Path("/proc/sys/vm/drop_caches").write_text("3")
+        self.mount()
+
+    def stop(self):
+        self.note_memory()
+        self.unmount()
+        master = self.children.pop("master", None)
+        for child in self.children.values():
+            child.send_signal(signal.SIGTERM)
+        for child in self.children.values():
+            ended(child)
+        self.children = {}
+        if master is not None:
+            master.send_signal(signal.SIGTERM)
+            ended(master)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def cpu_seconds(self):
+        """Of all processes that live. A remount begins anew, so it is asked before and after a piece of work."""
+        return sum(processes.cpu_seconds(child.pid) for child in self.children.values())
+
+    def note_memory(self):
+        """Keeps, for each process, what it holds now and the most it ever held, over all of its mounts."""
+        for name, child in self.children.items():
+            now, most = processes.memory_mib(child.pid)
+            if most > 0:
+                self.peaks[name] = (now, max(most, self.peaks.get(name, (0, 0))[1]))
+
+    def log(self, name):
+        return self.home / f"{name}.log"
+
+    def _spawn(self, name, command):
+        with open(self.log(name), "ab") as log:
+            self.children[name] = subprocess.Popen(
+                self.place.inside(["nice", "-n", NICE, *command]),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # a Ctrl-C is for us; we stop them in order
+            )
+
+    def _umount(self, *options):
+        try:
+            done = subprocess.run(["umount", *options, self.mountpoint], capture_output=True, timeout=STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            return False
+        return done.returncode == 0
+
+    def _until(self, what, condition):
+        deadline = time.monotonic() + START_LIMIT_S
+        while True:
+            for name, child in self.children.items():
+                if child.poll() is not None:
+                    text = self.log(name).read_text(errors="replace")[-400:].strip()
+                    raise RuntimeError(f"{self.name}: {name} ended with {child.returncode}: {text}")
+            if condition():
+                return
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{self.name}: {what} did not come within {START_LIMIT_S} s")
+            time.sleep(0.02)
+
+
+def ended(child):
+    """Waits for a process that was asked to end, and insists after a while."""
+    try:
+        child.wait(STOP_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        print(f"did not end within {STOP_LIMIT_S} s and is killed: {child.args}", file=sys.stderr)
+        child.kill()
+        child.wait()

@@ -1,0 +1,56 @@
+"""MooseFS as Debian ships it: its defaults, but for addresses and directories. Two replicas are its default goal.
+
+It keeps its other defaults too: the changelog is written by a process in the background, no daemon syncs anything, and
+what was unlinked stays in the trash for a day.
+"""
+
+import os
+import shutil
+
+from cluster import Cluster
+from place import CHUNKSERVERS, MASTER
+
+EMPTY_METADATA = "/var/lib/mfs/metadata.mfs.empty"
+USER = "mfs"
+
+
+class MooseFs(Cluster):
+    name = "moosefs"
+
+    def daemons(self):
+        data = self._made("master")
+        shutil.copy(EMPTY_METADATA, data / "metadata.mfs")
+        shutil.chown(data / "metadata.mfs", USER, USER)
+        exports = self._file("mfsexports.cfg", "* / rw,alldirs,admin,maproot=0:0\n* . rw\n")
+        hosts = "".join(f"MATO{who}_LISTEN_HOST = {MASTER}\n" for who in ["ML", "CS", "CL"])
+        config = self._file("mfsmaster.cfg", f"DATA_PATH = {data}\nEXPORTS_FILENAME = {exports}\n{hosts}")
+        yield "master", ["mfsmaster", "-f", "-c", config, "start"]
+        for number, address in enumerate(CHUNKSERVERS, 1):
+            name = f"cs{number}"
+            disks = self._file(f"{name}.hdd.cfg", f"{self._made(f'{name}-disk')}\n")
+            config = self._file(
+                f"{name}.cfg",
+                f"DATA_PATH = {self._made(name)}\nHDD_CONF_FILENAME = {disks}\nBIND_HOST = {address}\n"
+                f"CSSERV_LISTEN_HOST = {address}\nMASTER_HOST = {MASTER}\nMASTER_RECONNECTION_DELAY = 1\n",
+            )
+            yield name, ["mfschunkserver", "-f", "-c", config, "start"]
+
+    def mount_command(self):
+        return ["mfsmount", "-f", "-H", MASTER, self.mountpoint]
+
+    def complete(self):
+        """The size of the mount is the sum of what its chunkservers told; each tells most of the one disk below them."""
+        whole, disk = os.statvfs(self.mountpoint), os.statvfs(self.home)
+        share = whole.f_blocks * whole.f_frsize / (disk.f_bavail * disk.f_frsize)
+        return share > len(CHUNKSERVERS) - 0.5
+
+    def _made(self, name):
+        path = self.home / name
+        path.mkdir()
+        shutil.chown(path, USER, USER)
+        return path
+
+    def _file(self, name, text):
+        path = self.home / name
+        path.write_text(text)
+        return path

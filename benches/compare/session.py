@@ -1,0 +1,85 @@
+"""One round of one system: what a workload needs to do its work, and the values it leaves.
+
+A workload asks for `measure` around the timed part and for `row` around everything that belongs to one line of the
+table. A row that fails is kept as failed, with its reason, and the next one goes on.
+"""
+
+import os
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+import workers
+
+
+@dataclass
+class Measure:
+    """One timed part: CPU seconds of all processes of the cluster and of the workers, flushes of the disk."""
+
+    seconds: float
+    cpu_s: float
+    flushes: int
+    answers: list
+
+
+class Session:
+    def __init__(self, cluster, options, wanted):
+        self.cluster = cluster
+        self.options = options
+        self.wanted = wanted
+        self.values = {}  # row -> number
+        self.failures = {}  # row -> reason
+        self.device = cluster.place.device()
+
+    def folder(self, name):
+        """A new folder on the mount."""
+        path = self.cluster.mountpoint / name
+        path.mkdir()
+        return path
+
+    def measure(self, count, work):
+        """Does work(0) ... work(count - 1) at the same time. What came before is on the disk when it begins."""
+        os.sync()
+        cpu, flushes = self.cluster.cpu_seconds(), self._flushes()
+        try:
+            outcome = workers.together(count, work)
+        except workers.Stuck:
+            self.cluster.cold_client()
+            raise
+        cpu_s = self.cluster.cpu_seconds() - cpu + outcome.cpu_s
+        return Measure(outcome.seconds, cpu_s, self._flushes() - flushes, outcome.answers)
+
+    def tell(self, row, value):
+        if row in self.wanted:
+            self.values[row] = value
+
+    def row(self, *rows):
+        """A context: an error within is the failure of these rows."""
+        return _Rows(self, rows)
+
+    def _flushes(self):
+        for line in Path("/proc/diskstats").read_text().splitlines():
+            fields = line.split()
+            if fields[2] == self.device:
+                return int(fields[18])
+        raise RuntimeError(f"/proc/diskstats does not speak of {self.device}")
+
+
+class _Rows:
+    def __init__(self, session, rows):
+        self.session = session
+        self.rows = rows
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if error is None or not isinstance(error, Exception):
+            return False
+        place = traceback.extract_tb(trace)[-1]
+        reason = f"{kind.__name__}: {error} ({Path(place.filename).name}:{place.lineno})"
+        for row in self.rows:
+            if row in self.session.wanted:
+                self.session.values.pop(row, None)
+                self.session.failures[row] = reason
+        return True
