@@ -13,12 +13,12 @@ use link::{Counters, Incoming, Refused, Replier, ServeOptions};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use store::{Disk, ReadBack, ReplicaState, StoreError};
-use types::{ChainSequence, DiskId, Rights, Status};
+use types::{ChainSequence, DiskId, PAGE_BYTES, Rights, Status};
 use wire::chain::Refusal;
 use wire::frame::PROTOCOL_VERSION;
 use wire::message::{
     FailedEdge, Flush, FlushAnswer, Hello, HelloAnswer, Message, Read, ReadAnswer, Role, Values,
-    ValuesAnswer, Write, WriteAnswer,
+    ValuesAnswer, Write, WriteAnswer, page_span,
 };
 use wire::{Frame, Kind};
 
@@ -160,6 +160,9 @@ impl DataPlane {
         };
         let Some(disk) = slot.disk() else { return refuse_read(replier, Status::Io) };
         let capability = &read.capability;
+        if read.recorded {
+            return slot.run(move || answer_recorded(replier, &disk, &read));
+        }
         if read.ordered {
             return match self.chains.known(read.disk, read.capability.chunk) {
                 // A full queue would fail the chain.
@@ -245,6 +248,19 @@ pub(crate) fn answer_read(
         Ok(ReadBack { data, page_crcs, zeroes }) => {
             let answer = ReadAnswer { result: Ok(()), page_crcs, zeroes, chain_sequence };
             replier.answer(&answer.to_bytes(), data);
+        }
+        Err(error) => refuse_read(replier, error.status()),
+    }
+}
+
+fn answer_recorded(replier: Replier, disk: &Disk, read: &Read) {
+    let (from, to) = page_span(read.offset, read.length);
+    let pages = (from / u64::from(PAGE_BYTES)) as u32..(to / u64::from(PAGE_BYTES)) as u32;
+    match disk.recorded(read.capability.chunk, read.capability.version, pages) {
+        Ok(page_crcs) => {
+            let chain_sequence = ChainSequence(0);
+            let answer = ReadAnswer { result: Ok(()), page_crcs, zeroes: false, chain_sequence };
+            replier.answer(&answer.to_bytes(), Bytes::new());
         }
         Err(error) => refuse_read(replier, error.status()),
     }

@@ -109,8 +109,8 @@ impl Orders {
             OrderKind::Mend { version, sources, .. } => {
                 return self.mend(&slot, (disk, chunk), term, *version, sources).await.into();
             }
-            OrderKind::MendTorn { version, sources, .. } => {
-                return self.mend_torn(&slot, (disk, chunk), term, *version, sources).await.into();
+            OrderKind::MendTorn { version, sources, doubted, .. } => {
+                return self.mend_torn(&slot, (disk, chunk), term, *version, sources, doubted).await.into();
             }
             OrderKind::Feed { version, sources, .. } => {
                 return self.feed(disk, chunk, term, *version, sources).await.into();

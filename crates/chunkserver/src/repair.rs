@@ -5,7 +5,8 @@
 //!
 //! # Invariants
 //! 1. The chain is closed while blocks are changed, and takes frames again only when all of them are durable.
-//! 2. A page that the source has not sound is no reason to fail: it stays as it is here, unless writes may be missing here.
+//! 2. A page that the source has not sound is no reason to fail: it stays as it is here. Where writes may be missing, it must be
+//!    the one whose checksum the source has on record.
 //! 3. A repair that ends early leaves a replica that says *marked*, to be compared again.
 
 use crate::chain::Chain;
@@ -80,19 +81,24 @@ impl Orders {
         sources: &mut Sources<'_>,
         blocks: &[BlockRange],
     ) -> Result<(), Status> {
-        let replica = (chain.disk, chain.chunk);
-        if !blocks.is_empty() {
-            let chunk = chain.chunk;
-            let entry = on_disk(slot, move |disk| disk.entry(chunk)).await;
-            // What is here may be older than what rotted there: that is not to be taken for it.
-            if done(&self.context, chain, version, entry)?.power_lost {
-                return Err(Status::ChainBroken);
-            }
+        if blocks.is_empty() {
+            return Ok(());
         }
+        let (replica, chunk) = ((chain.disk, chain.chunk), chain.chunk);
+        let entry = on_disk(slot, move |disk| disk.entry(chunk)).await;
+        let power_lost = done(&self.context, chain, version, entry)?.power_lost;
         for range in blocks {
             for page in range.first * PAGES_PER_BLOCK..(range.first + range.count) * PAGES_PER_BLOCK {
                 match sources.sound(page * PAGE_BYTES, PAGE_BYTES).await {
                     Ok(pages) => self.replace(slot, replica, version, (page, 1), pages).await?,
+                    // What is here may be older than what rotted there: that is not to be taken for it.
+                    Err(Status::Corrupt) if power_lost => {
+                        let wanted = sources.recorded(page).await?;
+                        let here = on_disk(slot, move |disk| disk.has(chunk, version, page, wanted)).await;
+                        if !done(&self.context, chain, version, here)? {
+                            return Err(Status::ChainBroken);
+                        }
+                    }
                     Err(Status::Corrupt) => {}
                     Err(status) => return Err(status),
                 }

@@ -53,6 +53,10 @@ enum Question {
         ordered: bool,
     },
     Values(BlockRange),
+    /// The checksum on record of a page.
+    Recorded {
+        page: u32,
+    },
 }
 
 impl Question {
@@ -69,6 +73,7 @@ enum Answer {
     /// Of those read in order: the last write before.
     Pages(Pages, ChainSequence),
     Values(Vec<[u8; 32]>),
+    Recorded(u32),
 }
 
 impl<'a> Sources<'a> {
@@ -154,7 +159,7 @@ impl<'a> Sources<'a> {
                 match (pages, unsound.as_mut()) {
                     (Err(Status::Corrupt), Some(unsound)) => unsound.push(blocks),
                     (Ok(Answer::Pages(pages, _)), _) => waiting = Some(Piece { blocks, values, pages }),
-                    (Ok(Answer::Values(_)), _) => return Err(Status::BadMessage),
+                    (Ok(_), _) => return Err(Status::BadMessage),
                     (Err(status), _) => return Err(status),
                 }
             }
@@ -169,7 +174,7 @@ impl<'a> Sources<'a> {
     ) -> Result<(Piece, ChainSequence), Status> {
         match self.ask(Question::blocks(blocks, true)).await? {
             Answer::Pages(pages, sequence) => Ok((Piece { blocks, values: Vec::new(), pages }, sequence)),
-            Answer::Values(_) => Err(Status::BadMessage),
+            _ => Err(Status::BadMessage),
         }
     }
 
@@ -211,7 +216,7 @@ impl<'a> Sources<'a> {
     pub(crate) async fn pages(&mut self, offset: u32, length: u32) -> Result<Pages, Status> {
         match self.ask(Question::Pages { offset, length, ordered: false }).await? {
             Answer::Pages(pages, _) => Ok(pages),
-            Answer::Values(_) => Err(Status::BadMessage),
+            _ => Err(Status::BadMessage),
         }
     }
 
@@ -221,7 +226,34 @@ impl<'a> Sources<'a> {
         self.at = 0;
         match self.ask_all(Question::Pages { offset, length, ordered: false }).await? {
             Answer::Pages(pages, _) => Ok(pages),
-            Answer::Values(_) => Err(Status::BadMessage),
+            _ => Err(Status::BadMessage),
+        }
+    }
+
+    /// A page of the first source that has it sound and with this checksum. `Corrupt`: none has, and each was asked.
+    pub(crate) async fn sound_as(&self, page: u32, crc: u32) -> Result<Pages, Status> {
+        for source in self.all {
+            let (capability, all) = (self.capability.clone(), std::slice::from_ref(source));
+            let mut one = Sources { context: self.context, capability, all, patience: self.patience, at: 0 };
+            match one.sound(page * PAGE_BYTES, PAGE_BYTES).await {
+                Ok(pages) => {
+                    let theirs = pages.as_ref().map_or(ZERO_PAGE_CRC, |(_, crcs)| crcs[0]);
+                    if theirs == crc {
+                        return Ok(pages);
+                    }
+                }
+                Err(Status::Corrupt) => {}
+                Err(status) => return Err(status),
+            }
+        }
+        Err(Status::Corrupt)
+    }
+
+    /// The checksum that a page of the first source should have, in whatever condition it is.
+    pub(crate) async fn recorded(&mut self, page: u32) -> Result<u32, Status> {
+        match self.ask(Question::Recorded { page }).await? {
+            Answer::Recorded(crc) => Ok(crc),
+            _ => Err(Status::BadMessage),
         }
     }
 
@@ -259,10 +291,16 @@ impl<'a> Sources<'a> {
         let link = self.context.pool.get(&source.address).await.map_err(|error| error.status())?;
         let (capability, disk) = (self.capability.clone(), source.disk);
         let deadline_ms = self.patience.as_millis() as u32;
+        let read = |offset, length, ordered, recorded| {
+            let capability = capability.clone();
+            Read { capability, disk, offset, length, deadline_ms, verified: true, ordered, recorded }
+        };
         let (kind, body) = match question {
             Question::Pages { offset, length, ordered } => {
-                let read = Read { capability, disk, offset, length, deadline_ms, verified: true, ordered };
-                (Kind::Read, read.to_bytes())
+                (Kind::Read, read(offset, length, ordered, false).to_bytes())
+            }
+            Question::Recorded { page } => {
+                (Kind::Read, read(page * PAGE_BYTES, PAGE_BYTES, false, true).to_bytes())
             }
             Question::Values(blocks) => {
                 let values = Values { capability, disk, blocks, filling: false, deadline_ms };
@@ -275,6 +313,12 @@ impl<'a> Sources<'a> {
             Question::Values(_) => {
                 let answer = ValuesAnswer::decode(&frame.body).map_err(|_| Status::BadMessage)?;
                 Ok(Answer::Values(answer.result?))
+            }
+            Question::Recorded { .. } => {
+                let answer = ReadAnswer::decode(&frame.body).map_err(|_| Status::BadMessage)?;
+                answer.result?;
+                let [crc] = answer.page_crcs[..] else { return Err(Status::BadMessage) };
+                Ok(Answer::Recorded(crc))
             }
             Question::Pages { length, .. } => {
                 let answer = ReadAnswer::decode(&frame.body).map_err(|_| Status::BadMessage)?;

@@ -1,7 +1,8 @@
 //! Torn pages: those that were being written when a server was stopped, and do not match their checksums.
 //!
 //! Part of settling (`docs/protocol/grants.md`): the version was granted to nobody yet. For each such page the other replicas
-//! are asked first, in their order; one on which it matches its checksum wins.
+//! are asked first, in their order; one on which it matches its checksum wins. One that lost power may have the page as it was
+//! before, which matches as well: of these a page is taken only if it is the one whose checksum is on record here.
 //!
 //! # Invariants
 //! 1. A page keeps its bytes only if each source said that it does not have it sound either.
@@ -19,7 +20,8 @@ use types::{ChunkId, DiskId, PAGE_BYTES, ReplicaAddress, Status, Term, Version};
 const SOURCE_WAIT_MAX: Duration = Duration::from_secs(3);
 
 impl Orders {
-    /// Replaces torn pages by those of sources; what none has keeps its bytes. `ChainBroken`: a source could not be asked.
+    /// Replaces torn pages by those of sources, or of doubted ones; what none has keeps its bytes. `ChainBroken`: one of them
+    /// could not be asked.
     pub(crate) async fn mend_torn(
         &self,
         slot: &Arc<Slot>,
@@ -27,11 +29,13 @@ impl Orders {
         term: Term,
         version: Version,
         sources: &[ReplicaAddress],
+        doubted: &[ReplicaAddress],
     ) -> Result<(), Status> {
         let (disk, chunk) = replica;
         let looked = on_disk(slot, move |disk| disk.torn_pages(chunk, version)).await;
         let torn = self.told(slot, replica, version, looked)?;
         let mut sources = Sources::new(&self.context, term, chunk, version, sources, SOURCE_WAIT_MAX);
+        let mut doubted = Sources::new(&self.context, term, chunk, version, doubted, SOURCE_WAIT_MAX);
         for (first, count) in runs(&torn) {
             match sources.sound(first * PAGE_BYTES, count * PAGE_BYTES).await {
                 Ok(pages) => self.replace(slot, replica, version, (first, count), pages).await?,
@@ -40,7 +44,9 @@ impl Orders {
                     for page in first..first + count {
                         match sources.sound(page * PAGE_BYTES, PAGE_BYTES).await {
                             Ok(pages) => self.replace(slot, replica, version, (page, 1), pages).await?,
-                            Err(Status::Corrupt) => {}
+                            Err(Status::Corrupt) => {
+                                self.take_recorded(slot, replica, version, page, &mut doubted).await?;
+                            }
                             Err(status) => return Err(status),
                         }
                     }
@@ -58,5 +64,24 @@ impl Orders {
             }
         }
         Ok(())
+    }
+    /// Takes a page of the first doubted source that has the one whose checksum is on record here, if there is one.
+    async fn take_recorded(
+        &self,
+        slot: &Arc<Slot>,
+        replica: (DiskId, ChunkId),
+        version: Version,
+        page: u32,
+        doubted: &mut Sources<'_>,
+    ) -> Result<(), Status> {
+        let chunk = replica.1;
+        let recorded = on_disk(slot, move |disk| disk.recorded(chunk, version, page..page + 1)).await;
+        // A damaged table: there is nothing to go by.
+        let Ok(recorded) = self.told(slot, replica, version, recorded) else { return Ok(()) };
+        match doubted.sound_as(page, recorded[0]).await {
+            Ok(pages) => self.replace(slot, replica, version, (page, 1), pages).await,
+            Err(Status::Corrupt) => Ok(()),
+            Err(status) => Err(status),
+        }
     }
 }

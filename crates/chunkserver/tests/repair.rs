@@ -18,12 +18,7 @@ async fn broken(world: &World) -> (Vec<u8>, Vec<u8>) {
     let head = world.connect(0).await;
     let (old, new) = (pattern(1, 200_000), pattern(2, 5_000));
     assert_eq!(send(&head, &write_of(&chain, V1, 1, 0, &old), &old).await.result, Ok(()));
-    world.sim_disk(1).inject(env::Fault {
-        path: "chunks".into(),
-        effort: env::Effort::Write,
-        skip: 0,
-        count: 1,
-    });
+    fail_next_write(world, 1);
     let answer = send(&head, &write_of(&chain, V1, 2, BLOCK + 100, &new), &new).await;
     assert_eq!(answer.result, Err(Status::Io));
     let mut expected = old.clone();
@@ -166,4 +161,47 @@ fn a_page_that_rotted_at_the_source_stays_as_it_is_at_the_follower() {
         let follower = world.connect(1).await;
         assert!(read(&follower, world.disk(1), v3, 0, data.len() as u32).await.unwrap() == data);
     });
+}
+
+/// What is on a server that lost power may be older than what rotted at the source: the checksum on record tells.
+#[test]
+fn a_follower_that_lost_power_keeps_a_page_only_if_it_is_the_one_that_rotted_at_the_source() {
+    for older in [false, true] {
+        simulated(async move {
+            let mut world = World::simulated(2).await;
+            let (chain, data) = (world.chain(&[0, 1]), pattern(1, 300_000));
+            let head = world.connect(0).await;
+            let durable = |write| wire::message::Write { durable: true, ..write };
+            let write = durable(write_of(&chain, V1, 1, 0, &data));
+            assert_eq!(send(&head, &write, &data).await.result, Ok(()));
+            if older {
+                let newer = pattern(2, types::PAGE_BYTES as usize);
+                let write = write_of(&chain, V1, 2, 3 * types::PAGE_BYTES, &newer);
+                fail_next_write(&world, 1);
+                assert_eq!(send(&head, &write, &newer).await.result, Err(Status::Io));
+                // Which makes all that it has durable.
+                assert_eq!(world.master.raise(1, world.disk(0), V2).await.result, Ok(()));
+            }
+            drop(head);
+            for n in 0..2 {
+                world.kill(n).await;
+            }
+            world.sim_disk(1).power_cut();
+            rot(&world, 0, 3);
+            let v3 = Version { counter: 3, ..V2 };
+            for (n, memory) in [(0, Memory::Marked), (1, Memory::PowerLost)] {
+                world.start(n).await;
+                for (order, version) in [(2, V2), (4, v3)] {
+                    let done = world.master.raise(order + n as u64, world.disk(n), version).await;
+                    assert_eq!((done.result, done.unsettled.memory), (Ok(()), memory));
+                }
+            }
+            let done = world.master.order(6, world.disk(1), repair(&world, 1, v3, Some(0))).await;
+            assert_eq!(done.result, if older { Err(Status::ChainBroken) } else { Ok(()) });
+            if !older {
+                let follower = world.connect(1).await;
+                assert!(read(&follower, world.disk(1), v3, 0, data.len() as u32).await.unwrap() == data);
+            }
+        });
+    }
 }

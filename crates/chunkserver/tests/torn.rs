@@ -40,19 +40,26 @@ fn rot(world: &World, n: usize, page: usize, bits: u8) {
 }
 
 async fn raised(world: &World, order: u64, version: Version) {
-    for n in 0..2 {
+    raised_by(world, order, version, &[Memory::Torn, Memory::Torn]).await;
+}
+
+async fn raised_by(world: &World, order: u64, version: Version, memories: &[Memory]) {
+    for (n, memory) in memories.iter().enumerate() {
         let done = world.master.raise(order + n as u64, world.disk(n), version).await;
-        assert_eq!((done.result, done.unsettled.memory), (Ok(()), Memory::Torn));
+        assert_eq!((done.result, done.unsettled.memory), (Ok(()), *memory));
     }
 }
 
-fn mend_torn(world: &World, n: usize, version: Version, sources: &[usize]) -> OrderKind {
-    OrderKind::MendTorn { disk: world.disk(n), chunk: CHUNK, version, sources: world.chain(sources) }
+/// The order to the first server, if the second one may be followed, or has lost power.
+fn mend_torn(world: &World, version: Version, power_lost: bool) -> OrderKind {
+    let (sources, doubted) = if power_lost { (vec![], vec![1]) } else { (vec![1], vec![]) };
+    let (sources, doubted) = (world.chain(&sources), world.chain(&doubted));
+    OrderKind::MendTorn { disk: world.disk(0), chunk: CHUNK, version, sources, doubted }
 }
 
 /// What a master orders when both have the version: the first is mended, the other follows it.
 async fn settle(world: &World, order: u64, version: Version) {
-    let first = mend_torn(world, 0, version, &[1]);
+    let first = mend_torn(world, version, false);
     assert_eq!(world.master.order(order, world.disk(0), first).await.result, Ok(()));
     for (order, n, source) in [(order + 1, 1, Some(0)), (order + 2, 0, None)] {
         let source = source.map(|source: usize| world.chain(&[source]).remove(0));
@@ -100,13 +107,59 @@ fn a_page_that_is_torn_everywhere_keeps_the_bytes_of_the_first_and_the_others_fo
     });
 }
 
+/// A second write of whole pages, 7 and 8, that only the first server has; then pages 7 and 3 of it rot.
+#[test]
+fn of_a_server_that_lost_power_a_page_is_taken_if_it_is_the_one_on_record() {
+    simulated(async {
+        let mut world = World::simulated(2).await;
+        let (chain, mut data) = (world.chain(&[0, 1]), pattern(1, LENGTH));
+        let newer = pattern(2, 2 * PAGE);
+        let head = world.connect(0).await;
+        assert_eq!(send(&head, &write_of(&chain, V1, 1, 0, &data), &data).await.result, Ok(()));
+        fail_next_write(&world, 1);
+        let write = write_of(&chain, V1, 2, 7 * PAGE_BYTES, &newer);
+        assert_eq!(send(&head, &write, &newer).await.result, Err(Status::Io));
+        drop(head);
+        for n in 0..2 {
+            world.kill(n).await;
+        }
+        for page in [3, 7] {
+            rot(&world, 0, page, 4);
+        }
+        for n in 0..2 {
+            world.start(n).await;
+        }
+        raised_by(&world, 1, V2, &[Memory::Torn, Memory::Marked]).await;
+        let order = mend_torn(&world, V2, true);
+        assert_eq!(world.master.order(10, world.disk(0), order).await.result, Ok(()));
+        data[7 * PAGE..9 * PAGE].copy_from_slice(&newer);
+        data[7 * PAGE + 77] ^= 4;
+        assert!(
+            read_all(&world, 0, V2).await == data,
+            "an older page is not taken, and one that is equal is"
+        );
+    });
+}
+
+#[test]
+fn a_server_that_lost_power_is_asked_before_a_torn_page_is_kept() {
+    simulated(async {
+        let mut world = World::simulated(2).await;
+        killed(&mut world, [&[3], &[]]).await;
+        raised_by(&world, 1, V2, &[Memory::Torn, Memory::Marked]).await;
+        let order = mend_torn(&world, V2, true);
+        world.kill(1).await;
+        assert_eq!(world.master.order(10, world.disk(0), order).await.result, Err(Status::ChainBroken));
+    });
+}
+
 #[test]
 fn no_torn_page_is_kept_before_every_source_was_asked_also_after_another_kill() {
     simulated(async {
         let mut world = World::simulated(2).await;
         let data = killed(&mut world, [&[3], &[7]]).await;
         raised(&world, 1, V2).await;
-        let order = mend_torn(&world, 0, V2, &[1]);
+        let order = mend_torn(&world, V2, false);
         world.kill(1).await;
         let done = world.master.order(10, world.disk(0), order).await;
         assert_eq!(done.result, Err(Status::ChainBroken));

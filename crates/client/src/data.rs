@@ -164,6 +164,7 @@ pub(crate) async fn read(
             deadline_ms: READ_DEADLINE.as_millis() as u32,
             verified: false,
             ordered: false,
+            recorded: false,
         };
         let one: Pin<Box<dyn Future<Output = _> + Send + '_>> =
             Box::pin(read_from(env, pool, replicas, replica, read));

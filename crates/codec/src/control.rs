@@ -449,8 +449,8 @@ pub enum OrderKind {
         sources: Vec<ReplicaAddress>,
     },
     /// Replace the torn pages of a replica of this version by those of the first source on which they match their checksums,
-    /// durably. What matches on none keeps its bytes, with a new checksum. Refused with `ChainBroken` if a source cannot be
-    /// asked.
+    /// durably; or by those of a doubted one, if they match the checksum that is on record here. What matches on none keeps its
+    /// bytes, with a new checksum. Refused with `ChainBroken` if one of them cannot be asked.
     MendTorn {
         /// The replica's.
         disk: DiskId,
@@ -460,6 +460,8 @@ pub enum OrderKind {
         version: Version,
         /// Where to read. 0 to 9.
         sources: Vec<ReplicaAddress>,
+        /// Those that may have an older page than this replica. 0 to 9.
+        doubted: Vec<ReplicaAddress>,
     },
     /// Answered with success if the replica is complete, sound, of this version, and its checksums can be read.
     Verify {

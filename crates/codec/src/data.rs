@@ -136,6 +136,8 @@ pub struct Read {
     pub verified: bool,
     /// From a member that is being filled: read in the chain's order, after every write that the receiver has taken.
     pub ordered: bool,
+    /// Only the checksums on record are wanted, in whatever condition the pages are.
+    pub recorded: bool,
 }
 
 /// The answer to [`Read`]: the whole pages around the wanted range, as payload.
@@ -143,7 +145,7 @@ pub struct Read {
 pub struct ReadAnswer {
     /// `Ok`: the pages are in the payload, or are all holes.
     pub result: Result<(), Status>,
-    /// CRC32C of each page of the payload, the last padded with zeroes.
+    /// CRC32C of each page of the payload, the last padded with zeroes; or of each page asked for, if only they were.
     pub page_crcs: Vec<u32>,
     /// All pages are holes; no payload and no checksums.
     pub zeroes: bool,

@@ -208,9 +208,15 @@ pub enum Order {
         source: Option<ReplicaAddress>,
         blocks: Vec<BlockRange>,
     },
-    /// Replace the torn pages of the replica by those of the first source on which they match their checksums, durably. What
-    /// matches on none keeps its bytes.
-    MendTorn { disk: DiskId, chunk: ChunkId, version: Version, sources: Vec<ReplicaAddress> },
+    /// Replace the torn pages of the replica by those of the first source on which they match their checksums, durably; or
+    /// by those of a doubted one, if they match the replica's. What matches on none keeps its bytes.
+    MendTorn {
+        disk: DiskId,
+        chunk: ChunkId,
+        version: Version,
+        sources: Vec<ReplicaAddress>,
+        doubted: Vec<ReplicaAddress>,
+    },
     /// Replace the pages of the replica that do not match their checksums by those of the sources, durably. `Corrupt`: one
     /// is sound nowhere.
     Mend { disk: DiskId, chunk: ChunkId, version: Version, sources: Vec<ReplicaAddress> },

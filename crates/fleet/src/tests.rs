@@ -42,6 +42,8 @@ struct Replica {
     damaged: BTreeSet<u64>,
     /// Pages that do not since its process was killed: others are to be asked for them.
     torn: BTreeSet<u64>,
+    /// Those of them whose checksum is still the one that other replicas have.
+    recorded: BTreeSet<u64>,
     /// Pages that got a new checksum because no other replica was known to have them.
     kept: BTreeSet<u64>,
 }
@@ -282,10 +284,7 @@ impl World {
                 assert!(!self.chains.contains_key(&(*chunk, *version)), "mended what may be written");
             }
             Order::MendTorn { chunk, version, .. } => {
-                assert!(
-                    !self.chains.contains_key(&(*chunk, *version)),
-                    "under a version that may be written"
-                );
+                assert!(!self.chains.contains_key(&(*chunk, *version)), "mended what may be written");
             }
             Order::Verify { .. } => {}
             Order::Delete { disk, chunk, version, unknown } => {

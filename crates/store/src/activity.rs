@@ -2,8 +2,7 @@
 //! chunks the index may not know. Layout: `docs/format/disk.md`.
 //!
 //! The file has two halves. The live one has the higher generation; records are appended to it, and a
-//! record counts only in the half and generation it was made for. All records of a generation together
-//! form a set, so their order does not matter and one that cannot be read takes no other with it. When
+//! record counts only in the half and generation it was made for, and one that cannot be read takes no other with it. When
 //! a half is full, what is still needed is written to the other half under the next generation.
 //!
 //! # Invariants
@@ -13,13 +12,15 @@
 //! 4. After a failed write or sync of the log nothing is marked any more: writers get the error.
 //! 5. A chunk that was changed stays named for [`NAMED_CHECKPOINTS`] after its sync: this replica has all that it took,
 //!    but others of its chain may not, and whoever would have said so may have been killed too. It is compared then.
+//! 6. The log says in order when a chunk was synced and which regions changed again, so that what was synced is not taken
+//!    for torn after a kill. These records need not be durable: after a loss of power all marks of the generation count.
 //!
 //! # Elsewhere
 //! What is done with the marks after an unclean stop: `disk/open.rs`.
 
 mod format;
 
-pub(crate) use format::{FILE_BYTES, NAME, Recovered, blank};
+pub(crate) use format::{FILE_BYTES, NAME, Named, Recovered, blank};
 use format::{HALF_RECORDS, Head, RECORD_BYTES, Record, head_at, record_at};
 
 use crate::index::Index;
@@ -54,7 +55,10 @@ pub(crate) fn regions(offset: u64, length: u64) -> u16 {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Mark {
+    /// What this generation of the log marks.
     regions: u16,
+    /// Those of them with unsynced changes.
+    open: u16,
     new: bool,
     /// It has unsynced changes: the mark must stay.
     busy: bool,
@@ -72,7 +76,7 @@ impl Mark {
     }
 
     fn record(&self, chunk: ChunkId) -> Record {
-        Record { chunk, regions: self.regions, new: self.new, synced: self.synced.is_some() && !self.busy }
+        Record { chunk, regions: self.open, new: self.new, synced: self.synced.is_some() && !self.busy }
     }
 }
 
@@ -104,9 +108,8 @@ impl Marks {
             if mark.touched.is_some_and(|touched| touched < epoch) {
                 mark.touched = None;
             }
-            if !mark.busy {
-                (mark.regions, mark.new) = (0, false);
-            }
+            mark.regions = mark.open;
+            mark.new &= mark.busy;
             mark.synced = mark.synced.filter(|synced| checkpoints < synced + NAMED_CHECKPOINTS);
             mark.is_needed() || mark.synced.is_some()
         });
@@ -214,31 +217,36 @@ impl Activity {
     }
 
     /// Marks regions of a chunk (or, `new`, the whole of a chunk that was never flushed) that are about
-    /// to change. Costs I/O only if they are not marked yet. Called under the chunk's lock.
+    /// to change. Waits for the device only if this generation does not mark them yet. Called under the chunk's lock.
     pub(crate) fn hold(&self, chunk: ChunkId, regions: u16, new: bool) -> io::Result<()> {
-        let target = {
+        let (target, marked) = {
             let mut marks = lock(&self.marks);
             let mark = marks.map.entry(chunk).or_default();
             mark.busy = true;
-            if regions & !mark.regions != 0 || new && !mark.new {
+            let marked = regions & !mark.regions == 0 && (mark.new || !new);
+            if !marked || regions & !mark.open != 0 {
                 mark.regions |= regions;
+                mark.open |= regions;
                 mark.new |= new;
                 marks.push(chunk);
             }
-            marks.map.get(&chunk).map_or(0, |mark| mark.at)
+            (marks.map.get(&chunk).map_or(0, |mark| mark.at), marked)
         };
         // A new chunk says so in its header; naming it serves only to find it after a kill.
-        self.commit(target, !new)
+        self.commit(target, !new && !marked)
     }
 
     /// The chunk has no unsynced change. Called under the chunk's lock.
     pub(crate) fn clean(&self, chunk: ChunkId) {
         let mut marks = lock(&self.marks);
         let checkpoints = marks.checkpoints;
-        if let Some(mark) = marks.map.get_mut(&chunk).filter(|mark| mark.busy) {
-            mark.busy = false;
-            mark.synced = Some(checkpoints);
-        }
+        let Some(mark) = marks.map.get_mut(&chunk).filter(|mark| mark.busy) else { return };
+        (mark.busy, mark.open, mark.synced) = (false, 0, Some(checkpoints));
+        marks.push(chunk);
+        let target = marks.pushed;
+        drop(marks);
+        // Should it fail, more is taken for torn than needed, and whoever marks next has the error.
+        let _ = self.commit(target, false);
     }
 
     /// The chunk's replicas were made equal, or this one is gone.

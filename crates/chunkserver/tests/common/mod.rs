@@ -375,6 +375,12 @@ pub fn write_of(
     }
 }
 
+/// The next write to a chunk file fails.
+pub fn fail_next_write(world: &World, n: usize) {
+    let (path, effort) = ("chunks".into(), env::Effort::Write);
+    world.sim_disk(n).inject(env::Fault { path, effort, skip: 0, count: 1 });
+}
+
 pub async fn send(link: &Link, write: &Write, data: &[u8]) -> WriteAnswer {
     let payload = Bytes::copy_from_slice(data);
     let frame = link.call(Kind::Write, write.to_bytes(), payload, SOON).await.unwrap();
@@ -408,7 +414,16 @@ pub async fn read(
     length: u32,
 ) -> Result<Vec<u8>, types::Status> {
     let capability = Capability { rights: Rights::Read, ..capability(1, version) };
-    let read = Read { capability, disk, offset, length, deadline_ms: 4_000, verified: false, ordered: false };
+    let read = Read {
+        capability,
+        disk,
+        offset,
+        length,
+        deadline_ms: 4_000,
+        verified: false,
+        ordered: false,
+        recorded: false,
+    };
     let frame = link.call(Kind::Read, read.to_bytes(), Bytes::new(), SOON).await.unwrap();
     let answer = ReadAnswer::decode(&frame.body).unwrap();
     answer.result?;

@@ -403,12 +403,15 @@ impl From<&Order> for proto::Order {
                 version: version.to_u64(),
                 sources: sources.iter().map(Into::into).collect(),
             }),
-            OrderKind::MendTorn { disk, chunk, version, sources } => What::MendTorn(proto::OrderMend {
-                disk: disk.0.to_vec(),
-                chunk: chunk.0,
-                version: version.to_u64(),
-                sources: sources.iter().map(Into::into).collect(),
-            }),
+            OrderKind::MendTorn { disk, chunk, version, sources, doubted } => {
+                What::MendTorn(proto::OrderMendTorn {
+                    disk: disk.0.to_vec(),
+                    chunk: chunk.0,
+                    version: version.to_u64(),
+                    sources: sources.iter().map(Into::into).collect(),
+                    doubted: doubted.iter().map(Into::into).collect(),
+                })
+            }
             OrderKind::Verify { disk, chunk, version } => What::Verify(proto::OrderVerify {
                 disk: disk.0.to_vec(),
                 chunk: chunk.0,
@@ -472,6 +475,7 @@ impl TryFrom<proto::Order> for Order {
                 chunk: ChunkId(p.chunk),
                 version: version(p.version)?,
                 sources: list(p.sources, REPLICAS_MAX, "sources of torn pages")?,
+                doubted: list(p.doubted, REPLICAS_MAX, "doubted sources of torn pages")?,
             },
             What::Verify(p) => OrderKind::Verify {
                 disk: disk(&p.disk)?,

@@ -307,6 +307,7 @@ impl Message for Read {
             deadline_ms: self.deadline_ms,
             verified: self.verified,
             ordered: self.ordered,
+            recorded: self.recorded,
         };
         append(&message, out);
     }
@@ -328,6 +329,7 @@ impl Message for Read {
             deadline_ms: message.deadline_ms,
             verified: message.verified,
             ordered: message.ordered,
+            recorded: message.recorded,
         })
     }
 }

@@ -500,8 +500,9 @@ pub(crate) fn to_server() -> Vec<(&'static str, ToServer)> {
         version: version(2),
         sources: vec![source.clone()],
     };
+    let (sources, doubted) = (vec![source.clone()], vec![source]);
     let mend_torn =
-        OrderKind::MendTorn { disk: disk(17), chunk: chunk(5), version: version(2), sources: vec![source] };
+        OrderKind::MendTorn { disk: disk(17), chunk: chunk(5), version: version(2), sources, doubted };
     let verify = OrderKind::Verify { disk: disk(17), chunk: chunk(5), version: version(2) };
     let messages = vec![
         ToServer::Registered(registered),

@@ -542,8 +542,14 @@ pub(crate) fn to_server() -> impl Strategy<Value = ToServer> {
             .prop_map(|(disk, chunk, version, sources)| OrderKind::Feed { disk, chunk, version, sources }),
         (id(DiskId), number(ChunkId), version(), vec(replica(), 1..4))
             .prop_map(|(disk, chunk, version, sources)| OrderKind::Mend { disk, chunk, version, sources }),
-        (id(DiskId), number(ChunkId), version(), vec(replica(), 0..4)).prop_map(
-            |(disk, chunk, version, sources)| OrderKind::MendTorn { disk, chunk, version, sources }
+        (id(DiskId), number(ChunkId), version(), vec(replica(), 0..4), vec(replica(), 0..4)).prop_map(
+            |(disk, chunk, version, sources, doubted)| OrderKind::MendTorn {
+                disk,
+                chunk,
+                version,
+                sources,
+                doubted
+            }
         ),
         (id(DiskId), number(ChunkId), version()).prop_map(|(disk, chunk, version)| OrderKind::Verify {
             disk,

@@ -9,7 +9,7 @@
 //!    took, or, if none does, among those that lost least. One that lost power is never followed by one that did not,
 //!    whatever becomes of the reading: who cannot follow is left behind.
 //! 2. A torn page of the donor keeps its bytes only if each other member was asked for it and has no sound one, or was left
-//!    behind.
+//!    behind. One that lost power may have an older page: of it only such a page is taken as the donor had on record.
 //! 3. What members report is asked for again after a failure: they keep it until they are told that all are equal.
 
 use super::{Member, Phase, Raise};
@@ -73,17 +73,20 @@ impl Fleet {
             return self.settle_others(slot, donor, now_ms, out);
         }
         raise.phase = Phase::Mending { donor, deadline_ms: now_ms + self.options.settle_members_ms };
-        // What lost power has an older page, and has it sound: that must not win over one that was being written.
+        // What lost power may have an older page, and have it sound: that must not win over one that was being written.
         let all_lost = raise.members.iter().all(|member| member.unsettled.memory.lost_power());
-        let asked = raise.members.iter().filter(|member| all_lost || !member.unsettled.memory.lost_power());
-        let mut others: Vec<u16> = asked.map(|member| member.disk).collect();
-        others.retain(|disk| *disk != donor);
-        others.sort_by_key(|disk| place(*disk));
+        let mut others: Vec<&Member> = raise.members.iter().filter(|member| member.disk != donor).collect();
+        others.sort_by_key(|member| place(member.disk));
+        let (sources, doubted): (Vec<_>, Vec<_>) =
+            others.into_iter().partition(|member| all_lost || !member.unsettled.memory.lost_power());
+        let addresses =
+            |members: Vec<&Member>| members.iter().map(|member| self.hosts.address(member.disk)).collect();
         let what = Order::MendTorn {
             disk: self.hosts.disk(donor).id,
             chunk: raise.chunk,
             version: raise.target,
-            sources: others.into_iter().map(|disk| self.hosts.address(disk)).collect(),
+            sources: addresses(sources),
+            doubted: addresses(doubted),
         };
         let order = self.order(donor, Purpose::Raise(slot), what, now_ms, out);
         self.await_member(slot, donor, order);

@@ -61,8 +61,8 @@ impl World {
             (None, Order::Mend { disk, chunk, version, sources }) => {
                 self.mend((disk, chunk), version, &sources)
             }
-            (None, Order::MendTorn { disk, chunk, version, sources }) => {
-                self.mend_torn((disk, chunk), version, &sources)
+            (None, Order::MendTorn { disk, chunk, version, sources, doubted }) => {
+                self.mend_torn((disk, chunk), version, &sources, &doubted)
             }
             (None, Order::Raise { disk, chunk, from, to, cuts }) => {
                 match self.replicas.get_mut(&(disk, chunk)) {
@@ -148,18 +148,23 @@ impl World {
         key: (DiskId, ChunkId),
         version: Version,
         sources: &[ReplicaAddress],
+        doubted: &[ReplicaAddress],
     ) -> Result<(), Status> {
         let connected = |server| self.machines.iter().any(|one| one.id == server && one.connected);
-        let others = sources
-            .iter()
-            .map(|source| self.replicas.get(&(source.disk, key.1)).filter(|_| connected(source.server)));
-        let others: Option<Vec<&Replica>> =
-            others.map(|one| one.filter(|one| one.version == version)).collect();
-        let others = others.ok_or(Status::ChainBroken)?;
-        let lost =
-            |page: &u64| others.iter().all(|one| one.torn.contains(page) || one.damaged.contains(page));
-        let kept: BTreeSet<u64> =
-            self.replicas.get(&key).ok_or(Status::NoChunk)?.torn.iter().copied().filter(lost).collect();
+        let asked = |all: &[ReplicaAddress]| -> Result<Vec<&Replica>, Status> {
+            let ask = |source: &ReplicaAddress| {
+                let replica = self.replicas.get(&(source.disk, key.1)).filter(|_| connected(source.server));
+                replica.filter(|one| one.version == version).ok_or(Status::ChainBroken)
+            };
+            all.iter().map(ask).collect()
+        };
+        let (sources, doubted) = (asked(sources)?, asked(doubted)?);
+        let replica = self.replicas.get(&key).ok_or(Status::NoChunk)?;
+        let lacks = |one: &Replica, page: &u64| one.torn.contains(page) || one.damaged.contains(page);
+        let recorded =
+            |page: &u64| replica.recorded.contains(page) && !doubted.iter().all(|one| lacks(one, page));
+        let lost = |page: &&u64| sources.iter().all(|one| lacks(one, page)) && !recorded(page);
+        let kept: BTreeSet<u64> = replica.torn.iter().filter(lost).copied().collect();
         let replica = self.replicas.get_mut(&key).ok_or(Status::NoChunk)?;
         if replica.version != version {
             return Err(Status::WrongVersion);

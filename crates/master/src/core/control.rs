@@ -460,8 +460,8 @@ fn order_kind(order: fleet::Order) -> OrderKind {
         fleet::Order::Feed { disk, chunk, version, sources } => {
             OrderKind::Feed { disk, chunk, version, sources }
         }
-        fleet::Order::MendTorn { disk, chunk, version, sources } => {
-            OrderKind::MendTorn { disk, chunk, version, sources }
+        fleet::Order::MendTorn { disk, chunk, version, sources, doubted } => {
+            OrderKind::MendTorn { disk, chunk, version, sources, doubted }
         }
         fleet::Order::Mend { disk, chunk, version, sources } => {
             OrderKind::Mend { disk, chunk, version, sources }

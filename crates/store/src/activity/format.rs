@@ -2,7 +2,7 @@
 
 use crate::crc::{crc32c, crc32c_after};
 use crate::header::{u16_at, u32_at, u64_at};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use types::{ChunkId, DiskId};
 
 /// The file's name in the disk's directory.
@@ -85,7 +85,7 @@ pub(super) struct Record {
     pub(super) chunk: ChunkId,
     pub(super) regions: u16,
     pub(super) new: bool,
-    /// Nothing of it is torn, but others of its chain may lack what it has.
+    /// Nothing of it is torn at this point, but others of its chain may lack what it has.
     pub(super) synced: bool,
 }
 
@@ -112,6 +112,31 @@ impl Record {
     }
 }
 
+/// What the log says of a chunk that it names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Named {
+    /// Regions with changes that may not have reached the device.
+    pub(crate) regions: u16,
+    /// Those with changes after its last sync.
+    pub(crate) open: u16,
+    /// It was not flushed as a whole when this generation began.
+    pub(crate) new: bool,
+    /// It was synced in this generation.
+    pub(crate) synced: bool,
+    /// It was changed lately, and perhaps synced since: others of its chain may lack what it has, or have what it lacks.
+    pub(crate) changed: bool,
+}
+
+impl Named {
+    fn add(&mut self, record: &Record) {
+        self.regions |= record.regions;
+        self.open = if record.synced { 0 } else { self.open | record.regions };
+        self.new |= record.new;
+        self.synced |= record.synced;
+        self.changed |= record.new || record.synced || record.regions != 0;
+    }
+}
+
 /// What the log of the last user says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Recovered {
@@ -123,12 +148,8 @@ pub(crate) struct Recovered {
     pub(crate) clean: bool,
     /// Neither half has a valid head.
     pub(crate) damaged: bool,
-    /// Chunks named, with the regions marked.
-    pub(crate) chunks: BTreeMap<ChunkId, u16>,
-    /// Those of them that were never flushed as a whole.
-    pub(crate) new: BTreeSet<ChunkId>,
-    /// Those of them that were changed lately, and perhaps synced since.
-    pub(crate) changed: BTreeSet<ChunkId>,
+    /// Chunks named.
+    pub(crate) chunks: BTreeMap<ChunkId, Named>,
 }
 
 impl Recovered {
@@ -141,22 +162,16 @@ impl Recovered {
         let Some(head) = heads.into_iter().flatten().max_by_key(|head| head.generation) else {
             return Self { damaged: true, ..Self::default() };
         };
-        let (mut chunks, mut new, mut changed) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        let mut chunks: BTreeMap<ChunkId, Named> = BTreeMap::new();
         let from = half_at(head.generation) + HEAD_BYTES;
         let to = (from + HALF_RECORDS * RECORD_BYTES).min(bytes.len());
         for record in bytes.get(from..to).unwrap_or_default().chunks_exact(RECORD_BYTES) {
             if let Some(record) = Record::decode(record, head.generation) {
-                *chunks.entry(record.chunk).or_default() |= record.regions;
-                if record.new {
-                    new.insert(record.chunk);
-                }
-                if record.new || record.synced || record.regions != 0 {
-                    changed.insert(record.chunk);
-                }
+                chunks.entry(record.chunk).or_default().add(&record);
             }
         }
         let (generation, boot, clean) = (head.generation, head.boot, head.clean);
-        Self { generation, boot, clean, damaged: false, chunks, new, changed }
+        Self { generation, boot, clean, damaged: false, chunks }
     }
 }
 

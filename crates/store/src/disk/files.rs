@@ -2,6 +2,7 @@
 
 use super::{Disk, add, entry_of};
 use crate::StoreError;
+use crate::activity::{ALL_REGIONS, Named};
 use crate::cache::Slot;
 use crate::error::is_out_of_files;
 use crate::header::Flags;
@@ -14,15 +15,6 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use types::ChunkId;
-
-/// What the activity log says of a chunk.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Named {
-    /// Regions that may hold torn pages.
-    pub(super) regions: u16,
-    /// It was changed lately: others of its chain may lack what it has, or have what it lacks.
-    pub(super) changed: bool,
-}
 
 impl Disk {
     /// Syncs and closes a chunk file.
@@ -117,7 +109,13 @@ impl Disk {
 
     fn settle(&self, chunk: ChunkId, replica: &mut Replica, named: Named) -> io::Result<Settled> {
         let new = replica.flags().has(Flags::NEW);
-        let marked = if new { crate::activity::ALL_REGIONS } else { named.regions };
+        // The page cache survives a kill: what was synced is as it was, whatever the header says.
+        let marked = match (self.power_lost, new) {
+            (false, true) if named.synced => named.open,
+            (_, true) => ALL_REGIONS,
+            (false, false) => named.open,
+            (true, false) => named.regions,
+        };
         // First what is there, so that a header that survives is there before the next is written. A failed
         // sync makes the replica bad, which is all there is to do about it.
         replica.assume_dirty();

@@ -1,6 +1,5 @@
 //! Stamping a directory and opening a disk.
 
-use super::files::Named;
 use super::{Counts, Disk, Folders};
 use crate::activity::{self, Activity, Recovered};
 use crate::cache::{Cache, OPEN_CHUNKS_MAX};
@@ -214,12 +213,11 @@ impl Disk {
 
     /// Reads every chunk that the activity log names from its file and settles its marked regions.
     fn settle_named(&self, last: &Recovered, report: &mut OpenReport) -> io::Result<()> {
-        for (chunk, regions) in &last.chunks {
+        for (chunk, named) in &last.chunks {
             report.chunks_checked += 1;
             let slot = self.slot(*chunk);
             let mut state = exclusive(&slot.state);
-            let named = Named { regions: *regions, changed: last.changed.contains(chunk) };
-            match self.load_named(*chunk, &mut state, Some(named)) {
+            match self.load_named(*chunk, &mut state, Some(*named)) {
                 Ok(settled) => {
                     report.torn_pages += settled.torn_pages;
                     report.rotten_pages += settled.rotten_pages;
@@ -227,7 +225,7 @@ impl Disk {
                 Err(LoadError::Absent) => self.index.remove(*chunk),
                 Err(LoadError::Stub) => report.stubs += 1,
                 // A new chunk whose first header was cut off in the middle.
-                Err(LoadError::Unreadable(_)) if last.new.contains(chunk) => {
+                Err(LoadError::Unreadable(_)) if named.new => {
                     self.set_aside(*chunk)?;
                     self.index.remove(*chunk);
                     report.stubs += 1;

@@ -5,6 +5,7 @@ use crate::StoreError;
 use crate::header::Flags;
 use crate::locks::{exclusive, lock};
 use crate::replica::{ALL_PAGES, Replica};
+use std::ops::Range;
 use types::{ChunkId, Version};
 
 impl Disk {
@@ -13,6 +14,28 @@ impl Disk {
         self.with_shared(chunk, &ALL_PAGES, |replica| {
             replica.check_whole(version)?;
             Ok(replica.torn_pages())
+        })
+    }
+
+    /// The checksums on record of pages, in whatever condition these are.
+    pub fn recorded(
+        &self,
+        chunk: ChunkId,
+        version: Version,
+        pages: Range<u32>,
+    ) -> Result<Vec<u32>, StoreError> {
+        self.with_shared(chunk, &pages, |replica| {
+            replica.check_whole(version)?;
+            replica.recorded(pages.clone())
+        })
+    }
+
+    /// Whether a page is sound and has this checksum.
+    pub fn has(&self, chunk: ChunkId, version: Version, page: u32, crc: u32) -> Result<bool, StoreError> {
+        self.with_shared(chunk, &(page..page + 1), |replica| {
+            replica.check_whole(version)?;
+            Ok(replica.recorded(page..page + 1)? == [crc]
+                && replica.damaged_pages(page..page + 1)?.is_empty())
         })
     }
 

@@ -4,7 +4,7 @@ use crate::names::chunk_path;
 use crate::replica::LoadError;
 use crate::testing::*;
 use crate::{Disk, StoreError};
-use env::{Dir, File, OpenMode};
+use env::{Dir, File, OpenMode, SimDisk};
 use std::sync::Arc;
 use types::{CHUNK_BYTES, ChunkId};
 
@@ -185,6 +185,44 @@ fn a_mismatch_outside_of_the_marked_region_is_not_settled() {
     let (disk, report) = open(&dir);
     assert_eq!(report.torn_pages, 0);
     assert!(looked_at(&disk));
+}
+
+#[test]
+fn what_was_synced_has_rotted_after_a_kill_and_may_be_torn_after_a_loss_of_power() {
+    for power_lost in [false, true] {
+        for old in [false, true] {
+            let sim = SimDisk::new(9, "disk");
+            format(&sim.dir());
+            let (mut disk, _) = open(&sim.dir());
+            write(&disk, CHUNK, V1, 0, &pattern(1, 100_000)).unwrap();
+            write(&disk, CHUNK, V1, 5 << 20, &pattern(2, 100_000)).unwrap();
+            if old {
+                disk.close().unwrap();
+                drop(disk);
+                disk = open(&sim.dir()).0;
+                write(&disk, CHUNK, V1, 0, &pattern(3, 100)).unwrap();
+            }
+            disk.sync(CHUNK, V1).unwrap();
+            write(&disk, CHUNK, V1, 6 << 20, &pattern(4, 4096)).unwrap();
+            drop(disk);
+            if power_lost {
+                sim.power_cut()
+            } else {
+                sim.kill()
+            }
+            for at in [8192, 5 << 20] {
+                sim.flip_bit(&chunk_path(CHUNK), at, 3).unwrap();
+            }
+            let (disk, _) = open(&sim.dir());
+            let (torn, rotten) =
+                (disk.torn_pages(CHUNK, V1).unwrap(), disk.verify(CHUNK, V1, 0, CHUNK_BYTES));
+            let second = (5 << 20) / 4096;
+            match power_lost {
+                false => assert_eq!((&torn[..], &rotten.unwrap()[..]), (&[second][..], &[2][..])),
+                true => assert!(torn.starts_with(&[2, second]) && rotten.unwrap().is_empty(), "{torn:?}"),
+            }
+        }
+    }
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn an_activity_log_of_format_1_is_written_and_read_byte_by_byte() {
     let wanted = golden("activity-v1.bin", &sectors(&sim.contents("activity").unwrap()));
     let last = Recovered::decode(&expanded(&wanted, FILE_BYTES), DISK);
     assert_eq!((last.generation, last.boot, last.clean, last.damaged), (1, 7, false, false));
-    let chunks: Vec<_> = last.chunks.into_iter().collect();
-    assert_eq!(chunks, [(ChunkId(3), 0), (ChunkId(4), 1 << 15), (CHUNK, 0b101)]);
-    assert_eq!(last.new.into_iter().collect::<Vec<_>>(), [CHUNK]);
+    let chunks: Vec<_> =
+        last.chunks.into_iter().map(|(chunk, named)| (chunk, named.regions, named.new)).collect();
+    assert_eq!(chunks, [(ChunkId(3), 0, false), (ChunkId(4), 1 << 15, false), (CHUNK, 0b101, true)]);
 }
