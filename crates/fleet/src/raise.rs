@@ -20,7 +20,7 @@ use crate::fleet::{Fleet, Purpose};
 use crate::hops::Accusation;
 use crate::{Command, Cut, Order, OrderId, RaiseTicket, ReportedReplica, Ticket};
 use std::collections::{BTreeMap, VecDeque};
-use types::{ChunkId, ChunkSlot, Status, Unsettled, Version};
+use types::{BlockRange, ChunkId, ChunkSlot, Status, Unsettled, Version};
 
 mod accused;
 mod end;
@@ -102,6 +102,9 @@ struct Raise {
     members: Vec<Member>,
     /// A member was left behind since the last orders.
     lost: bool,
+    /// What was compared since the metadata's version, by this raise or ones that failed before it: who followed a donor then
+    /// has said so, and may have what a member of this round lacks.
+    compared: Vec<BlockRange>,
     /// Another member could not be made equal to this one.
     shunned: Option<u16>,
     /// The present orders were given when that was known.
@@ -129,6 +132,8 @@ struct Remains {
     first: Version,
     /// Cuts that may have been made on some replicas.
     cuts: Vec<Cut>,
+    /// What was compared, on some of them.
+    compared: Vec<BlockRange>,
 }
 
 /// All raises.
@@ -286,7 +291,9 @@ impl Fleet {
             Some((ticket, cuts)) => (Some(ticket), cuts),
             None => (None, Vec::new()),
         };
+        let mut compared = Vec::new();
         if let Some(remains) = self.raises.remains.get(&slot) {
+            compared.clone_from(&remains.compared);
             cuts = end::join_cuts(&remains.cuts, &cuts);
         }
         if let Some(ticket) = edit {
@@ -315,6 +322,7 @@ impl Fleet {
             edit,
             members: disks.iter().map(member).collect(),
             lost: false,
+            compared,
             shunned: None,
             avoids_shunned: false,
             accused: purposes.accused,
@@ -510,6 +518,7 @@ impl Fleet {
                 unsettled: Unsettled::default(),
             }],
             lost: false,
+            compared: Vec::new(),
             shunned: None,
             avoids_shunned: false,
             accused: None,

@@ -4,6 +4,7 @@
 //! read; the result goes to `docs/evidence/` by hand, with command, commit and date.
 
 use anyhow::{Context, Result, bail, ensure};
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -16,6 +17,8 @@ struct Soak {
     seconds: Option<&'static str>,
     /// The variable that says how often, if `--rounds` is understood.
     rounds: Option<&'static str>,
+    /// The variable that a fresh number is given to in each of `--rounds`.
+    fresh: Option<&'static str>,
 }
 
 const SOAKS: &[Soak] = &[
@@ -27,6 +30,7 @@ const SOAKS: &[Soak] = &[
         variables: &[],
         seconds: Some("MUSKOX_SIM_FRESH"),
         rounds: None,
+        fresh: None,
     },
     Soak {
         name: "kills",
@@ -46,6 +50,16 @@ const SOAKS: &[Soak] = &[
         variables: &[("MUSKOX_KILL_ROUNDS", "100")],
         seconds: None,
         rounds: Some("MUSKOX_KILL_ROUNDS"),
+        fresh: None,
+    },
+    Soak {
+        name: "properties",
+        says: "property tests of the crates with fresh cases (default 20 rounds); a failing round names its seed",
+        cargo: &["test", "--quiet", "--workspace", "--exclude", "muskox", "--exclude", "sim"],
+        variables: &[],
+        seconds: None,
+        rounds: None,
+        fresh: Some("PROPTEST_RNG_SEED"),
     },
     Soak {
         name: "e2e",
@@ -54,6 +68,7 @@ const SOAKS: &[Soak] = &[
         variables: &[("MUSKOX_SOAK", "1")],
         seconds: None,
         rounds: None,
+        fresh: None,
     },
 ];
 
@@ -74,7 +89,8 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
     };
     let mut rest = arguments[1..].to_vec();
     let (hours, rounds) = (take(&mut rest, "--hours")?, take(&mut rest, "--rounds")?);
-    ensure!(rounds.is_none() || soak.rounds.is_some(), "soak {} takes no --rounds", soak.name);
+    let takes_rounds = soak.rounds.is_some() || soak.fresh.is_some();
+    ensure!(rounds.is_none() || takes_rounds, "soak {} takes no --rounds", soak.name);
     ensure!(
         hours.is_none() || soak.seconds.is_some(),
         "soak {} runs to its end; it takes no --hours",
@@ -95,8 +111,18 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
     if let (Some(name), Some(rounds)) = (soak.rounds, rounds) {
         command.env(name, (rounds as u64).to_string());
     }
+    let Some(fresh) = soak.fresh else { return carry_out(&mut command, soak.name) };
+    for round in 1..=rounds.unwrap_or(20.0) as u64 {
+        let seed = std::time::UNIX_EPOCH.elapsed()?.as_nanos() as u64;
+        writeln!(std::io::stderr(), "round {round}: {fresh}={seed}")?;
+        carry_out(command.env(fresh, seed.to_string()), soak.name)?;
+    }
+    Ok(())
+}
+
+fn carry_out(command: &mut Command, name: &str) -> Result<()> {
     let status = command.status().context("cargo could not be started")?;
-    ensure!(status.success(), "soak {} failed", soak.name);
+    ensure!(status.success(), "soak {name} failed");
     Ok(())
 }
 

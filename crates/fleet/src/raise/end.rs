@@ -191,6 +191,7 @@ impl Fleet {
             remains.base = base;
             remains.first = raise.first.unwrap_or(minted);
         }
+        remains.compared = std::mem::take(&mut raise.compared);
         remains.cuts = std::mem::take(&mut raise.cuts);
         self.healing.set_unfinished(slot, true, now_ms);
         let later = std::mem::take(&mut raise.later);

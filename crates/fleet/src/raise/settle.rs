@@ -10,7 +10,9 @@
 //!    whatever becomes of the reading: who cannot follow is left behind.
 //! 2. A torn page of the donor keeps its bytes only if each other member was asked for it and has no sound one, or was left
 //!    behind. One that lost power may have an older page: of it only such a page is taken as the donor had on record.
-//! 3. What members report is asked for again after a failure: they keep it until they are told that all are equal.
+//! 3. What members report is asked for again after a failure: they keep it until they are told that all are equal. A member
+//!    that followed another one forgets it earlier, and none knows who takes part in the next round: so what was compared once
+//!    is compared in each round until one is recorded.
 
 use super::{Member, Phase, Raise};
 use crate::fleet::{Fleet, Purpose};
@@ -29,7 +31,7 @@ fn doubtful(raise: &Raise) -> Vec<BlockRange> {
     let forgot = told().any(|one| one.memory == Memory::Forgot);
     let recent = told().filter(|_| forgot).flat_map(|one| &one.recent);
     let touched = told().flat_map(|one| &one.touched);
-    BlockRange::join(touched.chain(recent).copied().collect(), RANGES_MAX)
+    BlockRange::join(touched.chain(recent).chain(&raise.compared).copied().collect(), RANGES_MAX)
 }
 
 /// A donor failed twice to ask others for its torn pages. If all of them lost power and it did not, it is they who are left
@@ -69,6 +71,7 @@ impl Fleet {
         if blocks.is_empty() {
             return self.members_ready(slot, now_ms, out);
         }
+        raise.compared = blocks;
         if !torn {
             return self.settle_others(slot, donor, now_ms, out);
         }
