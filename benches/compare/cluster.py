@@ -94,6 +94,7 @@ class Cluster:
             master.send_signal(signal.SIGTERM)
             ended(master)
         shutil.rmtree(self.home, ignore_errors=True)
+        os.sync()  # what the removal costs the disk is not left to the next system
 
     def cpu_seconds(self):
         """Of all processes that live. A remount begins anew, so it is asked before and after a piece of work."""

@@ -37,5 +37,6 @@ def _filesystem(directory):
 
 def _commit():
     git = ["git", "-C", str(Path(__file__).parent)]
-    changed = "" if subprocess.run([*git, "diff", "--quiet", "HEAD"]).returncode == 0 else " with changes"
+    diff = subprocess.run([*git, "diff", "--quiet", "HEAD"], capture_output=True)
+    changed = "" if diff.returncode == 0 else " with changes"
     return _said([*git, "rev-parse", "--short", "HEAD"]) + changed
