@@ -66,17 +66,34 @@ def say(words):
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+def heed_signals(handler):
+    for name in SIGNALS:
+        signal.signal(name, handler)
+
+
 def interrupted(*_):
     """The first signal ends the run; what is then taken away is not to be interrupted."""
-    for name in SIGNALS:
-        signal.signal(name, signal.SIG_IGN)
+    heed_signals(signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def report(rounds, facts, options):
+    lines = table.lines(rounds, options.wanted)
+    memory = table.memories(rounds)
+    for label, fact in facts.items():
+        print(f"{label:8} {fact}")
+    print(f"command  benches/compare/run {' '.join(sys.argv[1:])}".rstrip(), end="\n\n")
+    print("\n".join(table.text(lines, memory)), end="\n\n")
+    print("\n".join(table.verdict(lines)), flush=True)
+    if options.json:
+        whole = {"facts": facts, "rows": {line.row.name: line.as_json() for line in lines}, "memory": memory}
+        with open(options.json, "w") as file:
+            json.dump(whole, file, indent=1)
 
 
 def main():
     options = arguments()
-    for name in SIGNALS:
-        signal.signal(name, interrupted)
+    heed_signals(interrupted)
     facts = machine.describe(options.dir)
     rounds = []
     try:
@@ -84,20 +101,11 @@ def main():
             for number in range(1, options.rounds + 1):
                 say(f"round {number} of {options.rounds}")
                 rounds.append({system.name: one(system, place, options) for system in (MooseFs, Muskox)})
+            heed_signals(signal.SIG_IGN)
+            report(rounds, facts, options)
     except KeyboardInterrupt:
         say("interrupted; all is taken away")
         sys.exit(130)
-    lines = table.lines(rounds, options.wanted)
-    memory = table.memories(rounds)
-    for label, fact in facts.items():
-        print(f"{label:8} {fact}")
-    print(f"command  benches/compare/run {' '.join(sys.argv[1:])}".rstrip(), end="\n\n")
-    print("\n".join(table.text(lines, memory)), end="\n\n")
-    print("\n".join(table.verdict(lines)))
-    if options.json:
-        whole = {"facts": facts, "rows": {line.row.name: line.as_json() for line in lines}, "memory": memory}
-        with open(options.json, "w") as file:
-            json.dump(whole, file, indent=1)
 
 
 main()

@@ -86,7 +86,7 @@ def group(session):
         unpacked.mkdir()
         timed(session, "untar", partial(call, "tar", "-xf", archive, "-C", unpacked))
         same(session, unpacked, wanted)
-        with session.row("cp", "grep", "rm"):
+        with session.row("cp", "grep", "git", "rm"):
             session.cluster.cold_client()
             timed(session, "cp", partial(call, "cp", "-r", unpacked, copied))
             same(session, copied, wanted)
@@ -94,16 +94,16 @@ def group(session):
                 session.cluster.cold_client()
                 if timed(session, "grep", partial(found, copied)) != found(home):
                     raise Mismatch("grep found another number of lines")
+            with session.row("git"):
+                session.cluster.cold_client()
+                timed(session, "git", partial(commit, unpacked))
+                session.cluster.cold_client()
+                call("git", "-C", unpacked, "fsck", "--full", "--strict")
             with session.row("rm"):
                 session.cluster.cold_client()
                 timed(session, "rm", partial(call, "rm", "-rf", copied))
                 if copied.exists():
                     raise Mismatch("the tree is still there")
-        with session.row("git"):
-            session.cluster.cold_client()
-            timed(session, "git", partial(commit, unpacked))
-            session.cluster.cold_client()
-            call("git", "-C", unpacked, "fsck", "--full", "--strict")
 
 
 GROUPS = [(ROWS, group)]
