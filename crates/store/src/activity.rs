@@ -59,15 +59,19 @@ struct Mark {
     regions: u16,
     /// Those of them with unsynced changes.
     open: u16,
+    /// It was never flushed as a whole.
     new: bool,
+    /// It was, since it is here.
+    flushed: bool,
     /// It has unsynced changes: the mark must stay.
     busy: bool,
     /// When it was last synced: others of its chain may lack what it has.
     synced: Option<u64>,
     /// When it was last touched, until an index flush of a later epoch.
     touched: Option<u64>,
-    /// The record that completed this mark.
+    /// The record that completed `regions`, and the last one.
     at: u64,
+    last: u64,
 }
 
 impl Mark {
@@ -96,7 +100,7 @@ impl Marks {
     fn push(&mut self, chunk: ChunkId) {
         self.pushed += 1;
         if let Some(mark) = self.map.get_mut(&chunk) {
-            mark.at = self.pushed;
+            mark.last = self.pushed;
             self.pending.push(mark.record(chunk));
         }
     }
@@ -109,7 +113,6 @@ impl Marks {
                 mark.touched = None;
             }
             mark.regions = mark.open;
-            mark.new &= mark.busy;
             mark.synced = mark.synced.filter(|synced| checkpoints < synced + NAMED_CHECKPOINTS);
             mark.is_needed() || mark.synced.is_some()
         });
@@ -211,7 +214,7 @@ impl Activity {
             if !known {
                 marks.push(chunk);
             }
-            marks.map.get(&chunk).map_or(0, |mark| mark.at)
+            marks.map.get(&chunk).map_or(0, |mark| mark.last)
         };
         self.commit(target, false)
     }
@@ -219,21 +222,28 @@ impl Activity {
     /// Marks regions of a chunk (or, `new`, the whole of a chunk that was never flushed) that are about
     /// to change. Waits for the device only if this generation does not mark them yet. Called under the chunk's lock.
     pub(crate) fn hold(&self, chunk: ChunkId, regions: u16, new: bool) -> io::Result<()> {
-        let (target, marked) = {
+        let (at, last) = {
             let mut marks = lock(&self.marks);
             let mark = marks.map.entry(chunk).or_default();
             mark.busy = true;
-            let marked = regions & !mark.regions == 0 && (mark.new || !new);
-            if !marked || regions & !mark.open != 0 {
-                mark.regions |= regions;
-                mark.open |= regions;
-                mark.new |= new;
+            let begun = new && !mark.new && !mark.flushed;
+            let (marked, open) = (regions & !mark.regions == 0, regions & !mark.open == 0);
+            mark.new |= begun;
+            mark.regions |= regions;
+            mark.open |= regions;
+            if begun || !open {
                 marks.push(chunk);
             }
-            (marks.map.get(&chunk).map_or(0, |mark| mark.at), marked)
+            let Some(mark) = marks.map.get_mut(&chunk) else { return Ok(()) };
+            if !marked {
+                mark.at = mark.last;
+            }
+            (mark.at, mark.last)
         };
-        // A new chunk says so in its header; naming it serves only to find it after a kill.
-        self.commit(target, !new && !marked)
+        self.commit(last, false)?;
+        // A new chunk says so in its header; naming it serves only to find it after a kill. When it is not new any more, what
+        // was marked meanwhile is made durable.
+        if new { Ok(()) } else { self.commit(at, true) }
     }
 
     /// The chunk has no unsynced change. Called under the chunk's lock.
@@ -242,6 +252,7 @@ impl Activity {
         let checkpoints = marks.checkpoints;
         let Some(mark) = marks.map.get_mut(&chunk).filter(|mark| mark.busy) else { return };
         (mark.busy, mark.open, mark.synced) = (false, 0, Some(checkpoints));
+        (mark.new, mark.flushed) = (false, true);
         marks.push(chunk);
         let target = marks.pushed;
         drop(marks);

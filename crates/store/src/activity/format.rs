@@ -119,10 +119,8 @@ pub(crate) struct Named {
     pub(crate) regions: u16,
     /// Those with changes after its last sync.
     pub(crate) open: u16,
-    /// It was not flushed as a whole when this generation began.
+    /// It was never flushed as a whole.
     pub(crate) new: bool,
-    /// It was synced in this generation.
-    pub(crate) synced: bool,
     /// It was changed lately, and perhaps synced since: others of its chain may lack what it has, or have what it lacks.
     pub(crate) changed: bool,
 }
@@ -131,8 +129,7 @@ impl Named {
     fn add(&mut self, record: &Record) {
         self.regions |= record.regions;
         self.open = if record.synced { 0 } else { self.open | record.regions };
-        self.new |= record.new;
-        self.synced |= record.synced;
+        self.new = !record.synced && (self.new || record.new);
         self.changed |= record.new || record.synced || record.regions != 0;
     }
 }

@@ -70,7 +70,7 @@ fn after_a_sync_only_what_changed_since_may_be_torn_by_a_kill_and_all_of_it_by_a
     let before = s.activity.syncs();
     for chunk in 1..3 {
         s.activity.clean(ChunkId(chunk));
-        assert_eq!((open(chunk), recovered(&*s.file).chunks[&ChunkId(chunk)].synced), (0, true));
+        assert_eq!((open(chunk), recovered(&*s.file).chunks[&ChunkId(chunk)].new), (0, false));
     }
     s.activity.hold(ChunkId(1), 0b10, false).unwrap();
     s.activity.hold(ChunkId(2), 0b1000, true).unwrap();
@@ -82,6 +82,33 @@ fn after_a_sync_only_what_changed_since_may_be_torn_by_a_kill_and_all_of_it_by_a
     let before = s.activity.syncs();
     s.activity.hold(ChunkId(1), 0b1, false).unwrap();
     assert_eq!((open(1), s.activity.syncs()), (0b11, before + 1));
+}
+
+#[test]
+fn a_mark_made_while_the_chunk_was_new_is_durable_before_a_change_when_it_is_not_new_any_more() {
+    let s = setup();
+    s.activity.hold(ChunkId(1), 0b1, true).unwrap();
+    let before = s.activity.syncs();
+    s.activity.hold(ChunkId(1), 0b1, false).unwrap();
+    assert_eq!(s.activity.syncs(), before + 1);
+    s.activity.clean(ChunkId(1));
+    s.activity.hold(ChunkId(1), 0b1, false).unwrap();
+    assert_eq!(s.activity.syncs(), before + 1);
+}
+
+#[test]
+fn a_chunk_that_was_flushed_and_changed_again_is_not_new_after_a_turn_either() {
+    let s = setup();
+    let named = |chunk| recovered(&*s.file).chunks[&ChunkId(chunk)];
+    for chunk in [1, 2] {
+        s.activity.hold(ChunkId(chunk), 0b1, true).unwrap();
+    }
+    s.activity.clean(ChunkId(1));
+    s.activity.hold(ChunkId(1), 0b10, true).unwrap();
+    for _ in 0..3 {
+        assert_eq!((named(1).new, named(1).open, named(2).new, named(2).open), (false, 0b10, true, 0b1));
+        s.activity.checkpoint().unwrap();
+    }
 }
 
 #[test]

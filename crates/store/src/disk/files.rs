@@ -98,7 +98,7 @@ impl Disk {
         }
         let mut settled = Settled::default();
         if named.is_some() || replica.flags().has(Flags::NEW) {
-            settled = self.settle(chunk, &mut replica, named.unwrap_or_default()).map_err(LoadError::Disk)?;
+            settled = self.settle(chunk, &mut replica, named).map_err(LoadError::Disk)?;
         }
         if indexed != Some(entry_of(&replica)) {
             self.index.put(chunk, entry_of(&replica));
@@ -107,11 +107,12 @@ impl Disk {
         Ok(settled)
     }
 
-    fn settle(&self, chunk: ChunkId, replica: &mut Replica, named: Named) -> io::Result<Settled> {
+    fn settle(&self, chunk: ChunkId, replica: &mut Replica, named: Option<Named>) -> io::Result<Settled> {
         let new = replica.flags().has(Flags::NEW);
         // The page cache survives a kill: what was synced is as it was, whatever the header says.
-        let marked = match (self.power_lost, new) {
-            (false, true) if named.synced => named.open,
+        let flushed = named.is_some_and(|named| !named.new) && !self.power_lost;
+        let named = named.unwrap_or_default();
+        let marked = match (self.power_lost, new && !flushed) {
             (_, true) => ALL_REGIONS,
             (false, false) => named.open,
             (true, false) => named.regions,

@@ -2,6 +2,7 @@
 
 use crate::testing::*;
 use crate::{Disk, FillStart, ReplicaState, StoreError, Write};
+use env::SimDisk;
 use types::Version;
 
 /// Puts bytes into a replica that is being filled.
@@ -40,6 +41,23 @@ fn a_filling_replica_is_not_read_and_a_complete_one_is() {
     assert_eq!(states(&disk), [(V2, ReplicaState::Complete)]);
     assert_eq!(read(&disk, CHUNK, V2, 1 << 20, 8192), data);
     assert_eq!(disk.begin_filling(CHUNK, V2, 0).unwrap(), FillStart::Complete);
+}
+
+/// While it was filled its marks were only in the page cache, for its header said that it is new.
+#[test]
+fn a_write_right_after_the_end_of_a_filling_is_known_after_a_loss_of_power() {
+    let sim = SimDisk::new(3, "disk");
+    format(&sim.dir());
+    let (disk, _) = open(&sim.dir());
+    disk.begin_filling(CHUNK, V1, 0).unwrap();
+    pour(&disk, V1, 0, &pattern(1, 8192)).unwrap();
+    disk.complete(CHUNK, V1).unwrap();
+    pour(&disk, V1, 0, &pattern(2, 8192)).unwrap();
+    drop(disk);
+    sim.power_cut();
+    let (disk, _) = open(&sim.dir());
+    let entry = disk.entry(CHUNK).unwrap();
+    assert!(entry.marked && entry.power_lost, "{entry:?}");
 }
 
 #[test]
