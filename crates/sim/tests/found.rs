@@ -151,3 +151,10 @@ fn a_replica_that_was_synced_before_the_others_had_the_write_is_compared_after_a
 fn a_donor_that_dies_takes_none_of_its_followers_with_it() {
     holds_with_three(Faults::SlowDisks, 9_687_408_308_672_555_946);
 }
+
+/// An fdatasync failed, the header could not say so, and the server was killed: its successor took what the page cache showed for
+/// what the disk had, and the replica became the beginning of a copy that a loss of power would have damaged.
+#[test]
+fn what_a_failed_fdatasync_left_in_memory_does_not_count_as_stored_after_a_kill() {
+    holds_with_three(Faults::BadDisk, 28_344_008_368);
+}

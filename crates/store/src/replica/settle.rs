@@ -4,6 +4,10 @@
 //! record were two writes, and one of them did not arrive. It stays as it is, and the header names its region
 //! until other replicas were asked for it (`torn`). Outside a mismatch is rot. A table page whose own checksum is
 //! wrong was torn if any of its blocks is marked; its other records then prove themselves by the data.
+//!
+//! What is read here may be in the page cache alone: after a failed fdatasync the kernel takes it for written, shows it, and
+//! the next fdatasync says nothing. The header may have been unable to say *bad*, and whoever knew was killed. So all
+//! of a marked region, data and records, is written again as it is.
 
 use super::{PAGES, Replica, TableSlot, read_padded, regions_of_table};
 use crate::activity::regions;
@@ -23,7 +27,7 @@ pub(crate) struct Settled {
 }
 
 impl Replica {
-    /// Verifies the marked regions and says what is torn. Not durable before the next sync.
+    /// Verifies the marked regions, writes them again and says what is torn. Not durable before the next sync.
     pub(crate) fn settle(&mut self, marked: u16) -> io::Result<Settled> {
         let mut settled = Settled::default();
         for page in 0..TABLE_PAGES {
@@ -54,19 +58,16 @@ impl Replica {
             }
             Decoded::Invalid(table) => (table, false),
         };
-        let mut changed = !valid;
         for (record, block) in blocks_of(page).enumerate() {
             let region = regions(block as u64 * u64::from(BLOCK_BYTES), u64::from(BLOCK_BYTES));
             let here = region & marked != 0;
             if here || !valid {
                 let judge = Judge { region, marked: here, valid };
-                changed |= self.settle_block(&mut table, record, block, judge, settled)?;
+                self.settle_block(&mut table, record, block, judge, settled)?;
             }
         }
-        if changed {
-            self.written += 1;
-            self.file.write_at(&table.encode(self.chunk, page), at)?;
-        }
+        self.written += 1;
+        self.file.write_at(&table.encode(self.chunk, page), at)?;
         self.table[page] = TableSlot::Loaded(table);
         if !listed {
             self.header.tables |= 1 << page;
@@ -82,14 +83,18 @@ impl Replica {
         block: usize,
         judge: Judge,
         settled: &mut Settled,
-    ) -> io::Result<bool> {
+    ) -> io::Result<()> {
         let (mut fixes, mut torn) = (Vec::new(), false);
         let mut data = vec![0; PAGE];
         for within in 0..PAGES {
             if table.is_hole(record, within) {
                 continue;
             }
-            read_padded(&*self.file, &mut data, (block * PAGES + within) as u64 * PAGE as u64)?;
+            let at = (block * PAGES + within) as u64 * PAGE as u64;
+            read_padded(&*self.file, &mut data, at)?;
+            if judge.marked {
+                self.file.write_at(&data, at)?;
+            }
             let crc = crc32c(&data);
             let stored = table.records[record].crcs[within];
             if crc == stored {
@@ -106,12 +111,11 @@ impl Replica {
                 settled.rotten_pages += 1;
             }
         }
-        if fixes.is_empty() && !torn && judge.valid {
-            return Ok(false);
+        if !fixes.is_empty() || torn || !judge.valid {
+            // The chaining value may be torn as well: pending.
+            table.change(record, &fixes, None);
         }
-        // The chaining value may be torn as well: pending.
-        table.change(record, &fixes, None);
-        Ok(true)
+        Ok(())
     }
 }
 

@@ -371,6 +371,32 @@ fn a_failed_fdatasync_makes_the_replica_bad_for_good() {
     assert_eq!(read(&disk, CHUNK, V2, 0, 4), b"anew");
 }
 
+/// The kernel forgets what it could not write and goes on showing it: another fdatasync finds nothing to do.
+#[test]
+fn what_a_failed_fdatasync_left_in_the_page_cache_is_written_again_after_a_kill() {
+    let sim = SimDisk::new(11, "disk");
+    format(&sim.dir());
+    let (disk, _) = open(&sim.dir());
+    write(&disk, CHUNK, V1, 0, &pattern(1, 100_000)).unwrap();
+    disk.sync(CHUNK, V1).unwrap();
+    write(&disk, CHUNK, V1, 50_000, &pattern(2, 100_000)).unwrap();
+    for effort in [env::Effort::Sync, env::Effort::Write] {
+        sim.inject(env::Fault { path: "chunks".to_owned(), effort, skip: 0, count: 1 });
+    }
+    assert!(disk.sync(CHUNK, V1).is_err());
+    drop(disk);
+    sim.kill();
+    sim.clear_faults();
+    let (disk, _) = open(&sim.dir());
+    assert!(!disk.entry(CHUNK).unwrap().bad, "its header could not say so");
+    let found = read(&disk, CHUNK, V1, 0, 150_000);
+    drop(disk);
+    sim.power_cut();
+    let (disk, _) = open(&sim.dir());
+    assert_eq!(disk.torn_pages(CHUNK, V1).unwrap(), []);
+    assert_eq!(read(&disk, CHUNK, V1, 0, 150_000), found);
+}
+
 #[test]
 fn a_full_disk_refuses_writes_and_harms_nothing() {
     let sim = SimDisk::new(4, "disk");
