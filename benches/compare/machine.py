@@ -32,7 +32,7 @@ def _memory_gib():
 
 
 def _filesystem(directory):
-    return " on ".join(_said(["findmnt", "-n", "-o", "FSTYPE,SOURCE", "-T", str(directory)]).split())
+    return " on ".join(_said(["findmnt", "-n", "-f", "-o", "FSTYPE,SOURCE", "-T", str(directory)]).split())
 
 
 def _commit():

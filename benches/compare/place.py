@@ -41,9 +41,10 @@ class Place:
         return ["nsenter", f"--net=/run/netns/{self.namespace}", "--", *map(str, command)]
 
     def device(self):
-        """The name of the block device below the directory, as /proc/diskstats has it."""
+        """The name of the block device below the directory, as /proc/diskstats has it; None on a tmpfs."""
         number = os.stat(self.root).st_dev
-        return os.path.basename(os.path.realpath(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}"))
+        path = f"/sys/dev/block/{os.major(number)}:{os.minor(number)}"
+        return os.path.basename(os.path.realpath(path)) if os.path.exists(path) else None
 
     def _ip(self, *arguments):
         subprocess.run(["ip", "-n", self.namespace, *arguments], check=True)

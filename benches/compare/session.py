@@ -58,6 +58,8 @@ class Session:
         return _Rows(self, rows)
 
     def _flushes(self):
+        if self.device is None:
+            return 0
         for line in Path("/proc/diskstats").read_text().splitlines():
             fields = line.split()
             if fields[2] == self.device:
