@@ -16,7 +16,8 @@ from place import PORT_MASTER
 
 START_LIMIT_S = 60
 STOP_LIMIT_S = 60
-# mfsmount now and then stays after its mount is gone. Nothing is open then, so nothing is lost with it.
+# A mount namespace that somebody else made meanwhile (a container, a test) holds our mount too, and its process stays
+# until that one ends. Nothing is open in it, so nothing is lost with it.
 GONE_LIMIT_S = 8
 NICE = -19
 LARGE_BYTES = 1 << 20
