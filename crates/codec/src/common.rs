@@ -357,6 +357,7 @@ impl From<&ChunkLocation> for proto::ChunkLocation {
             chunk: v.chunk.0,
             version: v.version.to_u64(),
             replicas: v.replicas.iter().map(Into::into).collect(),
+            more: v.more,
         }
     }
 }
@@ -369,6 +370,7 @@ impl TryFrom<proto::ChunkLocation> for ChunkLocation {
             chunk: ChunkId(p.chunk),
             version: version(p.version)?,
             replicas: list(p.replicas, MEMBERS_MAX, "replicas of a chunk")?,
+            more: p.more,
         })
     }
 }

@@ -14,6 +14,15 @@ impl Fleet {
         self.table.replicas(slot).readable().take(most).map(|disk| self.hosts.address(disk)).collect()
     }
 
+    /// Whether replicas that are not among [`Fleet::locations`] may be soon, or be compared with these: who finds a page damaged
+    /// there had better wait.
+    pub fn may_have_more(&self, slot: ChunkSlot, now_ms: u64) -> bool {
+        let set = self.table.replicas(slot);
+        let most = if self.table.is_unsettled(slot) { 1 } else { usize::MAX };
+        let readable: Vec<u16> = set.readable().take(most).collect();
+        set.doubtful().next().is_some() || self.may_be_bettered(slot, &readable, now_ms)
+    }
+
     /// The disks among [`Fleet::locations`] on which pages of the chunk are damaged.
     pub fn damaged_on(&self, slot: ChunkSlot) -> Vec<DiskId> {
         self.table.replicas(slot).damaged().map(|disk| self.hosts.disk(disk).id).collect()

@@ -24,6 +24,8 @@ pub struct ChunkLocation {
     pub version: Version,
     /// Current replicas; empty when none is registered now.
     pub replicas: Vec<ReplicaAddress>,
+    /// Others may be read soon, and have what these lack.
+    pub more: bool,
 }
 
 /// What a data-plane request may do.

@@ -95,6 +95,7 @@ mod tests {
             chunk: ChunkId(chunk),
             version: Version::default(),
             replicas: Vec::new(),
+            more: false,
         }
     }
 

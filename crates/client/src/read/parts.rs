@@ -96,11 +96,12 @@ impl Parts {
         }
     }
 
-    /// Asks for what is missing, once. True if every replica has wrong bytes in each page that is missing then.
+    /// Asks for what is missing, once. True if every replica has wrong bytes in each page that is missing then, and there are
+    /// no others.
     pub(crate) async fn ask(&mut self, shared: &Shared, mut location: ChunkLocation) -> bool {
         let (env, pool, epoch) = (&shared.env, &shared.pool, shared.session.epoch());
         let replicas = location.replicas.len();
-        let mut wrong = replicas > 0;
+        let mut wrong = replicas > 0 && !location.more;
         let mut todo: Vec<_> = self.missing.drain(..).rev().collect();
         while let Some(range) = todo.pop() {
             let length = range.end - range.start;

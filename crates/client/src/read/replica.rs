@@ -151,6 +151,7 @@ mod tests {
             chunk: ChunkId(chunk),
             version: Version::default(),
             replicas: (0..3).map(replica).collect(),
+            more: false,
         }
     }
 

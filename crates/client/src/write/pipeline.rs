@@ -600,6 +600,7 @@ fn location(grant: &WriteGrant) -> ChunkLocation {
         chunk: grant.capability.chunk,
         version: grant.capability.version,
         replicas: grant.chain.clone(),
+        more: false,
     }
 }
 

@@ -36,6 +36,8 @@ pub(crate) struct State {
     pub(crate) rotten: BTreeSet<u8>,
     /// These pages of every chunk, counted from its start, come from this chunkserver with a bit flipped.
     pub(crate) rotten_pages: BTreeSet<(u8, u64)>,
+    /// The master says that other replicas may be read soon.
+    pub(crate) more: bool,
     /// This chunkserver hangs: it answers no read.
     pub(crate) silent: BTreeSet<u8>,
     /// The next so many writes are refused by the second member of the chain.
@@ -79,6 +81,7 @@ impl Cluster {
             reads: BTreeMap::new(),
             rotten: BTreeSet::new(),
             rotten_pages: BTreeSet::new(),
+            more: false,
             silent: BTreeSet::new(),
             failing_writes: 0,
             boot: 1,
@@ -311,6 +314,7 @@ impl State {
             chunk: view.chunk,
             version: view.version,
             replicas: Self::chain(),
+            more: self.more,
         };
         Ok(self.meta.chunks(inode, first, count)?.into_iter().map(location).collect())
     }

@@ -103,6 +103,29 @@ fn a_page_damaged_on_every_replica_fails_alone() {
 }
 
 #[test]
+fn a_page_that_another_replica_may_have_soon_is_waited_for() {
+    let data = pattern(MIB);
+    let model = data.clone();
+    with_file(&data, |cluster, client, _, handle| async move {
+        cluster.state().rotten_pages = [(1, 77), (2, 77)].into();
+        cluster.state().more = true;
+        let page = 77 * PAGE as u64;
+        let read = tokio::spawn({
+            let client = Arc::clone(&client);
+            async move { client.read(handle, page, PAGE_BYTES).await }
+        });
+        tokio::time::sleep(LIMIT / 2).await;
+        assert!(!read.is_finished());
+        cluster.state().rotten_pages.clear();
+        assert!(read.await.expect("it ends").expect("it is good") == model[77 * PAGE..78 * PAGE]);
+        // Not for longer than the mount's limit.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        cluster.state().rotten_pages = [(1, 9), (2, 9)].into();
+        assert_eq!(client.read(handle, 9 * PAGE as u64, PAGE_BYTES).await, Err(Status::TimedOut));
+    });
+}
+
+#[test]
 fn the_search_for_good_pages_costs_some_requests_for_each_bad_one() {
     let data = pattern(MIB);
     for bad in [vec![0], vec![255], vec![100, 101], vec![3, 90, 200]] {

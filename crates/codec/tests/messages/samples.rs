@@ -87,6 +87,7 @@ fn location() -> ChunkLocation {
         chunk: chunk(1),
         version: version(1),
         replicas: vec![replica(1), replica(2)],
+        more: false,
     }
 }
 fn grant() -> WriteGrant {

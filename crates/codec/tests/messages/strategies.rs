@@ -135,8 +135,9 @@ fn replica() -> impl Strategy<Value = ReplicaAddress> {
     })
 }
 fn location() -> impl Strategy<Value = ChunkLocation> {
-    (small(ChunkIndex), number(ChunkId), version(), vec(replica(), 0..4))
-        .prop_map(|(index, chunk, version, replicas)| ChunkLocation { index, chunk, version, replicas })
+    (small(ChunkIndex), number(ChunkId), version(), vec(replica(), 0..4), any::<bool>()).prop_map(
+        |(index, chunk, version, replicas, more)| ChunkLocation { index, chunk, version, replicas, more },
+    )
 }
 fn capability() -> impl Strategy<Value = Capability> {
     let rights = prop_oneof![Just(Rights::Read), Just(Rights::Write)];

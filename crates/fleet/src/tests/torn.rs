@@ -27,7 +27,9 @@ fn replicas_with_torn_pages_in_different_places_have_them_from_each_other() {
         world.connect(n);
     }
     assert_eq!(world.fleet.locations(slot).len(), 1, "they may differ");
+    assert!(world.fleet.may_have_more(slot, world.now_ms), "a reader of a damaged page had better wait");
     world.heal();
+    assert!(!world.fleet.may_have_more(slot, world.now_ms));
     assert!(world.replicas.values().all(|replica| replica.torn.is_empty() && !replica.marked));
     assert_eq!((kept(&world), world.fleet.locations(slot).len()), (0, 2));
     assert_eq!(world.fleet.summary().unsettled, 0);
@@ -62,6 +64,7 @@ fn the_only_replica_there_is_does_not_wait_to_be_settled() {
     world.connect(holders[0]);
     world.advance(1_000);
     world.settle();
+    assert!(!world.fleet.may_have_more(slot, world.now_ms));
     assert_eq!((kept(&world), world.fleet.locations(slot).len()), (1, 1));
     assert!(world.replicas.values().all(|replica| replica.torn.is_empty()));
 }

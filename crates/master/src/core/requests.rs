@@ -168,6 +168,7 @@ impl Core {
             chunk: view.chunk,
             version: self.fleet.version(view.slot).unwrap_or(view.version),
             replicas: self.fleet.locations(view.slot),
+            more: self.fleet.may_have_more(view.slot, self.now_ms()),
         }
     }
 

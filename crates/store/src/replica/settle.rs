@@ -15,7 +15,7 @@ use crate::crc::{PAGE, crc32c, is_zeroes};
 use crate::header::Flags;
 use crate::table::{Decoded, Record, TABLE_PAGES, TablePage, blocks_of, range_of};
 use std::io;
-use types::{BLOCK_BYTES, ZERO_PAGE_CRC};
+use types::{BLOCK_BYTES, BLOCKS_PER_CHUNK, ZERO_PAGE_CRC};
 
 /// What was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,12 +27,22 @@ pub(crate) struct Settled {
 }
 
 impl Replica {
-    /// Verifies the marked regions, writes them again and says what is torn. Not durable before the next sync.
-    pub(crate) fn settle(&mut self, marked: u16) -> io::Result<Settled> {
+    /// Verifies the marked regions, writes them again and says what is torn. Those that were changed lately and synced are
+    /// verified, too: what rotted there is found now. Not durable before the next sync.
+    pub(crate) fn settle(&mut self, changed: u16, marked: u16) -> io::Result<Settled> {
         let mut settled = Settled::default();
         for page in 0..TABLE_PAGES {
             if regions_of_table(page) & marked != 0 {
                 self.settle_table_page(page, marked, &mut settled)?;
+            }
+        }
+        for block in 0..BLOCKS_PER_CHUNK {
+            let bytes = u64::from(BLOCK_BYTES);
+            if regions(u64::from(block) * bytes, bytes) & changed & !marked != 0 {
+                let pages = block * PAGES as u32..(block + 1) * PAGES as u32;
+                self.load_table(&pages)?;
+                // One that is in a damaged table page cannot be judged here.
+                settled.rotten_pages += self.damaged_pages(pages).map_or(0, |damaged| damaged.len() as u64);
             }
         }
         self.set_torn(settled.torn_regions)?;

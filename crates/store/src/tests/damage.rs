@@ -213,7 +213,9 @@ fn what_was_synced_has_rotted_after_a_kill_and_may_be_torn_after_a_loss_of_power
             for at in [8192, 5 << 20] {
                 sim.flip_bit(&chunk_path(CHUNK), at, 3).unwrap();
             }
-            let (disk, _) = open(&sim.dir());
+            let (disk, report) = open(&sim.dir());
+            assert_eq!(report.rotten_pages, u64::from(!power_lost), "what was changed lately is looked at");
+            assert_eq!(disk.entry(CHUNK).unwrap().damaged, !power_lost);
             let (torn, rotten) =
                 (disk.torn_pages(CHUNK, V1).unwrap(), disk.verify(CHUNK, V1, 0, CHUNK_BYTES));
             let second = (5 << 20) / 4096;
