@@ -18,7 +18,7 @@ fn one_command_gives_a_mounted_cluster_that_keeps_its_files() {
     assert_eq!(names, ["master", "cs1", "cs2", "cs3", "mount"]);
     fs::write(demo.path("hello.txt"), "hello\n").unwrap();
     let info = demo.ask(&["file", "info", demo.path("hello.txt").to_str().unwrap()]);
-    assert!(info.contains("2/2"), "{info}");
+    assert!(info.contains("2/2") && info.contains("hello.txt"), "{info}");
     let status = demo.status();
     for key in ["ok", "undergoal", "endangered", "missing", "overgoal"] {
         assert!(status["chunks"][key].is_u64(), "{key}: {status}");

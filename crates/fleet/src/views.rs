@@ -90,10 +90,10 @@ impl Fleet {
         })
     }
 
-    /// How many disks in service share each device.
-    fn sharers(&self) -> BTreeMap<u64, u64> {
+    /// How many of these disks share each device.
+    fn sharers(&self, counts: impl Fn(&Disk) -> bool) -> BTreeMap<u64, u64> {
         let mut sharers = BTreeMap::new();
-        for disk in self.hosts.disks.iter().filter(|disk| disk.up && disk.device != 0) {
+        for disk in self.hosts.disks.iter().filter(|disk| counts(disk) && disk.device != 0) {
             *sharers.entry(disk.device).or_insert(0) += 1;
         }
         sharers
@@ -101,7 +101,7 @@ impl Fleet {
 
     /// All disks seen in this reign or known to the metadata. Disks on one device each have their part of its bytes.
     pub fn disks(&self) -> impl Iterator<Item = DiskView<'_>> {
-        let sharers = self.sharers();
+        let sharers = self.sharers(|_| true);
         let part = move |disk: &Disk, bytes: u64| bytes / sharers.get(&disk.device).copied().unwrap_or(1);
         self.hosts.disks.iter().map(move |disk| DiskView {
             disk: disk.id,
@@ -123,7 +123,7 @@ impl Fleet {
     pub fn space(&self, goal: usize) -> Space {
         let mut total = vec![0u64; self.hosts.servers.len()];
         let mut free = total.clone();
-        let sharers = self.sharers();
+        let sharers = self.sharers(|disk| disk.up);
         for disk in self.hosts.disks.iter().filter(|disk| disk.up) {
             let server = usize::from(disk.server);
             let share = sharers.get(&disk.device).copied().unwrap_or(1);

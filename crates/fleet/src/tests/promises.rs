@@ -616,7 +616,10 @@ fn disks_on_one_device_share_its_bytes() {
         world.tell(Event::ServerRegistered(info));
     }
     let disks = world.fleet.disks().count() as u64;
-    assert_eq!(world.fleet.disks().map(|disk| disk.total_bytes).sum::<u64>(), (1 << 40) / disks * disks);
+    let raw = |world: &World| world.fleet.disks().map(|disk| disk.total_bytes).sum::<u64>();
+    assert_eq!(raw(&world), (1 << 40) / disks * disks);
+    world.disconnect(2);
+    assert_eq!(raw(&world), (1 << 40) / disks * disks, "also when one of them is away");
     assert!(world.fleet.space(2).total_bytes <= 1 << 39);
 }
 

@@ -60,7 +60,11 @@ pub(crate) fn file_info(
         if let Some(masters) = other {
             same_cluster(path, &master, masters, config).await?;
         }
-        let info = master.file_info(located.target).await?;
+        let mut info = master.file_info(located.target).await?;
+        // Of an inode the master knows no path.
+        if info.path.is_empty() {
+            info.path = path.as_os_str().as_encoded_bytes().into();
+        }
         text = if json { admin::file_info::json(&info) } else { admin::file_info::render(&info, all) };
         Ok(())
     })?;

@@ -28,11 +28,13 @@ pub(crate) struct Settled {
 
 impl Replica {
     /// Verifies the marked regions, writes them again and says what is torn. Those that were changed lately and synced are
-    /// verified, too: what rotted there is found now. Not durable before the next sync.
+    /// verified, too: what rotted there is found now, and if it is in a table page, that one is made anew by the data that it
+    /// describes. Not durable before the next sync.
     pub(crate) fn settle(&mut self, changed: u16, marked: u16) -> io::Result<Settled> {
         let mut settled = Settled::default();
         for page in 0..TABLE_PAGES {
-            if regions_of_table(page) & marked != 0 {
+            let regions = regions_of_table(page);
+            if regions & marked != 0 || regions & changed != 0 && self.is_table_damaged(page)? {
                 self.settle_table_page(page, marked, &mut settled)?;
             }
         }
@@ -41,7 +43,6 @@ impl Replica {
             if regions(u64::from(block) * bytes, bytes) & changed & !marked != 0 {
                 let pages = block * PAGES as u32..(block + 1) * PAGES as u32;
                 self.load_table(&pages)?;
-                // One that is in a damaged table page cannot be judged here.
                 settled.rotten_pages += self.damaged_pages(pages).map_or(0, |damaged| damaged.len() as u64);
             }
         }
@@ -50,6 +51,12 @@ impl Replica {
             self.set_flags(Flags::DAMAGED, 0)?;
         }
         Ok(settled)
+    }
+
+    fn is_table_damaged(&mut self, page: usize) -> io::Result<bool> {
+        let first = blocks_of(page).start as u32 * PAGES as u32;
+        self.load_table(&(first..first + 1))?;
+        Ok(matches!(self.table[page], TableSlot::Damaged))
     }
 
     fn settle_table_page(&mut self, page: usize, marked: u16, settled: &mut Settled) -> io::Result<()> {

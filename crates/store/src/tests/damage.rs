@@ -271,3 +271,26 @@ fn a_page_that_the_device_cannot_read_is_damaged_and_the_others_are_read() {
     assert!(disk.entry(CHUNK).unwrap().damaged);
     assert_eq!(read(&disk, CHUNK, V1, 4096, 4096), pattern(1, 3 * 4096)[4096..8192]);
 }
+
+#[test]
+fn a_bit_of_the_table_that_rots_before_a_kill_costs_one_page_at_most() {
+    let data = pattern(1, 100_000);
+    for byte in (CHUNK_BYTES + 1024..CHUNK_BYTES + 4096).step_by(37) {
+        let sim = SimDisk::new(9, "disk");
+        format(&sim.dir());
+        let (disk, _) = open(&sim.dir());
+        write(&disk, CHUNK, V1, 0, &data).unwrap();
+        disk.sync(CHUNK, V1).unwrap();
+        drop(disk);
+        sim.kill();
+        sim.flip_bit(&chunk_path(CHUNK), byte, (byte % 8) as u32).unwrap();
+        let (disk, _) = open(&sim.dir());
+        let damaged = disk.verify(CHUNK, V1, 0, CHUNK_BYTES).unwrap();
+        assert!(damaged.len() < 2, "byte {byte}: {damaged:?}");
+        for (page, right) in
+            data.chunks(4096).enumerate().filter(|(page, _)| !damaged.contains(&(*page as u32)))
+        {
+            assert_eq!(read(&disk, CHUNK, V1, page as u64 * 4096, right.len() as u32), right, "byte {byte}");
+        }
+    }
+}
