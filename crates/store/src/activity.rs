@@ -7,7 +7,7 @@
 //!
 //! # Invariants
 //! 1. A mark is durable before `hold` with `durable` returns.
-//! 2. A mark is dropped only when its chunk was synced after its last change (`clean`).
+//! 2. A mark is dropped only when its chunk was synced after its last change (`synced`).
 //! 3. A chunk is dropped from the list only when the index was flushed after its last `touch`.
 //! 4. After a failed write or sync of the log nothing is marked any more: writers get the error.
 //! 5. A chunk that was changed stays named for [`NAMED_CHECKPOINTS`] after its sync: this replica has all that it took,
@@ -57,8 +57,9 @@ pub(crate) fn regions(offset: u64, length: u64) -> u16 {
 struct Mark {
     /// What this generation of the log marks.
     regions: u16,
-    /// Those of them with unsynced changes.
+    /// Those of them with unsynced changes, and those of these that were changed since the last sync began.
     open: u16,
+    since: u16,
     /// It was never flushed as a whole.
     new: bool,
     /// It was, since it is here.
@@ -231,6 +232,7 @@ impl Activity {
             mark.new |= begun;
             mark.regions |= regions;
             mark.open |= regions;
+            mark.since |= regions;
             if begun || !open {
                 marks.push(chunk);
             }
@@ -246,14 +248,32 @@ impl Activity {
         if new { Ok(()) } else { self.commit(at, true) }
     }
 
+    /// All that was changed until now is about to be synced. Called under the chunk's lock.
+    pub(crate) fn sync_begins(&self, chunk: ChunkId) {
+        if let Some(mark) = lock(&self.marks).map.get_mut(&chunk) {
+            mark.since = 0;
+        }
+    }
+
     /// The chunk has no unsynced change. Called under the chunk's lock.
     pub(crate) fn clean(&self, chunk: ChunkId) {
+        self.sync_begins(chunk);
+        self.synced(chunk, false);
+    }
+
+    /// What was changed before the last sync began is stable; `busy`: the chunk was changed since. Called under its lock.
+    pub(crate) fn synced(&self, chunk: ChunkId, busy: bool) {
         let mut marks = lock(&self.marks);
         let checkpoints = marks.checkpoints;
         let Some(mark) = marks.map.get_mut(&chunk).filter(|mark| mark.busy) else { return };
         (mark.busy, mark.open, mark.synced) = (false, 0, Some(checkpoints));
         (mark.new, mark.flushed) = (false, true);
+        let since = mark.since;
         marks.push(chunk);
+        if busy && let Some(mark) = marks.map.get_mut(&chunk) {
+            (mark.busy, mark.open) = (true, since);
+            marks.push(chunk);
+        }
         let target = marks.pushed;
         drop(marks);
         // Should it fail, more is taken for torn than needed, and whoever marks next has the error.

@@ -341,6 +341,7 @@ impl Disk {
             if !replica.is_dirty() && !replica.entry_unsynced {
                 return Ok(());
             }
+            self.activity.sync_begins(chunk);
             (replica.file(), replica.written(), replica.entry_unsynced)
         };
         // Readers and writers go on meanwhile.

@@ -85,6 +85,28 @@ fn after_a_sync_only_what_changed_since_may_be_torn_by_a_kill_and_all_of_it_by_a
 }
 
 #[test]
+fn a_sync_during_which_the_chunk_is_changed_covers_what_was_changed_before() {
+    let s = setup();
+    let named = || recovered(&*s.file).chunks[&ChunkId(1)];
+    s.activity.hold(ChunkId(1), 0b11, true).unwrap();
+    for (regions, open) in [(0b10, 0b10), (0b100, 0b100)] {
+        s.activity.sync_begins(ChunkId(1));
+        s.activity.hold(ChunkId(1), regions, true).unwrap();
+        s.activity.synced(ChunkId(1), true);
+        assert_eq!((named().open, named().new, named().changed), (open, false, true));
+        s.activity.checkpoint().unwrap();
+        assert_eq!((named().open, named().regions), (open, open));
+    }
+    assert!(!s.activity.finish().unwrap(), "it has unsynced changes");
+    let s = setup();
+    s.activity.hold(ChunkId(1), 0b1, false).unwrap();
+    s.activity.sync_begins(ChunkId(1));
+    s.activity.synced(ChunkId(1), false);
+    assert_eq!(recovered(&*s.file).chunks[&ChunkId(1)].open, 0);
+    assert!(s.activity.finish().unwrap());
+}
+
+#[test]
 fn a_mark_made_while_the_chunk_was_new_is_durable_before_a_change_when_it_is_not_new_any_more() {
     let s = setup();
     s.activity.hold(ChunkId(1), 0b1, true).unwrap();

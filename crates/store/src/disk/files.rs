@@ -159,9 +159,7 @@ impl Disk {
             Ok(()) => {
                 replica.set_synced(upto);
                 replica.entry_unsynced = false;
-                if !replica.is_dirty() {
-                    self.activity.clean(chunk);
-                }
+                self.activity.synced(chunk, replica.is_dirty());
             }
             // Its folder could not be opened; nothing was lost, and it is not synced.
             Err(error) if is_out_of_files(error) => {}
@@ -181,6 +179,7 @@ impl Disk {
             return Ok(());
         }
         let (file, upto) = (replica.file(), replica.written());
+        self.activity.sync_begins(chunk);
         let result = self.sync_file(chunk, &*file, replica.entry_unsynced);
         self.synced(replica, chunk, upto, &result);
         result
