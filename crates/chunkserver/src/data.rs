@@ -18,7 +18,7 @@ use wire::chain::Refusal;
 use wire::frame::PROTOCOL_VERSION;
 use wire::message::{
     FailedEdge, Flush, FlushAnswer, Hello, HelloAnswer, Message, Read, ReadAnswer, Role, Values,
-    ValuesAnswer, Write, WriteAnswer, page_span,
+    ValuesAnswer, Write, WriteAnswer,
 };
 use wire::{Frame, Kind};
 
@@ -213,7 +213,13 @@ impl DataPlane {
             let (chunk, version) = (values.capability.chunk, values.capability.version);
             let blocks = values.blocks.first..values.blocks.first + values.blocks.count;
             let state = if values.filling { ReplicaState::Filling } else { ReplicaState::Complete };
-            let result = disk.block_values(chunk, version, blocks, state).map_err(|error| {
+            let mut result = disk.block_values(chunk, version, blocks.clone(), state);
+            // What is left of a damaged record table may be proved by the data.
+            if let (Err(StoreError::DamagedFile { .. }), false) = (&result, values.filling) {
+                let proved = disk.prove_table(chunk, version);
+                result = proved.and_then(|()| disk.block_values(chunk, version, blocks, state));
+            }
+            let result = result.map_err(|error| {
                 if error.is_damage() {
                     context.events.damaged(disk.id(), chunk, version);
                 }
@@ -254,11 +260,10 @@ pub(crate) fn answer_read(
 }
 
 fn answer_recorded(replier: Replier, disk: &Disk, read: &Read) {
-    let (from, to) = page_span(read.offset, read.length);
-    let pages = (from / u64::from(PAGE_BYTES)) as u32..(to / u64::from(PAGE_BYTES)) as u32;
-    match disk.recorded(read.capability.chunk, read.capability.version, pages) {
-        Ok(page_crcs) => {
-            let chain_sequence = ChainSequence(0);
+    let page = read.offset / PAGE_BYTES;
+    match disk.checksums(read.capability.chunk, read.capability.version, page) {
+        Ok(crcs) => {
+            let (page_crcs, chain_sequence) = (crcs.to_vec(), ChainSequence(0));
             let answer = ReadAnswer { result: Ok(()), page_crcs, zeroes: false, chain_sequence };
             replier.answer(&answer.to_bytes(), Bytes::new());
         }

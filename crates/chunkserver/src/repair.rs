@@ -6,7 +6,7 @@
 //! # Invariants
 //! 1. The chain is closed while blocks are changed, and takes frames again only when all of them are durable.
 //! 2. A page that the source has not sound is no reason to fail: it stays as it is here. Where writes may be missing, it must be
-//!    the one whose checksum the source has on record.
+//!    the one whose checksum the source has on record, or finds.
 //! 3. A repair that ends early leaves a replica that says *marked*, to be compared again.
 
 use crate::chain::Chain;
@@ -93,9 +93,11 @@ impl Orders {
                     Ok(pages) => self.replace(slot, replica, version, (page, 1), pages).await?,
                     // What is here may be older than what rotted there: that is not to be taken for it.
                     Err(Status::Corrupt) if power_lost => {
-                        let wanted = sources.recorded(page).await?;
-                        let here = on_disk(slot, move |disk| disk.has(chunk, version, page, wanted)).await;
-                        if !done(&self.context, chain, version, here)? {
+                        let there = sources.checksums(page).await?;
+                        let here = on_disk(slot, move |disk| disk.checksums(chunk, version, page)).await;
+                        let [recorded, found] = done(&self.context, chain, version, here)?;
+                        // Either its bytes rotted there, or the checksum.
+                        if recorded != found || !there.contains(&found) {
                             return Err(Status::ChainBroken);
                         }
                     }

@@ -53,7 +53,7 @@ enum Question {
         ordered: bool,
     },
     Values(BlockRange),
-    /// The checksum on record of a page.
+    /// The checksum on record of a page, and that of its bytes.
     Recorded {
         page: u32,
     },
@@ -73,7 +73,7 @@ enum Answer {
     /// Of those read in order: the last write before.
     Pages(Pages, ChainSequence),
     Values(Vec<[u8; 32]>),
-    Recorded(u32),
+    Recorded([u32; 2]),
 }
 
 impl<'a> Sources<'a> {
@@ -249,10 +249,10 @@ impl<'a> Sources<'a> {
         Err(Status::Corrupt)
     }
 
-    /// The checksum that a page of the first source should have, in whatever condition it is.
-    pub(crate) async fn recorded(&mut self, page: u32) -> Result<u32, Status> {
+    /// The checksum that a page of the first source should have, in whatever condition it is, and that it has.
+    pub(crate) async fn checksums(&mut self, page: u32) -> Result<[u32; 2], Status> {
         match self.ask(Question::Recorded { page }).await? {
-            Answer::Recorded(crc) => Ok(crc),
+            Answer::Recorded(crcs) => Ok(crcs),
             _ => Err(Status::BadMessage),
         }
     }
@@ -317,8 +317,8 @@ impl<'a> Sources<'a> {
             Question::Recorded { .. } => {
                 let answer = ReadAnswer::decode(&frame.body).map_err(|_| Status::BadMessage)?;
                 answer.result?;
-                let [crc] = answer.page_crcs[..] else { return Err(Status::BadMessage) };
-                Ok(Answer::Recorded(crc))
+                let crcs = answer.page_crcs.try_into().map_err(|_| Status::BadMessage)?;
+                Ok(Answer::Recorded(crcs))
             }
             Question::Pages { length, .. } => {
                 let answer = ReadAnswer::decode(&frame.body).map_err(|_| Status::BadMessage)?;

@@ -75,7 +75,7 @@ impl Orders {
         doubted: &mut Sources<'_>,
     ) -> Result<(), Status> {
         let chunk = replica.1;
-        let recorded = on_disk(slot, move |disk| disk.recorded(chunk, version, page..page + 1)).await;
+        let recorded = on_disk(slot, move |disk| disk.checksums(chunk, version, page)).await;
         // A damaged table: there is nothing to go by.
         let Ok(recorded) = self.told(slot, replica, version, recorded) else { return Ok(()) };
         match doubted.sound_as(page, recorded[0]).await {

@@ -205,3 +205,40 @@ fn a_follower_that_lost_power_keeps_a_page_only_if_it_is_the_one_that_rotted_at_
         });
     }
 }
+
+/// The table page was not changed lately, so that nobody looked at it when its server returned.
+#[test]
+fn a_record_table_that_rotted_at_the_source_leaves_no_sound_follower_behind() {
+    for at in (1024..4096).step_by(307) {
+        simulated(async move {
+            let mut world = World::simulated(2).await;
+            let (chain, data) = (world.chain(&[0, 1]), pattern(1, 300_000));
+            let durable = |write| wire::message::Write { durable: true, ..write };
+            let head = world.connect(0).await;
+            let write = durable(write_of(&chain, V1, 1, 0, &data));
+            assert_eq!(send(&head, &write, &data).await.result, Ok(()));
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            let write = durable(write_of(&chain, V1, 2, 8 << 20, &data));
+            assert_eq!(send(&head, &write, &data).await.result, Ok(()));
+            drop(head);
+            for n in 0..2 {
+                world.kill(n).await;
+            }
+            world.sim_disk(1).power_cut();
+            let path = world.sim_disk(0).paths("chunks/").into_iter().find(|path| path.len() > 20).unwrap();
+            world.sim_disk(0).flip_bit(&path, types::CHUNK_BYTES + at, (at % 8) as u32).unwrap();
+            for (n, memory) in [(0, Memory::Marked), (1, Memory::PowerLost)] {
+                world.start(n).await;
+                let done = world.master.raise(1 + n as u64, world.disk(n), V2).await;
+                assert_eq!((done.result, done.unsettled.memory), (Ok(()), memory));
+            }
+            let done = world.master.order(6, world.disk(1), repair(&world, 1, V2, Some(0))).await;
+            assert_eq!(done.result, Ok(()), "byte {at}");
+            let follower = world.connect(1).await;
+            for offset in [0, 8 << 20] {
+                let found = read(&follower, world.disk(1), V2, offset, data.len() as u32).await.unwrap();
+                assert!(found == data, "byte {at}");
+            }
+        });
+    }
+}

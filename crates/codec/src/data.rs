@@ -136,7 +136,7 @@ pub struct Read {
     pub verified: bool,
     /// From a member that is being filled: read in the chain's order, after every write that the receiver has taken.
     pub ordered: bool,
-    /// Only the checksums on record are wanted, in whatever condition the pages are.
+    /// Only two checksums of the first page are wanted, in whatever condition it is: that on record, and that of its bytes.
     pub recorded: bool,
 }
 
@@ -145,7 +145,7 @@ pub struct Read {
 pub struct ReadAnswer {
     /// `Ok`: the pages are in the payload, or are all holes.
     pub result: Result<(), Status>,
-    /// CRC32C of each page of the payload, the last padded with zeroes; or of each page asked for, if only they were.
+    /// CRC32C of each page of the payload, the last padded with zeroes; or the two that were asked for.
     pub page_crcs: Vec<u32>,
     /// All pages are holes; no payload and no checksums.
     pub zeroes: bool,

@@ -284,11 +284,6 @@ impl Replica {
         Ok((table.records[record].crcs[within], table.is_hole(record, within)))
     }
 
-    /// The checksums on record of these pages.
-    pub(crate) fn recorded(&self, pages: std::ops::Range<u32>) -> Result<Vec<u32>, StoreError> {
-        pages.map(|page| self.record_of(page).map(|(crc, _)| crc)).collect()
-    }
-
     /// Reads whole pages and their records. `read` fills a buffer from an offset, or says `None`.
     pub(crate) fn read_pages(
         &self,

@@ -17,6 +17,22 @@ impl Disk {
         Ok(pages)
     }
 
+    /// Makes pages of the record table that do not match their own checksum anew, durably: what they say is proved by the
+    /// data, and a page that does not match it is damaged from now on.
+    pub fn prove_table(&self, chunk: ChunkId, version: Version) -> Result<(), StoreError> {
+        let slot = self.slot(chunk);
+        let _syncing = lock(&slot.sync);
+        let mut state = exclusive(&slot.state);
+        self.load(chunk, &mut state).map_err(|error| error.of(chunk))?;
+        let replica = state.as_mut().ok_or(StoreError::Absent { chunk })?;
+        replica.check_whole(version)?;
+        let settled = replica.prove_table()?;
+        self.sync_replica(chunk, replica)?;
+        self.index.put(chunk, entry_of(replica));
+        tracing::warn!(%chunk, disk = %self.disk, ?settled, "a damaged record table was made anew");
+        Ok(self.activity.touch(chunk)?)
+    }
+
     /// Reads the whole replica: if every page verifies, makes that durable and takes back that it is damaged. False: pages
     /// of it are damaged still.
     pub fn mended(&self, chunk: ChunkId, version: Version) -> Result<bool, StoreError> {

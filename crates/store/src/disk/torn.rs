@@ -5,7 +5,6 @@ use crate::StoreError;
 use crate::header::Flags;
 use crate::locks::{exclusive, lock};
 use crate::replica::{ALL_PAGES, Replica};
-use std::ops::Range;
 use types::{ChunkId, Version};
 
 impl Disk {
@@ -17,25 +16,11 @@ impl Disk {
         })
     }
 
-    /// The checksums on record of pages, in whatever condition these are.
-    pub fn recorded(
-        &self,
-        chunk: ChunkId,
-        version: Version,
-        pages: Range<u32>,
-    ) -> Result<Vec<u32>, StoreError> {
-        self.with_shared(chunk, &pages, |replica| {
-            replica.check_whole(version)?;
-            replica.recorded(pages.clone())
-        })
-    }
-
-    /// Whether a page is sound and has this checksum.
-    pub fn has(&self, chunk: ChunkId, version: Version, page: u32, crc: u32) -> Result<bool, StoreError> {
+    /// The checksum on record of a page, in whatever condition it is, and that of its bytes.
+    pub fn checksums(&self, chunk: ChunkId, version: Version, page: u32) -> Result<[u32; 2], StoreError> {
         self.with_shared(chunk, &(page..page + 1), |replica| {
             replica.check_whole(version)?;
-            Ok(replica.recorded(page..page + 1)? == [crc]
-                && replica.damaged_pages(page..page + 1)?.is_empty())
+            replica.checksums(page)
         })
     }
 

@@ -53,6 +53,20 @@ impl Replica {
         Ok(settled)
     }
 
+    /// Proves what damaged pages of the table say by the data. Not durable before the next sync.
+    pub(crate) fn prove_table(&mut self) -> io::Result<Settled> {
+        let mut settled = Settled::default();
+        for page in 0..TABLE_PAGES {
+            if self.is_table_damaged(page)? {
+                self.settle_table_page(page, 0, &mut settled)?;
+            }
+        }
+        if settled.rotten_pages > 0 {
+            self.set_flags(Flags::DAMAGED, 0)?;
+        }
+        Ok(settled)
+    }
+
     fn is_table_damaged(&mut self, page: usize) -> io::Result<bool> {
         let first = blocks_of(page).start as u32 * PAGES as u32;
         self.load_table(&(first..first + 1))?;

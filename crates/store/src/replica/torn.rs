@@ -77,6 +77,12 @@ impl Replica {
         }
     }
 
+    /// The checksum on record of a page, and that of its bytes.
+    pub(crate) fn checksums(&self, page: u32) -> Result<[u32; 2], StoreError> {
+        let (crc, hole) = self.record_of(page)?;
+        Ok([crc, if hole { crc } else { crc32c(&self.bytes_of(page)?) }])
+    }
+
     fn bytes_of(&self, page: u32) -> io::Result<Vec<u8>> {
         let mut data = vec![0; PAGE];
         super::read_padded(&*self.file, &mut data, u64::from(page) * PAGE as u64)?;
