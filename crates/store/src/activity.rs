@@ -81,7 +81,7 @@ impl Mark {
     }
 
     fn record(&self, chunk: ChunkId) -> Record {
-        Record { chunk, regions: self.open, new: self.new, synced: self.synced.is_some() && !self.busy }
+        Record { chunk, regions: self.open, new: self.new, synced: self.synced.is_some() && self.open == 0 }
     }
 }
 

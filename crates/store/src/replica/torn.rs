@@ -77,10 +77,11 @@ impl Replica {
         }
     }
 
-    /// The checksum on record of a page, and that of its bytes.
+    /// The checksum on record of a page, and that of its bytes: another one if they cannot be read.
     pub(crate) fn checksums(&self, page: u32) -> Result<[u32; 2], StoreError> {
         let (crc, hole) = self.record_of(page)?;
-        Ok([crc, if hole { crc } else { crc32c(&self.bytes_of(page)?) }])
+        let found = if hole { crc } else { self.bytes_of(page).map_or(!crc, |bytes| crc32c(&bytes)) };
+        Ok([crc, found])
     }
 
     fn bytes_of(&self, page: u32) -> io::Result<Vec<u8>> {
