@@ -213,13 +213,7 @@ impl DataPlane {
             let (chunk, version) = (values.capability.chunk, values.capability.version);
             let blocks = values.blocks.first..values.blocks.first + values.blocks.count;
             let state = if values.filling { ReplicaState::Filling } else { ReplicaState::Complete };
-            let mut result = disk.block_values(chunk, version, blocks.clone(), state);
-            // What is left of a damaged record table may be proved by the data.
-            if let (Err(StoreError::DamagedFile { .. }), false) = (&result, values.filling) {
-                let proved = disk.prove_table(chunk, version);
-                result = proved.and_then(|()| disk.block_values(chunk, version, blocks, state));
-            }
-            let result = result.map_err(|error| {
+            let result = disk.block_values(chunk, version, blocks, state).map_err(|error| {
                 if error.is_damage() {
                     context.events.damaged(disk.id(), chunk, version);
                 }

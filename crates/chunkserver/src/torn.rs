@@ -35,7 +35,7 @@ impl Orders {
         let looked = on_disk(slot, move |disk| disk.torn_pages(chunk, version)).await;
         let torn = self.told(slot, replica, version, looked)?;
         let mut sources = Sources::new(&self.context, term, chunk, version, sources, SOURCE_WAIT_MAX);
-        let mut doubted = Sources::new(&self.context, term, chunk, version, doubted, SOURCE_WAIT_MAX);
+        let doubted = Sources::new(&self.context, term, chunk, version, doubted, SOURCE_WAIT_MAX);
         for (first, count) in runs(&torn) {
             match sources.sound(first * PAGE_BYTES, count * PAGE_BYTES).await {
                 Ok(pages) => self.replace(slot, replica, version, (first, count), pages).await?,
@@ -45,7 +45,7 @@ impl Orders {
                         match sources.sound(page * PAGE_BYTES, PAGE_BYTES).await {
                             Ok(pages) => self.replace(slot, replica, version, (page, 1), pages).await?,
                             Err(Status::Corrupt) => {
-                                self.take_recorded(slot, replica, version, page, &mut doubted).await?;
+                                self.take_recorded(slot, replica, version, page, &doubted).await?;
                             }
                             Err(status) => return Err(status),
                         }
@@ -65,6 +65,7 @@ impl Orders {
         }
         Ok(())
     }
+
     /// Takes a page of the first doubted source that has the one whose checksum is on record here, if there is one.
     async fn take_recorded(
         &self,
@@ -72,7 +73,7 @@ impl Orders {
         replica: (DiskId, ChunkId),
         version: Version,
         page: u32,
-        doubted: &mut Sources<'_>,
+        doubted: &Sources<'_>,
     ) -> Result<(), Status> {
         let chunk = replica.1;
         let recorded = on_disk(slot, move |disk| disk.checksums(chunk, version, page)).await;

@@ -261,11 +261,9 @@ impl Fleet {
         if disks.len() >= fewest {
             return Ok(disks);
         }
-        let serving = self
-            .hosts
-            .servers
-            .iter()
-            .filter(|server| server.disks.iter().any(|disk| self.hosts.is_up(*disk)));
+        // A disk that nobody has looked at yet is not full.
+        let known = |disk: &u16| self.hosts.is_up(*disk) && self.hosts.disk(*disk).total_bytes > 0;
+        let serving = self.hosts.servers.iter().filter(|server| server.disks.iter().any(known));
         if serving.count() >= fewest && !self.is_settling(now_ms) {
             return Err(Status::NoSpace);
         }

@@ -18,6 +18,7 @@ pub(crate) use settle::Settled;
 
 use crate::StoreError;
 use crate::crc::{PAGE, crc32c};
+use crate::error::is_exhausted;
 use crate::header::{Chosen, Flags, Header, HeaderError, SLOT_BYTES};
 use crate::table::{Decoded, TABLE_PAGES, TablePage, blocks_of, place_of, range_of};
 use crate::value::{block_value, hole_value};
@@ -39,7 +40,7 @@ pub(crate) enum TableSlot {
     Unread,
     /// As in the file.
     Loaded(TablePage),
-    /// Its checksum is wrong outside of any mark.
+    /// Its checksum is wrong outside of any mark, or the device cannot read it.
     Damaged,
 }
 
@@ -109,6 +110,18 @@ fn read_padded(file: &dyn File, buffer: &mut [u8], offset: u64) -> io::Result<()
         rest.fill(0);
     }
     Ok(())
+}
+
+/// As [`read_padded`]. False: the device cannot read it, which is damage of what is there, as rot is; the buffer is zeroes.
+fn read_readable(file: &dyn File, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+    match read_padded(file, buffer, offset) {
+        Ok(()) => Ok(true),
+        Err(error) if is_exhausted(&error) => Err(error),
+        Err(_) => {
+            buffer.fill(0);
+            Ok(false)
+        }
+    }
 }
 
 impl Replica {
@@ -253,11 +266,17 @@ impl Replica {
             if matches!(self.table[page], TableSlot::Unread) {
                 let (at, length) = range_of(page);
                 let mut bytes = vec![0; length];
-                read_padded(&*self.file, &mut bytes, at)?;
-                self.take_table_page(page, &bytes);
+                match read_readable(&*self.file, &mut bytes, at)? {
+                    true => self.take_table_page(page, &bytes),
+                    false => self.table[page] = TableSlot::Damaged,
+                }
             }
         }
         Ok(())
+    }
+
+    pub(crate) fn has_damaged_table(&self) -> bool {
+        self.table.iter().any(|page| matches!(page, TableSlot::Damaged))
     }
 
     /// Whether every loaded page of the record table is sound.
@@ -327,8 +346,8 @@ impl Replica {
         let mut data = vec![0; PAGE];
         let (crc, hole) = self.record_of(page)?;
         if !hole {
-            read_padded(&*self.file, &mut data, u64::from(page) * PAGE as u64)?;
-            if crc32c(&data) != crc {
+            let readable = read_readable(&*self.file, &mut data, u64::from(page) * PAGE as u64)?;
+            if !readable || crc32c(&data) != crc {
                 return Err(self.mismatch(page));
             }
         }
@@ -376,7 +395,16 @@ impl Replica {
             return Ok((value, false));
         }
         let first = (block * PAGES) as u32;
-        let Some(read) = self.read_blocking(first..first + PAGES_PER_BLOCK)? else {
+        let pages = first..first + PAGES_PER_BLOCK;
+        let read = match self.read_blocking(pages.clone()) {
+            // Which page is it that cannot be read?
+            Err(error @ StoreError::Disk { .. }) => {
+                let damaged = self.damaged_pages(pages)?;
+                return Err(damaged.first().map_or(error, |page| self.mismatch(*page)));
+            }
+            read => read?,
+        };
+        let Some(read) = read else {
             return Ok((hole_value(block), false));
         };
         for (page, (data, crc)) in (first..).zip(read.data.chunks_exact(PAGE).zip(&read.crcs)) {

@@ -7,7 +7,7 @@
 //!    bytes that were cut off or punched do not come back if the file's length says that the cut happened.
 
 use super::rng::Rng;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 const PAGE_BYTES: u64 = 4096;
@@ -167,9 +167,33 @@ pub(super) struct Content {
     pub(super) live: Sparse,
     durable: Sparse,
     pending: Vec<Change>,
+    /// Pages that the device cannot read until all of one is written.
+    unreadable: BTreeSet<u64>,
 }
 
 impl Content {
+    /// Makes the page of a byte unreadable.
+    pub(super) fn spoil(&mut self, offset: u64) {
+        self.unreadable.insert(offset / PAGE_BYTES);
+    }
+
+    pub(super) fn is_readable(&self, offset: u64, length: u64) -> bool {
+        let end = offset.saturating_add(length).div_ceil(PAGE_BYTES);
+        length == 0 || self.unreadable.range(offset / PAGE_BYTES..end).next().is_none()
+    }
+
+    /// Whether a change has the old bytes of an unreadable page to be read first. Whole ones are written anew.
+    pub(super) fn is_hindered(&mut self, change: &Change) -> bool {
+        let (from, to) = match change {
+            Change::Write { offset, data } => (*offset, offset + data.len() as u64),
+            Change::Punch { offset, length } => (*offset, offset.saturating_add(*length)),
+            Change::SetLength { from, to } => (*to, *from),
+            Change::Allocate { .. } => return false,
+        };
+        self.unreadable.retain(|page| page * PAGE_BYTES < from || (page + 1) * PAGE_BYTES > to);
+        !self.is_readable(from, to.saturating_sub(from))
+    }
+
     pub(super) fn change(&mut self, change: Change) {
         change.apply(&mut self.live);
         self.pending.push(change);

@@ -166,6 +166,14 @@ impl SimDisk {
         self.rot(path, offset, |byte| byte ^ (1 << (bit % 8)))
     }
 
+    /// Makes the page (4,096 bytes) of a byte unreadable, until all of it is written.
+    pub fn spoil(&self, path: &str, offset: u64) -> io::Result<()> {
+        let mut state = self.lock();
+        let number = state.find_file(path)?;
+        state.inode(number)?.content.spoil(offset);
+        Ok(())
+    }
+
     /// Replaces bytes of a file in place, durably and behind its user's back.
     pub fn overwrite(&self, path: &str, offset: u64, data: &[u8]) -> io::Result<()> {
         for (number, value) in data.iter().enumerate() {

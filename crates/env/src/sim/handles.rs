@@ -269,6 +269,9 @@ impl SimFile {
                 return Err(failure(Effort::Write, &path, &state.label));
             }
         };
+        if state.inode(self.number)?.content.is_hindered(&change) {
+            return Err(failure(Effort::Write, &path, &state.label));
+        }
         let before = state.inode(self.number)?.content.live.page_count();
         let missing = match &change {
             Change::Write { offset, data } => {
@@ -300,7 +303,10 @@ fn end_of(offset: u64, length: u64) -> io::Result<u64> {
 
 impl File for SimFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.with(Effort::Read, |inode| Ok(inode.content.live.read(buffer, offset)))
+        self.with(Effort::Read, |inode| match inode.content.is_readable(offset, buffer.len() as u64) {
+            true => Ok(inode.content.live.read(buffer, offset)),
+            false => Err(io::Error::other("simulated unreadable sector")),
+        })
     }
 
     fn read_resident_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<Option<usize>> {

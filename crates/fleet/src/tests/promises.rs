@@ -128,6 +128,9 @@ fn without_disks_a_fresh_grant_says_try_again_and_with_full_ones_no_space() {
     let mut world = World::new(1);
     let mut full = world.info(0).disks;
     full[0].free_bytes = 1 << 20;
+    let unknown = vec![DiskInfo { total_bytes: 0, free_bytes: 0, ..full[0].clone() }];
+    world.tell(Event::Heartbeat { server: server(1), disks: unknown });
+    assert_eq!(world.grant(1), Err(Status::TryAgain), "nobody has looked at it yet");
     world.tell(Event::Heartbeat { server: server(1), disks: full });
     assert_eq!(world.grant(1), Err(Status::NoSpace));
 }

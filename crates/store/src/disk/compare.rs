@@ -16,7 +16,8 @@ impl Disk {
         Ok(crate::value::chunk_value(values))
     }
 
-    /// The chaining values of blocks, of a replica in this state; pending ones are computed from verified pages.
+    /// The chaining values of blocks, of a replica in this state; pending ones are computed from verified pages, and what is left
+    /// of a damaged record table is proved by the data first.
     pub fn block_values(
         &self,
         chunk: ChunkId,
@@ -54,6 +55,11 @@ impl Disk {
             return Err(StoreError::Invalid { what: "a range of blocks lies within the chunk" });
         }
         let pages = blocks.start * PAGES_PER_BLOCK..blocks.end * PAGES_PER_BLOCK;
+        if wanted != ReplicaState::Filling
+            && self.with_shared(chunk, &pages, |replica| Ok(replica.has_damaged_table()))?
+        {
+            self.prove_table(chunk, version)?;
+        }
         let looked = self.with_shared(chunk, &pages, |replica| {
             match wanted {
                 ReplicaState::Filling => replica.check(version)?,

@@ -1,6 +1,6 @@
 //! Damaged pages of a replica that were replaced by another replica's.
 
-use super::{Disk, entry_of};
+use super::{Disk, add, entry_of};
 use crate::StoreError;
 use crate::header::Flags;
 use crate::locks::{exclusive, lock};
@@ -19,14 +19,18 @@ impl Disk {
 
     /// Makes pages of the record table that do not match their own checksum anew, durably: what they say is proved by the
     /// data, and a page that does not match it is damaged from now on.
-    pub fn prove_table(&self, chunk: ChunkId, version: Version) -> Result<(), StoreError> {
+    pub(super) fn prove_table(&self, chunk: ChunkId, version: Version) -> Result<(), StoreError> {
         let slot = self.slot(chunk);
         let _syncing = lock(&slot.sync);
         let mut state = exclusive(&slot.state);
         self.load(chunk, &mut state).map_err(|error| error.of(chunk))?;
         let replica = state.as_mut().ok_or(StoreError::Absent { chunk })?;
         replica.check_whole(version)?;
+        if !replica.has_damaged_table() {
+            return Ok(());
+        }
         let settled = replica.prove_table()?;
+        add(&self.counts.damaged_pages, settled.rotten_pages);
         self.sync_replica(chunk, replica)?;
         self.index.put(chunk, entry_of(replica));
         tracing::warn!(%chunk, disk = %self.disk, ?settled, "a damaged record table was made anew");

@@ -3,13 +3,14 @@
 //! Inside marked regions (all of a new chunk) a page that does not match its record is *torn*: data and
 //! record were two writes, and one of them did not arrive. It stays as it is, and the header names its region
 //! until other replicas were asked for it (`torn`). Outside a mismatch is rot. A table page whose own checksum is
-//! wrong was torn if any of its blocks is marked; its other records then prove themselves by the data.
+//! wrong was torn if any of its blocks is marked; its other records then prove themselves by the data. What the device cannot
+//! read matches nothing.
 //!
 //! What is read here may be in the page cache alone: after a failed fdatasync the kernel takes it for written, shows it, and
 //! the next fdatasync says nothing. The header may have been unable to say *bad*, and whoever knew was killed. So all
 //! of a marked region, data and records, is written again as it is.
 
-use super::{PAGES, Replica, TableSlot, read_padded, regions_of_table};
+use super::{PAGES, Replica, TableSlot, read_readable, regions_of_table};
 use crate::activity::regions;
 use crate::crc::{PAGE, crc32c, is_zeroes};
 use crate::header::Flags;
@@ -76,11 +77,12 @@ impl Replica {
     fn settle_table_page(&mut self, page: usize, marked: u16, settled: &mut Settled) -> io::Result<()> {
         let (at, length) = range_of(page);
         let mut bytes = vec![0; length];
-        read_padded(&*self.file, &mut bytes, at)?;
+        // What cannot be read was written once, whatever the header of a new replica says.
+        let readable = read_readable(&*self.file, &mut bytes, at)?;
         let listed = self.header.tables >> page & 1 != 0;
         let (mut table, valid) = match TablePage::decode(&bytes, self.chunk, page) {
             Decoded::Valid(table) => (table, true),
-            Decoded::Unwritten if !listed => {
+            Decoded::Unwritten if !listed && readable => {
                 self.table[page] = TableSlot::Loaded(TablePage::holes(page));
                 return Ok(());
             }
@@ -122,17 +124,15 @@ impl Replica {
                 continue;
             }
             let at = (block * PAGES + within) as u64 * PAGE as u64;
-            read_padded(&*self.file, &mut data, at)?;
-            if judge.marked {
+            let readable = read_readable(&*self.file, &mut data, at)?;
+            if judge.marked && readable {
                 self.file.write_at(&data, at)?;
             }
-            let crc = crc32c(&data);
-            let stored = table.records[record].crcs[within];
-            if crc == stored {
+            if readable && crc32c(&data) == table.records[record].crcs[within] {
                 continue;
             }
             // The first writing of this table page was cut off: the page was never written.
-            if !judge.valid && judge.marked && is_zeroes(&data) {
+            if readable && !judge.valid && judge.marked && is_zeroes(&data) {
                 fixes.push((within, ZERO_PAGE_CRC, false));
             } else if judge.marked {
                 settled.torn_pages += 1;

@@ -2,11 +2,12 @@
 
 use crate::names::chunk_path;
 use crate::replica::LoadError;
+use crate::table::{place_of, range_of};
 use crate::testing::*;
-use crate::{Disk, StoreError};
+use crate::{Disk, DiskOptions, OpenDiskError, StoreError};
 use env::{Dir, File, OpenMode, SimDisk};
 use std::sync::Arc;
-use types::{CHUNK_BYTES, ChunkId};
+use types::{BLOCK_BYTES, CHUNK_BYTES, ChunkId};
 
 fn file(dir: &Arc<dyn Dir>) -> Arc<dyn File> {
     dir.open(&chunk_path(CHUNK), OpenMode::ReadWrite).unwrap()
@@ -293,4 +294,76 @@ fn a_bit_of_the_table_that_rots_before_a_kill_costs_one_page_at_most() {
             assert_eq!(read(&disk, CHUNK, V1, page as u64 * 4096, right.len() as u32), right, "byte {byte}");
         }
     }
+}
+
+/// Of two blocks, one synced long ago and one being written; the first table page has a header in it, without which a
+/// replica is none.
+#[test]
+fn a_sector_that_cannot_be_read_after_a_kill_costs_the_pages_in_it_and_not_the_disk() {
+    let (old, new) = (pattern(1, 100_000), pattern(2, 100_000));
+    let table = range_of(place_of((5 << 20) / BLOCK_BYTES as usize).0).0;
+    for (at, torn) in [(4096, 0), ((5 << 20) + 4096, 1), (table, 25)] {
+        let sim = SimDisk::new(9, "disk");
+        format(&sim.dir());
+        let (disk, _) = open(&sim.dir());
+        write(&disk, CHUNK, V1, 0, &old).unwrap();
+        disk.sync(CHUNK, V1).unwrap();
+        write(&disk, CHUNK, V1, 5 << 20, &new).unwrap();
+        drop(disk);
+        sim.kill();
+        sim.spoil(&chunk_path(CHUNK), at).unwrap();
+        let (disk, report) = open(&sim.dir());
+        assert_eq!(report.torn_pages, torn, "byte {at}");
+        let unsound = disk.unsound_pages(CHUNK, V1).unwrap();
+        assert_eq!(unsound.len() as u64, torn.max(1), "byte {at}: {unsound:?}");
+        for page in 0..old.len() as u32 / 4096 {
+            if !unsound.contains(&page) {
+                let from = page as usize * 4096;
+                assert_eq!(read(&disk, CHUNK, V1, from as u64, 4096), old[from..from + 4096], "byte {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_chunk_whose_header_cannot_be_read_after_a_kill_is_set_aside_and_the_disk_serves() {
+    let sim = SimDisk::new(9, "disk");
+    format(&sim.dir());
+    let (disk, _) = open(&sim.dir());
+    for chunk in [CHUNK, ChunkId(CHUNK.0 + 1)] {
+        write(&disk, chunk, V1, 0, b"data").unwrap();
+        disk.sync(chunk, V1).unwrap();
+    }
+    drop(disk);
+    sim.kill();
+    sim.spoil(&chunk_path(CHUNK), CHUNK_BYTES).unwrap();
+    let (disk, report) = open(&sim.dir());
+    assert_eq!(report.warnings.len(), 1, "{report:?}");
+    assert!(matches!(disk.read(CHUNK, V1, 0, 1), Err(StoreError::Absent { .. })));
+    assert_eq!(sim.paths("quarantine/").len(), 1);
+    assert_eq!(read(&disk, ChunkId(CHUNK.0 + 1), V1, 0, 4), b"data");
+    drop(disk);
+    // Not even if power is lost right afterwards does it come back.
+    sim.power_cut();
+    let (disk, _) = open(&sim.dir());
+    assert!(matches!(disk.read(CHUNK, V1, 0, 1), Err(StoreError::Absent { .. })));
+}
+
+/// Nothing is moved: it may all be read when the cable is in its place again.
+#[test]
+fn a_disk_that_reads_no_header_after_a_kill_is_refused_as_it_is() {
+    let sim = SimDisk::new(9, "disk");
+    format(&sim.dir());
+    let (disk, _) = open(&sim.dir());
+    for chunk in 0..20 {
+        write(&disk, ChunkId(chunk), V1, 0, b"data").unwrap();
+        disk.sync(ChunkId(chunk), V1).unwrap();
+    }
+    drop(disk);
+    sim.kill();
+    for chunk in 0..20 {
+        sim.spoil(&chunk_path(ChunkId(chunk)), CHUNK_BYTES).unwrap();
+    }
+    assert!(matches!(Disk::open(sim.dir(), DiskOptions::default()), Err(OpenDiskError::Disk { .. })));
+    assert!(sim.paths("quarantine/").is_empty());
 }

@@ -74,6 +74,10 @@ fn is_condemned(disk: &Disk) -> bool {
 /// After a flip: nothing wrong is read, damage is found, and it makes way for a copy. Whether anything was noticed.
 fn check(disk: &Disk, truth: &Truth, value: [u8; 32], what: &str) -> bool {
     let lost = lost_pages(disk, truth, what);
+    let condemned = is_condemned(disk);
+    assert!(lost == 0 || condemned, "{what}: {lost} pages are lost and the judge finds nothing");
+    assert!(lost <= 32 * 16 || disk.entry(CHUNK).is_err(), "{what}: {lost} pages");
+    // A record table is made anew by the data for it.
     match disk.chunk_value(CHUNK, V2) {
         Ok(found) => assert_eq!(found, value, "{what}: a wrong chunk value"),
         Err(
@@ -81,15 +85,10 @@ fn check(disk: &Disk, truth: &Truth, value: [u8; 32], what: &str) -> bool {
         ) => {}
         Err(error) => panic!("{what}: {error}"),
     }
-    let condemned = is_condemned(disk);
-    assert!(lost == 0 || condemned, "{what}: {lost} pages are lost and the judge finds nothing");
-    assert!(lost <= 32 * 16 || disk.entry(CHUNK).is_err(), "{what}: {lost} pages");
+    let left = is_condemned(disk);
+    assert!(left || lost_pages(disk, truth, what) == 0, "{what}: what is lost is forgotten");
     let start = disk.begin_filling(CHUNK, V2, 5).unwrap();
-    assert_eq!(
-        start == FillStart::Begun,
-        condemned,
-        "{what}: what is damaged makes way, what is sound stays"
-    );
+    assert_eq!(start == FillStart::Begun, left, "{what}: what is damaged makes way, what is sound stays");
     condemned
 }
 
