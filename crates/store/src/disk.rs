@@ -287,7 +287,8 @@ impl Disk {
             .check_whole(version)
             .and_then(|()| replica.read_untorn(pages, |file, buffer, at| file.read_resident_at(buffer, at)));
         match read {
-            Ok(None) => None,
+            // The way that waits says which page the device cannot read.
+            Ok(None) | Err(StoreError::Disk { .. }) => None,
             Ok(Some(read)) => {
                 add(&self.counts.resident_reads, 1);
                 Some(Ok(self.read_back(read)))

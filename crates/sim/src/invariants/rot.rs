@@ -1,4 +1,4 @@
-//! No read returns wrong bytes: bits flip in every replica of each chunk, each in another page (of a chunk of one page in
+//! No read returns wrong bytes: bits flip, or sectors become unreadable, in every replica of each chunk, each in another page (of a chunk of one page in
 //! all replicas but one), and everything is still read as it was written, before and after the replicas mended each other.
 
 use crate::chance::Chance;
@@ -37,15 +37,25 @@ pub(crate) async fn flip(stage: &Stage, chance: &mut Chance) -> Result<(), Viola
                     chance.below(bytes)
                 };
                 let path = path_of(&disk, view.chunk).ok_or("a replica has no file")?;
-                // Beyond the end of the file there is nothing to rot.
-                if disk.flip_bit(&path, offset, bit).is_ok() {
-                    stage.trace.note(format_args!("bit {bit} of byte {offset} of {path} flips on {place}"));
-                }
+                rot(stage, (&disk, place), &path, offset, bit);
             }
         }
         Ok(())
     };
     flipped.await.map_err(|reason: String| stage.violation(reason))
+}
+
+/// One bit flips, or, one time in eight, its page cannot be read any more. Where there is no file, or its end comes before,
+/// there is nothing to rot.
+pub(crate) fn rot(stage: &Stage, on: (&env::SimDisk, Place), path: &str, offset: u64, bit: u32) {
+    let (disk, place) = on;
+    let (done, what) = match bit {
+        0 => (disk.spoil(path, offset), "becomes unreadable"),
+        _ => (disk.flip_bit(path, offset, bit), "flips"),
+    };
+    if done.is_ok() {
+        stage.trace.note(format_args!("bit {bit} of byte {offset} of {path} {what} on {place}"));
+    }
 }
 
 /// The path of a chunk file (`docs/format/disk.md`), by looking for it.

@@ -2,6 +2,7 @@
 
 use super::{Nemesis, Undo};
 use crate::cluster::{DISKS, Place, SERVERS};
+use crate::invariants::rot::rot;
 use env::{Effort, Fault, Stray};
 use std::time::Duration;
 use types::CHUNK_BYTES;
@@ -80,7 +81,7 @@ impl Nemesis<'_> {
         self.undo_later(Undo::Faults(disk));
     }
 
-    /// Bits of one chunk file of the suspect flip: among its data, its header or its checksums.
+    /// Bits of one chunk file of the suspect flip, or sectors of it become unreadable: among its data, its header or its checksums.
     pub(super) fn flip(&mut self) {
         let Some(suspect) = self.stage.suspect.get() else { return };
         let disk = self.stage.cluster.disk(suspect);
@@ -96,9 +97,7 @@ impl Nemesis<'_> {
                 _ => self.chance.below(BUSY_BYTES),
             };
             let bit = self.chance.below(8) as u32;
-            self.stage.trace.note(format_args!("bit {bit} of byte {offset} of {path} flips on {suspect}"));
-            // The file may have been removed or be shorter.
-            let _ = disk.flip_bit(&path, offset, bit);
+            rot(self.stage, (&disk, suspect), &path, offset, bit);
         }
     }
 
