@@ -16,6 +16,9 @@ use types::{ClusterId, LogIndex, Term};
 /// How much is read at a time.
 const WINDOW_BYTES: usize = 1 << 20;
 
+/// Zeroes that are passed at once.
+const ZEROES: [u8; 4096] = [0; 4096];
+
 /// How far ahead the index of a record behind the last good batch may be: more than fit into a segment.
 const TRACE_INDEXES_MAX: u64 = 1 << 26;
 /// Checksums are computed over at most so many times the bytes that are looked through, since what looks
@@ -199,6 +202,11 @@ pub(crate) fn remains_after(
     let mut remains = Remains::default();
     let mut effort = window.end.saturating_sub(offset).saturating_mul(TRACE_EFFORT_MAX);
     while let Some(bytes) = window.get(offset, RECORD_HEADER_BYTES)? {
+        let skipped = headers_of_zeroes(bytes);
+        if skipped > 0 && next > LogIndex(0) {
+            offset += skipped;
+            continue;
+        }
         if looks_like_batch(bytes) {
             if let Some(header) = header_at(window, binding, offset)? {
                 remains.any = true;
@@ -222,6 +230,14 @@ pub(crate) fn remains_after(
         offset += ALIGN_BYTES as u64;
     }
     Ok(remains)
+}
+
+/// How many bytes to go on to pass places where the header of a record would be all zeroes, thus of index 0. Most of a
+/// segment was never written.
+fn headers_of_zeroes(bytes: &[u8]) -> u64 {
+    let zeroes = bytes.chunks_exact(ZEROES.len()).take_while(|chunk| *chunk == ZEROES).count() * ZEROES.len();
+    let places = (zeroes + ALIGN_BYTES).saturating_sub(RECORD_HEADER_BYTES) / ALIGN_BYTES;
+    (places * ALIGN_BYTES) as u64
 }
 
 /// The header at the place of the first batch, if the segment holds one.
@@ -274,4 +290,21 @@ pub(crate) fn scan(
     scan.stable = scan.stable.max(remains.stable);
     scan.remains = remains.any;
     Ok(scan)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_headers_of_zeroes_are_passed() {
+        for zeroes in (0..3 * ZEROES.len()).step_by(ALIGN_BYTES) {
+            let mut bytes = vec![0; zeroes];
+            bytes.extend([1; 64]);
+            let passed = headers_of_zeroes(&bytes) as usize;
+            assert!(passed.is_multiple_of(ALIGN_BYTES));
+            assert!(passed == 0 || passed - ALIGN_BYTES + RECORD_HEADER_BYTES <= zeroes, "{zeroes}: {passed}");
+            assert!(zeroes < ZEROES.len() || passed + ZEROES.len() + RECORD_HEADER_BYTES > zeroes, "{zeroes}");
+        }
+    }
 }
