@@ -273,8 +273,8 @@ pub(crate) fn read_verified(disk: &Disk, read: &Read, events: &Events) -> Result
     let result = disk.read(chunk, version, offset, read.length);
     match &result {
         Ok(back) if back.zeroes || wire::crc::verify(0, &back.data, &back.page_crcs) => return result,
-        // What the device could not read may be one sector of it, which is judged as rot is.
-        Ok(_) | Err(StoreError::Disk { .. }) => {}
+        // What the device could not read may be one sector of it, which is judged as rot is; so is what rotted in the table.
+        Ok(_) | Err(StoreError::Disk { .. } | StoreError::DamagedFile { .. }) => {}
         // Another server asks for pages that it lacks: this replica does not have them either.
         Err(StoreError::Torn { page, .. }) if read.verified => {
             return Err(StoreError::Damaged { chunk, page: *page });
@@ -288,7 +288,7 @@ pub(crate) fn read_verified(disk: &Disk, read: &Read, events: &Events) -> Result
     }
     let damaged = disk.verify(chunk, version, offset, u64::from(read.length)).inspect_err(|error| {
         // Not even its header can be read.
-        if matches!(error, StoreError::Disk { .. }) {
+        if error.is_damage() || matches!(error, StoreError::Disk { .. }) {
             events.damaged(disk.id(), chunk, version);
         }
     })?;

@@ -303,8 +303,14 @@ mod tests {
             bytes.extend([1; 64]);
             let passed = headers_of_zeroes(&bytes) as usize;
             assert!(passed.is_multiple_of(ALIGN_BYTES));
-            assert!(passed == 0 || passed - ALIGN_BYTES + RECORD_HEADER_BYTES <= zeroes, "{zeroes}: {passed}");
-            assert!(zeroes < ZEROES.len() || passed + ZEROES.len() + RECORD_HEADER_BYTES > zeroes, "{zeroes}");
+            assert!(
+                passed == 0 || passed - ALIGN_BYTES + RECORD_HEADER_BYTES <= zeroes,
+                "{zeroes}: {passed}"
+            );
+            assert!(
+                zeroes < ZEROES.len() || passed + ZEROES.len() + RECORD_HEADER_BYTES > zeroes,
+                "{zeroes}"
+            );
         }
     }
 }

@@ -37,6 +37,8 @@ enum Undo {
     Queue(String, String),
     /// A disk of a role has room again.
     Room(usize, SimDisk),
+    /// A disk's sectors can be read again.
+    Sectors(SimDisk),
     /// A disk's operations succeed.
     Faults(SimDisk),
 }
@@ -140,6 +142,10 @@ impl<'a> Nemesis<'a> {
                 Undo::Room(role, disk) => {
                     trace.note(format_args!("a disk of role {role} has room"));
                     disk.set_capacity(ROOMY);
+                }
+                Undo::Sectors(disk) => {
+                    trace.note(format_args!("sectors can be read again"));
+                    disk.unspoil();
                 }
                 Undo::Faults(disk) => {
                     trace.note(format_args!("the suspect does as it is told"));

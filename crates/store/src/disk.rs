@@ -303,7 +303,7 @@ impl Disk {
         ReadBack { data: pages.data, page_crcs: pages.crcs, zeroes: pages.zeroes }
     }
 
-    /// Reads pages again under the chunk's lock and judges them; returns the damaged ones, those that the device
+    /// Reads pages again under the chunk's lock and judges them, after what is left of a damaged record table was proved; returns the damaged ones, those that the device
     /// cannot read among them, torn ones not. If there are any, the replica says `damaged` from now on.
     pub fn verify(
         &self,
@@ -313,6 +313,7 @@ impl Disk {
         length: u64,
     ) -> Result<Vec<u32>, StoreError> {
         let pages = pages_of(offset, length)?;
+        self.prove_table(chunk, version, &pages)?;
         let damaged = self.with_shared(chunk, &pages, |replica| {
             replica.check_whole(version)?;
             let mut damaged = replica.damaged_pages(pages.clone())?;

@@ -36,11 +36,11 @@ const VERIFY_PAGES: usize = 256;
 /// What is known of a table page.
 #[derive(Clone, Debug)]
 pub(crate) enum TableSlot {
-    /// Not read yet.
+    /// Not read yet, or the device could not read it, which is tried again each time.
     Unread,
     /// As in the file.
     Loaded(TablePage),
-    /// Its checksum is wrong outside of any mark, or the device cannot read it.
+    /// Its checksum is wrong outside of any mark.
     Damaged,
 }
 
@@ -255,7 +255,7 @@ impl Replica {
         };
     }
 
-    /// Whether the records of these pages are in memory (or known to be damaged).
+    /// Whether the records of these pages are in memory (or known to have rotted).
     pub(crate) fn has_table(&self, pages: &std::ops::Range<u32>) -> bool {
         table_pages(pages).all(|page| !matches!(self.table[page], TableSlot::Unread))
     }
@@ -266,15 +266,16 @@ impl Replica {
             if matches!(self.table[page], TableSlot::Unread) {
                 let (at, length) = range_of(page);
                 let mut bytes = vec![0; length];
-                match read_readable(&*self.file, &mut bytes, at)? {
-                    true => self.take_table_page(page, &bytes),
-                    false => self.table[page] = TableSlot::Damaged,
+                // It is left as it is: what cannot be read now may be read later.
+                if read_readable(&*self.file, &mut bytes, at)? {
+                    self.take_table_page(page, &bytes);
                 }
             }
         }
         Ok(())
     }
 
+    /// Whether a loaded page of the record table does not match its checksum.
     pub(crate) fn has_damaged_table(&self) -> bool {
         self.table.iter().any(|page| matches!(page, TableSlot::Damaged))
     }
@@ -299,6 +300,9 @@ impl Replica {
     fn record_of(&self, page: u32) -> Result<(u32, bool), StoreError> {
         let (block, within) = (page as usize / PAGES, page as usize % PAGES);
         let (table, record) = place_of(block);
+        if matches!(self.table[table], TableSlot::Unread) {
+            return Err(self.mismatch(page));
+        }
         let table = self.table_of(table)?;
         Ok((table.records[record].crcs[within], table.is_hole(record, within)))
     }
@@ -368,8 +372,8 @@ impl Replica {
                     }
                 }
                 Ok(None) => {}
-                // A sector that cannot be read damages the page that it is in, and no other.
-                Err(StoreError::Disk { .. }) => {
+                // A sector that cannot be read damages the page that it is in, or those whose records are in it.
+                Err(StoreError::Disk { .. } | StoreError::Damaged { .. } | StoreError::Torn { .. }) => {
                     damaged.extend((first..end).filter(|page| self.verified_page(*page).is_err()));
                 }
                 Err(error) => return Err(error),
@@ -387,6 +391,9 @@ impl Replica {
     /// The chaining value of a block, and whether it had to be computed.
     pub(crate) fn block_value(&self, block: usize) -> Result<([u8; 32], bool), StoreError> {
         let (table, record) = place_of(block);
+        if matches!(self.table[table], TableSlot::Unread) {
+            return Err(self.mismatch((block * PAGES) as u32));
+        }
         let value = self.table_of(table)?.records[record].value;
         if value == crate::table::HOLE {
             return Ok((hole_value(block), false));

@@ -177,6 +177,10 @@ impl Content {
         self.unreadable.insert(offset / PAGE_BYTES);
     }
 
+    pub(super) fn unspoil(&mut self) {
+        self.unreadable.clear();
+    }
+
     pub(super) fn is_readable(&self, offset: u64, length: u64) -> bool {
         let end = offset.saturating_add(length).div_ceil(PAGE_BYTES);
         length == 0 || self.unreadable.range(offset / PAGE_BYTES..end).next().is_none()

@@ -174,6 +174,13 @@ impl SimDisk {
         Ok(())
     }
 
+    /// All sectors can be read again.
+    pub fn unspoil(&self) {
+        for inode in self.lock().files.values_mut() {
+            inode.content.unspoil();
+        }
+    }
+
     /// Replaces bytes of a file in place, durably and behind its user's back.
     pub fn overwrite(&self, path: &str, offset: u64, data: &[u8]) -> io::Result<()> {
         for (number, value) in data.iter().enumerate() {

@@ -98,6 +98,9 @@ impl Nemesis<'_> {
             };
             let bit = self.chance.below(8) as u32;
             rot(self.stage, (&disk, suspect), &path, offset, bit);
+            if bit == 0 && self.chance.percent(50) {
+                self.undo_later(Undo::Sectors(disk.clone()));
+            }
         }
     }
 

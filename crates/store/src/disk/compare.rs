@@ -55,10 +55,8 @@ impl Disk {
             return Err(StoreError::Invalid { what: "a range of blocks lies within the chunk" });
         }
         let pages = blocks.start * PAGES_PER_BLOCK..blocks.end * PAGES_PER_BLOCK;
-        if wanted != ReplicaState::Filling
-            && self.with_shared(chunk, &pages, |replica| Ok(replica.has_damaged_table()))?
-        {
-            self.prove_table(chunk, version)?;
+        if wanted != ReplicaState::Filling {
+            self.prove_table(chunk, version, &pages)?;
         }
         let looked = self.with_shared(chunk, &pages, |replica| {
             match wanted {

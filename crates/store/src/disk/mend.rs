@@ -5,6 +5,7 @@ use crate::StoreError;
 use crate::header::Flags;
 use crate::locks::{exclusive, lock};
 use crate::replica::ALL_PAGES;
+use std::ops::Range;
 use types::{CHUNK_BYTES, ChunkId, Version};
 
 impl Disk {
@@ -17,9 +18,17 @@ impl Disk {
         Ok(pages)
     }
 
-    /// Makes pages of the record table that do not match their own checksum anew, durably: what they say is proved by the
-    /// data, and a page that does not match it is damaged from now on.
-    pub(super) fn prove_table(&self, chunk: ChunkId, version: Version) -> Result<(), StoreError> {
+    /// Makes pages of the record table that do not match their own checksum anew, durably, if there are some for these pages:
+    /// what they say is proved by the data, and a page that does not match it is damaged from now on.
+    pub(super) fn prove_table(
+        &self,
+        chunk: ChunkId,
+        version: Version,
+        pages: &Range<u32>,
+    ) -> Result<(), StoreError> {
+        if !self.with_shared(chunk, pages, |replica| Ok(replica.has_damaged_table()))? {
+            return Ok(());
+        }
         let slot = self.slot(chunk);
         let _syncing = lock(&slot.sync);
         let mut state = exclusive(&slot.state);

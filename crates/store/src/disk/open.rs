@@ -6,7 +6,7 @@ use crate::cache::{Cache, OPEN_CHUNKS_MAX};
 use crate::error::is_exhausted;
 use crate::index::{Index, KvIndex, MemoryIndex, is_intact, open_sled};
 use crate::locks::exclusive;
-use crate::names::{CHUNKS, DELETED, LOCK, PROBE, QUARANTINE, folder_of, folder_path};
+use crate::names::{CHUNKS, DELETED, LOCK, PROBE, QUARANTINE, chunk_path};
 use crate::replica::LoadError;
 use crate::report::OpenReport;
 use crate::stamp::{FORMAT, STAMP, STAMP_ASIDE, Stamp, StampError};
@@ -23,9 +23,6 @@ const SUPPORTED: &[&str] = &["ext4", "xfs", "btrfs", "zfs"];
 const TOLERATED: &[&str] = &["tmpfs", "overlay", "ramfs"];
 /// Names shown of a directory that is not empty.
 const NAMES_SHOWN: usize = 4;
-
-/// Chunk files that cannot be settled because the device fails there; of more the device as a whole is to blame.
-const FAILED_MAX: usize = 8;
 
 /// How a new disk is stamped.
 #[derive(Clone, Copy, Debug)]
@@ -217,7 +214,6 @@ impl Disk {
 
     /// Reads every chunk that the activity log names from its file and settles its marked regions.
     fn settle_named(&self, last: &Recovered, report: &mut OpenReport) -> io::Result<()> {
-        let mut failed = Vec::new();
         for (chunk, named) in &last.chunks {
             report.chunks_checked += 1;
             let slot = self.slot(*chunk);
@@ -236,22 +232,14 @@ impl Disk {
                     report.stubs += 1;
                 }
                 Err(LoadError::Unreadable(what)) => self.unreadable(*chunk, what),
-                Err(LoadError::Disk(error)) if failed.len() < FAILED_MAX && !is_exhausted(&error) => {
-                    failed.push((*chunk, error));
+                // It must not serve unsettled. It may be that there is room, or that the device reads it, the next time.
+                Err(LoadError::Disk(error)) if is_exhausted(&error) => return Err(error),
+                Err(LoadError::Disk(error)) => {
+                    let (path, kind) = (chunk_path(*chunk), error.kind());
+                    let what = format!("{path}, which was being written at an unclean stop: {error}");
+                    return Err(io::Error::new(kind, what));
                 }
-                Err(LoadError::Disk(error)) => return Err(error),
             }
-        }
-        // They were being written, so they must not serve unsettled, not even at a later start when they can be read.
-        for (chunk, error) in failed {
-            self.set_aside(chunk)?;
-            self.dir.sync_dir(QUARANTINE)?;
-            self.dir.sync_dir(&folder_path(folder_of(chunk)).1)?;
-            self.index.remove(chunk);
-            report.warnings.push(format!(
-                "chunk {chunk} was being written when this disk was stopped, and the device fails there ({error}): \
-                 its file was moved to {QUARANTINE}/ and counts as lost"
-            ));
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! record were two writes, and one of them did not arrive. It stays as it is, and the header names its region
 //! until other replicas were asked for it (`torn`). Outside a mismatch is rot. A table page whose own checksum is
 //! wrong was torn if any of its blocks is marked; its other records then prove themselves by the data. What the device cannot
-//! read matches nothing.
+//! read matches nothing, and is not written over: it may be read later.
 //!
 //! What is read here may be in the page cache alone: after a failed fdatasync the kernel takes it for written, shows it, and
 //! the next fdatasync says nothing. The header may have been unable to say *bad*, and whoever knew was killed. So all
@@ -77,12 +77,14 @@ impl Replica {
     fn settle_table_page(&mut self, page: usize, marked: u16, settled: &mut Settled) -> io::Result<()> {
         let (at, length) = range_of(page);
         let mut bytes = vec![0; length];
-        // What cannot be read was written once, whatever the header of a new replica says.
-        let readable = read_readable(&*self.file, &mut bytes, at)?;
+        if !read_readable(&*self.file, &mut bytes, at)? {
+            settled.torn_regions |= regions_of_table(page) & marked;
+            return Ok(());
+        }
         let listed = self.header.tables >> page & 1 != 0;
         let (mut table, valid) = match TablePage::decode(&bytes, self.chunk, page) {
             Decoded::Valid(table) => (table, true),
-            Decoded::Unwritten if !listed && readable => {
+            Decoded::Unwritten if !listed => {
                 self.table[page] = TableSlot::Loaded(TablePage::holes(page));
                 return Ok(());
             }

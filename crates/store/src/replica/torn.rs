@@ -77,10 +77,15 @@ impl Replica {
         }
     }
 
-    /// The checksum on record of a page, and that of its bytes: another one if they cannot be read.
+    /// The checksum on record of a page, and that of its bytes. Of what cannot be read the other one says it alone.
     pub(crate) fn checksums(&self, page: u32) -> Result<[u32; 2], StoreError> {
-        let (crc, hole) = self.record_of(page)?;
-        let found = if hole { crc } else { self.bytes_of(page).map_or(!crc, |bytes| crc32c(&bytes)) };
+        let (crc, hole) = match self.record_of(page) {
+            Err(StoreError::Damaged { .. } | StoreError::Torn { .. }) => {
+                return Ok([crc32c(&self.bytes_of(page)?); 2]);
+            }
+            record => record?,
+        };
+        let found = if hole { crc } else { self.bytes_of(page).map_or(crc, |bytes| crc32c(&bytes)) };
         Ok([crc, found])
     }
 
