@@ -131,9 +131,11 @@ pub(crate) fn opened(disk: &env::SimDisk, meta: &Meta) -> Result<Disk, String> {
     Disk::open(disk.dir(), options).map(|opened| opened.disk).map_err(|error| error.to_string())
 }
 
-/// What its hosts will find once they have made room and nothing fails any more.
+/// What its hosts will find once they have made room and nothing fails any more. Of a sector that cannot be read nobody
+/// knows what it holds, so it may be what it should.
 pub(crate) fn end_faults(disk: &env::SimDisk) {
     disk.clear_faults();
+    disk.unspoil();
     disk.set_capacity(CAPACITY_BYTES);
 }
 
