@@ -13,10 +13,13 @@ use crate::{ClientError, ClientOptions};
 use env::Env;
 use link::{Pool, PoolOptions};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 use types::{InodeId, Reply, Request, Status};
 
 /// Smallest buffers: a few extents.
 const BUFFER_BYTES_MIN: u64 = 4 << 20;
+/// How long the master may take to hear that a session ends.
+const GOODBYE_WAIT: Duration = Duration::from_secs(2);
 
 /// A mounted filesystem without a kernel. Methods may be called from any task; the `try_` methods,
 /// [`Client::remember`], [`Client::forget`] and [`Client::release`] from any thread, without a runtime.
@@ -77,13 +80,16 @@ impl Client {
         self.shared.take_losses()
     }
 
-    /// Stores what is unsent, ends the session and all background tasks.
+    /// Stores what is unsent, ends the session and all background tasks. An error says that some of it could not be stored.
     pub async fn close(&self) -> Result<(), Status> {
         let mut outcome = Ok(());
         for inode in self.shared.inodes.all() {
             outcome = outcome.and(self.shared.settle(&inode, None).await);
         }
-        outcome = outcome.and(self.done(Request::Goodbye).await);
+        // A master that does not hear of it ends the session when it falls silent.
+        if !matches!(tokio::time::timeout(GOODBYE_WAIT, self.done(Request::Goodbye)).await, Ok(Ok(()))) {
+            tracing::info!("the master was not told that this session ends");
+        }
         self.shared.session.close();
         self.shared.pool.clear();
         outcome

@@ -649,6 +649,20 @@ fn a_writer_faster_than_the_chain_is_held_back_and_everything_arrives() {
 }
 
 #[test]
+fn a_client_with_nothing_unsent_ends_at_once_and_well_without_a_master() {
+    simulate(|cluster| async move {
+        let client = mount(&cluster, "a").await;
+        let (_, handle) = create(&client, "f").await;
+        client.write(handle, 0, b"data").await.expect("written");
+        client.fsync(handle).await.expect("durable");
+        cluster.kill_master();
+        let begun = tokio::time::Instant::now();
+        client.close().await.expect("nothing is lost");
+        assert!(begun.elapsed() < Duration::from_secs(5));
+    });
+}
+
+#[test]
 fn the_same_seed_gives_the_same_run() {
     let run = || -> String {
         let trace = Arc::new(std::sync::Mutex::new(String::new()));
