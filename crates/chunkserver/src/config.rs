@@ -48,6 +48,8 @@ pub(crate) const UNKNOWN_HOLD: Duration = Duration::from_secs(7 * 24 * 3_600);
 pub(crate) const DELETED_HOLD: Duration = Duration::from_secs(3_600);
 /// Below this much free room deleted replicas are erased before their time.
 pub(crate) const PURGE_BELOW_BYTES: u64 = 1 << 30;
+/// After its files were synced and closed, a disk is left alone for so long, however many are open.
+pub(crate) const TIDY_PAUSE: Duration = Duration::from_millis(250);
 /// Patience of a request that names none.
 pub(crate) const DEADLINE_DEFAULT: Duration = Duration::from_secs(5);
 /// Longest patience that is taken seriously.

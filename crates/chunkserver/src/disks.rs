@@ -8,11 +8,12 @@
 //!    the cluster.
 //!
 //! # Elsewhere
-//! One disk: `slot`. How it is doing: `health`. Why a directory is not served: `refusal`.
+//! One disk: `slot`. How it is doing: `health`. Closing files: `tidier`. Why a directory is not served: `refusal`.
 
 mod health;
 mod refusal;
 mod slot;
+mod tidier;
 
 pub(crate) use slot::{Slot, on_disk};
 

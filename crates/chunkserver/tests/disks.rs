@@ -9,11 +9,12 @@ use chunkserver::{Chunkserver, ChunkserverHandle, Config, DiskConfig, StartError
 use codec::control::DiskRefusal;
 use common::*;
 use env::{Env, OpenMode, SimDisk};
+use link::{Link, LinkOptions};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use store::{Disk, Format};
-use types::{ClusterId, DiskId};
+use types::{ChunkId, ClusterId, DiskId};
 
 /// A server without disks so far, and a master.
 struct Given {
@@ -206,5 +207,35 @@ fn the_room_on_a_new_disk_is_told_before_its_report() {
         let world = World::simulated(1).await;
         let disk = world.disk(0);
         assert!(world.master.heard().room[&disk] > 0, "a disk that has reported is given chunks");
+    });
+}
+
+/// Files are not closed, and thus not synced, by whoever opens one more.
+#[test]
+fn a_disk_with_many_open_files_syncs_and_closes_them_unasked() {
+    simulated(async {
+        let mut given = Given::new().await;
+        let place = given.give("/disk", true);
+        place.stamp(CLUSTER, KNOWN);
+        given.disks[0].open_chunks_max = Some(64);
+        let _server = given.start().await.unwrap();
+        given.reported(1).await;
+        let chain = vec![given.world.master.heard().addresses[&KNOWN].clone()];
+        let link =
+            Link::connect(&given.world.client, "cs:9422", &hello(), LinkOptions::default()).await.unwrap();
+        let data = pattern(1, 5_000);
+        let kept = || {
+            let after = place.disk.fork();
+            after.power_cut();
+            after.paths("chunks/").len()
+        };
+        for n in 1..=49 {
+            assert!(n < 49 || kept() < 40, "nothing is synced before there are many");
+            let mut write = write_of(&chain, V1, 1, 0, &data);
+            write.capability.chunk = ChunkId(n);
+            assert_eq!(send(&link, &write, &data).await.result, Ok(()));
+        }
+        // The room for the last one was made before it was written.
+        assert!(kept() >= 48);
     });
 }

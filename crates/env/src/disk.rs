@@ -75,6 +75,9 @@ pub trait Dir: Send + Sync {
     fn remove_dir_all(&self, path: &str) -> io::Result<()>;
     /// Makes the entries of a directory durable.
     fn sync_dir(&self, path: &str) -> io::Result<()>;
+    /// Writes everything of its filesystem to the device, files and names (syncfs). Which file could not be written, each
+    /// open one tells ([`File::check_written`]); a volatile cache of the device is flushed by the next `sync_data`.
+    fn sync_all(&self) -> io::Result<()>;
     /// Whether something is there.
     fn exists(&self, path: &str) -> io::Result<bool>;
     /// Whether the path by which it was opened still leads to it, and it may be written (`ReadOnlyFilesystem`). Looks
@@ -102,6 +105,9 @@ pub trait File: Send + Sync {
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()>;
     /// Makes written data durable (fdatasync).
     fn sync_data(&self) -> io::Result<()>;
+    /// Waits until what is on its way to the device is there, and tells, once for each opening, that some of what was written
+    /// is lost. Begins to write nothing.
+    fn check_written(&self) -> io::Result<()>;
     /// Sets the length.
     fn set_len(&self, length: u64) -> io::Result<()>;
     /// Length.

@@ -40,6 +40,17 @@ fn what_is_written_is_read_back_with_zeroes_in_between() {
 }
 
 #[test]
+fn everything_can_be_synced_at_once_and_no_file_tells_of_a_loss() {
+    on_both(|dir| {
+        let file = dir.open("f", OpenMode::CreateNew).unwrap();
+        file.check_written().unwrap();
+        file.write_at(&[1; 100_000], 10_000).unwrap();
+        dir.sync_all().unwrap();
+        file.check_written().unwrap();
+    });
+}
+
+#[test]
 fn open_modes_are_kept_apart() {
     on_both(|dir| {
         let kind = |mode| dir.open("f", mode).map(drop).map_err(|e| e.kind());

@@ -48,6 +48,9 @@ impl Dir for Folder {
     fn sync_dir(&self, path: &str) -> io::Result<()> {
         self.parent.sync_dir(&self.path(path))
     }
+    fn sync_all(&self) -> io::Result<()> {
+        self.parent.sync_all()
+    }
     fn exists(&self, path: &str) -> io::Result<bool> {
         self.parent.exists(&self.path(path))
     }

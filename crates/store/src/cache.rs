@@ -1,5 +1,8 @@
 //! Open chunk files: one slot per chunk, with the chunk's locks, and a bound on how many are open.
 //!
+//! Beyond some the disk is *crowded*, and those not used for longest are synced together and closed by a thread of their own
+//! (`disk/tidy.rs`). Whoever opens one more waits for a file to be closed only if that thread cannot follow.
+//!
 //! # Invariants
 //! 1. A chunk has at most one slot, so its locks exclude everybody else; a slot leaves the map only when
 //!    nobody else holds it.
@@ -7,18 +10,25 @@
 //! 3. Locks are taken in this order: `Slot::sync`, `Slot::state`, the map. The map's lock is let go
 //!    before a slot's lock is taken.
 
-use crate::locks::lock;
+use crate::locks::{lock, try_lock};
 use crate::replica::Replica;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use types::ChunkId;
 
-/// Most chunk files open at once (each thread may hold one more). A full record table takes 100 KiB of
-/// memory, so this bounds tables at some 50 MiB per disk, and descriptors well below the usual 1,024.
-pub(crate) const OPEN_CHUNKS_MAX: usize = 512;
+/// Most chunk files open at once (each thread may hold one more): what is written in some seconds that one sync of the whole
+/// disk may take.
+pub(crate) const OPEN_CHUNKS_MAX: usize = 4096;
 /// With fewer a disk would do little but open and close.
 pub(crate) const OPEN_CHUNKS_MIN: usize = 16;
+/// With more than so many the disk is crowded. One sync for all costs least for many, but what is not synced is verified after
+/// a kill.
+const CROWD: usize = 1024;
+/// So many stay open then. A full record table takes 100 KiB of memory, so tables take some 50 MiB per disk, twice as much
+/// while it is crowded.
+const KEPT: usize = 512;
+const _: () = assert!(KEPT < CROWD && 2 * CROWD < OPEN_CHUNKS_MAX);
 
 /// A chunk's locks, and its file if it is open.
 #[derive(Default)]
@@ -28,6 +38,20 @@ pub(crate) struct Slot {
     /// Shared by readers, exclusive for changes.
     pub(crate) state: RwLock<Option<Replica>>,
     used: AtomicU64,
+}
+
+impl Slot {
+    /// Closes the file if that needs no sync; whether it is closed.
+    pub(crate) fn shut_clean(&self) -> bool {
+        let (Some(_syncing), Ok(mut state)) = (try_lock(&self.sync), self.state.try_write()) else {
+            return false;
+        };
+        let is_clean = state.as_mut().is_none_or(|replica| replica.clear_new().is_ok() && replica.is_clean());
+        if is_clean {
+            *state = None;
+        }
+        is_clean
+    }
 }
 
 /// The slots of one disk.
@@ -44,6 +68,16 @@ impl Cache {
         Self { slots: Mutex::default(), clock: AtomicU64::new(0), open_max }
     }
 
+    /// More files are open than should stay so.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.len() > CROWD.min(self.open_max - self.open_max / 4)
+    }
+
+    /// How many files stay open when the disk is tidied.
+    pub(crate) fn kept(&self) -> usize {
+        KEPT.min(self.open_max / 2)
+    }
+
     /// The slot of a chunk, and one that should be closed because there are too many.
     pub(crate) fn slot(&self, chunk: ChunkId) -> (Arc<Slot>, Option<(ChunkId, Arc<Slot>)>) {
         let now = self.clock.fetch_add(1, Ordering::Relaxed);
@@ -54,7 +88,8 @@ impl Cache {
         (slot, victim)
     }
 
-    /// The slot that was not used for longest, of those that nobody uses.
+    /// The slot that was not used for longest, of those that nobody uses and, if there are such, of which nothing is to
+    /// be synced.
     pub(crate) fn oldest(&self) -> Option<(ChunkId, Arc<Slot>)> {
         oldest(&lock(&self.slots))
     }
@@ -65,6 +100,20 @@ impl Cache {
         let slot = lock(&self.slots).get(&chunk).cloned()?;
         slot.used.store(now, Ordering::Relaxed);
         Some(slot)
+    }
+
+    /// The slot of a chunk if there is one, which does not count as a use.
+    pub(crate) fn peek(&self, chunk: ChunkId) -> Option<Arc<Slot>> {
+        lock(&self.slots).get(&chunk).cloned()
+    }
+
+    /// All chunks with a slot, those first that were not used for longest.
+    pub(crate) fn by_age(&self) -> Vec<ChunkId> {
+        let used = |slot: &Slot| slot.used.load(Ordering::Relaxed);
+        let mut all: Vec<(u64, ChunkId)> =
+            lock(&self.slots).iter().map(|(chunk, slot)| (used(slot), *chunk)).collect();
+        all.sort_unstable();
+        all.into_iter().map(|(_, chunk)| chunk).collect()
     }
 
     /// Forgets a slot whose file was closed, unless somebody took it meanwhile.
@@ -89,6 +138,9 @@ impl Cache {
 
 fn oldest(slots: &BTreeMap<ChunkId, Arc<Slot>>) -> Option<(ChunkId, Arc<Slot>)> {
     let unused = slots.iter().filter(|(_, slot)| Arc::strong_count(slot) == 1);
-    let oldest = unused.min_by_key(|(_, slot)| slot.used.load(Ordering::Relaxed));
+    let oldest = unused.min_by_key(|(_, slot)| {
+        let is_clean = slot.state.try_read().is_ok_and(|state| state.as_ref().is_none_or(Replica::is_clean));
+        (!is_clean, slot.used.load(Ordering::Relaxed))
+    });
     oldest.map(|(chunk, slot)| (*chunk, Arc::clone(slot)))
 }

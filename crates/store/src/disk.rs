@@ -2,7 +2,7 @@
 //!
 //! Opening, syncing and closing chunk files: `disk/files.rs`. Opening and stamping a disk: `disk/open.rs`.
 //! Walks and inventory: `disk/walk.rs`. Deleting: `disk/remove.rs`. Filling: `disk/fill.rs`. Health: `disk/health.rs`.
-//! Comparing: `disk/compare.rs`. Torn pages: `disk/torn.rs`.
+//! Comparing: `disk/compare.rs`. Torn pages: `disk/torn.rs`. Syncing and closing many files: `disk/tidy.rs`.
 
 mod compare;
 mod files;
@@ -11,6 +11,7 @@ mod health;
 mod mend;
 mod open;
 mod remove;
+mod tidy;
 mod torn;
 mod walk;
 
@@ -431,6 +432,7 @@ impl Disk {
     /// after a kill.
     pub fn close(&self) -> Result<(), StoreError> {
         let mut failed = None;
+        self.sync_many();
         for (chunk, slot) in self.cache.all() {
             if let Err(error) = self.shut(chunk, &slot) {
                 failed = Some(error);

@@ -10,8 +10,8 @@
 //! 2. A region is durably marked in the activity log before its first in-place change after a flush.
 //!    A mismatch inside a mark, or in a chunk never flushed, is *torn* until other replicas were asked; elsewhere it is rot.
 //! 3. The header of a chunk file wins over the index; the index is only ever a cache.
-//! 4. A chunk file with unsynced writes is never closed without an fdatasync whose error counts; a
-//!    replica whose fdatasync failed is bad until it is rewritten. (A killed process is the exception:
+//! 4. A chunk file with unsynced writes is never closed without a sync whose error counts; a
+//!    replica whose sync failed is bad until it is rewritten. (A killed process is the exception:
 //!    the next one finds the chunk in the activity log.)
 //! 5. No lock that two chunks share is held during I/O on a chunk file.
 //! 6. No content of the disk causes a panic, an unbounded allocation or an endless loop.

@@ -203,6 +203,12 @@ impl Replica {
     pub(crate) fn is_dirty(&self) -> bool {
         self.written != self.synced
     }
+    /// Whether nothing is lost if the file is closed without a sync. The error of a bad replica was counted; another
+    /// fdatasync proves nothing.
+    pub(crate) fn is_clean(&self) -> bool {
+        let flags = self.header.flags;
+        flags.has(Flags::BAD) || !(self.is_dirty() || self.entry_unsynced || flags.has(Flags::NEW))
+    }
 
     /// Changes so far: no two states of one replica have the same number.
     pub(crate) fn written(&self) -> u64 {

@@ -11,3 +11,4 @@ mod kill;
 mod model;
 mod power;
 mod rot;
+mod tidy;

@@ -108,8 +108,10 @@ impl Slot {
     pub(crate) fn run(self: &Arc<Self>, job: impl FnOnce() + Send + 'static) {
         let slot = Arc::clone(self);
         self.queue.run(Box::new(move || {
-            let _running = Running::begin(&slot);
+            let running = Running::begin(&slot);
             job();
+            drop(running);
+            slot.tidy_if_crowded();
         }));
     }
 
@@ -120,8 +122,11 @@ impl Slot {
     ) -> io::Result<T> {
         let slot = Arc::clone(self);
         let running = move || {
-            let _running = Running::begin(&slot);
-            job()
+            let running = Running::begin(&slot);
+            let done = job();
+            drop(running);
+            slot.tidy_if_crowded();
+            done
         };
         self.queue.call(running).await
     }

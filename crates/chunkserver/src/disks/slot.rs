@@ -2,6 +2,7 @@
 
 use super::health::Health;
 use super::refusal::Refusal;
+use super::tidier::Tidier;
 use crate::config::{DISK_JOBS_MAX, DiskConfig};
 use codec::control::{DiskRefusal, DiskReport, DiskState, RefusedDisk};
 use env::{Clock, Dir, Env, Instant, Queue};
@@ -19,6 +20,7 @@ pub(crate) struct Slot {
     pub(super) queue: Arc<dyn Queue>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) health: Health,
+    pub(super) tidier: Tidier,
     state: Mutex<State>,
     /// The look that was begun at the start, until its result was taken.
     first: tokio::sync::Mutex<Option<oneshot::Receiver<Found>>>,
@@ -87,6 +89,7 @@ impl Slot {
             queue,
             clock: Arc::clone(&env.clock),
             health: Health::default(),
+            tidier: Tidier::new(env, number),
             first: tokio::sync::Mutex::default(),
             space: Mutex::default(),
             errors: AtomicU64::new(0),

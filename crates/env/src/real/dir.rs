@@ -108,6 +108,10 @@ impl Dir for RealDir {
         Ok(rustix::fs::fsync(self.directory(path)?)?)
     }
 
+    fn sync_all(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(&self.root)?)
+    }
+
     fn exists(&self, path: &str) -> io::Result<bool> {
         parent_and_name(path)?;
         match rustix::fs::statat(&self.root, path, AtFlags::SYMLINK_NOFOLLOW) {

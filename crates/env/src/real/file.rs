@@ -4,6 +4,7 @@ use crate::File;
 use rustix::fs::FallocateFlags;
 use rustix::io::{Errno, ReadWriteFlags};
 use std::io::{self, IoSliceMut};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
 /// Piece in which zeroes are written where a filesystem cannot punch holes.
@@ -50,6 +51,14 @@ impl File for RealFile {
 
     fn sync_data(&self) -> io::Result<()> {
         self.file.sync_data()
+    }
+
+    #[allow(unsafe_code, reason = "no safe binding of sync_file_range exists")]
+    fn check_written(&self) -> io::Result<()> {
+        // SAFETY: the descriptor is open as long as `self.file`, and the call touches no memory of ours.
+        let done =
+            unsafe { libc::sync_file_range(self.file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WAIT_BEFORE) };
+        if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {

@@ -221,6 +221,11 @@ impl Content {
         }
     }
 
+    /// Whether a power cut may take something.
+    pub(super) fn is_unsynced(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     /// An fdatasync that failed: the kernel shows the data still, but forgot to write it.
     pub(super) fn forget_unsynced(&mut self) {
         self.pending.clear();

@@ -46,6 +46,8 @@ pub(super) struct Inode {
     /// Whether a live name leads to it.
     pub(super) named: bool,
     pub(super) handles: u32,
+    /// How often what was not synced was lost for good.
+    pub(super) losses: u64,
     /// The path it was last opened under, for faults.
     pub(super) path: String,
 }
@@ -232,6 +234,14 @@ impl SimDisk {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // A test that panics with a disk in its hands has failed already.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inode {
+    /// It could not be written: the kernel shows it still, and tells each handle once.
+    pub(super) fn lose_unsynced(&mut self) {
+        self.content.forget_unsynced();
+        self.losses += 1;
     }
 }
 

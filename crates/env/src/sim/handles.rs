@@ -7,6 +7,7 @@ use super::names::{NameChange, Node};
 use crate::path::{components, parent_and_name};
 use crate::{Dir, DirEntry, EntryKind, File, Identity, OpenMode, Space};
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard};
 
 /// Longest file; keeps the sums of offsets and lengths within 64 bits.
@@ -72,8 +73,9 @@ impl Dir for SimDir {
         let inode = state.inode(number)?;
         inode.handles += 1;
         path.clone_into(&mut inode.path);
+        let told = AtomicU64::new(inode.losses);
         let writable = mode != OpenMode::Read;
-        Ok(Arc::new(SimFile { disk: self.disk.clone(), epoch: self.epoch, number, writable }))
+        Ok(Arc::new(SimFile { disk: self.disk.clone(), epoch: self.epoch, number, writable, told }))
     }
 
     fn create_dir_all(&self, path: &str) -> io::Result<()> {
@@ -172,6 +174,28 @@ impl Dir for SimDir {
         Ok(())
     }
 
+    /// A file that cannot be written is no error here, as in kernels before 5.8: it tells itself.
+    fn sync_all(&self) -> io::Result<()> {
+        let mut state = self.live()?;
+        let numbers: Vec<u64> =
+            state.files.iter().filter(|(_, inode)| inode.content.is_unsynced()).map(|(n, _)| *n).collect();
+        for number in numbers {
+            let path = state.inode(number)?.path.clone();
+            let verdict = state.judge(Effort::Sync, &path);
+            let inode = state.inode(number)?;
+            match verdict {
+                Verdict::Done => inode.content.sync(),
+                Verdict::Fails => inode.lose_unsynced(),
+                Verdict::Stops | Verdict::Stopped => {
+                    return Err(failure(Effort::Sync, &path, &state.label));
+                }
+            }
+        }
+        state.effort(Effort::Sync, "")?;
+        state.names.sync_all();
+        Ok(())
+    }
+
     fn exists(&self, path: &str) -> io::Result<bool> {
         let (parents, name) = parent_and_name(path)?;
         let state = self.live()?;
@@ -230,6 +254,8 @@ struct SimFile {
     epoch: u64,
     number: u64,
     writable: bool,
+    /// The losses of the file that were told to this handle.
+    told: AtomicU64,
 }
 
 impl SimFile {
@@ -239,6 +265,14 @@ impl SimFile {
         let path = state.inode(self.number)?.path.clone();
         state.effort(effort, &path)?;
         work(state.inode(self.number)?)
+    }
+
+    /// Tells once that something was lost since the file was opened.
+    fn tell_loss(&self, inode: &Inode) -> io::Result<()> {
+        if self.told.swap(inode.losses, Ordering::Relaxed) == inode.losses {
+            return Ok(());
+        }
+        Err(io::Error::other(format!("simulated loss of what was written to {:?}", inode.path)))
     }
 
     /// Applies a change if it fits.
@@ -325,16 +359,24 @@ impl File for SimFile {
         let mut state = live(&self.disk, self.epoch)?;
         let path = state.inode(self.number)?.path.clone();
         let verdict = state.judge(Effort::Sync, &path);
-        let content = &mut state.inode(self.number)?.content;
+        let inode = state.inode(self.number)?;
         match verdict {
             Verdict::Done => {
-                content.sync();
-                return Ok(());
+                inode.content.sync();
+                return self.tell_loss(inode);
             }
-            Verdict::Fails => content.forget_unsynced(),
+            Verdict::Fails => {
+                inode.lose_unsynced();
+                self.told.store(inode.losses, Ordering::Relaxed);
+            }
             Verdict::Stops | Verdict::Stopped => {}
         }
         Err(failure(Effort::Sync, &path, &state.label))
+    }
+
+    fn check_written(&self) -> io::Result<()> {
+        let mut state = live(&self.disk, self.epoch)?;
+        self.tell_loss(state.inode(self.number)?)
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {

@@ -111,6 +111,12 @@ impl Names {
         self.pending = rest;
     }
 
+    /// All names are durable as they are.
+    pub(super) fn sync_all(&mut self) {
+        self.pending.clear();
+        self.durable = self.live.clone();
+    }
+
     pub(super) fn lose_power(&mut self, rng: &mut Rng) {
         let groups = self.groups();
         let pending = std::mem::take(&mut self.pending);

@@ -125,6 +125,26 @@ fn a_failed_sync_loses_the_data_although_the_next_one_succeeds() {
 }
 
 #[test]
+fn a_sync_of_all_keeps_files_and_names_and_each_handle_tells_of_a_loss_once() {
+    let disk = SimDisk::new(1, "d");
+    let dir = disk.dir();
+    dir.create_dir_all("a/b").unwrap();
+    let files = ["a/b/good", "a/b/lost"].map(|path| dir.open(path, OpenMode::Create).unwrap());
+    files.iter().for_each(|file| file.write_at(b"data", 0).unwrap());
+    disk.inject(Fault { path: "a/b/lost".into(), effort: Effort::Sync, skip: 0, count: 1 });
+    let early = dir.open("a/b/lost", OpenMode::Read).unwrap();
+    dir.sync_all().unwrap();
+    files[0].check_written().unwrap();
+    assert!(files[1].check_written().is_err() && early.sync_data().is_err());
+    assert!(files[1].check_written().is_ok() && early.sync_data().is_ok());
+    dir.open("a/b/lost", OpenMode::Read).unwrap().check_written().unwrap();
+    drop((files, early));
+    disk.power_cut();
+    assert_eq!(disk.contents("a/b/good").unwrap(), b"data");
+    assert!(disk.contents("a/b/lost").unwrap().is_empty());
+}
+
+#[test]
 fn a_full_disk_refuses_until_something_is_removed() {
     let disk = SimDisk::new(1, "d");
     disk.set_capacity(8 * 4096);

@@ -7,15 +7,15 @@ use types::{ChunkId, DiskId};
 
 /// The file's name in the disk's directory.
 pub(crate) const NAME: &str = "activity";
-const HALF_BYTES: usize = 256 << 10;
+const HALF_BYTES: usize = 512 << 10;
 const HEAD_BYTES: usize = 512;
 pub(super) const RECORD_BYTES: usize = 32;
-/// Records in a half: some 8,000. Only chunks with unsynced changes need one after a turn, and the
+/// Records in a half: some 16,000. Only chunks with unsynced changes need one after a turn, and the
 /// number of open chunk files bounds those.
 pub(super) const HALF_RECORDS: usize = (HALF_BYTES - HEAD_BYTES) / RECORD_BYTES;
 /// The file is made this long, with zeroes, so that a sync of it touches no metadata.
 pub(crate) const FILE_BYTES: usize = 2 * HALF_BYTES;
-const _: () = assert!(HALF_RECORDS > 4 * crate::cache::OPEN_CHUNKS_MAX);
+const _: () = assert!(HALF_RECORDS > 3 * crate::cache::OPEN_CHUNKS_MAX);
 
 const MAGIC: &[u8; 8] = b"MSKXACTV";
 const FORMAT: u16 = 1;

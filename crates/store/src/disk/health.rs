@@ -29,15 +29,17 @@ impl Disk {
 
     /// Writes a page to a file of its own and makes it durable. A full disk is no failure.
     pub fn try_writing(&self) -> Result<(), StoreError> {
-        let write = || {
-            let file = self.dir.open(PROBE, OpenMode::Create)?;
-            file.write_at(&[0; PAGE_BYTES as usize], 0)?;
-            file.sync_data()
-        };
-        match write().map_err(StoreError::from) {
+        match self.flush_device().map_err(StoreError::from) {
             Err(StoreError::NoSpace) => Ok(()),
             result => result,
         }
+    }
+
+    /// Writes a page to a file of its own and syncs it, which makes the device keep all that it was given before.
+    pub(super) fn flush_device(&self) -> io::Result<()> {
+        let file = self.with_files(|| self.dir.open(PROBE, OpenMode::Create))?;
+        file.write_at(&[0; PAGE_BYTES as usize], 0)?;
+        file.sync_data()
     }
 
     /// Does what opens a file or folder. If the process may have no more open, others are closed for it.

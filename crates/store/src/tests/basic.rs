@@ -1,7 +1,8 @@
 //! Writing, reading, cutting, raising, deleting.
 
 use crate::testing::*;
-use crate::{StoreError, Write};
+use crate::{Disk, DiskOptions, StoreError, Write};
+use std::sync::Arc;
 use types::{BLOCK_BYTES, CHUNK_BYTES, ChunkId};
 
 #[test]
@@ -213,12 +214,15 @@ fn in_place_changes_of_one_region_cost_one_sync_of_the_activity_log() {
 
 #[test]
 fn many_chunks_share_a_bounded_number_of_open_files() {
-    let (_guard, dir, disk) = disk();
-    let count = crate::cache::OPEN_CHUNKS_MAX as u64 + 50;
+    let (_guard, dir) = temporary();
+    format(&dir);
+    let options = DiskOptions { index_in_memory: true, open_chunks_max: Some(64), ..Default::default() };
+    let disk = Disk::open(Arc::clone(&dir), options).unwrap().disk;
+    let count = 64 + 50;
     for n in 1..=count {
         write(&disk, ChunkId(n), V1, 0, &n.to_le_bytes()).unwrap();
     }
-    assert!(disk.counters().open_chunks <= crate::cache::OPEN_CHUNKS_MAX as u64 + 1);
+    assert!(disk.counters().open_chunks <= 64 + 1);
     assert!(disk.counters().syncs >= 49, "what is closed is synced");
     for n in 1..=count {
         assert_eq!(read(&disk, ChunkId(n), V1, 0, 8), n.to_le_bytes());

@@ -9,11 +9,24 @@ use types::ChunkId;
 
 const EMFILE: i32 = 24;
 
-/// A directory of which only so many files can be open.
-struct Tight {
+type Hook = Box<dyn FnOnce() + Send>;
+
+/// A directory of which only so many files can be open; something may happen while it is synced.
+pub(super) struct Tight {
     dir: Arc<dyn Dir>,
     open: Mutex<Vec<Weak<dyn File>>>,
     most: usize,
+    during_sync: Mutex<Option<Hook>>,
+}
+
+impl Tight {
+    pub(super) fn new(dir: Arc<dyn Dir>, most: usize) -> Arc<Self> {
+        Arc::new(Self { dir, open: Mutex::default(), most, during_sync: Mutex::default() })
+    }
+
+    pub(super) fn during_sync(&self, hook: impl FnOnce() + Send + 'static) {
+        *self.during_sync.lock().unwrap() = Some(Box::new(hook));
+    }
 }
 
 impl Dir for Tight {
@@ -45,6 +58,13 @@ impl Dir for Tight {
     fn sync_dir(&self, path: &str) -> io::Result<()> {
         self.dir.sync_dir(path)
     }
+    fn sync_all(&self) -> io::Result<()> {
+        self.dir.sync_all()?;
+        if let Some(hook) = self.during_sync.lock().unwrap().take() {
+            hook();
+        }
+        Ok(())
+    }
     fn exists(&self, path: &str) -> io::Result<bool> {
         self.dir.exists(path)
     }
@@ -66,7 +86,7 @@ impl Dir for Tight {
 fn files_are_closed_for_others_when_no_more_may_be_open_and_no_replica_is_blamed() {
     let (_guard, dir) = temporary();
     format(&dir);
-    let tight = Arc::new(Tight { dir, open: Mutex::default(), most: 24 });
+    let tight = Tight::new(dir, 24);
     let as_dir = Arc::clone(&tight) as Arc<dyn Dir>;
     let options = DiskOptions { index_in_memory: true, ..Default::default() };
     let disk = Disk::open(as_dir, options).unwrap().disk;
