@@ -47,7 +47,7 @@ async fn holds(world: &World, n: usize, version: Version, pieces: &[(u32, Vec<u8
 fn chunk_file(world: &World, n: usize) -> Option<String> {
     let dir = world.sim_disk(n).dir();
     let mut path = FOLDER.to_owned();
-    for _ in 0..3 {
+    for _ in 0..2 {
         path = format!("{path}/{}", dir.list(&path).unwrap().first()?.name);
     }
     Some(path)

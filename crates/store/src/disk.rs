@@ -21,7 +21,7 @@ use crate::cache::Cache;
 use crate::header::Flags;
 use crate::index::{Index, IndexEntry};
 use crate::locks::{exclusive, lock};
-use crate::names::{chunk_path, folder_of, folder_path};
+use crate::names::{FOLDERS, chunk_path, folder_of, folder_path};
 use crate::replica::{ALL_PAGES, CheckedWrite, LoadError, Replica};
 use crate::report::{Counters, DiskSpace, InventoryEntry, ReadBack, Write};
 use crate::stamp::Stamp;
@@ -66,16 +66,15 @@ pub struct Disk {
     _lock: Box<dyn Send + Sync>,
 }
 
-/// Which of the 65,536 folders exist, and which of them are known to be durable.
+/// Which folders exist, and which of them are known to be durable.
 struct Folders {
-    made: Vec<bool>,
-    synced: Vec<bool>,
+    made: [bool; FOLDERS],
+    synced: [bool; FOLDERS],
 }
 
 impl Default for Folders {
     fn default() -> Self {
-        let none = vec![false; 1 << 16];
-        Self { made: none.clone(), synced: none }
+        Self { made: [false; FOLDERS], synced: [false; FOLDERS] }
     }
 }
 
@@ -229,12 +228,12 @@ impl Disk {
         replica.write(checked, &self.activity)
     }
 
-    /// Makes the file of a chunk, complete or filling, and its folders.
+    /// Makes the file of a chunk, complete or filling, and its folder.
     fn make(&self, chunk: ChunkId, version: Version, flag: u16) -> Result<Replica, StoreError> {
         let folder = folder_of(chunk);
         let made = lock(&self.folders).made[usize::from(folder)];
         if !made {
-            let path = folder_path(folder).1;
+            let path = folder_path(folder);
             self.with_files(|| self.dir.create_dir_all(&path))?;
             lock(&self.folders).made[usize::from(folder)] = true;
         }

@@ -141,11 +141,10 @@ impl Disk {
         file.sync_data()?;
         if entry {
             let folder = folder_of(chunk);
-            let (outer, inner) = folder_path(folder);
-            self.with_files(|| self.dir.sync_dir(&inner))?;
+            let path = folder_path(folder);
+            self.with_files(|| self.dir.sync_dir(&path))?;
             let known = lock(&self.folders).synced[usize::from(folder)];
             if !known {
-                self.with_files(|| self.dir.sync_dir(&outer))?;
                 self.with_files(|| self.dir.sync_dir(CHUNKS))?;
                 lock(&self.folders).synced[usize::from(folder)] = true;
             }

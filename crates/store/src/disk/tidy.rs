@@ -79,7 +79,7 @@ impl Disk {
         if unsynced.len() < least {
             return Ok(());
         }
-        let made = lock(&self.folders).made.clone();
+        let made = lock(&self.folders).made;
         add(&self.counts.syncs, 1);
         self.dir.sync_all()?;
         let written: Vec<Unsynced> =

@@ -5,7 +5,7 @@ use crate::StoreError;
 use crate::header::Flags;
 use crate::index::IndexEntry;
 use crate::locks::{exclusive, shared};
-use crate::names::{CHUNKS, chunk_named, folder_named, folder_of};
+use crate::names::{CHUNKS, chunk_named, folder_named, folder_of, folder_path};
 use crate::replica::{LoadError, Replica};
 use crate::report::{InventoryEntry, ScanReport};
 use env::EntryKind;
@@ -134,25 +134,18 @@ impl Disk {
     /// The ids of all chunk files, in order.
     fn chunk_files(&self, report: &mut ScanReport) -> io::Result<Vec<ChunkId>> {
         let mut chunks = Vec::new();
-        for outer in self.dir.list(CHUNKS)? {
-            let Some(high) = folder_named(&outer.name).filter(|_| outer.kind == EntryKind::Directory) else {
+        for entry in self.dir.list(CHUNKS)? {
+            let Some(folder) = folder_named(&entry.name).filter(|_| entry.kind == EntryKind::Directory)
+            else {
                 report.foreign += 1;
                 continue;
             };
-            for inner in self.dir.list(&format!("{CHUNKS}/{}", outer.name))? {
-                let Some(low) = folder_named(&inner.name).filter(|_| inner.kind == EntryKind::Directory)
-                else {
-                    report.foreign += 1;
-                    continue;
-                };
-                let folder = u16::from(high) << 8 | u16::from(low);
-                for file in self.dir.list(&format!("{CHUNKS}/{}/{}", outer.name, inner.name))? {
-                    match chunk_named(&file.name) {
-                        Some(chunk) if folder_of(chunk) == folder && file.kind == EntryKind::File => {
-                            chunks.push(chunk);
-                        }
-                        _ => report.foreign += 1,
+            for file in self.dir.list(&folder_path(folder))? {
+                match chunk_named(&file.name) {
+                    Some(chunk) if folder_of(chunk) == folder && file.kind == EntryKind::File => {
+                        chunks.push(chunk);
                     }
+                    _ => report.foreign += 1,
                 }
             }
         }

@@ -73,7 +73,7 @@ fn a_chunk_file_of_format_1_is_written_and_read_byte_by_byte() {
     let wanted = golden("chunk-v1.bin", &sectors(&file));
     let sim = SimDisk::new(2, "old");
     format(&sim.dir());
-    let folder = crate::names::folder_path(crate::names::folder_of(CHUNK)).1;
+    let folder = crate::names::folder_path(crate::names::folder_of(CHUNK));
     sim.dir().create_dir_all(&folder).unwrap();
     let old = sim.dir().open(&chunk_path(CHUNK), OpenMode::Create).unwrap();
     for piece in wanted.chunks_exact(8 + SECTOR) {
