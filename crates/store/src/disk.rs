@@ -51,7 +51,7 @@ pub struct Disk {
     reopened: u64,
     index: Arc<Index>,
     activity: Activity,
-    cache: Cache,
+    pub(crate) cache: Cache,
     folders: Mutex<Folders>,
     /// Replicas that are bad, should their headers be unable to say so.
     bad: Mutex<BTreeSet<ChunkId>>,

@@ -25,7 +25,7 @@ use crate::value::{block_value, hole_value};
 use bytes::{Bytes, BytesMut};
 use env::File;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use types::{BLOCK_BYTES, BLOCKS_PER_CHUNK, CHUNK_BYTES, ChunkId, ClusterId, PAGES_PER_BLOCK, Version};
 
 const PAGES: usize = PAGES_PER_BLOCK as usize;
@@ -33,11 +33,16 @@ const HEADER_PAGE: usize = 4096;
 /// Pages verified with one read.
 const VERIFY_PAGES: usize = 256;
 
+/// The table of a chunk of which nothing was written, for all that need it.
+static HOLES: LazyLock<[TablePage; TABLE_PAGES]> = LazyLock::new(|| std::array::from_fn(TablePage::holes));
+
 /// What is known of a table page.
 #[derive(Clone, Debug)]
 pub(crate) enum TableSlot {
     /// Not read yet, or the device could not read it, which is tried again each time.
     Unread,
+    /// Nothing of its blocks was ever written.
+    Holes,
     /// As in the file.
     Loaded(TablePage),
     /// Its checksum is wrong outside of any mark.
@@ -134,10 +139,7 @@ impl Replica {
         cluster: ClusterId,
         flags: Flags,
     ) -> Self {
-        let mut table = [const { TableSlot::Unread }; TABLE_PAGES];
-        for (page, slot) in table.iter_mut().enumerate() {
-            *slot = TableSlot::Loaded(TablePage::holes(page));
-        }
+        let table = [const { TableSlot::Holes }; TABLE_PAGES];
         let header = Header { chunk, version, sequence: 1, flags, cluster, tables: 1, torn: 0 };
         Self {
             file,
@@ -254,9 +256,7 @@ impl Replica {
     fn take_table_page(&mut self, page: usize, bytes: &[u8]) {
         self.table[page] = match TablePage::decode(bytes, self.chunk, page) {
             Decoded::Valid(table) => TableSlot::Loaded(table),
-            Decoded::Unwritten if self.header.tables >> page & 1 == 0 => {
-                TableSlot::Loaded(TablePage::holes(page))
-            }
+            Decoded::Unwritten if self.header.tables >> page & 1 == 0 => TableSlot::Holes,
             Decoded::Unwritten | Decoded::Invalid(_) => TableSlot::Damaged,
         };
     }
@@ -264,6 +264,11 @@ impl Replica {
     /// Whether the records of these pages are in memory (or known to have rotted).
     pub(crate) fn has_table(&self, pages: &std::ops::Range<u32>) -> bool {
         table_pages(pages).all(|page| !matches!(self.table[page], TableSlot::Unread))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn loaded_table_pages(&self) -> usize {
+        self.table.iter().filter(|slot| matches!(slot, TableSlot::Loaded(_))).count()
     }
 
     /// Reads the records of these pages into memory.
@@ -295,6 +300,7 @@ impl Replica {
     fn table_of(&self, page: usize) -> Result<&TablePage, StoreError> {
         match &self.table[page] {
             TableSlot::Loaded(table) => Ok(table),
+            TableSlot::Holes => Ok(&HOLES[page]),
             TableSlot::Unread | TableSlot::Damaged => Err(StoreError::DamagedFile {
                 chunk: self.chunk,
                 what: "a page of its record table is damaged",

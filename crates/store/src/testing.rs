@@ -12,6 +12,16 @@ pub(crate) const CHUNK: ChunkId = ChunkId((1 << 40) | 7);
 pub(crate) const V1: Version = Version { term: Term(1), counter: 1 };
 pub(crate) const V2: Version = Version { term: Term(1), counter: 2 };
 
+impl Disk {
+    /// How many pages of a chunk's record table are in memory.
+    pub(crate) fn table_pages_in_memory(&self, chunk: ChunkId) -> usize {
+        let slot = self.cache.peek(chunk);
+        slot.map_or(0, |slot| {
+            crate::locks::shared(&slot.state).as_ref().map_or(0, |replica| replica.loaded_table_pages())
+        })
+    }
+}
+
 /// An empty real directory, removed when the guard is dropped.
 pub(crate) fn temporary() -> (tempfile::TempDir, Arc<dyn Dir>) {
     let guard = tempfile::tempdir().unwrap();

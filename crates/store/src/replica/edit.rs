@@ -4,7 +4,7 @@
 //! two of them leaves pages that do not match their records inside marked regions (or in a new chunk),
 //! which `settle` puts right.
 
-use super::{PAGES, Replica, TableSlot, read_padded, regions_of_table};
+use super::{HOLES, PAGES, Replica, TableSlot, read_padded, regions_of_table};
 use crate::StoreError;
 use crate::activity::{Activity, regions};
 use crate::crc::{PAGE, Piece, crc32c, looks_like_hole, pieces};
@@ -208,7 +208,7 @@ impl Replica {
         if !self.fresh {
             self.reserve(tables.keys().copied())?;
         }
-        if let Err(error) = self.carry_out(&edit, &tables) {
+        if let Err(error) = self.carry_out(&edit, tables) {
             if !self.fresh {
                 self.reconcile(&edit);
             }
@@ -238,7 +238,7 @@ impl Replica {
         Ok(())
     }
 
-    fn carry_out(&mut self, edit: &Edit<'_>, tables: &BTreeMap<usize, TablePage>) -> io::Result<()> {
+    fn carry_out(&mut self, edit: &Edit<'_>, tables: BTreeMap<usize, TablePage>) -> io::Result<()> {
         for (page, data) in &edit.writes {
             self.file.write_at(data, u64::from(*page) * PAGE as u64)?;
         }
@@ -254,16 +254,15 @@ impl Replica {
             }
         }
         if self.fresh {
-            let holes = TablePage::holes(0);
             let mut first = self.header.encode().to_vec();
             first.resize(2 * SLOT_BYTES, 0);
-            first.extend_from_slice(&tables.get(&0).unwrap_or(&holes).encode(self.chunk, 0));
+            first.extend_from_slice(&tables.get(&0).unwrap_or(&HOLES[0]).encode(self.chunk, 0));
             self.file.write_at(&first, CHUNK_BYTES)?;
             self.fresh = false;
             self.header_at = self.written;
         }
         for (page, table) in tables {
-            self.table[*page] = TableSlot::Loaded(table.clone());
+            self.table[page] = TableSlot::Loaded(table);
         }
         for (offset, length) in &edit.punches {
             // The records say zeroes already: a failure costs room, not truth.

@@ -258,3 +258,26 @@ fn threads_that_write_and_read_one_chunk_never_see_half_a_write() {
         scope.spawn(|| (0..20).for_each(|_| disk.checkpoint().unwrap()));
     });
 }
+
+/// The records of a whole chunk take 100 KiB, of which a small file needs 3.
+#[test]
+fn records_take_memory_only_where_something_was_written() {
+    let (_guard, dir, disk) = disk();
+    for n in 1..=20 {
+        write(&disk, ChunkId(n), V1, 0, b"small").unwrap();
+        assert!(disk.read(ChunkId(n), V1, 63 << 20, 1 << 20).unwrap().zeroes);
+    }
+    let pages = |disk: &Disk| (1..=20).map(|n| disk.table_pages_in_memory(ChunkId(n))).sum::<usize>();
+    assert_eq!(pages(&disk), 20);
+    write(&disk, ChunkId(1), V1, 40 << 20, b"more").unwrap();
+    assert_eq!(pages(&disk), 21);
+    disk.close().unwrap();
+    drop(disk);
+    let (disk, _) = open(&dir);
+    for n in 1..=20 {
+        assert_eq!(read(&disk, ChunkId(n), V1, 0, 5), b"small");
+        assert!(disk.read(ChunkId(n), V1, 63 << 20, 1 << 20).unwrap().zeroes);
+    }
+    assert_eq!(read(&disk, ChunkId(1), V1, 40 << 20, 4), b"more");
+    assert_eq!(pages(&disk), 21);
+}
