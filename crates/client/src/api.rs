@@ -1,7 +1,7 @@
 //! The plain values of the public interface.
 
 use std::time::Duration;
-use types::{Attributes, DirectoryEntry};
+use types::{Attributes, DirectoryEntry, InodeId};
 
 /// How a client behaves. `Default` fills everything but the masters.
 #[derive(Clone, Debug)]
@@ -95,6 +95,8 @@ pub struct DirectoryPage {
     pub entries: Vec<DirectoryEntry>,
     /// Nothing follows the last one.
     pub end: bool,
+    /// Where `..` leads.
+    pub parent: InodeId,
 }
 
 /// What fallocate(2) is asked to do.

@@ -582,8 +582,14 @@ fn a_directory_is_read_page_by_page() {
             let name = format!("a rather long name so that pages are several, number {n:05}");
             client.make(ROOT, name.as_bytes(), file()).await.expect("made");
         }
-        client.make(ROOT, b"dir", node(FileKind::Directory)).await.expect("made");
+        let dir = client.make(ROOT, b"dir", node(FileKind::Directory)).await.expect("made");
         client.rename(ROOT, b"dir", ROOT, b"folder", RenameMode::NoReplace).await.expect("renamed");
+        let dir = dir.attributes.inode.id;
+        let before = cluster.state().requests.len();
+        let inner = client.read_directory(dir, DirCursor(0), 4096).await.expect("read");
+        assert_eq!((inner.entries.len(), inner.end, inner.parent), (0, true, ROOT));
+        assert_eq!(cluster.state().requests.len(), before + 1, "a page says also where `..` leads");
+        assert_eq!(client.read_directory(ROOT, DirCursor(0), 4096).await.expect("read").parent, ROOT);
         let (mut after, mut names, mut pages) = (DirCursor(0), Vec::new(), 0);
         loop {
             let page = client.read_directory(ROOT, after, 4096).await.expect("read");

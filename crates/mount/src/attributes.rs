@@ -2,7 +2,7 @@
 
 use fuser::{FileAttr, FileType, INodeNo, TimeOrNow};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use types::{Attributes, CHUNK_BYTES, FileKind, SetTime, Timestamp};
+use types::{Attributes, CHUNK_BYTES, FileKind, InodeId, SetTime, Timestamp};
 
 /// What stat(2) calls the preferred size of an exchange.
 const EXCHANGE_BYTES: u32 = 1 << 20;
@@ -36,6 +36,27 @@ pub(crate) fn to_kernel(attributes: &Attributes) -> FileAttr {
         uid: attributes.owner.uid,
         gid: attributes.owner.gid,
         rdev: attributes.device,
+        blksize: EXCHANGE_BYTES,
+        flags: 0,
+    }
+}
+
+/// What says no more than number and kind.
+pub(crate) fn bare(inode: InodeId, kind: FileKind) -> FileAttr {
+    FileAttr {
+        ino: INodeNo(inode.0),
+        size: 0,
+        blocks: 0,
+        atime: UNIX_EPOCH,
+        mtime: UNIX_EPOCH,
+        ctime: UNIX_EPOCH,
+        crtime: UNIX_EPOCH,
+        kind: kind_to_kernel(kind),
+        perm: 0,
+        nlink: 1,
+        uid: 0,
+        gid: 0,
+        rdev: 0,
         blksize: EXCHANGE_BYTES,
         flags: 0,
     }

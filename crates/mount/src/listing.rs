@@ -1,12 +1,13 @@
 //! Listing a directory: pages of entries, and how the kernel is told of them.
 
-use crate::attributes::{kind_to_kernel, to_kernel};
+use crate::attributes::{bare, kind_to_kernel, to_kernel};
 use client::{Client, Known};
 use fuser::{Generation, INodeNo, ReplyDirectory, ReplyDirectoryPlus};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
-use types::{DirCursor, InodeId, Status};
+use std::time::Duration;
+use types::{Attributes, DirCursor, FileKind, InodeId, Status};
 
 /// Cursor of `.`; that of `..` is one more, and those of entries follow.
 const DOT: u64 = 1;
@@ -18,36 +19,45 @@ const DIRECTORY_BYTES: u32 = 64 << 10;
 pub(crate) struct Listed {
     offset: u64,
     name: Vec<u8>,
-    known: Known,
+    inode: InodeId,
+    kind: FileKind,
+    /// None of `.` and `..`: from a listing the kernel takes only their number and kind.
+    attributes: Option<Attributes>,
+}
+
+impl Listed {
+    fn dots(offset: u64, name: &[u8], inode: InodeId) -> Self {
+        Self { offset, name: name.to_vec(), inode, kind: FileKind::Directory, attributes: None }
+    }
 }
 
 /// The entries after `offset`, `.` and `..` first.
 pub(crate) async fn read_page(client: Arc<Client>, dir: InodeId, offset: u64) -> Result<Vec<Listed>, Status> {
-    let mut page = Vec::new();
+    let after = DirCursor(offset.saturating_sub(DOT_DOT));
+    let listed = client.read_directory(dir, after, DIRECTORY_BYTES).await?;
+    let mut page = Vec::with_capacity(listed.entries.len() + 2);
     if offset < DOT {
-        page.push(Listed { offset: DOT, name: b".".to_vec(), known: client.attributes(dir).await? });
+        page.push(Listed::dots(DOT, b".", dir));
     }
     if offset < DOT_DOT {
-        page.push(Listed { offset: DOT_DOT, name: b"..".to_vec(), known: client.lookup_parent(dir).await? });
+        page.push(Listed::dots(DOT_DOT, b"..", listed.parent));
     }
-    let after = DirCursor(offset.saturating_sub(DOT_DOT));
-    let valid_for = std::time::Duration::ZERO;
-    for entry in client.read_directory(dir, after, DIRECTORY_BYTES).await?.entries {
-        page.push(Listed {
-            offset: entry.cursor.0 + DOT_DOT,
-            name: entry.name.as_bytes().to_vec(),
-            known: Known { attributes: entry.attributes, valid_for },
-        });
-    }
+    page.extend(listed.entries.into_iter().map(|entry| Listed {
+        offset: entry.cursor.0 + DOT_DOT,
+        name: entry.name.as_bytes().to_vec(),
+        inode: entry.attributes.inode.id,
+        kind: entry.attributes.kind,
+        attributes: Some(entry.attributes),
+    }));
     Ok(page)
 }
 
 /// Names, numbers and kinds.
 pub(crate) fn answer(page: Vec<Listed>, mut reply: ReplyDirectory) {
     for entry in page {
-        let kind = kind_to_kernel(entry.known.attributes.kind);
-        let number = INodeNo(entry.known.attributes.inode.id.0);
-        if reply.add(number, entry.offset, kind, OsStr::from_bytes(&entry.name)) {
+        let kind = kind_to_kernel(entry.kind);
+        let name = OsStr::from_bytes(&entry.name);
+        if reply.add(INodeNo(entry.inode.0), entry.offset, kind, name) {
             break;
         }
     }
@@ -57,16 +67,18 @@ pub(crate) fn answer(page: Vec<Listed>, mut reply: ReplyDirectory) {
 /// Entries with their attributes. The kernel counts a lookup for each but `.` and `..`.
 pub(crate) fn answer_plus(page: Vec<Listed>, client: &Client, dir: InodeId, mut reply: ReplyDirectoryPlus) {
     for entry in page {
-        let is_dot = entry.offset <= DOT_DOT;
-        let found_at = Some((dir, entry.name.as_slice()));
-        let known = if is_dot { entry.known } else { client.remember(&entry.known.attributes, found_at) };
-        let attributes = &known.attributes;
-        let generation = Generation(u64::from(attributes.inode.generation.0));
-        let number = INodeNo(attributes.inode.id.0);
         let name = OsStr::from_bytes(&entry.name);
-        if reply.add(number, entry.offset, name, &known.valid_for, &to_kernel(attributes), generation) {
-            if !is_dot {
-                client.forget(attributes.inode.id, 1);
+        let known = entry.attributes.map(|found| client.remember(&found, Some((dir, entry.name.as_slice()))));
+        let (generation, valid_for, attributes) = match &known {
+            Some(Known { attributes, valid_for }) => {
+                (attributes.inode.generation.0, *valid_for, to_kernel(attributes))
+            }
+            None => (0, Duration::ZERO, bare(entry.inode, entry.kind)),
+        };
+        let generation = Generation(u64::from(generation));
+        if reply.add(INodeNo(entry.inode.0), entry.offset, name, &valid_for, &attributes, generation) {
+            if known.is_some() {
+                client.forget(entry.inode, 1);
             }
             break;
         }

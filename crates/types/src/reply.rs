@@ -1,6 +1,6 @@
 //! What the master answers.
 
-use crate::{Attributes, ChunkLocation, DirCursor, FsStat, InodeRef, LogIndex, Name, WriteGrant};
+use crate::{Attributes, ChunkLocation, DirCursor, FsStat, InodeId, InodeRef, LogIndex, Name, WriteGrant};
 
 /// A name found or made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,10 +44,11 @@ pub enum Reply {
     Entry(Box<Entry>),
     Attributes(Attributes),
     Target(Vec<u8>),
-    /// `end`: nothing follows the last entry.
+    /// `end`: nothing follows the last entry. `parent`: where `..` leads.
     Directory {
         entries: Vec<DirectoryEntry>,
         end: bool,
+        parent: InodeId,
     },
     Xattr(Vec<u8>),
     XattrNames(Vec<Vec<u8>>),

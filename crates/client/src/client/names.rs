@@ -343,7 +343,7 @@ impl Client {
         let bytes_max = bytes_max.clamp(4096, PAGE_BYTES_MAX);
         let (outcome, asked) = self.ask(Request::ReadDirectory { dir, after, bytes_max }).await;
         match outcome? {
-            Reply::Directory { mut entries, end } => {
+            Reply::Directory { mut entries, end, parent } => {
                 if let Some(news) = asked.news.iter().find(|news| news.attributes.inode == dir) {
                     let page = Page {
                         after,
@@ -361,7 +361,7 @@ impl Client {
                         self.shared.inodes.glimpsed(entry.attributes.inode);
                     }
                 }
-                Ok(DirectoryPage { entries, end })
+                Ok(DirectoryPage { entries, end, parent })
             }
             _ => Err(Status::BadMessage),
         }

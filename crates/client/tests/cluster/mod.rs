@@ -362,7 +362,8 @@ impl State {
             Request::Reopen { inode } => return self.meta.reopen(inode).map(Reply::Attributes),
             Request::ReadDirectory { dir, after, bytes_max } => {
                 let (entries, end) = self.meta.read_directory(dir, after, bytes_max)?;
-                return Ok(Reply::Directory { entries, end });
+                let parent = self.meta.parent_of(dir)?.inode.id;
+                return Ok(Reply::Directory { entries, end, parent });
             }
             Request::Locate { inode, first, count } => {
                 return self.locations(inode, first, count).map(Reply::Locations);

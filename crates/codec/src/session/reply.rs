@@ -6,7 +6,7 @@ use crate::limits::{
 };
 use crate::{Malformed, proto};
 use proto::answer::Reply as P;
-use types::{DirCursor, DirectoryEntry, Entry, FileInfo, FsStat, News, Reply, XATTRS_BYTES_MAX};
+use types::{DirCursor, DirectoryEntry, Entry, FileInfo, FsStat, InodeId, News, Reply, XATTRS_BYTES_MAX};
 
 impl From<&Reply> for P {
     fn from(reply: &Reply) -> Self {
@@ -20,9 +20,10 @@ impl From<&Reply> for P {
             }),
             Reply::Attributes(attributes) => Self::Attributes(attributes.into()),
             Reply::Target(target) => Self::Target(target.clone()),
-            Reply::Directory { entries, end } => Self::Directory(proto::Directory {
+            Reply::Directory { entries, end, parent } => Self::Directory(proto::Directory {
                 entries: entries.iter().map(Into::into).collect(),
                 end: *end,
+                parent: parent.0,
             }),
             Reply::Xattr(value) => Self::Xattr(value.clone()),
             Reply::XattrNames(names) => Self::XattrNames(proto::XattrNames { names: names.clone() }),
@@ -62,6 +63,7 @@ impl TryFrom<P> for Reply {
             P::Directory(p) => Self::Directory {
                 entries: list(p.entries, DIRECTORY_ENTRIES_MAX, "entries of a directory")?,
                 end: p.end,
+                parent: InodeId(p.parent),
             },
             P::Xattr(value) => Self::Xattr(xattr_value(value)?),
             P::XattrNames(p) => {

@@ -300,7 +300,7 @@ pub(crate) fn answers() -> Vec<(&'static str, AnswerMessage)> {
         Ok(Reply::Entry(Box::new(entry))),
         Ok(Reply::Attributes(attributes())),
         Ok(Reply::Target(b"../target".to_vec())),
-        Ok(Reply::Directory { entries: vec![directory_entry], end: true }),
+        Ok(Reply::Directory { entries: vec![directory_entry], end: true, parent: InodeId(77) }),
         Ok(Reply::Xattr(vec![0, 255])),
         Ok(Reply::XattrNames(vec![b"user.a".to_vec(), b"user.b".to_vec()])),
         Ok(Reply::FsStat(FsStat { total_bytes: 1 << 40, free_bytes: 1 << 39, inodes: 470 })),

@@ -371,8 +371,8 @@ fn reply() -> impl Strategy<Value = Reply> {
         entry.prop_map(|e| Reply::Entry(Box::new(e))),
         attributes().prop_map(Reply::Attributes),
         bytes().prop_map(Reply::Target),
-        (vec(directory_entry, 0..6), any::<bool>())
-            .prop_map(|(entries, end)| Reply::Directory { entries, end }),
+        (vec(directory_entry, 0..6), any::<bool>(), any::<u64>())
+            .prop_map(|(entries, end, parent)| Reply::Directory { entries, end, parent: InodeId(parent) }),
         bytes().prop_map(Reply::Xattr),
         vec(xattr_name(), 0..6).prop_map(Reply::XattrNames),
         fs_stat.prop_map(Reply::FsStat),

@@ -94,7 +94,7 @@ impl Core {
                 for entry in &entries {
                     self.sessions.learn(origin, entry.attributes.inode.id);
                 }
-                Reply::Directory { entries, end }
+                Reply::Directory { entries, end, parent: self.meta.parent_of(dir)?.inode.id }
             }
             Request::GetXattr { inode, name } => Reply::Xattr(self.meta.xattr(inode, &name)?),
             Request::ListXattrs { inode } => Reply::XattrNames(self.meta.xattrs(inode)?),
