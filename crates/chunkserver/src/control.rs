@@ -16,8 +16,8 @@ use crate::orders::Orders;
 use crate::standing::Standing;
 use crate::tasks::Tasks;
 use codec::control::{
-    ChunkReport, DiskState, REPORT_ENTRIES_MAX, Register, Registered, ReplicaFlags, ReportedChunk, ToMaster,
-    ToServer,
+    BornReplica, ChunkReport, DiskState, REPORT_ENTRIES_MAX, Register, Registered, ReplicaFlags,
+    ReportedChunk, ToMaster, ToServer,
 };
 use env::{Env, Instant, Queue};
 use rpc::control::ServerEnd;
@@ -36,6 +36,8 @@ const RETRY_MAX: Duration = Duration::from_secs(5);
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// A master from which nothing comes for so long is left: five heartbeats.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// Events are told in one message for so long: nobody waits for them, and each message costs as much as a request.
+const TELL_PAUSE: Duration = Duration::from_millis(20);
 /// How long a disk may take to store its counter before the others go on without it.
 const DISK_MAX: Duration = Duration::from_secs(10);
 /// Heartbeats without an answer whose times are remembered.
@@ -193,7 +195,7 @@ impl Control {
         &self,
         link: ServerEnd,
         registered: &Registered,
-        events: &EventQueue,
+        events: &Arc<EventQueue>,
         came: &mut watch::Receiver<u64>,
     ) -> Left {
         let ServerEnd { tx, mut rx, .. } = link;
@@ -213,14 +215,23 @@ impl Control {
         heartbeat.reset();
         heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut heard = tokio::time::Instant::now();
+        // When events may be told again; they wait for that.
+        let (mut tell_at, mut gathering) = (heard, false);
         loop {
             let outcome = tokio::select! {
                 biased;
                 message = rx.recv() => {
                     heard = tokio::time::Instant::now();
-                    self.message(message, registered, &mut told, &running, &tx).await
+                    self.message(message, registered, &mut told, &running, events, &tx).await
                 }
-                () = events.arrived.notified() => tell(events, &tx).await,
+                () = events.arrived.notified(), if !gathering => {
+                    gathering = true;
+                    Ok(())
+                }
+                () = tokio::time::sleep_until(tell_at), if gathering => {
+                    (tell_at, gathering) = (tokio::time::Instant::now() + TELL_PAUSE, false);
+                    tell(events, &tx).await
+                }
                 Ok(()) = came.changed() => Err(Left::DiskCame),
                 _ = heartbeat.tick() => {
                     if heard.elapsed() > SILENCE_MAX {
@@ -264,6 +275,7 @@ impl Control {
         registered: &Registered,
         told: &mut Told,
         running: &Arc<Semaphore>,
+        events: &Arc<EventQueue>,
         tx: &mpsc::Sender<ToMaster>,
     ) -> Result<(), Left> {
         match message {
@@ -271,11 +283,13 @@ impl Control {
                 let Ok(permit) = Arc::clone(running).acquire_owned().await else {
                     return Err(Left::Broken("orders are no longer taken".into()));
                 };
-                let (orders, tx) = (Arc::clone(&self.orders), tx.clone());
+                let (orders, events, tx) = (Arc::clone(&self.orders), Arc::clone(events), tx.clone());
                 // Not a task of this link: an order that was begun is carried out also if the link breaks.
                 self.tasks.spawn(async move {
                     let done = orders.carry_out(order).await;
                     drop(permit);
+                    // A replica is not told of after its deletion.
+                    let _ = tell_born(events.take_born(), &tx).await;
                     let _ = send(&tx, ToMaster::OrderDone(done)).await;
                 });
                 Ok(())
@@ -307,15 +321,21 @@ async fn send(tx: &mpsc::Sender<ToMaster>, message: ToMaster) -> Result<(), Left
     }
 }
 
+/// Tells of replicas that first writes and copies made.
+async fn tell_born(born: Vec<BornReplica>, tx: &mpsc::Sender<ToMaster>) -> Result<(), Left> {
+    for born in born.chunks(REPORT_ENTRIES_MAX) {
+        send(tx, ToMaster::Born(born.to_vec())).await?;
+    }
+    Ok(())
+}
+
 /// Tells what happened to replicas.
 async fn tell(events: &EventQueue, tx: &mpsc::Sender<ToMaster>) -> Result<(), Left> {
     let waiting = events.take();
     if waiting.overflowed {
         return Err(Left::Broken("too much happened to be told: the replicas are reported anew".into()));
     }
-    for born in waiting.born.chunks(REPORT_ENTRIES_MAX) {
-        send(tx, ToMaster::Born(born.to_vec())).await?;
-    }
+    tell_born(waiting.born, tx).await?;
     for damaged in waiting.damaged {
         let (disk, chunk, version) = (damaged.disk, damaged.chunk, damaged.version);
         send(tx, ToMaster::Damaged { disk, chunk, version }).await?;

@@ -109,6 +109,10 @@ impl Events {
 }
 
 impl EventQueue {
+    pub(crate) fn take_born(&self) -> Vec<BornReplica> {
+        std::mem::take(&mut self.waiting.lock().expect("nothing panics while it is held").born)
+    }
+
     pub(crate) fn take(&self) -> Waiting {
         std::mem::take(&mut *self.waiting.lock().expect("nothing panics while it is held"))
     }

@@ -265,3 +265,22 @@ fn verifiers_stay_over_a_restart_of_the_process() {
         assert_eq!(disk, world.disk(0));
     });
 }
+
+#[test]
+fn replicas_made_one_after_the_other_are_told_together() {
+    simulated(async {
+        let world = World::simulated(1).await;
+        let (chain, link) = (world.chain(&[0]), world.connect(0).await);
+        let data = pattern(1, 100);
+        let begun = tokio::time::Instant::now();
+        for n in 1..=300 {
+            let mut write = write_of(&chain, V1, 1, 0, &data);
+            write.capability.chunk = types::ChunkId(n);
+            assert_eq!(send(&link, &write, &data).await.result, Ok(()));
+        }
+        until("all are told", || world.master.heard().born.len() == 300).await;
+        let pauses = begun.elapsed().as_millis() / 20;
+        let messages = u128::from(world.master.heard().born_messages);
+        assert!(messages <= pauses + 2 && messages < 300, "{messages} messages in {pauses} pauses");
+    });
+}

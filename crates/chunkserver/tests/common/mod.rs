@@ -58,6 +58,7 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 #[derive(Default)]
 pub struct Heard {
     pub born: Vec<BornReplica>,
+    pub born_messages: u32,
     pub damaged: Vec<(DiskId, ChunkId)>,
     pub unsettled: Vec<(DiskId, Version)>,
     pub done: BTreeMap<u64, OrderDone>,
@@ -135,6 +136,7 @@ impl Master {
                         Some(ToServer::HeartbeatAck { term: heard.term })
                     }
                     ToMaster::Born(born) => {
+                        heard.born_messages += 1;
                         heard.born.extend(born);
                         None
                     }
