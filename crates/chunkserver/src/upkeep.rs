@@ -53,6 +53,8 @@ pub(crate) async fn probe(disks: Arc<Disks>, clock: Arc<dyn Clock>) {
             // Nobody waits for it: a look that does not come back shows as a hung disk.
             drop(slot.probe(clock.now()));
         }
+        // What a burst of large frames took is given back when it is over.
+        link::buffer::trim();
         tokio::time::sleep(PROBE_INTERVAL).await;
     }
 }

@@ -1,51 +1,99 @@
-//! Large receive buffers that are used again.
+//! Large buffers that are used again.
 //!
-//! A fresh megabyte per payload costs page faults at every frame. Large payloads are read into buffers of one
-//! size that return to a shared store when the last holder of the bytes lets go.
+//! A fresh megabyte per payload costs page faults and clearing at every frame. Large payloads lie in buffers of one size that return to
+//! a store of this process when the last holder of the bytes lets go. What nobody needed for a while is freed ([`trim`]).
 
 use bytes::Bytes;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use types::PAYLOAD_BYTES_MAX;
 
-/// Buffers kept for later use; beyond it they are freed.
-const KEPT_MAX: usize = 32;
+/// Buffers kept for later use; beyond it they are freed. A client may have 128 MiB of writes under way.
+const KEPT_MAX: usize = 128;
 /// Smaller payloads are allocated exactly.
 const POOLED_BYTES_MIN: usize = 256 << 10;
 
-static KEPT: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+static STORE: Store = Store::new();
+
+struct Store {
+    kept: Mutex<Kept>,
+}
+
+struct Kept {
+    buffers: Vec<Vec<u8>>,
+    /// The fewest that lay here since the last trim: so many were not needed.
+    spare: usize,
+}
 
 /// An empty buffer with room for `bytes`.
-pub(crate) fn take(bytes: usize) -> Vec<u8> {
-    if bytes < POOLED_BYTES_MIN {
-        return Vec::with_capacity(bytes);
-    }
-    let kept = KEPT.lock().expect("nothing panics while it is held").pop();
-    kept.unwrap_or_else(|| Vec::with_capacity(bytes.max(PAYLOAD_BYTES_MAX as usize)))
+pub fn take(bytes: usize) -> Vec<u8> {
+    STORE.take(bytes)
 }
 
-/// The filled buffer as shared bytes; a large one comes back when they are dropped.
-pub(crate) fn share(buffer: Vec<u8>) -> Bytes {
-    if buffer.capacity() < PAYLOAD_BYTES_MAX as usize {
-        return buffer.into();
-    }
-    Bytes::from_owner(Pooled(buffer))
+/// The filled buffer as shared bytes; one of the store comes back when they are dropped.
+pub fn share(buffer: Vec<u8>) -> Bytes {
+    STORE.share(buffer)
 }
 
-struct Pooled(Vec<u8>);
+/// Frees what was not needed since the last call. To be called every few seconds.
+pub fn trim() {
+    STORE.trim();
+}
+
+impl Store {
+    const fn new() -> Self {
+        Self { kept: Mutex::new(Kept { buffers: Vec::new(), spare: 0 }) }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().expect("nothing panics while it is held")
+    }
+
+    fn take(&self, bytes: usize) -> Vec<u8> {
+        if !(POOLED_BYTES_MIN..=PAYLOAD_BYTES_MAX as usize).contains(&bytes) {
+            return Vec::with_capacity(bytes);
+        }
+        let mut kept = self.kept();
+        let buffer = kept.buffers.pop();
+        kept.spare = kept.spare.min(kept.buffers.len());
+        drop(kept);
+        buffer.unwrap_or_else(|| Vec::with_capacity(PAYLOAD_BYTES_MAX as usize))
+    }
+
+    fn share(&'static self, buffer: Vec<u8>) -> Bytes {
+        if buffer.capacity() != PAYLOAD_BYTES_MAX as usize {
+            return buffer.into();
+        }
+        Bytes::from_owner(Pooled { buffer, store: self })
+    }
+
+    fn trim(&self) {
+        let mut kept = self.kept();
+        let left = kept.buffers.len() - kept.spare;
+        let freed = kept.buffers.split_off(left);
+        kept.spare = left;
+        drop(kept);
+        drop(freed);
+    }
+}
+
+struct Pooled {
+    buffer: Vec<u8>,
+    store: &'static Store,
+}
 
 impl AsRef<[u8]> for Pooled {
     fn as_ref(&self) -> &[u8] {
-        &self.0
+        &self.buffer
     }
 }
 
 impl Drop for Pooled {
     fn drop(&mut self) {
-        let mut buffer = std::mem::take(&mut self.0);
+        let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
-        let mut kept = KEPT.lock().expect("nothing panics while it is held");
-        if kept.len() < KEPT_MAX {
-            kept.push(buffer);
+        let mut kept = self.store.kept();
+        if kept.buffers.len() < KEPT_MAX {
+            kept.buffers.push(buffer);
         }
     }
 }
@@ -54,16 +102,40 @@ impl Drop for Pooled {
 mod tests {
     use super::*;
 
+    const WHOLE: usize = PAYLOAD_BYTES_MAX as usize;
+
     #[test]
-    fn a_large_buffer_comes_back() {
-        let mut buffer = take(PAYLOAD_BYTES_MAX as usize);
+    fn a_large_buffer_comes_back_and_what_nobody_needs_is_freed() {
+        static STORE: Store = Store::new();
+        let kept = || STORE.kept().buffers.len();
+        let mut buffer = STORE.take(WHOLE);
         buffer.extend_from_slice(b"payload");
-        let bytes = share(buffer);
+        let place = buffer.as_ptr();
+        let bytes = STORE.share(buffer);
         let slice = bytes.slice(1..3);
         drop(bytes);
         assert_eq!(&slice[..], b"ay");
         drop(slice);
-        assert!(!KEPT.lock().unwrap().is_empty());
-        assert!(take(PAYLOAD_BYTES_MAX as usize).is_empty());
+        let again = STORE.take(300 << 10);
+        assert!(again.is_empty() && again.as_ptr() == place);
+        let more: Vec<_> = (0..KEPT_MAX + 10).map(|_| STORE.share(STORE.take(WHOLE))).collect();
+        drop((STORE.share(again), more));
+        assert_eq!(kept(), KEPT_MAX);
+        STORE.trim();
+        assert_eq!(kept(), KEPT_MAX, "they were in use a moment before");
+        let used: Vec<_> = (0..5).map(|_| STORE.share(STORE.take(WHOLE))).collect();
+        drop(used);
+        STORE.trim();
+        assert_eq!(kept(), 5);
+        STORE.trim();
+        STORE.trim();
+        assert_eq!(kept(), 0);
+    }
+
+    #[test]
+    fn small_and_oversized_buffers_are_their_own() {
+        for bytes in [0, POOLED_BYTES_MIN - 1, WHOLE + 1] {
+            assert!(take(bytes).capacity() < WHOLE || bytes > WHOLE);
+        }
     }
 }

@@ -14,7 +14,7 @@
 //! # Elsewhere
 //! What a body or a payload means: `wire::message` and the roles. Who listens: `rpc`'s port.
 
-mod buffer;
+pub mod buffer;
 mod call;
 mod counters;
 mod error;

@@ -15,7 +15,7 @@
 //! Who decides what is sent and committed: `pipeline`.
 
 use super::overlay::Overlay;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use env::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -76,7 +76,8 @@ pub(crate) fn chunk_of(offset: u64) -> ChunkIndex {
 
 #[derive(Debug)]
 struct Dirty {
-    data: BytesMut,
+    /// If it is large, a buffer that is used again.
+    data: Vec<u8>,
     stamp: Stamp,
     since: Instant,
 }
@@ -156,7 +157,10 @@ impl Buffer {
                 let over = (dirty.data.len() - within).min(piece.len());
                 dirty.data[within..within + over].copy_from_slice(&piece[..over]);
                 if over < piece.len() && sequential && dirty.data.capacity() == dirty.data.len() {
-                    dirty.data.reserve((window + WINDOW_BYTES - offset) as usize - over);
+                    // The rest of the window is likely to come.
+                    let mut whole = link::buffer::take(WINDOW_BYTES as usize);
+                    whole.extend_from_slice(&dirty.data);
+                    dirty.data = whole;
                 }
                 dirty.data.extend_from_slice(&piece[over..]);
                 (at, dirty)
@@ -167,7 +171,7 @@ impl Buffer {
                 } else {
                     0
                 };
-                let mut data = BytesMut::with_capacity(piece.len().max(capacity as usize));
+                let mut data = link::buffer::take(piece.len().max(capacity as usize));
                 data.extend_from_slice(piece);
                 (offset, Dirty { data, stamp, since: now })
             }
@@ -224,7 +228,7 @@ impl Buffer {
         }
         let Some(dirty) = self.dirty.remove(&at) else { return false };
         self.ages.remove(&(dirty.since, at));
-        let data = dirty.data.freeze();
+        let data = link::buffer::share(dirty.data);
         let crcs = wire::crc::page_crcs(at % CHUNK_BYTES, &data).into();
         self.next_id += 1;
         let id = ExtentId(self.next_id);
