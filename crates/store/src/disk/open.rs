@@ -1,5 +1,6 @@
 //! Stamping a directory and opening a disk.
 
+use super::tidy::TOGETHER_MIN;
 use super::{Counts, Disk, Folders};
 use crate::activity::{self, Activity, Recovered};
 use crate::cache::{Cache, OPEN_CHUNKS_MAX};
@@ -214,6 +215,12 @@ impl Disk {
 
     /// Reads every chunk that the activity log names from its file and settles its marked regions.
     fn settle_named(&self, last: &Recovered, report: &mut OpenReport) -> io::Result<()> {
+        // Thousands may be named: what is in the page cache is written at once. What is lost in it each file tells itself.
+        if last.chunks.len() >= TOGETHER_MIN
+            && let Err(error) = self.dir.sync_all()
+        {
+            tracing::warn!(disk = %self.disk, %error, "a disk could not be synced as a whole");
+        }
         for (chunk, named) in &last.chunks {
             report.chunks_checked += 1;
             let slot = self.slot(*chunk);

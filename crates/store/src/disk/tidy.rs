@@ -23,7 +23,7 @@ use std::sync::Arc;
 use types::ChunkId;
 
 /// Fewer are synced one by one when a disk is closed: a sync of everything also waits for what others wrote to the filesystem.
-const TOGETHER_MIN: usize = 32;
+pub(super) const TOGETHER_MIN: usize = 32;
 
 /// A replica with unsynced changes, and how many there were.
 #[derive(Clone, Copy)]
