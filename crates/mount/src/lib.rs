@@ -20,6 +20,6 @@ mod options;
 mod session;
 mod unasked;
 
-pub use mountpoint::{MountpointError, detach_dead, is_ours};
+pub use mountpoint::{MountpointError, detach_dead, is_ours, remount};
 pub use options::{BadOption, MountOptions};
 pub use session::{Mount, MountError, check_mountpoint};

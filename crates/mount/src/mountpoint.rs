@@ -4,6 +4,7 @@
 //! 1. A mount is only ever detached after looking that it is one of ours.
 //! 2. Detaching is lazy: it never waits for those who still use it.
 
+use crate::MountOptions;
 use env::{FILESYSTEM, mounted};
 use rustix::mount::{MountFlags, UnmountFlags};
 use std::fs::File;
@@ -144,6 +145,16 @@ pub(crate) fn mount_as_root(
     let target = std::ffi::CString::new(path.as_os_str().as_bytes())?;
     rustix::mount::mount(source, &target, FILESYSTEM, flags, Some(data.as_c_str()))?;
     Ok(device.into())
+}
+
+/// Gives a muskox mount other flags, such as read-only.
+pub fn remount(mountpoint: &Path, options: &MountOptions) -> io::Result<()> {
+    let path = std::fs::canonicalize(mountpoint)?;
+    if !is_ours(&path)? {
+        return Err(io::Error::other("no muskox is mounted there"));
+    }
+    // Of the options in words the kernel takes none again.
+    Ok(rustix::mount::mount_remount(&path, options.flags.bits(), c"")?)
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ pub struct MountOptions {
     pub read_cache_bytes: u64,
     /// Only root and the mounting user may enter.
     pub private: bool,
+    /// What is mounted there gets other flags.
+    pub remount: bool,
     /// Flags of mount(2).
     pub(crate) flags: Flags,
 }
@@ -40,6 +42,7 @@ impl Default for MountOptions {
             write_buffer_bytes: 128 << 20,
             read_cache_bytes: 64 << 20,
             private: false,
+            remount: false,
             flags: Flags::default(),
         }
     }
@@ -57,7 +60,6 @@ pub struct BadOption {
 
 /// Words with which fstab, mount(8) and systemd speak to themselves.
 const FOR_OTHERS: &[&str] = &[
-    "rw",
     "auto",
     "noauto",
     "user",
@@ -83,6 +85,8 @@ const FOR_OTHERS: &[&str] = &[
     "nodiratime",
     "allow_other",
     "default_permissions",
+    "user_id",
+    "group_id",
 ];
 const OURS: &[&str] = &[
     "timeout=",
@@ -90,6 +94,7 @@ const OURS: &[&str] = &[
     "write-buffer=",
     "read-cache=",
     "private",
+    "remount",
     "ro",
     "nosuid",
     "nodev",
@@ -119,7 +124,9 @@ impl MountOptions {
                 ("write-buffer", Some(value)) => self.write_buffer_bytes = mebibytes(word, value)?,
                 ("read-cache", Some(value)) => self.read_cache_bytes = mebibytes(word, value)?,
                 ("private", None) => self.private = true,
+                ("remount", None) => self.remount = true,
                 ("ro", None) => self.flags.read_only = true,
+                ("rw", None) => self.flags.read_only = false,
                 ("nosuid", None) => self.flags.no_suid = true,
                 ("nodev", None) => self.flags.no_dev = true,
                 ("noexec", None) => self.flags.no_exec = true,
@@ -179,7 +186,9 @@ mod tests {
         let mut options = MountOptions::default();
         options.apply("rw,_netdev,nofail,x-systemd.automount,timeout=0,ro,noatime".split(',')).unwrap();
         assert_eq!(options.timeout, None);
-        assert!(options.flags.read_only && options.flags.no_atime);
+        assert!(options.flags.read_only && options.flags.no_atime && !options.remount);
+        options.apply("ro,remount,rw,user_id=0".split(',')).unwrap();
+        assert!(!options.flags.read_only && options.remount);
         options.apply(["timeout=7", "mount-timeout=3", "write-buffer=16"]).unwrap();
         assert_eq!(options.timeout, Some(Duration::from_secs(7)));
         assert_eq!(options.mount_timeout, Duration::from_secs(3));

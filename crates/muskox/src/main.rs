@@ -1,4 +1,4 @@
-//! `muskox`, the one binary: roles, the demo, and the operator's commands. Also acts as `mount.muskox`.
+//! `muskox`, the one binary: roles, the demo, and the operator's commands. Also acts as mount(8)'s helper.
 //!
 //! No logic lives here: arguments and the configuration become the settings of a role or a command.
 
@@ -8,6 +8,7 @@ mod demo;
 mod discover;
 mod failure;
 mod files;
+mod helper;
 mod ready;
 mod roles;
 
@@ -16,7 +17,6 @@ use cli::{Cli, Command, ConfigCommand, FileCommand};
 use config::Config;
 use failure::Failure;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -24,7 +24,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     ready::end_with_parent();
-    let cli = Cli::parse_from(arguments());
+    let cli = Cli::parse_from(helper::arguments());
     start_logging(&cli);
     match run(cli) {
         Ok(code) => code,
@@ -33,26 +33,6 @@ fn main() -> ExitCode {
             ExitCode::from(failure.exit.code())
         }
     }
-}
-
-/// As `mount.muskox SOURCE DIR [-sfnv] [-o OPTIONS]`, the arguments of mount(8) become those of `muskox mount`.
-fn arguments() -> Vec<std::ffi::OsString> {
-    let mut arguments: Vec<_> = std::env::args_os().collect();
-    let called = arguments.first().map(Path::new).and_then(Path::file_name).map(|n| n.to_os_string());
-    if called.is_some_and(|name| name == "mount.muskox") {
-        let is_of_mount = |word: &std::ffi::OsString| {
-            let letters = word.to_str().and_then(|word| word.strip_prefix('-')).unwrap_or_default();
-            !letters.is_empty() && letters.chars().all(|letter| "sfnv".contains(letter))
-        };
-        if arguments.iter().any(|word| is_of_mount(word) && word.to_string_lossy().contains('f')) {
-            // mount(8): everything but the mount itself.
-            std::process::exit(0);
-        }
-        arguments.retain(|word| !is_of_mount(word));
-        arguments.insert(1, "mount".into());
-        arguments.push("--background".into());
-    }
-    arguments
 }
 
 fn run(cli: Cli) -> Result<ExitCode, Failure> {

@@ -1,4 +1,4 @@
-//! `muskox mount` and `mount.muskox`.
+//! `muskox mount`; with mount(8)'s words: `helper`.
 
 use super::{Ready, Stop, host_name, on_thread, signalled};
 use crate::cli::{MountArgs, Target};
@@ -24,6 +24,9 @@ pub(crate) struct Settings {
 /// `muskox mount`.
 pub(crate) fn run(arguments: &MountArgs, config: &Config) -> Result<ExitCode, Failure> {
     let settings = settings(arguments, config)?;
+    if settings.options.remount {
+        return remount(&settings);
+    }
     if arguments.background {
         return in_background(&settings, arguments);
     }
@@ -138,6 +141,19 @@ pub(crate) async fn serve(settings: Settings, stop: Stop, ready: Ready) -> Resul
             "muskox status",
         )
     })
+}
+
+fn remount(settings: &Settings) -> Result<ExitCode, Failure> {
+    let mountpoint = &settings.mountpoint;
+    ::mount::remount(mountpoint, &settings.options).map_err(|error| {
+        let next = match error.kind() {
+            std::io::ErrorKind::ResourceBusy => "close the files that are open for writing",
+            std::io::ErrorKind::PermissionDenied => "do it as root",
+            _ => "name the directory that is mounted: findmnt -t fuse.muskox",
+        };
+        fail("E0147", format!("cannot remount {}: {error}", mountpoint.display()), next)
+    })?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// As mount(8) wants it: returns once the root answers, and a process of its own goes on serving.
