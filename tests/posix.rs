@@ -15,11 +15,9 @@ use std::process::Command;
 /// Fewer mean that the program was built without some.
 const CASES_MIN: usize = 393;
 
-fn path_with_muskox() -> std::ffi::OsString {
-    let own = Path::new(env!("CARGO_BIN_EXE_muskox")).parent().unwrap().to_path_buf();
-    let others = std::env::var_os("PATH").unwrap_or_default();
-    std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&others))).unwrap()
-}
+/// Runs a program where mount(8) finds us as its helper: in the place of libfuse's, in a table of mounts of its own. Without
+/// that one mount(8) needs none.
+const WITH_HELPER: &str = r#"[ ! -e /sbin/mount.fuse ] || mount --bind "$0" /sbin/mount.fuse && exec "$@""#;
 
 #[test]
 fn every_case_of_pjdfstest_passes_but_those_that_cannot_be_run() {
@@ -35,30 +33,33 @@ fn every_case_of_pjdfstest_passes_but_those_that_cannot_be_run() {
     let other = tempfile::tempdir_in("/dev/shm").unwrap();
     fs::set_permissions(other.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let files = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/posix");
-    let run = Command::new(find_program("pjdfstest").unwrap())
-        .args(["-c", &format!("{files}/pjdfstest.toml"), "-v"])
-        // mount(8) remounts with libfuse's help, if it is installed: that looks for `muskox`.
-        .env("PATH", path_with_muskox())
-        .arg("-p")
-        .arg(&demo.mountpoint)
-        .arg("-s")
-        .arg(other.path())
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&run.stdout);
-    let named = |outcome: &str| -> BTreeSet<String> {
-        let lines = text.lines().filter_map(|line| line.strip_suffix(outcome)?.split_whitespace().next());
-        lines.map(str::to_owned).collect()
+    let config = fs::read_to_string(format!("{files}/pjdfstest.toml")).unwrap();
+    let remounting = other.path().join("remounting.toml");
+    fs::write(&remounting, config.replace("allow_remount = false", "allow_remount = true")).unwrap();
+    let run = |config: &Path, pattern: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["-m", "--propagation", "private", "sh", "-c", WITH_HELPER, MUSKOX]);
+        command.arg(find_program("pjdfstest").unwrap()).arg("-c").arg(config).arg("-v");
+        command.arg("-p").arg(&demo.mountpoint).arg("-s").arg(other.path());
+        let run = command.args((!pattern.is_empty()).then_some(pattern)).output().unwrap();
+        let text = String::from_utf8_lossy(&run.stdout).into_owned();
+        assert!(run.status.success(), "{text}\n{}", String::from_utf8_lossy(&run.stderr));
+        let named = |outcome: &str| -> BTreeSet<String> {
+            let lines = text.lines().filter_map(|line| line.strip_suffix(outcome)?.split_whitespace().next());
+            lines.map(str::to_owned).collect()
+        };
+        assert!(named(" FAILED").is_empty(), "{text}");
+        (named(" ok"), named(" skipped"))
     };
-    let (passed, skipped) = (named(" ok"), named(" skipped"));
+    // By themselves: other cases leave files open for writing in the program, which forbids read-only.
+    let (mut passed, none) = run(&remounting, "erofs");
+    assert!(none.is_empty(), "{none:?}");
+    let (more, mut skipped) = run(Path::new(&format!("{files}/pjdfstest.toml")), "");
+    skipped.retain(|case| !passed.contains(case));
+    passed.extend(more);
     let list = fs::read_to_string(format!("{files}/skipped.txt")).unwrap();
     let known = list.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(' '));
     let known: BTreeSet<String> = known.map(|(case, _)| case.to_owned()).collect();
-    assert!(
-        named(" FAILED").is_empty() && run.status.success(),
-        "{text}\n{}",
-        String::from_utf8_lossy(&run.stderr)
-    );
     assert_eq!(skipped, known);
     assert!(passed.len() >= CASES_MIN, "{} cases", passed.len());
 }

@@ -280,14 +280,14 @@ impl Control {
     ) -> Result<(), Left> {
         match message {
             Some(ToServer::Order(order)) => {
-                let Ok(permit) = Arc::clone(running).acquire_owned().await else {
-                    return Err(Left::Broken("orders are no longer taken".into()));
-                };
                 let (orders, events, tx) = (Arc::clone(&self.orders), Arc::clone(events), tx.clone());
-                // Not a task of this link: an order that was begun is carried out also if the link breaks.
+                let running = Arc::clone(running);
+                // Not a task of this link: an order that was begun is carried out also if the link breaks. It waits for its turn
+                // there, since the link has more to bring than orders.
                 self.tasks.spawn(async move {
+                    let Ok(turn) = running.acquire().await else { return };
                     let done = orders.carry_out(order).await;
-                    drop(permit);
+                    drop(turn);
                     // A replica is not told of after its deletion.
                     let _ = tell_born(events.take_born(), &tx).await;
                     let _ = send(&tx, ToMaster::OrderDone(done)).await;

@@ -166,7 +166,8 @@ impl Chunkserver {
         for slot in disks.all() {
             let (slot, disks, chains) = (Arc::clone(slot), Arc::clone(&disks), Arc::clone(&chains));
             let (standing, clock) = (Arc::clone(&standing), Arc::clone(&env.clock));
-            tasks.spawn(upkeep::look_after(slot, disks, chains, standing, clock));
+            let context = Arc::clone(&context);
+            tasks.spawn(upkeep::look_after(slot, disks, chains, standing, context, clock));
         }
         tracing::info!(address, server = %standing.server(), "the chunkserver listens");
         Ok(ChunkserverHandle {

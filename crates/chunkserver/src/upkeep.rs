@@ -65,6 +65,7 @@ pub(crate) async fn look_after(
     disks: Arc<Disks>,
     chains: Arc<Chains>,
     standing: Arc<Standing>,
+    context: Arc<Context>,
     clock: Arc<dyn Clock>,
 ) {
     let mut round: u32 = 0;
@@ -82,8 +83,10 @@ pub(crate) async fn look_after(
             continue;
         }
         tokio::time::sleep(CHECKPOINT_INTERVAL).await;
-        if slot.disk().is_none() {
-            continue;
+        let Some(disk) = slot.disk() else { continue };
+        for (chunk, version) in disk.take_losses() {
+            slot.count_error();
+            context.events.damaged(disk.id(), chunk, version);
         }
         round = round.wrapping_add(1);
         let purge = round % PURGE_EVERY == 1;

@@ -36,6 +36,8 @@ use types::ChunkSlot;
 
 /// Queued chunks of one health that one pass looks at: a fraction of a millisecond.
 const LOOKED_MAX: usize = 2_048;
+/// Raises that run before no more are begun for chunks that nobody asks for: after a loss of power they are thousands.
+pub(crate) const RAISES_MAX: usize = 128;
 /// Pause after a look at all queued chunks at which nothing could be begun and nothing is under way.
 const IDLE_MS: u64 = 500;
 /// First pause after a copy that failed; doubled with each further failure of that chunk.
@@ -194,7 +196,9 @@ impl Fleet {
             | self.begin_copies(now_ms, out)
             | self.begin_removals(now_ms, out);
         let Healing { copies, mending, removals, .. } = &self.healing;
-        if !begun && copies.is_empty() && mending.is_empty() && removals.is_empty() {
+        let is_idle =
+            copies.is_empty() && mending.is_empty() && removals.is_empty() && self.raises.len() == 0;
+        if !begun && is_idle {
             self.healing.idle_until_ms = now_ms + IDLE_MS;
         }
     }
@@ -210,6 +214,11 @@ impl Fleet {
                 .later
                 .get(&slot)
                 .is_some_and(|later| now_ms < later.alone_until_ms.max(later.retry_ms))
+    }
+
+    /// More raises would keep those waiting that somebody asks for.
+    fn has_room_for_raises(&self) -> bool {
+        self.raises.len() < RAISES_MAX
     }
 
     fn begin_removals(&mut self, now_ms: u64, out: &mut Vec<Command>) -> bool {

@@ -264,6 +264,7 @@ impl Core {
                 }
             }
             self.end_batch()?;
+            self.send_unsent();
         }
         self.log.note_stable()
     }

@@ -12,6 +12,11 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long files that were closed may be in use, and how often that is looked at.
+const RELEASE_MAX: Duration = Duration::from_secs(2);
+const RELEASE_POLL: Duration = Duration::from_millis(10);
 
 /// Whether a muskox mount is the topmost at this very path.
 pub fn is_ours(mountpoint: &Path) -> io::Result<bool> {
@@ -147,14 +152,21 @@ pub(crate) fn mount_as_root(
     Ok(device.into())
 }
 
-/// Gives a muskox mount other flags, such as read-only.
+/// Gives a muskox mount other flags, such as read-only. `ResourceBusy`: files are open for writing.
 pub fn remount(mountpoint: &Path, options: &MountOptions) -> io::Result<()> {
     let path = std::fs::canonicalize(mountpoint)?;
     if !is_ours(&path)? {
         return Err(io::Error::other("no muskox is mounted there"));
     }
-    // Of the options in words the kernel takes none again.
-    Ok(rustix::mount::mount_remount(&path, options.flags.bits(), c"")?)
+    let begun = Instant::now();
+    loop {
+        // Of the options in words the kernel takes none again.
+        match rustix::mount::mount_remount(&path, options.flags.bits(), c"") {
+            // A file that was just closed is in use until its release was answered.
+            Err(rustix::io::Errno::BUSY) if begun.elapsed() < RELEASE_MAX => std::thread::sleep(RELEASE_POLL),
+            done => return Ok(done?),
+        }
+    }
 }
 
 #[cfg(test)]

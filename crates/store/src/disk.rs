@@ -55,6 +55,8 @@ pub struct Disk {
     folders: Mutex<Folders>,
     /// Replicas that are bad, should their headers be unable to say so.
     bad: Mutex<BTreeSet<ChunkId>>,
+    /// Replicas that became bad since somebody asked.
+    losses: Mutex<Vec<(ChunkId, Version)>>,
     /// The last user of the disk ended with a loss of power.
     power_lost: bool,
     /// Replicas opened so far.

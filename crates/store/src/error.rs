@@ -104,16 +104,16 @@ pub enum OpenDiskError {
         /// What is wrong with it.
         what: &'static str,
     },
-    /// Written by a newer release.
+    /// Written by another release.
     #[error(
-        "{path} has disk format {found}, this release knows up to {known}; next step: run the newer release"
+        "{path} has disk format {found}, this release reads {known}; next step: run the release that wrote it"
     )]
     NewerFormat {
         /// Which directory.
         path: String,
         /// What the stamp says.
         found: u16,
-        /// The newest that is known here.
+        /// The one that is known here.
         known: u16,
     },
     /// Another process has it.

@@ -14,7 +14,7 @@ pub(crate) const STAMP: &str = "stamp";
 /// Where the next one is written before it takes the place of `stamp`.
 pub(crate) const STAMP_ASIDE: &str = "stamp.new";
 /// The disk format that is written.
-pub(crate) const FORMAT: u16 = 1;
+pub(crate) const FORMAT: u16 = 2;
 const COPY_BYTES: usize = 128;
 const COPIES_AT: [usize; 2] = [0, 4096];
 const FILE_BYTES: usize = COPIES_AT[1] + COPY_BYTES;

@@ -26,6 +26,8 @@ use types::{BLOCK_BYTES, CHUNK_BYTES, ChunkIndex, PAYLOAD_BYTES_MAX};
 pub(crate) const WINDOW_BYTES: u64 = PAYLOAD_BYTES_MAX as u64;
 const _: () = assert!(CHUNK_BYTES.is_multiple_of(WINDOW_BYTES));
 const BLOCK: u64 = BLOCK_BYTES as u64;
+/// Pieces above it lie in a buffer for a whole window, which is used again.
+const HALF_WINDOW: usize = WINDOW_BYTES as usize / 2;
 /// Most extents that wait to be sent: what is not sealed can still merge, and looking for work stays cheap.
 const QUEUED_MAX: usize = 64;
 
@@ -156,7 +158,8 @@ impl Buffer {
                 let within = (offset - at) as usize;
                 let over = (dirty.data.len() - within).min(piece.len());
                 dirty.data[within..within + over].copy_from_slice(&piece[..over]);
-                if over < piece.len() && sequential && dirty.data.capacity() == dirty.data.len() {
+                let wanted = within + piece.len();
+                if wanted > dirty.data.capacity().max(HALF_WINDOW) && sequential {
                     // The rest of the window is likely to come.
                     let mut whole = link::buffer::take(WINDOW_BYTES as usize);
                     whole.extend_from_slice(&dirty.data);
@@ -166,12 +169,13 @@ impl Buffer {
                 (at, dirty)
             }
             None => {
-                let capacity = if sequential && piece.len() >= BLOCK as usize {
-                    window + WINDOW_BYTES - offset
-                } else {
-                    0
+                // Of a stream that has filled a window before the rest of this one is likely to come.
+                let is_stream = sequential && window > 0 && piece.len() >= BLOCK as usize;
+                let wanted = if is_stream { (window + WINDOW_BYTES - offset) as usize } else { piece.len() };
+                let mut data = match wanted > HALF_WINDOW {
+                    true => link::buffer::take(wanted),
+                    false => Vec::with_capacity(wanted),
                 };
-                let mut data = link::buffer::take(piece.len().max(capacity as usize));
                 data.extend_from_slice(piece);
                 (offset, Dirty { data, stamp, since: now })
             }
@@ -228,7 +232,11 @@ impl Buffer {
         }
         let Some(dirty) = self.dirty.remove(&at) else { return false };
         self.ages.remove(&(dirty.since, at));
-        let data = link::buffer::share(dirty.data);
+        // A buffer for a whole window is not kept for a part of one: what is unsent is counted by its bytes.
+        let is_wasteful = dirty.data.len() <= HALF_WINDOW && dirty.data.capacity() >= WINDOW_BYTES as usize;
+        let exact = is_wasteful.then(|| Bytes::copy_from_slice(&dirty.data));
+        let shared = link::buffer::share(dirty.data);
+        let data = exact.unwrap_or(shared);
         let crcs = wire::crc::page_crcs(at % CHUNK_BYTES, &data).into();
         self.next_id += 1;
         let id = ExtentId(self.next_id);

@@ -79,7 +79,11 @@ impl Fleet {
     /// Raises chunks with several replicas that may differ, and those with one that has torn pages.
     pub(super) fn begin_comparisons(&mut self, now_ms: u64, out: &mut Vec<Command>) -> bool {
         let mut begun = false;
-        for slot in self.healing.unsettled.batch() {
+        let batch = if self.has_room_for_raises() { self.healing.unsettled.batch() } else { Vec::new() };
+        for slot in batch {
+            if !self.has_room_for_raises() {
+                break;
+            }
             let current: Vec<u16> = self.table.replicas(slot).members().collect();
             let enough = current.len() > 1 || self.healing.is_torn(slot);
             if current.is_empty() {

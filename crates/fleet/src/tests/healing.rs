@@ -416,3 +416,23 @@ fn only_so_many_replicas_are_mended_at_a_time_and_all_in_the_end() {
     world.heal();
     assert!(world.replicas.values().all(|replica| replica.damaged.is_empty()));
 }
+
+/// After a loss of power every chunk that was written lately is to be compared: in turn, so that orders fit into a link and
+/// who asks for a chunk does not wait behind all others.
+#[test]
+fn many_chunks_to_be_compared_are_raised_some_at_a_time_and_all() {
+    let mut world = World::new(2);
+    let files: Vec<_> = (1..=160).map(|n| world.file(n)).collect();
+    for (slot, grant) in &files {
+        let (disk, chunk, version) = (grant.chain[0].disk, grant.chunk, grant.version);
+        world.replicas.get_mut(&(disk, chunk)).unwrap().marked = true;
+        world.tell(Event::Unsettled { disk, slot: Some(*slot), chunk, version });
+    }
+    for _ in 0..20 {
+        world.advance(world.fleet.options.quiet_ms);
+        let running = world.fleet.raises.len();
+        assert!(running <= crate::heal::RAISES_MAX, "{running} at once");
+        world.settle();
+    }
+    assert_eq!(world.fleet.healing.unsettled(), 0);
+}

@@ -20,7 +20,7 @@ use codec::control::{
     ToMaster, ToServer,
 };
 use fleet::{DiskInfo, DiskState, Event, OrderId, ReportedReplica, ServerInfo};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
@@ -28,6 +28,8 @@ use types::{ChunkId, ChunkSlot, DiskId, Op, ServerId, Status, Term};
 
 /// Messages of one server that wait for its registration to be stable; a report of 2.5 million replicas fits.
 const HELD_MESSAGES_MAX: usize = 256;
+/// Messages that wait for room in a link, at most: what some thousand chunks need at once.
+const UNSENT_MAX: usize = 1 << 16;
 
 /// The master's name for one control link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,6 +82,8 @@ pub(super) struct Heard {
 struct ServerLink {
     end: Attached,
     state: State,
+    /// What the link has no room for yet: after a loss of power thousands of chunks are to be raised.
+    unsent: VecDeque<ToServer>,
 }
 
 enum State {
@@ -126,7 +130,9 @@ impl Core {
                     tracing::warn!(peer = %end.peer, "too many control links; one was closed");
                     return;
                 }
-                self.servers.links.insert(link, ServerLink { end, state: State::New });
+                self.servers
+                    .links
+                    .insert(link, ServerLink { end, state: State::New, unsent: VecDeque::new() });
             }
             ServerMessage::Says(message) => self.server_says(link, message),
             ServerMessage::Gone => self.drop_link(link, "its control link ended"),
@@ -389,11 +395,35 @@ impl Core {
     }
 
     pub(super) fn send_to_server(&mut self, id: LinkId, message: ToServer) {
-        let Some(link) = self.servers.links.get(&id) else { return };
-        match link.end.to.try_send(message) {
-            Ok(()) => {}
-            Err(mpsc::error::TrySendError::Closed(_)) => self.drop_link(id, "its control link ended"),
-            Err(mpsc::error::TrySendError::Full(_)) => self.drop_link(id, "it does not read its orders"),
+        let Some(link) = self.servers.links.get_mut(&id) else { return };
+        link.unsent.push_back(message);
+        self.send_unsent_to(id);
+    }
+
+    /// Sends what did not fit before.
+    pub(super) fn send_unsent(&mut self) {
+        let waiting = self.servers.links.iter().filter(|(_, link)| !link.unsent.is_empty());
+        for id in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.send_unsent_to(id);
+        }
+    }
+
+    fn send_unsent_to(&mut self, id: LinkId) {
+        let Some(link) = self.servers.links.get_mut(&id) else { return };
+        while let Some(message) = link.unsent.pop_front() {
+            match link.end.to.try_send(message) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Closed(_)) => {
+                    return self.drop_link(id, "its control link ended");
+                }
+                Err(mpsc::error::TrySendError::Full(message)) => {
+                    link.unsent.push_front(message);
+                    if link.unsent.len() > UNSENT_MAX {
+                        self.drop_link(id, "it does not read its orders");
+                    }
+                    return;
+                }
+            }
         }
     }
 

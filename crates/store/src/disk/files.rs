@@ -167,6 +167,7 @@ impl Disk {
                 add(&self.counts.sync_failures, 1);
                 replica.set_bad();
                 lock(&self.bad).insert(chunk);
+                lock(&self.losses).push((chunk, replica.version()));
                 self.index.put(chunk, entry_of(replica));
             }
         }

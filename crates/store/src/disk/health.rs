@@ -6,11 +6,12 @@
 use super::Disk;
 use crate::StoreError;
 use crate::cache::Slot;
+use crate::locks::lock;
 use crate::names::PROBE;
 use env::OpenMode;
 use std::io;
 use std::sync::Arc;
-use types::PAGE_BYTES;
+use types::{ChunkId, PAGE_BYTES, Version};
 
 /// Files that are closed for the sake of one that cannot be opened, at most.
 const CLOSED_MAX: usize = 64;
@@ -33,6 +34,11 @@ impl Disk {
             Err(StoreError::NoSpace) => Ok(()),
             result => result,
         }
+    }
+
+    /// Replicas of which a sync lost something since the last call: nobody waited for it, perhaps.
+    pub fn take_losses(&self) -> Vec<(ChunkId, Version)> {
+        std::mem::take(&mut lock(&self.losses))
     }
 
     /// Writes a page to a file of its own and syncs it, which makes the device keep all that it was given before.

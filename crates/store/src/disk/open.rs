@@ -282,6 +282,7 @@ impl Settling<'_> {
             cache: Cache::new(self.options.open_chunks_max.unwrap_or(OPEN_CHUNKS_MAX)),
             folders: Mutex::new(Folders::default()),
             bad: Mutex::default(),
+            losses: Mutex::default(),
             power_lost: false,
             loads: AtomicU64::new(1),
             counts: Counts::default(),

@@ -83,9 +83,9 @@ fn a_chunk_file_of_format_1_is_written_and_read_byte_by_byte() {
 }
 
 #[test]
-fn a_stamp_of_format_1_is_written_and_read_byte_by_byte() {
+fn a_stamp_of_format_2_is_written_and_read_byte_by_byte() {
     let found = sample().contents("stamp").unwrap();
-    let wanted = golden("stamp-v1.bin", &sectors(&found));
+    let wanted = golden("stamp-v2.bin", &sectors(&found));
     let stamp = crate::stamp::Stamp::decode(&expanded(&wanted, found.len())).unwrap();
     assert_eq!((stamp.cluster, stamp.disk, stamp.registrations), (CLUSTER, DISK, 0));
 }

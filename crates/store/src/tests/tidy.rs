@@ -89,6 +89,8 @@ fn a_replica_of_which_something_is_lost_in_the_sync_of_all_is_bad_and_the_others
     sim.inject(Fault { path, effort: Effort::Sync, skip: 0, count: 1 });
     disk.tidy().unwrap();
     assert_eq!(disk.counters().sync_failures, 1);
+    assert_eq!(disk.take_losses(), [(ChunkId(7), V1)]);
+    assert!(disk.take_losses().is_empty(), "each is told once");
     for n in 1..=60 {
         assert_eq!(disk.entry(ChunkId(n)).unwrap().bad, n == 7, "chunk {n}");
     }
