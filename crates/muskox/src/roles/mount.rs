@@ -25,6 +25,11 @@ pub(crate) struct Settings {
 pub(crate) fn run(arguments: &MountArgs, config: &Config) -> Result<ExitCode, Failure> {
     let settings = settings(arguments, config)?;
     if settings.options.remount {
+        // mount(8) adds the flags that the mount has already.
+        if !arguments.background {
+            let next = format!("mount -o {} {}", arguments.options.join(","), settings.mountpoint.display());
+            return Err(fail("E0147", "remounting is mount(8)'s", next).exit(Exit::Usage));
+        }
         return remount(&settings);
     }
     if arguments.background {
