@@ -156,8 +156,8 @@ pub enum DiskRefusal {
     OtherCluster = 6,
     /// Its stamp is damaged.
     Damaged = 7,
-    /// A newer release wrote it.
-    Newer = 8,
+    /// Another release wrote it, in another format.
+    OtherFormat = 8,
     /// Another process has it.
     InUse = 9,
     /// Another directory of the server is the same disk.
@@ -180,7 +180,7 @@ impl DiskRefusal {
         Self::Foreign,
         Self::OtherCluster,
         Self::Damaged,
-        Self::Newer,
+        Self::OtherFormat,
         Self::InUse,
         Self::Duplicate,
         Self::Failed,
@@ -198,7 +198,7 @@ impl DiskRefusal {
             Self::Foreign => "foreign",
             Self::OtherCluster => "other-cluster",
             Self::Damaged => "damaged",
-            Self::Newer => "newer",
+            Self::OtherFormat => "other format",
             Self::InUse => "in-use",
             Self::Duplicate => "duplicate",
             Self::Failed => "failed",

@@ -108,7 +108,7 @@ pub enum OpenDiskError {
     #[error(
         "{path} has disk format {found}, this release reads {known}; next step: run the release that wrote it"
     )]
-    NewerFormat {
+    OtherFormat {
         /// Which directory.
         path: String,
         /// What the stamp says.

@@ -91,7 +91,7 @@ impl From<&OpenDiskError> for Refusal {
             OpenDiskError::Foreign { .. } => DiskRefusal::Foreign,
             OpenDiskError::WrongCluster { .. } => DiskRefusal::OtherCluster,
             OpenDiskError::DamagedStamp { .. } => DiskRefusal::Damaged,
-            OpenDiskError::NewerFormat { .. } => DiskRefusal::Newer,
+            OpenDiskError::OtherFormat { .. } => DiskRefusal::OtherFormat,
             OpenDiskError::InUse { .. } => DiskRefusal::InUse,
             OpenDiskError::Disk { .. } => DiskRefusal::Unreadable,
         };
@@ -131,7 +131,7 @@ mod tests {
                 wanted: ClusterId([2; 16]),
             },
             OpenDiskError::DamagedStamp { path: path(), what: "no copy is valid" },
-            OpenDiskError::NewerFormat { path: path(), found: 2, known: 1 },
+            OpenDiskError::OtherFormat { path: path(), found: 2, known: 1 },
             OpenDiskError::InUse { path: path(), source: source() },
             OpenDiskError::Disk { path: path(), source: source() },
         ];

@@ -144,7 +144,7 @@ impl Disk {
         let stamp = Stamp::decode(&bytes).map_err(|error| match error {
             StampError::Damaged(what) => OpenDiskError::DamagedStamp { path: path.clone(), what },
             StampError::Newer(found) => {
-                OpenDiskError::NewerFormat { path: path.clone(), found, known: FORMAT }
+                OpenDiskError::OtherFormat { path: path.clone(), found, known: FORMAT }
             }
         })?;
         if let Some(wanted) = options.cluster.filter(|wanted| *wanted != stamp.cluster) {
