@@ -198,7 +198,7 @@ impl DiskRefusal {
             Self::Foreign => "foreign",
             Self::OtherCluster => "other-cluster",
             Self::Damaged => "damaged",
-            Self::OtherFormat => "other format",
+            Self::OtherFormat => "other-format",
             Self::InUse => "in-use",
             Self::Duplicate => "duplicate",
             Self::Failed => "failed",
