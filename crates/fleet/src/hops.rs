@@ -134,10 +134,9 @@ impl Fleet {
         }
         let member = |disk| self.hosts.disk_number(disk).filter(|disk| chain.contains(disk));
         let (from, to) = (hop.from.and_then(member), member(hop.to));
-        // Servers were stopped a moment ago, and whoever is left out may have the only sound page.
-        let torn = self.healing.is_torn(slot);
+        let needs_all = self.needs_all(slot);
         // A member that forgot what it took has it on its disk: all begin anew.
-        let to = to.filter(|to| hop.status != Status::Gap && !torn && from != Some(*to));
+        let to = to.filter(|to| hop.status != Status::Gap && !needs_all && from != Some(*to));
         match (hop.from, from, to) {
             (Some(_), Some(near), Some(far)) => purposes.accused = Some(Accusation { near, far }),
             (None, _, Some(far)) => {
@@ -154,6 +153,11 @@ impl Fleet {
             _ => {}
         }
         self.start_raise(slot, &chain, None, purposes, now_ms, out);
+    }
+
+    /// Pages of a replica are torn or damaged: whoever is left out may have the only sound ones.
+    fn needs_all(&self, slot: ChunkSlot) -> bool {
+        self.healing.is_torn(slot) || self.table.replicas(slot).damaged().next().is_some()
     }
 
     /// A member of a raise was heard: who is left out for the hop that failed, if that can be said by now.
@@ -176,7 +180,7 @@ impl Fleet {
         let at_fault = if self.blames.blames_everybody(near) { near } else { far };
         let rest = || members.iter().copied().filter(|disk| *disk != at_fault);
         let by_its_word_alone = at_fault == far && rest().count() == 1 && !self.blames.confirmed(near, far);
-        if by_its_word_alone || !self.may_acknowledge(&set, rest(), now_ms) {
+        if by_its_word_alone || self.needs_all(slot) || !self.may_acknowledge(&set, rest(), now_ms) {
             // As head of the next chain the accused one is reached on another way.
             self.raises.put_first(slot, far);
             self.blames.counts.spared += 1;

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use std::sync::{Mutex, MutexGuard};
 use types::PAYLOAD_BYTES_MAX;
 
-/// Buffers kept for later use; beyond it they are freed. A client may have 128 MiB of writes under way.
-const KEPT_MAX: usize = 128;
+/// Buffers kept for later use; beyond it they are freed. A client is to stay below 300 MiB, with 128 MiB of writes under way
+/// and 64 MiB of read-ahead.
+const KEPT_MAX: usize = 64;
 /// Smaller payloads are allocated exactly.
 const POOLED_BYTES_MIN: usize = 256 << 10;
 

@@ -248,3 +248,21 @@ fn a_near_end_of_fresh_chains_that_reaches_nobody_is_not_left_alone_with_what_is
     assert_eq!(next.chain.len(), 2);
     assert!(next.chain.iter().all(|one| one.disk != near), "the other two hold it");
 }
+
+/// They rotted in different places while all servers were stopped: each has pages that only it has.
+#[test]
+fn nobody_is_left_out_for_a_failed_hop_while_a_replica_is_damaged() {
+    for from in [None, Some(0)] {
+        let mut world = World::new(2);
+        let (slot, grant) = world.file(1);
+        for member in &grant.chain {
+            world.tell(Event::Damaged { disk: member.disk, slot: Some(slot), chunk: grant.chunk });
+        }
+        let failed = match from {
+            None => hop(&grant, None, 1),
+            Some(from) => world.break_hop(&grant, from, 1),
+        };
+        let next = world.grant_after(1, Some(failed)).unwrap();
+        assert_eq!(next.chain.len(), 2, "{from:?}");
+    }
+}
