@@ -5,7 +5,7 @@
 //!
 //! # Invariants
 //! 1. A chunk has at most one slot, so its locks exclude everybody else; a slot leaves the map only when
-//!    nobody else holds it.
+//!    nobody else holds it and its file is closed.
 //! 2. The lock of the map is held for lookups only, never during I/O.
 //! 3. Locks are taken in this order: `Slot::sync`, `Slot::state`, the map. The map's lock is let go
 //!    before a slot's lock is taken.
@@ -116,11 +116,12 @@ impl Cache {
         all.into_iter().map(|(_, chunk)| chunk).collect()
     }
 
-    /// Forgets a slot whose file was closed, unless somebody took it meanwhile.
+    /// Forgets a slot whose file was closed, unless somebody took it meanwhile: who opened the file again may be done with it
+    /// and have left changes that are to be synced.
     pub(crate) fn forget(&self, chunk: ChunkId, slot: Arc<Slot>) {
         let mut slots = lock(&self.slots);
-        // One in the map, one in our hands.
-        if Arc::strong_count(&slot) == 2 {
+        // One in the map, one in our hands: nobody opens it now.
+        if Arc::strong_count(&slot) == 2 && slot.state.try_read().is_ok_and(|state| state.is_none()) {
             slots.remove(&chunk);
         }
     }

@@ -112,6 +112,25 @@ fn if_the_device_cannot_be_flushed_nothing_counts_as_synced() {
     assert_eq!(disk.counters().open_chunks, 32);
 }
 
+/// A write and its fsync came between the closing of a file and the forgetting of its slot: the fsync answered and synced
+/// nothing.
+#[test]
+fn a_replica_written_again_while_its_file_is_put_away_is_not_forgotten() {
+    let sim = SimDisk::new(5, "disk");
+    format(&sim.dir());
+    let disk = small(&sim.dir());
+    fill(&disk, 1..=1);
+    disk.sync(ChunkId(1), V1).unwrap();
+    let slot = disk.cache.peek(ChunkId(1)).unwrap();
+    assert!(slot.shut_clean());
+    write(&disk, ChunkId(1), V1, 4_096, b"meanwhile").unwrap();
+    disk.cache.forget(ChunkId(1), slot);
+    disk.sync(ChunkId(1), V1).unwrap();
+    sim.power_cut();
+    let disk = small(&sim.dir());
+    assert_eq!(read(&disk, ChunkId(1), V1, 4_096, 9), b"meanwhile");
+}
+
 #[test]
 fn a_power_cut_at_any_write_while_tidying_leaves_what_was_synced() {
     for stop in 0u64.. {
