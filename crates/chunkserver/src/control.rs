@@ -288,8 +288,10 @@ impl Control {
                     let Ok(turn) = running.acquire().await else { return };
                     let done = orders.carry_out(order).await;
                     drop(turn);
-                    // A replica is not told of after its deletion.
-                    let _ = tell_born(events.take_born(), &tx).await;
+                    // A replica is not told of after its deletion. If the link broke, the next one begins with a report of all.
+                    if !tx.is_closed() {
+                        let _ = tell_born(events.take_born(), &tx).await;
+                    }
                     let _ = send(&tx, ToMaster::OrderDone(done)).await;
                 });
                 Ok(())

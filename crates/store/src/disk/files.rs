@@ -14,7 +14,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use types::ChunkId;
+use types::{ChunkId, Version};
 
 impl Disk {
     /// Syncs and closes a chunk file.
@@ -60,6 +60,22 @@ impl Disk {
         self.load(chunk, &mut state).map_err(|error| error.of(chunk))?;
         let replica = state.as_mut().ok_or(StoreError::Absent { chunk })?;
         replica.load_table(pages)?;
+        work(replica)
+    }
+
+    /// Runs `work` on a complete replica of this version, while nobody else uses or syncs it.
+    pub(super) fn with_whole<T>(
+        &self,
+        chunk: ChunkId,
+        version: Version,
+        work: impl FnOnce(&mut Replica) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let slot = self.slot(chunk);
+        let _syncing = lock(&slot.sync);
+        let mut state = exclusive(&slot.state);
+        self.load(chunk, &mut state).map_err(|error| error.of(chunk))?;
+        let replica = state.as_mut().ok_or(StoreError::Absent { chunk })?;
+        replica.check_whole(version)?;
         work(replica)
     }
 

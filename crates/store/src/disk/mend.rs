@@ -3,7 +3,6 @@
 use super::{Disk, add, entry_of};
 use crate::StoreError;
 use crate::header::Flags;
-use crate::locks::{exclusive, lock};
 use crate::replica::ALL_PAGES;
 use std::ops::Range;
 use types::{CHUNK_BYTES, ChunkId, Version};
@@ -29,43 +28,35 @@ impl Disk {
         if !self.with_shared(chunk, pages, |replica| Ok(replica.has_damaged_table()))? {
             return Ok(());
         }
-        let slot = self.slot(chunk);
-        let _syncing = lock(&slot.sync);
-        let mut state = exclusive(&slot.state);
-        self.load(chunk, &mut state).map_err(|error| error.of(chunk))?;
-        let replica = state.as_mut().ok_or(StoreError::Absent { chunk })?;
-        replica.check_whole(version)?;
-        if !replica.has_damaged_table() {
-            return Ok(());
-        }
-        let settled = replica.prove_table()?;
-        add(&self.counts.damaged_pages, settled.rotten_pages);
-        self.sync_replica(chunk, replica)?;
-        self.index.put(chunk, entry_of(replica));
-        tracing::warn!(%chunk, disk = %self.disk, ?settled, "a damaged record table was made anew");
-        Ok(self.activity.touch(chunk)?)
+        self.with_whole(chunk, version, |replica| {
+            if !replica.has_damaged_table() {
+                return Ok(());
+            }
+            let settled = replica.prove_table()?;
+            add(&self.counts.damaged_pages, settled.rotten_pages);
+            self.sync_replica(chunk, replica)?;
+            self.index.put(chunk, entry_of(replica));
+            tracing::warn!(%chunk, disk = %self.disk, ?settled, "a damaged record table was made anew");
+            Ok(self.activity.touch(chunk)?)
+        })
     }
 
     /// Reads the whole replica: if every page verifies, makes that durable and takes back that it is damaged. False: pages
     /// of it are damaged still.
     pub fn mended(&self, chunk: ChunkId, version: Version) -> Result<bool, StoreError> {
-        let slot = self.slot(chunk);
-        let _syncing = lock(&slot.sync);
-        let mut state = exclusive(&slot.state);
-        self.load(chunk, &mut state).map_err(|error| error.of(chunk))?;
-        let replica = state.as_mut().ok_or(StoreError::Absent { chunk })?;
-        replica.check_whole(version)?;
-        replica.load_table(&ALL_PAGES)?;
-        replica.check_table()?;
-        let mended = replica.damaged_pages(ALL_PAGES)?.is_empty();
-        self.sync_replica(chunk, replica)?;
-        // All others were asked: what was torn and is left has rotted.
-        self.clear_torn(replica);
-        let (set, clear) = if mended { (0, Flags::DAMAGED) } else { (Flags::DAMAGED, 0) };
-        replica.set_flags(set, clear)?;
-        self.sync_replica(chunk, replica)?;
-        self.index.put(chunk, entry_of(replica));
-        self.activity.touch(chunk)?;
-        Ok(mended)
+        self.with_whole(chunk, version, |replica| {
+            replica.load_table(&ALL_PAGES)?;
+            replica.check_table()?;
+            let mended = replica.damaged_pages(ALL_PAGES)?.is_empty();
+            self.sync_replica(chunk, replica)?;
+            // All others were asked: what was torn and is left has rotted.
+            self.clear_torn(replica);
+            let (set, clear) = if mended { (0, Flags::DAMAGED) } else { (Flags::DAMAGED, 0) };
+            replica.set_flags(set, clear)?;
+            self.sync_replica(chunk, replica)?;
+            self.index.put(chunk, entry_of(replica));
+            self.activity.touch(chunk)?;
+            Ok(mended)
+        })
     }
 }

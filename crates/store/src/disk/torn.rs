@@ -3,7 +3,6 @@
 use super::{Disk, add, entry_of};
 use crate::StoreError;
 use crate::header::Flags;
-use crate::locks::{exclusive, lock};
 use crate::replica::{ALL_PAGES, Replica};
 use types::{ChunkId, Version};
 
@@ -27,34 +26,30 @@ impl Disk {
     /// All other replicas were asked: what is still torn keeps its bytes and gets a new checksum, durably. Returns those
     /// pages. A replica that said *damaged* before may have rot among them: there they are damaged from now on.
     pub fn keep_torn(&self, chunk: ChunkId, version: Version) -> Result<Vec<u32>, StoreError> {
-        let slot = self.slot(chunk);
-        let _syncing = lock(&slot.sync);
-        let mut state = exclusive(&slot.state);
-        self.load(chunk, &mut state).map_err(|error| error.of(chunk))?;
-        let replica = state.as_mut().ok_or(StoreError::Absent { chunk })?;
-        replica.check_whole(version)?;
-        replica.load_table(&ALL_PAGES)?;
-        let (mut kept, mut damaged) = (replica.torn_pages(), false);
-        if replica.flags().has(Flags::DAMAGED) {
-            (kept, damaged) = (Vec::new(), !kept.is_empty());
-        }
-        for page in std::mem::take(&mut kept) {
-            match replica.keep_torn(page, &self.activity)? {
-                true => kept.push(page),
-                false => damaged = true,
+        self.with_whole(chunk, version, |replica| {
+            replica.load_table(&ALL_PAGES)?;
+            let (mut kept, mut damaged) = (replica.torn_pages(), false);
+            if replica.flags().has(Flags::DAMAGED) {
+                (kept, damaged) = (Vec::new(), !kept.is_empty());
             }
-        }
-        // First the pages, then that they are not torn.
-        self.sync_replica(chunk, replica)?;
-        if damaged {
-            replica.set_flags(Flags::DAMAGED, 0)?;
-        }
-        replica.clear_torn()?;
-        self.sync_replica(chunk, replica)?;
-        self.index.put(chunk, entry_of(replica));
-        self.activity.touch(chunk)?;
-        add(&self.counts.kept_pages, kept.len() as u64);
-        Ok(kept)
+            for page in std::mem::take(&mut kept) {
+                match replica.keep_torn(page, &self.activity)? {
+                    true => kept.push(page),
+                    false => damaged = true,
+                }
+            }
+            // First the pages, then that they are not torn.
+            self.sync_replica(chunk, replica)?;
+            if damaged {
+                replica.set_flags(Flags::DAMAGED, 0)?;
+            }
+            replica.clear_torn()?;
+            self.sync_replica(chunk, replica)?;
+            self.index.put(chunk, entry_of(replica));
+            self.activity.touch(chunk)?;
+            add(&self.counts.kept_pages, kept.len() as u64);
+            Ok(kept)
+        })
     }
 
     /// No page is torn any more; a header that cannot say so is logged, and another look finds nothing.
