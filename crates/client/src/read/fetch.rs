@@ -5,6 +5,7 @@ use super::parts::{Parts, Piece};
 use crate::inodes::Inode;
 use crate::shared::Shared;
 use crate::write::buffer::chunk_of;
+use std::sync::Arc;
 use std::time::Duration;
 use types::{CHUNK_BYTES, ChunkIndex, ChunkLocation, Reply, Request, Status};
 
@@ -63,7 +64,7 @@ async fn locate(
     inode: &Inode,
     index: ChunkIndex,
     anew: bool,
-) -> Result<Option<ChunkLocation>, Status> {
+) -> Result<Option<Arc<ChunkLocation>>, Status> {
     let at = shared.now();
     let serial = {
         let state = inode.state();

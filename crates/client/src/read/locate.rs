@@ -5,6 +5,7 @@
 
 use env::Instant;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use types::{ChunkIndex, ChunkLocation, Version};
 
@@ -16,7 +17,7 @@ const KEPT_MAX: usize = 64;
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Locations {
-    known: BTreeMap<ChunkIndex, (Option<ChunkLocation>, Instant)>,
+    known: BTreeMap<ChunkIndex, (Option<Arc<ChunkLocation>>, Instant)>,
     serial: u64,
 }
 
@@ -27,7 +28,7 @@ impl Locations {
         index: ChunkIndex,
         now: Instant,
         ttl: Duration,
-    ) -> Option<Option<ChunkLocation>> {
+    ) -> Option<Option<Arc<ChunkLocation>>> {
         let (location, told) = self.known.get(&index)?;
         (now.since(*told) <= ttl).then(|| location.clone())
     }
@@ -46,7 +47,8 @@ impl Locations {
         answer: Vec<ChunkLocation>,
         told: Instant,
         serial: u64,
-    ) -> Option<ChunkLocation> {
+    ) -> Option<Arc<ChunkLocation>> {
+        let answer: Vec<Arc<ChunkLocation>> = answer.into_iter().map(Arc::new).collect();
         let found = answer.iter().find(|location| location.index == first).cloned();
         if serial == self.serial {
             if self.known.len() + count as usize > KEPT_MAX {
@@ -65,13 +67,14 @@ impl Locations {
     /// One location.
     pub(crate) fn put(&mut self, location: ChunkLocation, told: Instant) {
         self.serial += 1;
-        self.known.insert(location.index, (Some(location), told));
+        self.known.insert(location.index, (Some(Arc::new(location)), told));
     }
 
     /// The chunk is at this version: a location at another is not used any more, for its replicas may be stale.
     pub(crate) fn raised(&mut self, index: ChunkIndex, version: Version) {
         self.serial += 1;
-        let same = |known: &Option<ChunkLocation>| known.as_ref().is_some_and(|one| one.version == version);
+        let same =
+            |known: &Option<Arc<ChunkLocation>>| known.as_ref().is_some_and(|one| one.version == version);
         if self.known.get(&index).is_some_and(|(known, _)| !same(known)) {
             self.known.remove(&index);
         }
@@ -120,7 +123,7 @@ mod tests {
         let serial = locations.serial();
         locations.put(location(0, 7), now);
         assert_eq!(locations.answered(ChunkIndex(0), 8, Vec::new(), now, serial), None);
-        assert_eq!(locations.get(ChunkIndex(0), now, ttl), Some(Some(location(0, 7))));
+        assert_eq!(locations.get(ChunkIndex(0), now, ttl), Some(Some(Arc::new(location(0, 7)))));
         let serial = locations.serial();
         locations.answered(ChunkIndex(0), 2, vec![location(1, 8)], now, serial);
         assert_eq!(locations.get(ChunkIndex(0), now, ttl), Some(None));

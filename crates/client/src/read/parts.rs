@@ -16,6 +16,7 @@ use crate::shared::Shared;
 use bytes::{Bytes, BytesMut};
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 use types::{ChunkLocation, PAGE_BYTES, PAYLOAD_BYTES_MAX};
 
 /// How often the longest range can be halved.
@@ -98,7 +99,7 @@ impl Parts {
 
     /// Asks for what is missing, once. True if every replica has wrong bytes in each page that is missing then, and there are
     /// no others.
-    pub(crate) async fn ask(&mut self, shared: &Shared, mut location: ChunkLocation) -> bool {
+    pub(crate) async fn ask(&mut self, shared: &Shared, mut location: Arc<ChunkLocation>) -> bool {
         let (env, pool, epoch) = (&shared.env, &shared.pool, shared.session.epoch());
         let replicas = location.replicas.len();
         let mut wrong = replicas > 0 && !location.more;
@@ -113,7 +114,7 @@ impl Parts {
                 }
                 Err(failure) => failure,
             };
-            location.replicas.retain(|replica| failure.answered.contains(&replica.disk));
+            Arc::make_mut(&mut location).replicas.retain(|replica| failure.answered.contains(&replica.disk));
             match middle(&range).filter(|_| failure.corrupt > 0) {
                 Some(middle) => todo.extend([middle..range.end, range.start..middle]),
                 None => {

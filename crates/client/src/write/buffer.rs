@@ -372,19 +372,15 @@ impl Buffer {
             self.uncommitted.remove(extent.stamp);
             ranges.push((extent.offset, length));
         }
-        self.forget_end_if_empty();
+        if self.is_empty() {
+            self.clear();
+        }
         ranges
     }
 
-    fn forget_end_if_empty(&mut self) {
-        if self.is_empty() {
-            self.end = 0;
-        }
-    }
-
-    /// Gives everything up. Numbers of extents go on, so that late answers find nothing.
+    /// Gives everything up, also the memory that empty maps keep. Numbers of extents go on, so that late answers find nothing.
     pub(crate) fn clear(&mut self) {
-        *self = Self { next_id: self.next_id, ..Self::default() };
+        *self = Self { next_id: self.next_id, last_write_end: self.last_write_end, ..Self::default() };
     }
 
     /// Nothing unsent, unstored or uncommitted.

@@ -124,6 +124,10 @@ impl Chunk {
     pub(crate) fn stored(&mut self, extent: ExtentId, stamp: Stamp, verifiers: &[Verifier]) {
         self.flying.remove(&extent);
         self.write_ids.remove(&extent);
+        // Empty maps keep memory.
+        if self.flying.is_empty() && self.write_ids.is_empty() {
+            (self.flying, self.write_ids) = Default::default();
+        }
         self.born = true;
         self.calm();
         self.unsynced = Some(self.unsynced.map_or(stamp, |oldest| oldest.min(stamp)));

@@ -7,38 +7,39 @@
 //! 1. `whole` are the disks (and boots) that took every unsynced write without a break.
 //! 2. A disk that answered under two boots, or said so itself, is among `lost`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use types::{DiskId, Verifier};
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    whole: BTreeMap<DiskId, u64>,
+    whole: Vec<Verifier>,
     /// Under which boot each disk answered first.
-    seen: BTreeMap<DiskId, u64>,
+    seen: Vec<Verifier>,
     lost: BTreeSet<DiskId>,
 }
 
 impl Held {
     /// The first write was answered.
     pub(super) fn new(verifiers: &[Verifier]) -> Self {
-        let whole: BTreeMap<_, _> = verifiers.iter().map(|v| (v.disk, v.boot)).collect();
-        Self { seen: whole.clone(), whole, lost: BTreeSet::new() }
+        Self { whole: verifiers.to_vec(), seen: verifiers.to_vec(), lost: BTreeSet::new() }
     }
 
     /// Another write, or a flush, was answered.
     pub(super) fn answered(&mut self, verifiers: &[Verifier]) {
         for verifier in verifiers {
-            if *self.seen.entry(verifier.disk).or_insert(verifier.boot) != verifier.boot {
-                self.lost.insert(verifier.disk);
+            match self.seen.iter().find(|seen| seen.disk == verifier.disk) {
+                None => self.seen.push(*verifier),
+                Some(seen) if seen.boot == verifier.boot => {}
+                Some(_) => drop(self.lost.insert(verifier.disk)),
             }
         }
-        self.whole.retain(|disk, boot| verifiers.iter().any(|v| v.disk == *disk && v.boot == *boot));
+        self.whole.retain(|one| verifiers.contains(one));
     }
 
     /// The disk says itself that it lost something.
     pub(super) fn lost_by(&mut self, disk: DiskId) {
-        self.whole.remove(&disk);
+        self.whole.retain(|one| one.disk != disk);
         self.lost.insert(disk);
     }
 
@@ -54,7 +55,7 @@ impl Held {
 
     /// The disks that hold everything.
     pub(super) fn verifiers(&self) -> impl Iterator<Item = Verifier> + '_ {
-        self.whole.iter().map(|(disk, boot)| Verifier { disk: *disk, boot: *boot })
+        self.whole.iter().copied()
     }
 }
 

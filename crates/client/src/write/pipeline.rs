@@ -61,7 +61,8 @@ struct Commit {
 pub(crate) struct Pipeline {
     rules: Rules,
     buffer: Buffer,
-    chunks: BTreeMap<ChunkIndex, Chunk>,
+    /// Boxed: most files have one, and a node of the map has room for eleven.
+    chunks: BTreeMap<ChunkIndex, Box<Chunk>>,
     generation: TruncateGeneration,
     epoch: (Term, SessionId),
     stamp: Stamp,
@@ -298,7 +299,7 @@ impl Pipeline {
             return;
         }
         let stored_upto = self.buffer.oldest_unstored().map_or(Stamp::MAX, |oldest| oldest - 1);
-        let unsynced = self.chunks.values().filter_map(Chunk::oldest_unsynced).min();
+        let unsynced = self.chunks.values().filter_map(|chunk| chunk.oldest_unsynced()).min();
         let durable_upto = unsynced.map_or(Stamp::MAX, |oldest| oldest - 1).min(stored_upto);
         let covers =
             self.syncs.iter().take_while(|(_, stamp)| *stamp <= durable_upto).map(|(n, _)| *n).last();
