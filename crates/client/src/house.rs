@@ -4,8 +4,10 @@
 //! 1. An inode is told as forgotten only when every request that was open when it was forgotten has been
 //!    answered and none of them named it again; what later requests learn is protected by their number.
 //! 2. Soon after there are more inodes than [`crate::ClientOptions::inodes_max`], those that were not asked about for a second and are not open are
-//!    let go, whatever the kernel counts: it may ask again by number. Unsynced writes are synced before.
+//!    let go, whatever the kernel counts: it may ask again by number. Unsynced writes are synced before. If there are twice as many, as
+//!    when a large directory is listed, those that were asked about lately go, too.
 
+use crate::inodes::Inode;
 use crate::shared::Shared;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -64,16 +66,21 @@ pub(crate) async fn forget(shared: Weak<Shared>) {
 
 /// Keeps the table of inodes small, until the client is gone.
 pub(crate) async fn trim(shared: Weak<Shared>) {
+    let Some(crowded) = shared.upgrade().map(|shared| shared.inodes.crowded()) else { return };
     let mut after = None;
     loop {
-        tokio::time::sleep(INTERVAL).await;
+        tokio::select! {
+            () = tokio::time::sleep(INTERVAL) => {}
+            () = crowded.notified() => {}
+        }
         let Some(shared) = shared.upgrade() else { return };
         if shared.session.is_closed() {
             return;
         }
-        let mut surplus = shared.inodes.len().saturating_sub(shared.options.inodes_max);
+        let (mut surplus, is_crowded) = shared.inodes.surplus();
         while surplus > 0 {
-            let (looked_at, idle) = shared.inodes.walk(after, LEAVING_MAX, |inode| shared.is_idle(inode));
+            let is_idle = |inode: &Inode| shared.is_idle(inode, is_crowded);
+            let (looked_at, idle) = shared.inodes.walk(after, LEAVING_MAX, is_idle);
             after = looked_at;
             surplus = surplus.saturating_sub(LEAVING_MAX);
             let mut leaving: JoinSet<()> = JoinSet::new();

@@ -197,10 +197,12 @@ impl Drop for Held<'_> {
 }
 
 /// All of them.
-#[derive(Default)]
 pub(crate) struct Inodes {
     table: Mutex<Table>,
     names: Arc<Names>,
+    max: usize,
+    /// Woken when there are twice as many as should be.
+    crowded: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -213,6 +215,22 @@ struct Table {
 }
 
 impl Inodes {
+    /// `max` are to be kept although nothing is open.
+    pub(crate) fn new(max: usize) -> Self {
+        Self { table: Mutex::default(), names: Arc::default(), max, crowded: Arc::default() }
+    }
+
+    /// Who waits here is woken when there are twice as many as should be.
+    pub(crate) fn crowded(&self) -> Arc<Notify> {
+        Arc::clone(&self.crowded)
+    }
+
+    /// How many there are beyond those to be kept, and whether they are as many again.
+    pub(crate) fn surplus(&self) -> (usize, bool) {
+        let surplus = self.len().saturating_sub(self.max);
+        (surplus, surplus > self.max)
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().expect("nothing panics while it is held")
     }
@@ -249,6 +267,9 @@ impl Inodes {
         }
         if let Some(before) = table.inodes.insert(reference.id, Arc::clone(&inode)) {
             before.state().leave_table();
+        }
+        if table.inodes.len() > 2 * self.max {
+            self.crowded.notify_one();
         }
         inode
     }

@@ -88,7 +88,7 @@ impl Shared {
             runtime: Handle::current(),
             session,
             pool,
-            inodes: Inodes::default(),
+            inodes: Inodes::new(options.inodes_max),
             directories: Directories::default(),
             budget: Budget::new(options.write_buffer_bytes),
             cache: Cache::new(options.read_cache_bytes, options.attribute_ttl),
@@ -136,6 +136,9 @@ impl Shared {
         if let Some(open) = removed {
             let mut state = open.inode.state();
             state.opens -= 1;
+            if state.opens == 0 {
+                state.locations.clear();
+            }
             drop(state);
             self.leave(&open.inode);
         }
@@ -193,10 +196,10 @@ impl Shared {
         }
     }
 
-    /// Whether an inode is neither open nor being written, and was not asked about for a while.
-    pub(crate) fn is_idle(&self, inode: &Inode) -> bool {
+    /// Whether an inode is neither open nor being written, and (unless `hurry`) was not asked about for a while.
+    pub(crate) fn is_idle(&self, inode: &Inode, hurry: bool) -> bool {
         let state = inode.state();
-        let recent = state.cached.and_then(|cached| cached.at);
+        let recent = state.cached.and_then(|cached| cached.at).filter(|_| !hurry);
         inode.reference.id != InodeId::ROOT
             && !state.is_held()
             && recent.is_none_or(|at| self.now().since(at) > self.options.attribute_ttl)

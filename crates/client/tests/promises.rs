@@ -526,6 +526,32 @@ fn what_a_lookup_under_way_may_name_is_not_forgotten() {
 }
 
 #[test]
+fn a_large_listing_does_not_fill_the_memory_with_inodes() {
+    simulate(|cluster| async move {
+        let options = ClientOptions { inodes_max: 20, ..ClientOptions::default() };
+        let client = mount_with(&cluster, "a", options).await;
+        for n in 0..200 {
+            let (_, handle) = create(&client, &format!("f{n}")).await;
+            client.release(handle);
+        }
+        let mut after = DirCursor(0);
+        loop {
+            let page = client.read_directory(ROOT, after, 64 << 10).await.expect("listed");
+            for entry in &page.entries {
+                client.remember(&entry.attributes, Some((ROOT, entry.name.as_bytes())));
+                after = entry.cursor;
+            }
+            if page.entries.is_empty() {
+                break;
+            }
+        }
+        // Far less than attributes are used for.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert!(client.inodes_known() <= 20, "{}", client.inodes_known());
+    });
+}
+
+#[test]
 fn inodes_that_are_not_open_are_let_go_and_found_again_by_number() {
     simulate(|cluster| async move {
         let options = ClientOptions { inodes_max: 20, ..ClientOptions::default() };

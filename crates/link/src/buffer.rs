@@ -7,9 +7,9 @@ use bytes::Bytes;
 use std::sync::{Mutex, MutexGuard};
 use types::PAYLOAD_BYTES_MAX;
 
-/// Buffers kept for later use; beyond it they are freed. A client is to stay below 300 MiB, with 128 MiB of writes under way
-/// and 64 MiB of read-ahead.
-const KEPT_MAX: usize = 64;
+/// Buffers in use and kept for later use together, beyond which none is kept: a client is to stay below 300 MiB, with 64 MiB of
+/// writes under way, as much of read-ahead, and its inodes.
+const TOGETHER_MAX: usize = 64;
 /// Smaller payloads are allocated exactly.
 const POOLED_BYTES_MIN: usize = 256 << 10;
 
@@ -21,6 +21,8 @@ struct Store {
 
 struct Kept {
     buffers: Vec<Vec<u8>>,
+    /// How many are shared with somebody.
+    in_use: usize,
     /// The fewest that lay here since the last trim: so many were not needed.
     spare: usize,
 }
@@ -42,7 +44,7 @@ pub fn trim() {
 
 impl Store {
     const fn new() -> Self {
-        Self { kept: Mutex::new(Kept { buffers: Vec::new(), spare: 0 }) }
+        Self { kept: Mutex::new(Kept { buffers: Vec::new(), in_use: 0, spare: 0 }) }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -64,6 +66,7 @@ impl Store {
         if buffer.capacity() != PAYLOAD_BYTES_MAX as usize {
             return buffer.into();
         }
+        self.kept().in_use += 1;
         Bytes::from_owner(Pooled { buffer, store: self })
     }
 
@@ -93,7 +96,8 @@ impl Drop for Pooled {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
         let mut kept = self.store.kept();
-        if kept.buffers.len() < KEPT_MAX {
+        kept.in_use -= 1;
+        if kept.in_use + kept.buffers.len() < TOGETHER_MAX {
             kept.buffers.push(buffer);
         }
     }
@@ -119,13 +123,19 @@ mod tests {
         drop(slice);
         let again = STORE.take(300 << 10);
         assert!(again.is_empty() && again.as_ptr() == place);
-        let more: Vec<_> = (0..KEPT_MAX + 10).map(|_| STORE.share(STORE.take(WHOLE))).collect();
+        let share = |count| -> Vec<Bytes> { (0..count).map(|_| STORE.share(STORE.take(WHOLE))).collect() };
+        let more = share(TOGETHER_MAX + 9);
         drop((STORE.share(again), more));
-        assert_eq!(kept(), KEPT_MAX);
+        assert_eq!(kept(), TOGETHER_MAX);
         STORE.trim();
-        assert_eq!(kept(), KEPT_MAX, "they were in use a moment before");
-        let used: Vec<_> = (0..5).map(|_| STORE.share(STORE.take(WHOLE))).collect();
-        drop(used);
+        assert_eq!(kept(), TOGETHER_MAX, "they were in use a moment before");
+        let (long, short) = (share(TOGETHER_MAX / 2), share(TOGETHER_MAX));
+        drop(short);
+        assert_eq!(kept(), TOGETHER_MAX / 2, "many are in use");
+        drop(long);
+        assert_eq!(kept(), TOGETHER_MAX);
+        STORE.trim();
+        drop(share(5));
         STORE.trim();
         assert_eq!(kept(), 5);
         STORE.trim();
