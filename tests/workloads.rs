@@ -326,6 +326,8 @@ fn the_namespace_behaves_like_a_local_filesystem() {
         Err(rustix::io::Errno::EXIST)
     );
     rustix::fs::removexattr(at("t"), "user.colour").unwrap();
+    let acl = "system.posix_acl_access";
+    assert_eq!(rustix::fs::getxattr(at("t"), acl, &mut value[..]), Err(rustix::io::Errno::OPNOTSUPP));
     assert_eq!(rustix::fs::getxattr(at("t"), "user.colour", &mut value[..]), Err(rustix::io::Errno::NODATA));
     // Errors of directories.
     fs::create_dir_all(at("d/e")).unwrap();

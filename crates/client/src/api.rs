@@ -32,12 +32,12 @@ impl Default for ClientOptions {
         Self {
             masters: Vec::new(),
             name: String::new(),
-            write_buffer_bytes: 64 << 20,
+            write_buffer_bytes: 48 << 20,
             read_cache_bytes: 64 << 20,
             timeout: Some(Duration::from_secs(60)),
             connect_timeout: None,
             attribute_ttl: Duration::from_secs(1),
-            inodes_max: 32_768,
+            inodes_max: 24_576,
             write_delay: Duration::from_millis(50),
         }
     }

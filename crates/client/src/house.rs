@@ -77,6 +77,9 @@ pub(crate) async fn trim(shared: Weak<Shared>) {
         if shared.session.is_closed() {
             return;
         }
+        for inode in shared.inodes.take_lingering() {
+            shared.leave(&inode);
+        }
         let (mut surplus, is_crowded) = shared.inodes.surplus();
         while surplus > 0 {
             let is_idle = |inode: &Inode| shared.is_idle(inode, is_crowded);

@@ -1,8 +1,8 @@
 //! The inodes this client knows: generation, attributes, who holds them.
 //!
 //! # Invariants
-//! 1. An inode stays while the kernel counts lookups of it, a handle is open on it, or writes to it are not
-//!    on stable storage.
+//! 1. An inode stays while the kernel counts lookups of it (unless there are too many, [`Inodes::surplus`]), a handle is open on it,
+//!    an operation uses it, or writes to it are not on stable storage. So a file never has two inodes here.
 //! 2. Cached attributes are used for at most `ttl`. What this client changes is told by the answer, or not used again.
 //! 3. Of two answers about one inode the one with the higher change counter counts.
 //! 4. An inode that leaves takes no loss of writes with it that nobody was told of (`losses`).
@@ -211,6 +211,8 @@ struct Table {
     /// Left, and the master is to be told, those in `ripe` next.
     forgotten: BTreeSet<InodeRef>,
     ripe: BTreeSet<InodeRef>,
+    /// They would have left, but something used them.
+    lingering: BTreeSet<InodeId>,
     debts: Debts,
 }
 
@@ -343,9 +345,9 @@ impl Inodes {
     }
 
     /// Takes the inode out if nobody holds it. False: its writes are to be synced first, by the caller,
-    /// who then calls again with `synced`. What it owes is remembered: losses that nobody was told of, and
-    /// changes that the master has not on stable storage.
-    pub(crate) fn leave(&self, inode: &Arc<Inode>, synced: bool, stable: LogIndex) -> bool {
+    /// who then calls again, with `given_up` if that failed. One that something uses is found in [`Inodes::take_lingering`] later. What it owes is
+    /// remembered: losses that nobody was told of, and changes that the master has not on stable storage.
+    pub(crate) fn leave(&self, inode: &Arc<Inode>, given_up: bool, stable: LogIndex) -> bool {
         let mut table = self.table();
         let mut state = inode.state();
         // The task that keeps its append lock comes back here.
@@ -354,10 +356,15 @@ impl Inodes {
             state.leaving = false;
             return true;
         }
+        // One in the table, one in the caller's hands; who wants another one waits for the table. The task that writes it has one.
+        if Arc::strong_count(inode) > 2 {
+            state.leaving = false;
+            table.lingering.insert(inode.reference.id);
+            return true;
+        }
         let unlinked = state.cached.is_some_and(|cached| cached.attributes.links == 0);
-        let pending =
-            state.writer.as_ref().is_some_and(|w| w.engine || (w.pipeline.is_unsynced() && !unlinked));
-        if pending && !synced {
+        let is_unsynced = state.writer.as_ref().is_some_and(|writer| writer.pipeline.is_unsynced());
+        if is_unsynced && !unlinked && !given_up {
             return std::mem::replace(&mut state.leaving, true);
         }
         if table.inodes.get(&inode.reference.id).is_some_and(|known| Arc::ptr_eq(known, inode)) {
@@ -377,6 +384,13 @@ impl Inodes {
     /// there are any.
     pub(crate) fn tail_lost(&self, stable: LogIndex) -> bool {
         self.table().debts.tail_lost(stable)
+    }
+
+    /// Those that something used when they were to leave.
+    pub(crate) fn take_lingering(&self) -> Vec<Arc<Inode>> {
+        let mut table = self.table();
+        let lingering = std::mem::take(&mut table.lingering);
+        lingering.into_iter().filter_map(|id| table.inodes.get(&id).cloned()).collect()
     }
 
     /// At most `max` inodes that left before it answered with none for the last time; so a directory page has that

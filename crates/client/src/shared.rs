@@ -177,15 +177,22 @@ impl Shared {
     }
 
     async fn sync_and_leave(self: &Arc<Self>, inode: &Arc<Inode>) {
-        match self.sync(inode, None).await {
-            Ok(_) => {}
-            // It was removed meanwhile: nobody can open it again, and nobody needs to be told.
-            Err(Status::Stale) => Inodes::removed(inode),
-            Err(status) => {
-                tracing::warn!(%status, inode = %inode.reference.id, "writes to a forgotten file are not durable");
+        loop {
+            let synced = self.sync(inode, None).await;
+            match synced {
+                Ok(_) => {}
+                // It was removed meanwhile: nobody can open it again, and nobody needs to be told.
+                Err(Status::Stale) => Inodes::removed(inode),
+                Err(status) => {
+                    tracing::warn!(%status, inode = %inode.reference.id, "writes to a forgotten file are not durable");
+                }
+            }
+            inode.state().leaving = false;
+            // False: it was written since the sync began.
+            if self.inodes.leave(inode, synced.is_err(), self.session.stable()) {
+                return;
             }
         }
-        self.inodes.leave(inode, true, self.session.stable());
     }
 
     /// Lets go of an inode that is not open, although the kernel may ask for it again by its number.

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use std::sync::{Mutex, MutexGuard};
 use types::PAYLOAD_BYTES_MAX;
 
-/// Buffers in use and kept for later use together, beyond which none is kept: a client is to stay below 300 MiB, with 64 MiB of
-/// writes under way, as much of read-ahead, and its inodes.
-const TOGETHER_MAX: usize = 64;
+/// Buffers in use and kept for later use together, beyond which none is kept: a client is to stay below 300 MiB, with 48 MiB of
+/// writes under way, 64 MiB of read-ahead, and its inodes.
+const TOGETHER_MAX: usize = 48;
 /// Smaller payloads are allocated exactly.
 const POOLED_BYTES_MIN: usize = 256 << 10;
 

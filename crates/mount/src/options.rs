@@ -39,7 +39,7 @@ impl Default for MountOptions {
         Self {
             timeout: Some(Duration::from_secs(60)),
             mount_timeout: Duration::from_secs(10),
-            write_buffer_bytes: 64 << 20,
+            write_buffer_bytes: 48 << 20,
             read_cache_bytes: 64 << 20,
             private: false,
             remount: false,

@@ -196,7 +196,7 @@ pub(crate) const EXAMPLE: &str = r#"# muskox.toml: every key is optional; what s
 [mount]
 # masters = ["127.0.0.1:9421"]
 # timeout-seconds = 60           # how long an operation waits for an absent cluster; 0: for ever
-# write-buffer-mib = 64          # writes held before the writer waits
+# write-buffer-mib = 48          # writes held before the writer waits
 # read-cache-mib = 64            # read-ahead
 
 [admin]

@@ -135,7 +135,7 @@ impl Buffer {
         while !rest.is_empty() {
             let room = WINDOW_BYTES - at % WINDOW_BYTES;
             let (piece, after) = rest.split_at(rest.len().min(room as usize));
-            let start = self.join(at, piece, sequential || at != offset, stamp, now);
+            let start = self.join(at, piece, sequential, stamp, now);
             let full = self.dirty.get(&start).is_some_and(|d| d.data.len() as u64 == WINDOW_BYTES);
             news |= full && self.seal_one(start);
             at += piece.len() as u64;
@@ -172,7 +172,8 @@ impl Buffer {
                 // Of a stream that has filled a window before the rest of this one is likely to come.
                 let is_stream = sequential && window > 0 && piece.len() >= BLOCK as usize;
                 let wanted = if is_stream { (window + WINDOW_BYTES - offset) as usize } else { piece.len() };
-                let mut data = match wanted > HALF_WINDOW {
+                let is_large = wanted > HALF_WINDOW && is_stream || wanted == WINDOW_BYTES as usize;
+                let mut data = match is_large {
                     true => link::buffer::take(wanted),
                     false => Vec::with_capacity(wanted),
                 };
