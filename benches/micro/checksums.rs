@@ -3,6 +3,7 @@
 use blake3::hazmat::HasherExt;
 use crc_fast::CrcAlgorithm::Crc32Iscsi;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use micro::content;
 use std::hint::black_box;
 
 const PAGE: usize = 4 << 10;
@@ -26,11 +27,21 @@ fn values(data: &[u8], part: usize) -> u8 {
     all
 }
 
+/// What is measured here is what the data plane computes.
+fn check(data: &[u8]) {
+    let wanted = wire::crc::page_crcs(0, data);
+    assert_eq!(crcs(data), wanted.iter().fold(0, |all, crc| all ^ u64::from(*crc)));
+    let wanted = wire::value::block_values(0, data);
+    assert_eq!(wanted.len(), data.len() / BLOCK);
+    assert_eq!(values(data, BLOCK), wanted.iter().fold(0, |all, value| all ^ value[0]));
+}
+
 fn checksums(criterion: &mut Criterion) {
-    let data: Vec<u8> = (0..COLD).map(|n| (n % 251) as u8).collect();
+    let data = content(COLD);
+    check(&data[..FRAME]);
     for (name, length) in [("4 KiB hot", PAGE), ("1 MiB hot", FRAME), ("256 MiB from memory", COLD)] {
         let data = &data[..length];
-        let mut group = criterion.benchmark_group(name);
+        let mut group = criterion.benchmark_group(format!("checksums, {name}"));
         group.throughput(Throughput::Bytes(length as u64)).sample_size(10);
         group.bench_function("crc32c per page", |bench| bench.iter(|| crcs(black_box(data))));
         group.bench_function("blake3 per page", |bench| bench.iter(|| values(black_box(data), PAGE)));
