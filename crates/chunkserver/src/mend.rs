@@ -75,7 +75,8 @@ impl Orders {
         self.told(slot, replica, version, written)
     }
 
-    /// What the disk did, told and counted if it failed.
+    /// What the disk did, told and counted if it failed. `Corrupt` is left to sources that lack a page: damage here that stops
+    /// the work, as of a record table that cannot be read, is `Io`.
     pub(crate) fn told<T>(
         &self,
         slot: &Slot,
@@ -85,7 +86,7 @@ impl Orders {
     ) -> Result<T, Status> {
         done.map_err(|_| Status::Io)?.map_err(|error| {
             note(&self.context.events, slot, disk, chunk, Some(version), &error);
-            error.status()
+            if error.is_damage() { Status::Io } else { error.status() }
         })
     }
 }

@@ -7,6 +7,7 @@ mod files;
 mod names;
 
 use crate::house;
+use crate::inodes::{Leaving, Writer};
 use crate::session::Session;
 use crate::shared::Shared;
 use crate::{ClientError, ClientOptions};
@@ -69,7 +70,8 @@ impl Client {
         for inode in self.shared.inodes.all() {
             let pending = {
                 let state = inode.state();
-                state.writer.as_ref().is_some_and(|w| !w.pipeline.is_clean() || w.pipeline.is_unsynced())
+                let has_more = |w: &Writer| !w.pipeline.is_clean() || w.pipeline.is_unsynced();
+                state.leaving != Leaving::Failed && state.writer.as_deref().is_some_and(has_more)
             };
             if pending {
                 // A loss is kept with all others.

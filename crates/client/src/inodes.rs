@@ -39,6 +39,18 @@ pub(crate) struct Writer {
     pub(crate) engine: bool,
 }
 
+/// Whether an inode is to be synced before it is forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Leaving {
+    /// Nobody does that.
+    #[default]
+    No,
+    /// A task does.
+    Syncing,
+    /// It failed, which was told, and is not tried again unless the inode is used again.
+    Failed,
+}
+
 /// What changes about an inode.
 #[derive(Default)]
 pub(crate) struct State {
@@ -68,8 +80,8 @@ pub(crate) struct State {
     pub(crate) appends: Appends,
     /// Writes that were lost, and whether anybody was told.
     pub(crate) losses: Losses,
-    /// It waits to be synced before it is forgotten.
-    pub(crate) leaving: bool,
+    /// See [`Leaving`].
+    pub(crate) leaving: Leaving,
     /// When a name was last asked for in this directory that was not there.
     pub(crate) absent_at: Option<env::Instant>,
     /// When a lookup was answered that the next open belongs to; used up by it.
@@ -345,27 +357,29 @@ impl Inodes {
     }
 
     /// Takes the inode out if nobody holds it. False: its writes are to be synced first, by the caller,
-    /// who then calls again, with `given_up` if that failed. One that something uses is found in [`Inodes::take_lingering`] later. What it owes is
+    /// who then calls again, and says whether that `failed`. One that something uses is found in [`Inodes::take_lingering`] later. What it owes is
     /// remembered: losses that nobody was told of, and changes that the master has not on stable storage.
-    pub(crate) fn leave(&self, inode: &Arc<Inode>, given_up: bool, stable: LogIndex) -> bool {
+    pub(crate) fn leave(&self, inode: &Arc<Inode>, failed: bool, stable: LogIndex) -> bool {
         let mut table = self.table();
         let mut state = inode.state();
         // The task that keeps its append lock comes back here.
         let in_use = state.lookups > 0 || state.opens > 0 || state.appends.is_busy();
         if in_use || inode.reference.id == InodeId::ROOT {
-            state.leaving = false;
+            state.leaving = Leaving::No;
             return true;
+        }
+        if failed {
+            state.leaving = Leaving::Failed;
         }
         // One in the table, one in the caller's hands; who wants another one waits for the table. The task that writes it has one.
         if Arc::strong_count(inode) > 2 {
-            state.leaving = false;
             table.lingering.insert(inode.reference.id);
             return true;
         }
         let unlinked = state.cached.is_some_and(|cached| cached.attributes.links == 0);
         let is_unsynced = state.writer.as_ref().is_some_and(|writer| writer.pipeline.is_unsynced());
-        if is_unsynced && !unlinked && !given_up {
-            return std::mem::replace(&mut state.leaving, true);
+        if is_unsynced && !unlinked && state.leaving != Leaving::Failed {
+            return std::mem::replace(&mut state.leaving, Leaving::Syncing) == Leaving::Syncing;
         }
         if table.inodes.get(&inode.reference.id).is_some_and(|known| Arc::ptr_eq(known, inode)) {
             state.leave_table();

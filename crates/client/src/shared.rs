@@ -2,7 +2,7 @@
 
 use crate::budget::Budget;
 use crate::directories::Directories;
-use crate::inodes::{Inode, Inodes, State, Writer};
+use crate::inodes::{Inode, Inodes, Leaving, State, Writer};
 use crate::losses::{Call, Losses, Told};
 use crate::read::ahead::Ahead;
 use crate::read::cache::Cache;
@@ -113,6 +113,7 @@ impl Shared {
     pub(crate) fn new_handle(self: &Arc<Self>, inode: &Arc<Inode>, flags: OpenFlags) -> NewHandle<'_> {
         let mut state = inode.state();
         state.opens += 1;
+        state.leaving = Leaving::No;
         let told = Mutex::new(Told::new(&state.losses));
         if flags.write {
             self.writer(&mut state);
@@ -187,7 +188,9 @@ impl Shared {
                     tracing::warn!(%status, inode = %inode.reference.id, "writes to a forgotten file are not durable");
                 }
             }
-            inode.state().leaving = false;
+            if synced.is_ok() {
+                inode.state().leaving = Leaving::No;
+            }
             // False: it was written since the sync began.
             if self.inodes.leave(inode, synced.is_err(), self.session.stable()) {
                 return;

@@ -158,3 +158,10 @@ fn a_donor_that_dies_takes_none_of_its_followers_with_it() {
 fn what_a_failed_fdatasync_left_in_memory_does_not_count_as_stored_after_a_kill() {
     holds_with_three(Faults::BadDisk, 28_344_008_368);
 }
+
+/// A page of the record table rotted beside one that the device could not read: mending stopped at the second one, and the master took
+/// that for a page that no replica has, for ever, instead of making the replica anew.
+#[test]
+fn a_replica_that_cannot_be_mended_in_place_is_made_anew() {
+    holds(Faults::Rot, 15_378_232_498_157_954_853);
+}

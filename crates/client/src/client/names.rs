@@ -3,7 +3,7 @@
 use super::Client;
 use super::attributes::OPEN_TRUST;
 use crate::directories::{Change, Page};
-use crate::inodes::Inode;
+use crate::inodes::{Inode, Leaving};
 use crate::{Created, DirectoryPage, Known, OpenFlags, Opened};
 use env::Instant;
 use std::sync::Arc;
@@ -84,7 +84,7 @@ impl Client {
         {
             let mut state = inode.state();
             state.lookups += 1;
-            state.leaving = false;
+            state.leaving = Leaving::No;
             state.found_at((parent, name.clone()));
             if mutation {
                 state.changed_at = shared.session.answered();
@@ -174,7 +174,7 @@ impl Client {
         {
             let mut state = inode.state();
             state.lookups += 1;
-            state.leaving = false;
+            state.leaving = Leaving::No;
             if let Some((dir, name)) = found_at
                 && let Ok(name) = Name::new(name)
             {
