@@ -165,3 +165,10 @@ fn what_a_failed_fdatasync_left_in_memory_does_not_count_as_stored_after_a_kill(
 fn a_replica_that_cannot_be_mended_in_place_is_made_anew() {
     holds(Faults::Rot, 15_378_232_498_157_954_853);
 }
+
+/// A writer died with a write across the end of the file, and the next one made the file longer: the oracle did not expect the border at
+/// the end of before within a sector.
+#[test]
+fn what_a_dead_writer_wrote_across_the_end_is_cut_where_the_end_was() {
+    holds_with_three(Faults::PowerCuts, 2_376_863_637_098_144_931);
+}

@@ -161,7 +161,11 @@ impl Content {
     /// A write was accepted (`sure`), or nobody knows.
     pub(crate) fn write(&mut self, offset: u64, length: u64, id: WriteId, sure: bool) {
         let end = offset + length;
+        let within = |old: &u64| offset < *old && *old < end;
+        let borders: BTreeSet<u64> = self.lengths.iter().flatten().copied().filter(within).collect();
         self.each(offset, end, |extent| extent.put(id, sure));
+        // If the writer dies and somebody makes the file longer, what it wrote beyond the length of before reads as zeroes.
+        borders.into_iter().for_each(|old| self.split(old));
         // A writer that dies half way may have committed what lies before a seam.
         let seams = (offset / SEAM_BYTES + 1..).map(|seam| seam * SEAM_BYTES).take_while(|seam| *seam < end);
         let partly: Vec<BTreeSet<u64>> = {
@@ -344,6 +348,20 @@ mod tests {
         file.check(Layer::Live, 0, 5000, &found).unwrap();
         assert!(file.check(Layer::Live, 0, 5000, &found[..1000]).is_err());
         assert!(file.check(Layer::Live, 0, 1100, &bytes(&[(1, 0, 1100)])).is_err());
+    }
+
+    #[test]
+    fn of_what_a_dead_writer_wrote_across_the_end_a_longer_length_shows_the_part_before_it() {
+        let mut file = Content::new();
+        file.cut(700, true);
+        file.synced();
+        file.write(100, 1000, 1, true);
+        file.doubt_unclosed();
+        file.cut(1100, true);
+        let found = bytes(&[(0, 0, 100), (1, 100, 700), (0, 700, 1100)]);
+        file.check(Layer::Live, 0, 5000, &found).unwrap();
+        let torn = bytes(&[(0, 0, 100), (1, 100, 701), (0, 701, 1100)]);
+        assert!(file.check(Layer::Live, 0, 5000, &torn).is_err());
     }
 
     #[test]
