@@ -179,6 +179,9 @@ impl Shared {
 
     async fn sync_and_leave(self: &Arc<Self>, inode: &Arc<Inode>) {
         loop {
+            let written =
+                |inode: &Inode| inode.state().writer.as_ref().map(|writer| writer.pipeline.last_write());
+            let before = written(inode);
             let synced = self.sync(inode, None).await;
             match synced {
                 Ok(_) => {}
@@ -188,11 +191,12 @@ impl Shared {
                     tracing::warn!(%status, inode = %inode.reference.id, "writes to a forgotten file are not durable");
                 }
             }
-            if synced.is_ok() {
+            // What was written since it began did not fail yet.
+            let failed = synced.is_err() && written(inode) == before;
+            if !failed {
                 inode.state().leaving = Leaving::No;
             }
-            // False: it was written since the sync began.
-            if self.inodes.leave(inode, synced.is_err(), self.session.stable()) {
+            if self.inodes.leave(inode, failed, self.session.stable()) {
                 return;
             }
         }

@@ -185,6 +185,10 @@ impl Pipeline {
     pub(crate) fn end(&self) -> u64 {
         self.buffer.end()
     }
+    /// The last write.
+    pub(crate) fn last_write(&self) -> Stamp {
+        self.stamp
+    }
     /// The time of the last write that the master was not told of.
     pub(crate) fn modified(&self) -> Option<Timestamp> {
         self.modified.map(|(_, time)| time)

@@ -7,7 +7,8 @@
 //! 1. `damaged` holds exactly the chunks with a damaged replica on a disk that is up.
 //! 2. A chunk has at most one mending order, under a version that was granted to nobody.
 //! 3. At most [`MENDING_MAX`] replicas are mended at a time: each is read whole, twice.
-//! 4. A damaged replica becomes stale only if its pages could not be written while a sound one is there.
+//! 4. A damaged replica becomes stale only if its pages could not be written, after another one was read whole and had, or got
+//!    of it, every page.
 
 use super::{Healing, RETRY_MS};
 use crate::fleet::{Fleet, Purpose};
@@ -27,6 +28,8 @@ pub(super) struct Mending {
     since_ms: u64,
     /// Damage was met meanwhile, perhaps after the last look.
     met_again: bool,
+    /// A replica that cannot be mended, and goes if this one turns out to have all pages.
+    gives_up: Option<u16>,
 }
 
 impl Healing {
@@ -39,7 +42,11 @@ impl Healing {
 
     /// Whether an odd number of tries for the chunk failed.
     fn is_second_try(&self, slot: ChunkSlot) -> bool {
-        self.later.get(&slot).is_some_and(|later| later.failures % 2 == 1)
+        self.tries(slot) % 2 == 1
+    }
+
+    fn tries(&self, slot: ChunkSlot) -> usize {
+        self.later.get(&slot).map_or(0, |later| later.failures as usize)
     }
 
     /// The chunk has, or has no longer, a damaged replica.
@@ -60,11 +67,13 @@ impl Fleet {
                 break;
             }
             let set = self.table.replicas(slot);
-            let Some(disk) = set.damaged().next().filter(|_| !self.is_put_off(slot, now_ms)) else {
+            // Each in its turn: one that cannot be mended may have what another one lacks.
+            let damaged: Vec<u16> = set.damaged().collect();
+            if damaged.is_empty() || self.is_put_off(slot, now_ms) {
                 continue;
-            };
-            let sources: Vec<u16> = set.readable().filter(|other| *other != disk).collect();
-            if sources.is_empty() {
+            }
+            let disk = damaged[self.healing.tries(slot) / 2 % damaged.len()];
+            if set.readable().all(|other| other == disk) {
                 continue; // Whoever comes back with another one wakes this.
             }
             let busy = !self.table.is_quiet(slot) || self.table.is_unsettled(slot);
@@ -78,21 +87,34 @@ impl Fleet {
                 self.start_raise(slot, &current, None, Purposes::default(), now_ms, out);
                 continue;
             }
-            let (Some(chunk), Some(version)) = (self.table.chunk(slot), self.table.version(slot)) else {
-                continue;
-            };
             // Whoever asks for a grant from now on gets it after a raise, which ends the work.
             self.table.set_open(slot, false);
-            let what = Order::Mend {
-                disk: self.hosts.disk(disk).id,
-                chunk,
-                version,
-                sources: sources.into_iter().map(|disk| self.hosts.address(disk)).collect(),
-            };
-            let order = self.order(disk, Purpose::Mend(slot), what, now_ms, out);
-            self.healing.mending.insert(slot, Mending { order, version, since_ms: now_ms, met_again: false });
+            self.order_mending(slot, disk, None, now_ms, out);
         }
         begun
+    }
+
+    /// Orders a replica to be read whole, and what it lacks to be taken from the others.
+    fn order_mending(
+        &mut self,
+        slot: ChunkSlot,
+        disk: u16,
+        gives_up: Option<u16>,
+        now_ms: u64,
+        out: &mut Vec<Command>,
+    ) {
+        let (Some(chunk), Some(version)) = (self.table.chunk(slot), self.table.version(slot)) else { return };
+        let set = self.table.replicas(slot);
+        let sources = set.readable().filter(|other| *other != disk);
+        let what = Order::Mend {
+            disk: self.hosts.disk(disk).id,
+            chunk,
+            version,
+            sources: sources.map(|disk| self.hosts.address(disk)).collect(),
+        };
+        let order = self.order(disk, Purpose::Mend(slot), what, now_ms, out);
+        let mending = Mending { order, version, since_ms: now_ms, met_again: false, gives_up };
+        self.healing.mending.insert(slot, mending);
     }
 
     /// A damaged replica was mended or could not be.
@@ -110,19 +132,30 @@ impl Fleet {
         };
         self.healing.mending.remove(&slot);
         let mut set = self.table.replicas(slot);
-        let same = self.table.version(slot) == Some(mending.version)
-            && set.state(open.disk) == Some(ReplicaState::Damaged);
-        let state = match status {
-            Ok(()) if mending.met_again => None,
-            Ok(()) => Some(ReplicaState::Current),
+        let same = self.table.version(slot) == Some(mending.version);
+        use ReplicaState::{Current, Damaged, Stale};
+        let change = match (status, mending.gives_up) {
+            (Ok(()), _) if mending.met_again => None,
+            (Ok(()), None) => Some((open.disk, Damaged, Current)),
+            // It is made anew.
+            (Ok(()), Some(hopeless)) => Some((hopeless, Damaged, Stale)),
+            (Err(Status::Corrupt), Some(_)) => Some((open.disk, Current, Damaged)),
             // What is sound nowhere may be sound on a disk that is away.
-            Err(Status::Corrupt | Status::WrongVersion | Status::TimedOut) => None,
-            // Its own disk does not take them: it is made anew.
-            Err(_) => set.sound().next().map(|_| ReplicaState::Stale),
+            (Err(Status::Corrupt | Status::WrongVersion | Status::TimedOut), None) | (Err(_), Some(_)) => {
+                None
+            }
+            // Its own disk does not take them. Another one has to be whole before this one goes.
+            (Err(_), None) => {
+                let is_closed = same && self.table.is_quiet(slot) && !self.table.is_open(slot);
+                if let Some(whole) = set.sound().next().filter(|_| is_closed) {
+                    return self.order_mending(slot, whole, Some(open.disk), now_ms, out);
+                }
+                None
+            }
         };
-        match state.filter(|_| same) {
-            Some(state) => {
-                set.set(open.disk, state);
+        match change.filter(|(disk, from, _)| same && set.state(*disk) == Some(*from)) {
+            Some((disk, _, to)) => {
+                set.set(disk, to);
                 self.put_replicas(slot, &set);
             }
             None => self.healing.put_off(slot, now_ms, RETRY_MS),

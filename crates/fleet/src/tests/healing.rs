@@ -436,3 +436,56 @@ fn many_chunks_to_be_compared_are_raised_some_at_a_time_and_all() {
     }
     assert_eq!(world.fleet.healing.unsettled(), 0);
 }
+
+/// One has a page of its record table that its disk cannot read, the other one has rot that nobody has met: the first was taken for
+/// hopeless, set aside for a copy of the second, and with it the only sound copy of a page.
+#[test]
+fn a_replica_that_cannot_be_mended_goes_only_after_another_one_was_read_whole() {
+    for servers in [2, 3] {
+        let mut world = World::new(servers);
+        let (slot, grant) = world.file(1);
+        let (hopeless, other) = (grant.chain[0].disk, grant.chain[1].disk);
+        world.replicas.get_mut(&(other, grant.chunk)).unwrap().damaged.insert(2);
+        world.rot(hopeless, grant.chunk, 1);
+        for _ in 0..40 * 20 {
+            world.advance(1_500);
+            for n in 0..servers {
+                let front = world.machines[usize::from(n)].inbox.front().map(|one| &one.1);
+                let fails = matches!(front, Some(Order::Mend { disk, .. }) if *disk == hopeless);
+                world.obey(n, fails.then_some(Status::Io));
+                world.finish_copy(n);
+                while world.hear(n) {}
+            }
+            world.log_all();
+            world.sync();
+        }
+        let disks: Vec<DiskId> =
+            world.fleet.table.replicas(slot).sound().map(|disk| world.fleet.hosts.disk(disk).id).collect();
+        assert_eq!(disks.len(), 2, "{servers} servers");
+        let damaged = |disk| world.replicas[&(disk, grant.chunk)].damaged.clone();
+        assert!(disks.iter().all(|disk| damaged(*disk).is_empty()), "{servers} servers");
+    }
+}
+
+/// What the first one lacks is on no other, so it stays damaged; what the second one lacks is on the first.
+#[test]
+fn a_replica_that_cannot_be_mended_does_not_keep_another_one_from_it() {
+    let mut world = World::new(2);
+    let (slot, grant) = world.file(1);
+    let (one, other) = (grant.chain[0].disk, grant.chain[1].disk);
+    world.rot(one, grant.chunk, 1);
+    world.rot(other, grant.chunk, 1);
+    world.rot(other, grant.chunk, 2);
+    for _ in 0..200 {
+        world.advance(5_000);
+        for n in 0..2 {
+            world.obey(n, None);
+            while world.hear(n) {}
+        }
+        world.log_all();
+        world.sync();
+    }
+    assert_eq!(world.fleet.table.replicas(slot).damaged().count(), 2);
+    let left = |disk| world.replicas[&(disk, grant.chunk)].damaged.iter().copied().collect::<Vec<_>>();
+    assert_eq!((left(one), left(other)), (vec![1], vec![1]));
+}

@@ -219,8 +219,10 @@ impl World {
                 let rest = replica.content.iter().copied().filter(|write| write % 2 == 1);
                 let content: Content = rest.chain(half).collect();
                 let old = self.replicas.get(&(disk, chunk)).map(|old| old.version);
-                let filling = self.replicas.get(&(disk, chunk)).is_some_and(|old| old.filling);
-                if old < Some(version) || filling && old == Some(version) {
+                // What is begun or damaged makes way.
+                let makes_way = |old: &Replica| old.filling || !old.damaged.is_empty();
+                let makes_way = self.replicas.get(&(disk, chunk)).is_some_and(makes_way);
+                if old < Some(version) || makes_way && old == Some(version) {
                     self.replicas.insert((disk, chunk), Replica { version, content, ..Replica::default() });
                 }
                 if old <= Some(version) { Ok(()) } else { Err(Status::WrongVersion) }
