@@ -7,8 +7,8 @@
 //! 1. `damaged` holds exactly the chunks with a damaged replica on a disk that is up.
 //! 2. A chunk has at most one mending order, under a version that was granted to nobody.
 //! 3. At most [`MENDING_MAX`] replicas are mended at a time: each is read whole, twice.
-//! 4. A damaged replica becomes stale only if its pages could not be written, after another one was read whole and had, or got
-//!    of it, every page.
+//! 4. A damaged replica becomes stale for its damage only if its pages could not be written, after another one was read whole and
+//!    had, or got of it, every page. One that cannot follow a raise is left behind like any other.
 
 use super::{Healing, RETRY_MS};
 use crate::fleet::{Fleet, Purpose};
@@ -132,7 +132,8 @@ impl Fleet {
         };
         self.healing.mending.remove(&slot);
         let mut set = self.table.replicas(slot);
-        let same = self.table.version(slot) == Some(mending.version);
+        // A raise that runs takes the states of its members as they were.
+        let same = self.table.version(slot) == Some(mending.version) && !self.raises.is_running(slot);
         use ReplicaState::{Current, Damaged, Stale};
         let change = match (status, mending.gives_up) {
             (Ok(()), _) if mending.met_again => None,

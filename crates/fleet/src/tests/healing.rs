@@ -489,3 +489,34 @@ fn a_replica_that_cannot_be_mended_does_not_keep_another_one_from_it() {
     let left = |disk| world.replicas[&(disk, grant.chunk)].damaged.iter().copied().collect::<Vec<_>>();
     assert_eq!((left(one), left(other)), (vec![1], vec![1]));
 }
+
+/// A writer asked for a grant while the other one was being read: the raise took the hopeless one for a member without damage.
+#[test]
+fn a_replica_that_cannot_be_mended_is_not_taken_for_sound_after_a_raise_meanwhile() {
+    let mut world = World::new(2);
+    let (slot, grant) = world.file(1);
+    let (hopeless, other) = (grant.chain[0].disk, grant.chain[1].disk);
+    world.rot(hopeless, grant.chunk, 1);
+    let mut met = false;
+    for _ in 0..100 {
+        world.advance(1_500);
+        for n in 0..2 {
+            let front = world.machines[usize::from(n)].inbox.front().map(|one| one.1.clone());
+            let mends = |disk| matches!(&front, Some(Order::Mend { disk: of, .. }) if *of == disk);
+            world.obey(n, mends(hopeless).then_some(Status::Io));
+            if mends(other) && !met {
+                met = true;
+                world.want((inode(1), ZERO), SESSION, None);
+            }
+            world.finish_copy(n);
+            while world.hear(n) {}
+        }
+        world.log_all();
+        world.sync();
+        let is_damaged = !world.replicas[&(hopeless, grant.chunk)].damaged.is_empty();
+        let disk = world.fleet.hosts.disk_number(hopeless).unwrap();
+        let state = world.fleet.table.replicas(slot).state(disk);
+        assert!(!(met && is_damaged && state == Some(crate::table::ReplicaState::Current)));
+    }
+    assert!(met);
+}
