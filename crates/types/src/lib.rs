@@ -1,4 +1,4 @@
-//! Identities, units, geometry, attributes, requests, replies, records and status words.
+//! Identities, units, geometry, labels, attributes, requests, replies, records and status words.
 //!
 //! The vocabulary that every other crate speaks. Plain data: no I/O, no clock, no encoding.
 //!
@@ -13,6 +13,7 @@ mod attributes;
 mod chain;
 mod geometry;
 mod ids;
+mod label;
 mod name;
 mod record;
 mod reply;
@@ -25,6 +26,7 @@ pub use attributes::*;
 pub use chain::*;
 pub use geometry::*;
 pub use ids::*;
+pub use label::*;
 pub use name::*;
 pub use record::*;
 pub use reply::*;
