@@ -12,9 +12,17 @@
 //! What is on the disks and who writes: `fleet`.
 
 mod candidates;
+mod condition;
+mod layout;
 mod matching;
+mod parse;
 mod usable;
 
 pub use candidates::{Candidate, Candidates};
+pub use condition::Condition;
+pub use layout::{Item, Layout, LayoutError};
 pub use matching::{AnyDisk, Choice, Wanted, choose};
+pub use parse::{
+    Found, NESTING_MAX, ParseError, Problem, TEXT_BYTES_MAX, UnknownLabel, nearest, unknown_labels,
+};
 pub use usable::usable;

@@ -6,7 +6,8 @@
 //! # Invariants
 //! 1. A word, a key and a value each begin with a letter or a digit and go on with letters, digits, `-`, `_` and `.`,
 //!    all of ASCII. So a label never needs quotes, neither in a label expression nor in a shell.
-//! 2. A label is 1 to [`LABEL_BYTES_MAX`] bytes long and is not `any`, which in an expression means every disk.
+//! 2. A label is 1 to [`LABEL_BYTES_MAX`] bytes long and is neither `any`, which in an expression means every disk, nor
+//!    all digits, which there are a number of replicas.
 //! 3. [`Labels`] is sorted and holds a key at most once, so that a failure domain has one name.
 //!
 //! # Elsewhere
@@ -62,6 +63,9 @@ pub enum LabelError {
         /// Where the `=` is.
         at: usize,
     },
+    /// Digits alone.
+    #[error("a label of digits alone would be read as a number of replicas")]
+    Number,
     /// The word [`ANY_WORD`].
     #[error("{ANY_WORD:?} means every disk and cannot be a label")]
     Reserved,
@@ -109,6 +113,7 @@ impl Label {
         match equals {
             Some(at) if begins => Err(LabelError::NoValue { at }),
             None if text == ANY_WORD => Err(LabelError::Reserved),
+            None if text.bytes().all(|byte| byte.is_ascii_digit()) => Err(LabelError::Number),
             _ => Ok(()),
         }
     }
@@ -269,7 +274,9 @@ mod tests {
         assert_eq!((site.key(), site.value()), (Some("site"), Some("home")));
         let word = Label::new("nvme-gen4_v1.2").unwrap();
         assert_eq!((word.key(), word.value()), (None, None));
-        for good in ["a", "2tb", "any1", "any=1", "x=any", "Any", &"x".repeat(LABEL_BYTES_MAX)] {
+        for good in
+            ["a", "2tb", "1.5", "rack=2", "any1", "any=1", "x=any", "Any", &"x".repeat(LABEL_BYTES_MAX)]
+        {
             assert_eq!(Label::new(good).map(|label| label.to_string()).as_deref(), Ok(good));
         }
     }
@@ -289,6 +296,7 @@ mod tests {
             ("=home", NoKey),
             ("site=", NoValue { at: 4 }),
             ("any", Reserved),
+            ("42", Number),
         ];
         for (text, error) in cases {
             assert_eq!(Label::new(text), Err(error), "{text:?}");
