@@ -152,7 +152,7 @@ impl Fleet {
             // Not a hop of this chain.
             _ => {}
         }
-        self.start_raise(slot, &chain, None, purposes, now_ms, out);
+        self.start_raise(slot, &chain, purposes, now_ms, out);
     }
 
     /// Pages of a replica are torn or damaged: whoever is left out may have the only sound ones.

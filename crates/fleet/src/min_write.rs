@@ -8,6 +8,7 @@
 //! # Invariants
 //! 1. A chain that is handed out has at least [`FleetOptions::min_write`] such members at that moment.
 //! 2. A raise that somebody waits for to write is recorded only with so many.
+//! 3. A raise that nobody waits for is recorded with fewer than that, and than it began with, only when those whom it lost are given up.
 
 use crate::fleet::Fleet;
 use crate::raise::Purposes;

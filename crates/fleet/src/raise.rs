@@ -14,10 +14,12 @@
 //!    (before any grant), so that members never differ by them.
 //! 6. One raise per chunk at a time; what is asked meanwhile joins or waits.
 //! 7. A raise with several members is logged only when all of them hold the same bytes.
-//! 8. A raise that somebody waits for to write is logged only with as many members as may acknowledge a write.
+//! 8. A raise that somebody waits for to write is logged only with as many members as may acknowledge a write. One that nobody
+//!    waits for leaves nobody behind below that number before he is taken for lost (`min_write`).
 
 use crate::fleet::{Fleet, Purpose};
 use crate::hops::Accusation;
+use crate::table::ReplicaState;
 use crate::{Command, Cut, Order, OrderId, RaiseTicket, ReportedReplica, Ticket};
 use std::collections::{BTreeMap, VecDeque};
 use types::{BlockRange, ChunkId, ChunkSlot, Status, Unsettled, Version};
@@ -102,6 +104,8 @@ struct Raise {
     members: Vec<Member>,
     /// A member was left behind since the last orders.
     lost: bool,
+    /// One was since the beginning.
+    thinned: bool,
     /// What was compared since the metadata's version, by this raise or ones that failed before it: who followed a donor then
     /// has said so, and may have what a member of this round lacks.
     compared: Vec<BlockRange>,
@@ -125,6 +129,8 @@ struct Raise {
 /// What a failed raise leaves behind.
 #[derive(Debug, Default)]
 struct Remains {
+    /// When the first one failed since the last that did not.
+    since_ms: u64,
     /// The highest version minted for it.
     minted: Version,
     /// The metadata's version when it was tried last, and the first version minted over that.
@@ -134,6 +140,8 @@ struct Remains {
     cuts: Vec<Cut>,
     /// What was compared, on some of them.
     compared: Vec<BlockRange>,
+    /// Replicas that are known to have one of the versions minted, by disk.
+    taken: BTreeMap<u16, Version>,
 }
 
 /// All raises.
@@ -179,6 +187,7 @@ impl Raises {
             let before = raise.members.len();
             raise.members.retain(|member| member.disk != disk || !member.away);
             let recorded = matches!(raise.phase, Phase::Logging(_) | Phase::Held);
+            raise.thinned |= raise.members.len() < before;
             if raise.members.is_empty() && before > 0 && !recorded {
                 deserted.push(*slot);
             }
@@ -248,14 +257,30 @@ impl Raise {
     fn is_for_writing(&self) -> bool {
         !self.waiters.is_empty() || self.edit.is_some() || !self.edits.is_empty()
     }
+
+    /// The member is left behind: it may have the version, so the others are raised once more.
+    fn leave_behind(&mut self, at: usize) -> Member {
+        (self.lost, self.thinned) = (true, true);
+        self.members.remove(at)
+    }
 }
 
 impl Fleet {
-    /// Whether those who are still members may acknowledge a write.
-    fn has_enough_members(&self, slot: ChunkSlot, now_ms: u64) -> bool {
+    /// Whether too few are left to acknowledge a write, and that is to be waited for: because of those who want to write, or
+    /// of those who would begin as stale when they return.
+    fn lacks_members(&self, slot: ChunkSlot, now_ms: u64) -> bool {
         let set = self.table.replicas(slot);
         let Some(raise) = self.raises.running.get(&slot) else { return false };
-        self.may_acknowledge(&set, raise.members.iter().map(|member| member.disk), now_ms)
+        let enough = self.may_acknowledge(&set, raise.members.iter().map(|member| member.disk), now_ms);
+        !enough && (raise.is_for_writing() || raise.thinned && !self.are_given_up(slot, now_ms))
+    }
+
+    /// Whether those whom raises of the chunk lost are taken for lost: by healing, if their servers are silent; if they
+    /// answer and refuse, or cannot follow the others, when that has lasted.
+    fn are_given_up(&self, slot: ChunkSlot, now_ms: u64) -> bool {
+        let since = self.raises.remains.get(&slot).map(|remains| remains.since_ms);
+        let lasted = since.is_some_and(|since_ms| now_ms >= since_ms + self.options.heal_ms);
+        lasted && now_ms >= self.healed_from_ms(slot, &self.silence(), true)
     }
 
     /// A disk told all it holds: raises go on without what it lost.
@@ -273,13 +298,11 @@ impl Fleet {
         Some(Version { term: self.term, counter })
     }
 
-    /// Starts a raise of the chunk with these disks as members, in the order of the chain; `ahead` has a
-    /// version above the metadata's. No raise of the chunk may be running.
+    /// Starts a raise of the chunk with these disks as members, in the order of the chain. No raise of the chunk may be running.
     pub(crate) fn start_raise(
         &mut self,
         slot: ChunkSlot,
         disks: &[u16],
-        ahead: Option<Ahead>,
         purposes: Purposes,
         now_ms: u64,
         out: &mut Vec<Command>,
@@ -291,9 +314,9 @@ impl Fleet {
             Some((ticket, cuts)) => (Some(ticket), cuts),
             None => (None, Vec::new()),
         };
-        let mut compared = Vec::new();
+        let (mut compared, mut taken) = Default::default();
         if let Some(remains) = self.raises.remains.get(&slot) {
-            compared.clone_from(&remains.compared);
+            (compared, taken) = (remains.compared.clone(), remains.taken.clone());
             cuts = end::join_cuts(&remains.cuts, &cuts);
         }
         if let Some(ticket) = edit {
@@ -302,17 +325,14 @@ impl Fleet {
         self.table.set_open(slot, false);
         self.copy_overtaken(slot);
         self.removal_overtaken(slot, now_ms);
-        let member = |disk: &u16| {
-            let from = ahead.filter(|one| one.disk == *disk).map_or(recorded, |one| one.version);
-            Member {
-                disk: *disk,
-                from,
-                order: OrderId(0),
-                done: false,
-                away: false,
-                damaged: ahead.is_some_and(|one| one.disk == *disk && one.damaged),
-                unsettled: Unsettled::default(),
-            }
+        let member = |disk: &u16| Member {
+            disk: *disk,
+            from: taken.get(disk).copied().unwrap_or_default().max(recorded),
+            order: OrderId(0),
+            done: false,
+            away: false,
+            damaged: false,
+            unsettled: Unsettled::default(),
         };
         let raise = Raise {
             chunk,
@@ -322,6 +342,7 @@ impl Fleet {
             edit,
             members: disks.iter().map(member).collect(),
             lost: false,
+            thinned: false,
             compared,
             shunned: None,
             avoids_shunned: false,
@@ -349,7 +370,9 @@ impl Fleet {
         if let Some(joining) = raise.joining.take() {
             self.orders.remove(&joining.order);
         }
+        let before = raise.members.len();
         raise.members.retain(|member| !member.away && self.hosts.is_up(member.disk));
+        raise.thinned |= raise.members.len() < before;
         raise.phase = Phase::Ordering { deadline_ms: now_ms + self.options.raise_timeout_ms };
         for member in &mut raise.members {
             member.done = false;
@@ -402,8 +425,7 @@ impl Fleet {
     ) {
         let Some(raise) = self.raises.running.get_mut(&slot) else { return };
         let Some(at) = raise.members.iter().position(|member| member.order == order) else { return };
-        let member = raise.members.remove(at);
-        raise.lost = true;
+        let member = raise.leave_behind(at);
         if absent {
             let mut set = self.table.replicas(slot);
             set.remove(member.disk);
@@ -434,7 +456,7 @@ impl Fleet {
         if raise.members.iter().any(|member| !member.done) {
             return;
         }
-        if raise.is_for_writing() && !self.has_enough_members(slot, now_ms) {
+        if self.lacks_members(slot, now_ms) {
             return self.fail_raise(slot, Status::TryAgain, now_ms, out);
         }
         let Some(raise) = self.raises.running.get(&slot) else { return };
@@ -484,22 +506,13 @@ impl Fleet {
         });
     }
 
-    /// A replica has a version above the metadata's: an unfinished raise is finished. One of our own
-    /// reign is repeated to a fresh version, for others may have taken the same one without being heard;
-    /// with all who are current, unless these became so since by another way (their bytes may differ by
-    /// what that way cut). Of an earlier reign (what it cut is not known) the replica is recorded
-    /// as it is, and those below are stale; the first grant raises it anyway.
+    /// A replica has a version above the metadata's: an unfinished raise is finished. Of an earlier reign (what it cut is not
+    /// known) the replica is recorded as it is, and those below are stale; the first grant raises it anyway.
     pub(crate) fn adopt(&mut self, slot: ChunkSlot, ahead: Ahead, now_ms: u64, out: &mut Vec<Command>) {
         let Ahead { disk, version, damaged } = ahead;
         let Some(chunk) = self.table.chunk(slot) else { return };
-        let current: Vec<u16> = self.table.replicas(slot).current().filter(|one| *one != disk).collect();
         if version.term == self.term {
-            let recorded = self.table.version(slot);
-            let same_base = |one: &Remains| Some(one.base) == recorded && one.first <= version;
-            let same_base = self.raises.remains.get(&slot).is_some_and(same_base);
-            let others = if same_base { current } else { Vec::new() };
-            let disks: Vec<u16> = others.into_iter().chain([disk]).collect();
-            return self.start_raise(slot, &disks, Some(ahead), Purposes::default(), now_ms, out);
+            return self.repeat_with(slot, ahead, now_ms, out);
         }
         self.table.set_open(slot, false);
         let raise = Raise {
@@ -518,6 +531,7 @@ impl Fleet {
                 unsettled: Unsettled::default(),
             }],
             lost: false,
+            thinned: false,
             compared: Vec::new(),
             shunned: None,
             avoids_shunned: false,
@@ -530,5 +544,30 @@ impl Fleet {
         };
         self.raises.running.insert(slot, raise);
         self.log_raise(slot, out);
+    }
+
+    /// A replica has a version of our own reign: the raise that failed is repeated to a fresh one, for others may have taken the
+    /// same without being heard, together with all who are current. If these became so since by another way, they may differ
+    /// by what that way or this one cut: all is compared.
+    fn repeat_with(&mut self, slot: ChunkSlot, ahead: Ahead, now_ms: u64, out: &mut Vec<Command>) {
+        let Ahead { disk, version, damaged } = ahead;
+        let Some(recorded) = self.table.version(slot) else { return };
+        let mut set = self.table.replicas(slot);
+        set.remove(disk);
+        set.set(disk, if damaged { ReplicaState::Damaged } else { ReplicaState::Current });
+        self.put_replicas(slot, &set);
+        self.table.set_open(slot, false);
+        let fresh = || Remains { since_ms: now_ms, base: recorded, first: version, ..Remains::default() };
+        let remains = self.raises.remains.entry(slot).or_insert_with(fresh);
+        remains.minted = remains.minted.max(version);
+        remains.taken.insert(disk, version);
+        if remains.base != recorded || version < remains.first {
+            remains.compared = vec![BlockRange::ALL];
+        }
+        if self.is_out_of_reach(slot, now_ms) {
+            return self.healing.set_unfinished(slot, true, now_ms);
+        }
+        let members: Vec<u16> = set.members().collect();
+        self.start_raise(slot, &members, Purposes::default(), now_ms, out);
     }
 }

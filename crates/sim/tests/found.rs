@@ -172,3 +172,11 @@ fn a_replica_that_cannot_be_mended_in_place_is_made_anew() {
 fn what_a_dead_writer_wrote_across_the_end_is_cut_where_the_end_was() {
     holds_with_three(Faults::PowerCuts, 2_376_863_637_098_144_931);
 }
+
+/// Two of three servers were killed, or did not answer, while replicas were compared that nobody waited for: the one that remained was
+/// recorded alone, and the others, which held all that an fsync had covered, began as stale.
+#[test]
+fn a_comparison_that_nobody_waits_for_does_not_leave_one_replica_of_three() {
+    holds_with_three(Faults::PowerCuts, 13_387_340_993_594_532_051);
+    holds_with_three(Faults::Everything, 15_856_874_534_874_632_110);
+}

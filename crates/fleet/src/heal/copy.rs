@@ -84,7 +84,7 @@ impl Fleet {
         if self.table.is_quiet(slot) {
             self.order_copy(slot, now_ms, out);
         } else {
-            self.start_raise(slot, &members, None, Purposes::default(), now_ms, out);
+            self.start_raise(slot, &members, Purposes::default(), now_ms, out);
         }
         true
     }

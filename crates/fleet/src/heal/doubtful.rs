@@ -48,7 +48,7 @@ impl Fleet {
             return false;
         }
         self.healing.put_off(slot, now_ms, RETRY_MS);
-        self.start_raise(slot, &doubtful, None, Purposes::default(), now_ms, out);
+        self.start_raise(slot, &doubtful, Purposes::default(), now_ms, out);
         true
     }
 }

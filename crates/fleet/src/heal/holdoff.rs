@@ -28,14 +28,14 @@ impl Lost {
 }
 
 /// Of all servers, by number; and of the disks that have not been heard of in this reign.
-pub(super) struct Silence {
+pub(crate) struct Silence {
     servers: Vec<Lost>,
     unheard: Lost,
 }
 
 impl Fleet {
     /// What the present silences mean.
-    pub(super) fn silence(&self) -> Silence {
+    pub(crate) fn silence(&self) -> Silence {
         let options = self.options;
         let since = |server: &crate::hosts::Server| server.since_ms.max(self.started_ms);
         let mut silent: Vec<u64> = self.hosts.servers.iter().filter(|server| !server.up).map(since).collect();
@@ -64,7 +64,7 @@ impl Fleet {
     }
 
     /// From when on the chunk's lost replicas are taken for lost.
-    pub(super) fn healed_from_ms(&self, slot: ChunkSlot, silence: &Silence, endangered: bool) -> u64 {
+    pub(crate) fn healed_from_ms(&self, slot: ChunkSlot, silence: &Silence, endangered: bool) -> u64 {
         let set = self.table.replicas(slot);
         let (mut known, mut from_ms) = (0, 0);
         for replica in set.iter() {

@@ -84,7 +84,7 @@ impl Fleet {
             if busy {
                 self.healing.put_off(slot, now_ms, RETRY_MS);
                 let current: Vec<u16> = set.current().collect();
-                self.start_raise(slot, &current, None, Purposes::default(), now_ms, out);
+                self.start_raise(slot, &current, Purposes::default(), now_ms, out);
                 continue;
             }
             // Whoever asks for a grant from now on gets it after a raise, which ends the work.

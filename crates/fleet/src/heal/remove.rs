@@ -52,7 +52,7 @@ impl Fleet {
             None => {
                 let current: Vec<u16> = set.current().collect();
                 self.healing.put_off(slot, now_ms, RETRY_MS);
-                self.start_raise(slot, &current, None, Purposes::default(), now_ms, out);
+                self.start_raise(slot, &current, Purposes::default(), now_ms, out);
                 return true;
             }
         };

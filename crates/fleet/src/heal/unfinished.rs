@@ -38,7 +38,7 @@ impl Fleet {
             }
             let current: Vec<u16> = self.table.replicas(slot).members().collect();
             if !current.is_empty() && !self.is_put_off(slot, now_ms) {
-                self.start_raise(slot, &current, None, Purposes::default(), now_ms, out);
+                self.start_raise(slot, &current, Purposes::default(), now_ms, out);
                 begun = true;
             }
         }

@@ -90,7 +90,7 @@ impl Fleet {
                 begun |= self.trust_doubtful(slot, now_ms, out);
             } else if enough && !self.is_put_off(slot, now_ms) && !self.waits_for_torn(slot, now_ms) {
                 self.healing.put_off(slot, now_ms, RETRY_MS);
-                self.start_raise(slot, &current, None, Purposes::default(), now_ms, out);
+                self.start_raise(slot, &current, Purposes::default(), now_ms, out);
                 begun = true;
             }
         }

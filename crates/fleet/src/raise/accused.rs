@@ -45,12 +45,10 @@ impl Raises {
         }
     }
 
-    /// Leaves a member behind; its order, which is of no more interest. It may have the version, so the others are raised
-    /// once more.
+    /// Leaves a member behind; its order, which is of no more interest.
     pub(crate) fn drop_member(&mut self, slot: ChunkSlot, disk: u16) -> Option<OrderId> {
         let raise = self.running.get_mut(&slot)?;
         let at = raise.members.iter().position(|member| member.disk == disk)?;
-        raise.lost = true;
-        Some(raise.members.remove(at).order)
+        Some(raise.leave_behind(at).order)
     }
 }

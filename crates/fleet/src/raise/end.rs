@@ -1,6 +1,6 @@
 //! How a raise ends: recorded, refused, overtaken by the chunk's removal, or out of time.
 
-use super::{CUTS_MAX, EDITS_MAX, Phase, Purposes, Raise};
+use super::{CUTS_MAX, EDITS_MAX, Phase, Purposes, Raise, Remains};
 use crate::fleet::{Fleet, Purpose};
 use crate::table::{ReplicaSet, ReplicaState};
 use crate::{Command, Cut, GrantParts, OrderId, RaiseTicket, Ticket};
@@ -148,7 +148,7 @@ impl Fleet {
         if disks.is_empty() {
             return self.refuse(purposes, self.why_none(slot, now_ms), out);
         }
-        self.start_raise(slot, &disks, None, purposes, now_ms, out);
+        self.start_raise(slot, &disks, purposes, now_ms, out);
     }
 
     /// What to say of a chunk without a current replica: wait if one may come back.
@@ -185,12 +185,14 @@ impl Fleet {
         let Some(mut raise) = self.raises.running.remove(&slot) else { return };
         self.forget_orders(&raise);
         self.copy_given_up(slot, now_ms);
-        let remains = self.raises.remains.entry(slot).or_default();
+        let fresh = || Remains { since_ms: now_ms, ..Remains::default() };
+        let remains = self.raises.remains.entry(slot).or_insert_with(fresh);
         remains.minted = remains.minted.max(minted);
         if remains.base != base {
             remains.base = base;
             remains.first = raise.first.unwrap_or(minted);
         }
+        remains.taken.extend(raise.members.iter().map(|member| (member.disk, member.from)));
         remains.compared = std::mem::take(&mut raise.compared);
         remains.cuts = std::mem::take(&mut raise.cuts);
         self.healing.set_unfinished(slot, true, now_ms);

@@ -42,7 +42,7 @@ fn only_donor_may_stay(raise: &mut Raise, donor: u16) -> bool {
     if alone {
         raise.members.retain(|member| member.disk == donor);
         raise.members.iter_mut().for_each(|member| member.done = true);
-        raise.lost = true;
+        (raise.lost, raise.thinned) = (true, true);
     }
     alone
 }

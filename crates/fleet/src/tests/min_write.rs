@@ -93,6 +93,74 @@ fn a_raise_that_failed_for_want_of_members_is_not_repeated_with_fewer_before_hea
     assert_eq!(world.fleet.locations(slot).len(), 1);
 }
 
+/// A file whose chain broke, and which nobody comes to write: its three replicas have been ordered to take a version, and the
+/// first has.
+fn compared_by_itself() -> (World, ChunkSlot, GrantParts) {
+    let mut world = World::with_goal(3, 3);
+    let (slot, grant) = world.file(1);
+    world.write_upto(&grant, 2, 1);
+    while (0..3).any(|n| world.hear(n)) {}
+    world.advance(10_000);
+    let stays = machine_of(&grant, 0);
+    assert!(world.obey(stays, None) && world.hear(stays));
+    (world, slot, grant)
+}
+
+#[test]
+fn members_lost_while_nobody_waits_are_not_left_behind_by_the_one_that_remains() {
+    let (mut world, slot, grant) = compared_by_itself();
+    for at in [1, 2] {
+        world.disconnect(machine_of(&grant, at));
+    }
+    for _ in 0..9 {
+        world.settle();
+        assert_eq!(world.fleet.version(slot), Some(grant.version), "one alone is not recorded");
+        world.advance(1_000);
+    }
+    for at in [1, 2] {
+        world.connect(machine_of(&grant, at));
+    }
+    world.settle();
+    assert_eq!(world.grant(1).unwrap().chain.len(), 3);
+    assert_eq!(world.fleet.summary().copying, 0, "they are as good as before");
+}
+
+#[test]
+fn members_that_do_not_answer_while_nobody_waits_are_not_left_behind_before_they_are_given_up() {
+    let (mut world, slot, grant) = compared_by_itself();
+    let begun_ms = world.now_ms;
+    // Their servers keep in touch, and carry out nothing.
+    while world.fleet.version(slot) == Some(grant.version) {
+        world.advance(1_000);
+        world.obey(machine_of(&grant, 0), None);
+        while world.hear(machine_of(&grant, 0)) {}
+        world.log_all();
+        world.sync();
+    }
+    assert!(world.now_ms >= begun_ms + world.options.heal_ms);
+    assert_eq!(world.fleet.locations(slot).len(), 1, "somebody may read it");
+}
+
+#[test]
+fn the_first_to_return_from_a_raise_that_nobody_finished_waits_for_the_others() {
+    let (mut world, slot, grant) = compared_by_itself();
+    for at in [1, 2, 0] {
+        world.disconnect(machine_of(&grant, at));
+    }
+    world.connect(machine_of(&grant, 0));
+    for _ in 0..9 {
+        world.advance(1_000);
+        world.settle();
+        assert_eq!(world.fleet.version(slot), Some(grant.version), "one alone is not recorded");
+    }
+    for at in [1, 2] {
+        world.connect(machine_of(&grant, at));
+    }
+    world.settle();
+    assert_eq!(world.grant(1).unwrap().chain.len(), 3);
+    assert_eq!(world.fleet.summary().copying, 0);
+}
+
 #[test]
 fn a_raise_that_ends_with_too_few_grants_nobody_who_came_meanwhile() {
     let mut world = World::with_goal(3, 3);
