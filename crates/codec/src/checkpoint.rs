@@ -9,12 +9,12 @@ mod convert;
 use crate::{Malformed, proto};
 use prost::Message as _;
 use types::{
-    Attributes, ChunkId, ChunkIndex, ClassId, ClusterId, DirCursor, DiskId, InodeId, LogIndex, Sequence,
-    ServerId, SessionId, Term, Timestamp, Version,
+    Attributes, ChunkId, ChunkIndex, ClassId, ClusterId, DirCursor, DiskId, InodeId, Labels, LogIndex, Mark,
+    Sequence, ServerId, SessionId, StorageClass, TaskId, TaskWork, Term, Timestamp, Version,
 };
 
 /// The format version that this release writes, and the highest that it reads.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 /// Largest piece, without its length: a session with as many answers as one may keep.
 pub const PIECE_BYTES_MAX: usize = 3 << 20;
 
@@ -29,6 +29,7 @@ pub struct Header {
     pub applied: LogIndex,
     pub at: Timestamp,
     pub inode_highest: InodeId,
+    pub classes_given: u32,
 }
 
 /// An inode.
@@ -100,12 +101,42 @@ pub enum Answer {
 }
 
 /// A disk that registered at some time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "described in proto/checkpoint.proto")]
 pub struct Disk {
     pub disk: DiskId,
     pub server: ServerId,
     pub registrations: u64,
+    pub path: String,
+    pub labels: Labels,
+    pub mark: Mark,
+}
+
+/// A server that registered at some time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "described in proto/checkpoint.proto")]
+pub struct Server {
+    pub server: ServerId,
+    pub name: String,
+    pub address: String,
+    pub labels: Labels,
+    pub mark: Mark,
+}
+
+/// A storage class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "described in proto/checkpoint.proto")]
+pub struct Class {
+    pub class: ClassId,
+    pub definition: StorageClass,
+}
+
+/// A task under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "described in proto/checkpoint.proto")]
+pub struct Task {
+    pub task: TaskId,
+    pub work: TaskWork,
 }
 
 /// What the whole must come to.
@@ -129,6 +160,9 @@ pub enum Piece {
     Xattrs(Vec<Xattr>),
     Session(Session),
     Disks(Vec<Disk>),
+    Servers(Vec<Server>),
+    Classes(Vec<Class>),
+    Tasks(Vec<Task>),
     End(End),
 }
 

@@ -14,6 +14,7 @@
 
 pub mod admin;
 pub mod checkpoint;
+mod class;
 mod common;
 pub mod control;
 pub mod data;

@@ -4,18 +4,20 @@
 //! 1. A record that was encoded is decoded to an equal record by this and every later release.
 //! 2. A record of an unknown operation is refused: a state machine that skipped it would go astray.
 
+use crate::class::{class_id, labels_in, labels_out, mark_in, mark_out};
 use crate::common::{
     cluster, disk, list, maybe, name, part, rename_mode, rename_mode_code, server, term, text, version,
     within, xattr_mode, xattr_mode_code, xattr_name, xattr_value,
 };
 use crate::limits::{
-    BOUNDARIES_MAX, DIRTY_CHUNKS_MAX, INODES_MAX, LABEL_BYTES_MAX, MEMBERS_MAX, RECORD_BYTES_MAX,
+    ADDRESS_BYTES_MAX, BOUNDARIES_MAX, DIRTY_CHUNKS_MAX, INODES_MAX, LABEL_BYTES_MAX, MEMBERS_MAX,
+    PATH_BYTES_MAX, RECORD_BYTES_MAX,
 };
 use crate::{Malformed, proto};
 use prost::Message as _;
 use proto::record::Op as P;
 use types::{
-    ChunkId, ChunkIndex, LogIndex, Op, Origin, RaisedChunk, Record, Sequence, SessionId, Timestamp,
+    ChunkId, ChunkIndex, LogIndex, Op, Origin, RaisedChunk, Record, Sequence, SessionId, TaskId, Timestamp,
     TruncateGeneration,
 };
 
@@ -170,11 +172,38 @@ impl From<&Op> for P {
             Op::Reap { inodes } => {
                 Self::Reap(proto::OpReap { inodes: inodes.iter().map(Into::into).collect() })
             }
-            Op::RegisterDisk { server, disk, registrations } => Self::RegisterDisk(proto::OpRegisterDisk {
-                server: server.0.to_vec(),
-                disk: disk.0.to_vec(),
-                registrations: *registrations,
+            Op::RegisterDisk { server, disk, registrations, path } => {
+                Self::RegisterDisk(proto::OpRegisterDisk {
+                    server: server.0.to_vec(),
+                    disk: disk.0.to_vec(),
+                    registrations: *registrations,
+                    path: path.clone(),
+                })
+            }
+            Op::SetClass { class, definition } => Self::SetClass(proto::OpSetClass {
+                class: class.0.into(),
+                definition: Some((&**definition).into()),
             }),
+            Op::DeleteClass { class } => Self::DeleteClass(proto::OpDeleteClass { class: class.0.into() }),
+            Op::SetInodeClass { inodes, class } => Self::SetInodeClass(proto::OpSetInodeClass {
+                inodes: inodes.iter().map(Into::into).collect(),
+                class: class.0.into(),
+            }),
+            Op::BeginTask { work } => Self::BeginTask(proto::OpBeginTask { work: Some(work.into()) }),
+            Op::EndTask { task } => Self::EndTask(proto::OpEndTask { task: task.0 }),
+            Op::RegisterServer { server, name, address } => Self::RegisterServer(proto::OpRegisterServer {
+                server: server.0.to_vec(),
+                name: name.clone(),
+                address: address.clone(),
+            }),
+            Op::SetLabels { holder, labels } => Self::SetLabels(proto::OpSetLabels {
+                holder: Some(holder.into()),
+                labels: labels_out(labels),
+            }),
+            Op::SetMark { holder, mark } => {
+                Self::SetMark(proto::OpSetMark { holder: Some(holder.into()), mark: mark_out(*mark) })
+            }
+            Op::Forget { holder } => Self::Forget(proto::OpForget { holder: Some(holder.into()) }),
         }
     }
 }
@@ -265,7 +294,31 @@ impl TryFrom<P> for Op {
                 server: server(&p.server)?,
                 disk: disk(&p.disk)?,
                 registrations: p.registrations,
+                path: text(p.path, PATH_BYTES_MAX, "path of a disk")?,
             },
+            P::SetClass(p) => Self::SetClass {
+                class: class_id(p.class)?,
+                definition: Box::new(part(p.definition, "definition of a class")?),
+            },
+            P::DeleteClass(p) => Self::DeleteClass { class: class_id(p.class)? },
+            P::SetInodeClass(p) => Self::SetInodeClass {
+                inodes: list(p.inodes, INODES_MAX, "inodes of a class")?,
+                class: class_id(p.class)?,
+            },
+            P::BeginTask(p) => Self::BeginTask { work: part(p.work, "work of a task")? },
+            P::EndTask(p) => Self::EndTask { task: TaskId(p.task) },
+            P::RegisterServer(p) => Self::RegisterServer {
+                server: server(&p.server)?,
+                name: text(p.name, LABEL_BYTES_MAX, "name of a server")?,
+                address: text(p.address, ADDRESS_BYTES_MAX, "address")?,
+            },
+            P::SetLabels(p) => {
+                Self::SetLabels { holder: part(p.holder, "server or disk")?, labels: labels_in(&p.labels)? }
+            }
+            P::SetMark(p) => {
+                Self::SetMark { holder: part(p.holder, "server or disk")?, mark: mark_in(p.mark)? }
+            }
+            P::Forget(p) => Self::Forget { holder: part(p.holder, "server or disk")? },
         })
     }
 }

@@ -116,8 +116,12 @@ number!(
     ChainSequence(u64)
 );
 number!(
-    /// A storage class. 0 is the class `default`.
+    /// A storage class. 0 is the class `default`. Given in order, and never twice.
     ClassId(u16)
+);
+number!(
+    /// A task: the log index of the record that began it.
+    TaskId(u64)
 );
 
 macro_rules! term_and_counter {
@@ -141,6 +145,11 @@ macro_rules! term_and_counter {
 }
 term_and_counter!(ChunkId);
 term_and_counter!(SessionId);
+
+impl ClassId {
+    /// The class `default`, which always exists and keeps its name.
+    pub const DEFAULT: Self = Self(0);
+}
 
 impl InodeId {
     /// The root directory.

@@ -1,4 +1,4 @@
-//! Identities, units, geometry, labels, attributes, requests, replies, records and status words.
+//! Identities, units, geometry, labels, storage classes, attributes, requests, replies, records and status words.
 //!
 //! The vocabulary that every other crate speaks. Plain data: no I/O, no clock, no encoding.
 //!
@@ -11,26 +11,32 @@
 
 mod attributes;
 mod chain;
+mod class;
 mod geometry;
 mod ids;
 mod label;
+mod mark;
 mod name;
 mod record;
 mod reply;
 mod request;
 mod status;
+mod task;
 mod time;
 mod unsettled;
 
 pub use attributes::*;
 pub use chain::*;
+pub use class::*;
 pub use geometry::*;
 pub use ids::*;
 pub use label::*;
+pub use mark::*;
 pub use name::*;
 pub use record::*;
 pub use reply::*;
 pub use request::*;
 pub use status::*;
+pub use task::*;
 pub use time::*;
 pub use unsettled::*;

@@ -1,9 +1,9 @@
 //! The changelog's records: what was decided, never a choice to be made again.
 
 use crate::{
-    AttributeChanges, Caller, ChunkId, ChunkIndex, ClusterId, DirtyChunk, DiskId, InodeRef, LogIndex, Name,
-    NodeSpec, Origin, RenameMode, ServerId, SessionId, Term, Timestamp, TruncateGeneration, Version,
-    XattrMode,
+    AttributeChanges, Caller, ChunkId, ChunkIndex, ClassId, ClusterId, DirtyChunk, DiskId, Holder, InodeRef,
+    Labels, LogIndex, Mark, Name, NodeSpec, Origin, RenameMode, ServerId, SessionId, StorageClass, TaskId,
+    TaskWork, Term, Timestamp, TruncateGeneration, Version, XattrMode,
 };
 
 /// One entry of the changelog.
@@ -143,6 +143,49 @@ pub enum Op {
         server: ServerId,
         disk: DiskId,
         registrations: u64,
+        path: String,
+    },
+    /// A class is made or changed. A new one has the lowest id that was never given. Critical.
+    SetClass {
+        class: ClassId,
+        definition: Box<StorageClass>,
+    },
+    /// A class that nothing has goes; critical.
+    DeleteClass {
+        class: ClassId,
+    },
+    /// These inodes have this class from now on; those that are gone are passed over. Critical.
+    SetInodeClass {
+        inodes: Vec<InodeRef>,
+        class: ClassId,
+    },
+    /// A task begins; its id is the index of this record. Critical.
+    BeginTask {
+        work: TaskWork,
+    },
+    /// A task is done, or was cancelled; critical.
+    EndTask {
+        task: TaskId,
+    },
+    /// A server came for the first time, or under another name or address; critical.
+    RegisterServer {
+        server: ServerId,
+        name: String,
+        address: String,
+    },
+    /// Labels, instead of those before; critical.
+    SetLabels {
+        holder: Holder,
+        labels: Labels,
+    },
+    /// A mark, instead of the one before; critical.
+    SetMark {
+        holder: Holder,
+        mark: Mark,
+    },
+    /// A server without disks, or a disk, is no longer known; critical.
+    Forget {
+        holder: Holder,
     },
 }
 
@@ -155,7 +198,16 @@ impl Op {
             | Self::OpenSession { .. }
             | Self::CloseSession { .. }
             | Self::Raise { .. }
-            | Self::RegisterDisk { .. } => true,
+            | Self::RegisterDisk { .. }
+            | Self::SetClass { .. }
+            | Self::DeleteClass { .. }
+            | Self::SetInodeClass { .. }
+            | Self::BeginTask { .. }
+            | Self::EndTask { .. }
+            | Self::RegisterServer { .. }
+            | Self::SetLabels { .. }
+            | Self::SetMark { .. }
+            | Self::Forget { .. } => true,
             Self::SetLength { boundary, .. } => boundary.is_some(),
             Self::Punch { boundaries, .. } => !boundaries.is_empty(),
             Self::Commit { durable, .. } => *durable,

@@ -1,11 +1,16 @@
 //! Plain values to protobuf and, checked, back.
 
-use super::{Answer, Chunk, Disk, End, Entry, Header, Inode, Piece, Session, Table, Xattr};
+use super::{
+    Answer, Chunk, Class, Disk, End, Entry, Header, Inode, Piece, Server, Session, Table, Task, Xattr,
+};
+use crate::class::{class_id, labels_in, labels_out, mark_in, mark_out};
+use crate::common::{part, text};
+use crate::limits::{ADDRESS_BYTES_MAX, LABEL_BYTES_MAX, PATH_BYTES_MAX};
 use crate::proto::checkpoint_piece::Content;
 use crate::{Malformed, proto};
 use types::{
-    ChunkId, ChunkIndex, ClassId, ClusterId, DirCursor, DiskId, InodeId, LogIndex, Name, SEQUENCES_AHEAD_MAX,
-    Sequence, ServerId, SessionId, TERM_MAX, Term, Timestamp, Version,
+    ChunkId, ChunkIndex, ClusterId, DirCursor, DiskId, InodeId, LogIndex, Name, SEQUENCES_AHEAD_MAX,
+    Sequence, ServerId, SessionId, TERM_MAX, TaskId, Term, Timestamp, Version,
 };
 
 type Checked<T> = Result<T, Malformed>;
@@ -57,6 +62,18 @@ impl From<Piece> for Content {
                 let disks = disks.into_iter().map(disk_out).collect();
                 Self::Disks(proto::CheckpointDisks { disks })
             }
+            Piece::Servers(servers) => {
+                let servers = servers.into_iter().map(server_out).collect();
+                Self::Servers(proto::CheckpointServers { servers })
+            }
+            Piece::Classes(classes) => {
+                let classes = classes.iter().map(class_out).collect();
+                Self::Classes(proto::CheckpointClasses { classes })
+            }
+            Piece::Tasks(tasks) => {
+                let tasks = tasks.iter().map(task_out).collect();
+                Self::Tasks(proto::CheckpointTasks { tasks })
+            }
             Piece::End(end) => Self::End(proto::CheckpointEnd {
                 digest: end.digest.to_vec(),
                 inodes: end.inodes,
@@ -78,6 +95,9 @@ impl TryFrom<Content> for Piece {
             Content::Xattrs(part) => Self::Xattrs(part.xattrs.into_iter().map(xattr_in).collect()),
             Content::Session(session) => Self::Session(session_in(session)?),
             Content::Disks(part) => Self::Disks(all(part.disks, disk_in)?),
+            Content::Servers(part) => Self::Servers(all(part.servers, server_in)?),
+            Content::Classes(part) => Self::Classes(all(part.classes, class_in)?),
+            Content::Tasks(part) => Self::Tasks(all(part.tasks, task_in)?),
             Content::End(end) => Self::End(End {
                 digest: end.digest.try_into().map_err(|_| Malformed::new("digest"))?,
                 inodes: end.inodes,
@@ -97,6 +117,7 @@ fn header_out(header: &Header) -> proto::CheckpointHeader {
         applied: header.applied.0,
         at: header.at.to_bits(),
         inode_highest: header.inode_highest.0,
+        classes_given: header.classes_given,
     }
 }
 
@@ -113,6 +134,7 @@ fn header_in(header: &proto::CheckpointHeader) -> Checked<Header> {
         applied: LogIndex(header.applied),
         at: time(header.at)?,
         inode_highest: InodeId(header.inode_highest),
+        classes_given: header.classes_given,
     })
 }
 
@@ -128,7 +150,7 @@ fn inode_out(inode: Inode) -> proto::CheckpointInode {
 fn inode_in(inode: proto::CheckpointInode) -> Checked<Inode> {
     Ok(Inode {
         attributes: attributes(inode.attributes)?,
-        class: ClassId(u16::try_from(inode.class).map_err(|_| Malformed::new("class"))?),
+        class: class_id(inode.class)?,
         table: inode.table,
         target: inode.target,
     })
@@ -235,6 +257,9 @@ fn disk_out(disk: Disk) -> proto::CheckpointDisk {
         disk: disk.disk.0.to_vec(),
         server: disk.server.0.to_vec(),
         registrations: disk.registrations,
+        path: disk.path,
+        labels: labels_out(&disk.labels),
+        mark: mark_out(disk.mark),
     }
 }
 
@@ -243,5 +268,44 @@ fn disk_in(disk: proto::CheckpointDisk) -> Checked<Disk> {
         disk: DiskId::from_slice(&disk.disk).ok_or(Malformed::new("disk id"))?,
         server: ServerId::from_slice(&disk.server).ok_or(Malformed::new("server id"))?,
         registrations: disk.registrations,
+        path: text(disk.path, PATH_BYTES_MAX, "path of a disk")?,
+        labels: labels_in(&disk.labels)?,
+        mark: mark_in(disk.mark)?,
     })
+}
+
+fn server_out(server: Server) -> proto::CheckpointServer {
+    proto::CheckpointServer {
+        server: server.server.0.to_vec(),
+        name: server.name,
+        address: server.address,
+        labels: labels_out(&server.labels),
+        mark: mark_out(server.mark),
+    }
+}
+
+fn server_in(server: proto::CheckpointServer) -> Checked<Server> {
+    Ok(Server {
+        server: ServerId::from_slice(&server.server).ok_or(Malformed::new("server id"))?,
+        name: text(server.name, LABEL_BYTES_MAX, "name of a server")?,
+        address: text(server.address, ADDRESS_BYTES_MAX, "address")?,
+        labels: labels_in(&server.labels)?,
+        mark: mark_in(server.mark)?,
+    })
+}
+
+fn class_out(class: &Class) -> proto::CheckpointClass {
+    proto::CheckpointClass { class: class.class.0.into(), definition: Some((&class.definition).into()) }
+}
+
+fn class_in(class: proto::CheckpointClass) -> Checked<Class> {
+    Ok(Class { class: class_id(class.class)?, definition: part(class.definition, "definition of a class")? })
+}
+
+fn task_out(task: &Task) -> proto::CheckpointTask {
+    proto::CheckpointTask { task: task.task.0, work: Some((&task.work).into()) }
+}
+
+fn task_in(task: proto::CheckpointTask) -> Checked<Task> {
+    Ok(Task { task: TaskId(task.task), work: part(task.work, "work of a task")? })
 }

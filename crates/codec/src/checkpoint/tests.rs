@@ -11,6 +11,7 @@ fn pieces() -> Vec<Piece> {
         applied: LogIndex(99),
         at: Timestamp::new(1_800_000_000, 5),
         inode_highest: InodeId(12),
+        classes_given: 3,
     };
     let entry = Entry { cursor: DirCursor(4), inode: InodeId(9), name: b"a name".to_vec() };
     vec![
