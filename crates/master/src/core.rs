@@ -24,6 +24,7 @@ mod hold;
 mod log;
 mod mutations;
 mod orphans;
+mod registration;
 mod requests;
 mod session_requests;
 mod sessions;
@@ -222,7 +223,7 @@ impl Core {
 
     /// The fleet learns of the disks and chunks that the metadata has.
     fn introduce_chunks(&mut self, now_ms: u64) {
-        let disks = self.meta.disks().into_iter().map(|(disk, known)| (known.server, disk)).collect();
+        let disks = self.meta.disks().map(|(disk, known)| (known.server, disk)).collect();
         self.fleet.handle(Event::KnownDisks(disks), now_ms, &mut self.commands);
         for (view, owner) in self.meta.all_chunks() {
             let event = Event::ChunkBorn {
@@ -392,6 +393,13 @@ impl Core {
                 Event::InodeGone { inode, index }
             }
             Effect::Orphaned { inode } => return self.orphans.add(inode),
+            // The fleet does not ask for classes, labels and marks yet.
+            Effect::ChunkClass { .. }
+            | Effect::ClassSet { .. }
+            | Effect::ClassGone { .. }
+            | Effect::Labelled { .. }
+            | Effect::Marked { .. }
+            | Effect::Forgotten { .. } => return,
         };
         self.tell(event);
     }

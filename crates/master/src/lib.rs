@@ -22,6 +22,7 @@ mod error;
 mod folder;
 mod handle;
 mod port;
+mod predefined;
 mod recover;
 mod term;
 

@@ -12,6 +12,7 @@ use crate::config::{CHECKPOINT_FOLDER, Config, LOG_FOLDER, LOG_SEGMENT_BYTES_MIN
 use crate::core::record_time;
 use crate::error::{StartError, chain};
 use crate::folder::Folder;
+use crate::predefined;
 use crate::term::{TermFile, TermFileError};
 use codec::admin::{Severity, Warning};
 use env::{Dir, Env};
@@ -19,7 +20,7 @@ use journal::{Entry, Journal, Needed, OpenError, Options, Recovery};
 use meta::Meta;
 use std::io;
 use std::sync::Arc;
-use types::{ClusterId, LogIndex, Op, Record, TERM_MAX, Term};
+use types::{ClassId, ClusterId, LogIndex, Op, Record, TERM_MAX, Term};
 
 /// What the core begins with.
 pub(crate) struct Recovered {
@@ -95,7 +96,7 @@ pub(crate) fn recover(env: &Env, config: &Config) -> Result<Recovered, StartErro
     let term = next_term(&terms, &meta, &found)?;
     terms.begin(term, found.last);
     terms.write(data.as_ref()).map_err(failed("write the term file"))?;
-    begin_reign(env, &mut meta, &mut journal, terms.cluster, term)?;
+    begin_reign(env, config, &mut meta, &mut journal, terms.cluster, term)?;
     if !terms.established {
         terms.established = true;
         terms.write(data.as_ref()).map_err(failed("write the term file"))?;
@@ -158,6 +159,7 @@ fn next_term(terms: &TermFile, meta: &Meta, found: &Recovery) -> Result<Term, St
 /// Logs the first records of the reign and makes them stable.
 fn begin_reign(
     env: &Env,
+    config: &Config,
     meta: &mut Meta,
     journal: &mut Journal,
     cluster: ClusterId,
@@ -168,6 +170,10 @@ fn begin_reign(
         ops.push(Op::NewCluster { cluster });
     }
     ops.push(Op::NewTerm { term });
+    if meta.class(ClassId::DEFAULT).is_none() {
+        ops.extend(predefined::classes(config.goal));
+    }
+    let mut records = Vec::new();
     for op in ops {
         let index = LogIndex(meta.applied().1.0 + 1);
         let record = Record { term, index, at: record_time(env, meta), origin: None, op };
@@ -177,11 +183,13 @@ fn begin_reign(
         }
         let mut bytes = Vec::new();
         codec::record::encode(&record, &mut bytes);
-        journal
-            .append(&[Entry { term, index, bytes: &bytes }])
-            .map_err(failed("write the first record of the term"))?;
+        records.push((index, bytes));
     }
-    journal.syncer().sync().map(drop).map_err(failed("sync the first record of the term"))
+    let entries: Vec<Entry<'_>> =
+        records.iter().map(|(index, bytes)| Entry { term, index: *index, bytes }).collect();
+    // One append is found again whole or not at all.
+    journal.append(&entries).map_err(failed("write the first records of the term"))?;
+    journal.syncer().sync().map(drop).map_err(failed("sync the first records of the term"))
 }
 
 fn open_error(error: OpenError) -> StartError {

@@ -1,6 +1,9 @@
 //! The public face: what goes in and what comes out.
 
-use types::{ChunkId, ChunkIndex, ChunkSlot, ClassId, InodeRef, Reply, ServerId, Status, Version};
+use types::{
+    ChunkId, ChunkIndex, ChunkSlot, ClassId, DirCursor, Holder, InodeRef, Labels, Mark, Reply, ServerId,
+    Status, Version,
+};
 
 /// What applying a record led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +17,8 @@ pub struct Outcome {
     pub changed: bool,
 }
 
-/// What others must learn of a change.
+/// What others must learn of a change. What a class, a label or a mark is now is asked of `Meta`, before another record is
+/// applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "fields carry the names of the vocabulary")]
 pub enum Effect {
@@ -28,6 +32,18 @@ pub enum Effect {
     InodeGone { inode: InodeRef },
     /// The inode lost its last name and lives until it is reaped.
     Orphaned { inode: InodeRef },
+    /// The chunk's file has another class.
+    ChunkClass { slot: ChunkSlot, class: ClassId },
+    /// A class was made or changed.
+    ClassSet { class: ClassId },
+    /// A class that no chunk has is gone.
+    ClassGone { class: ClassId },
+    /// A server or a disk has other labels.
+    Labelled { holder: Holder },
+    /// A server or a disk has another mark.
+    Marked { holder: Holder },
+    /// A server or a disk is no longer known.
+    Forgotten { holder: Holder },
 }
 
 /// A chunk in a file's map.
@@ -80,12 +96,55 @@ pub struct Boundary {
 }
 
 /// A disk that has registered at some time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DiskRegistration {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KnownDisk {
     /// The server that last registered it.
     pub server: ServerId,
     /// The counter in its stamp.
     pub registrations: u64,
+    /// Where it was mounted there.
+    pub path: String,
+    /// Labels of the disk alone.
+    pub labels: Labels,
+    /// What is meant to happen to it.
+    pub mark: Mark,
+}
+
+/// A server that has registered at some time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KnownServer {
+    /// What people call it.
+    pub name: String,
+    /// `host:port` where it was reached last.
+    pub address: String,
+    /// Labels that its disks inherit.
+    pub labels: Labels,
+    /// What is meant to happen to it.
+    pub mark: Mark,
+}
+
+/// How much has a class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClassUse {
+    /// Inodes of all kinds, also those without a name.
+    pub inodes: u64,
+    /// Lengths of files.
+    pub bytes: u64,
+}
+
+/// An entry of a directory, as far as a walk over a tree needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Where the walk goes on.
+    pub cursor: DirCursor,
+    /// What is there.
+    pub inode: InodeRef,
+    /// Whether it has entries of its own.
+    pub directory: bool,
+    /// Its class.
+    pub class: ClassId,
+    /// Chunks in its map.
+    pub chunks: u32,
 }
 
 /// How much there is of what.

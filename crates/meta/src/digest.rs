@@ -9,6 +9,7 @@
 //! 1. An item is made of identities and values that outlive the process, never of slots.
 //! 2. A table changes only through functions that keep its sum.
 
+use types::{Label, Labels, Mark};
 use xxhash_rust::xxh3::xxh3_128;
 
 /// What kind of item is hashed. Numbers are only ever added.
@@ -25,6 +26,11 @@ pub(crate) enum Tag {
     Session = 8,
     Answer = 9,
     Disk = 10,
+    Class = 11,
+    ClassesGiven = 12,
+    Server = 13,
+    DiskDetails = 14,
+    Task = 15,
 }
 
 /// The sum over one table, or over all.
@@ -40,6 +46,10 @@ impl Sum {
     }
     pub(crate) fn merge(&mut self, other: Self) {
         self.add(other.0);
+    }
+    /// The inverse of [`Sum::merge`].
+    pub(crate) fn split(&mut self, other: Self) {
+        self.take(other.0);
     }
     pub(crate) fn to_bytes(self) -> [u8; 16] {
         self.0.to_le_bytes()
@@ -103,5 +113,19 @@ impl LongItem {
     }
     pub(crate) fn hash(self) -> u128 {
         xxh3_128(&self.0)
+    }
+}
+
+/// Adds what servers and disks have in common.
+pub(crate) fn labels_and_mark(item: LongItem, labels: &Labels, mark: Mark) -> LongItem {
+    let item = labels
+        .iter()
+        .map(Label::as_str)
+        .fold(item.u64(labels.len() as u64), |item, label| item.text(label.as_bytes()));
+    match mark {
+        Mark::None => item.u64(0),
+        Mark::Removing { drain_only } => item.u64(1).u64(drain_only.into()),
+        Mark::Maintenance { until: None } => item.u64(2),
+        Mark::Maintenance { until: Some(until) } => item.u64(3).u64(until.to_bits()),
     }
 }

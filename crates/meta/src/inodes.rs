@@ -3,13 +3,17 @@
 //! # Invariants
 //! 1. An inode is changed by [`Inodes::edit`] alone, which keeps the digest. [`Place`] is outside of it:
 //!    it holds slots, which say where other tables keep what belongs to the inode.
-//! 2. `links` of a directory is 2 + its subdirectories; of anything else, its number of entries.
+//! 2. What has which class is counted by the same functions.
+//! 3. `links` of a directory is 2 + its subdirectories; of anything else, its number of entries.
 
+use crate::api::ClassUse;
 use crate::digest::{Item, Sum, Tag};
 use crate::index::{Hash, Index};
 use crate::slab::{NONE, Slab};
+use crate::usage::{Share, Usage};
 use types::{
-    Attributes, FileKind, Generation, InodeId, InodeRef, Owner, Status, Timestamp, TruncateGeneration,
+    Attributes, ClassId, FileKind, Generation, InodeId, InodeRef, Owner, Status, Timestamp,
+    TruncateGeneration,
 };
 
 /// Where other tables keep an inode's content.
@@ -134,6 +138,12 @@ impl Inode {
         }
     }
 
+    /// What it adds to its class.
+    fn share(&self) -> Share {
+        let bytes = if self.kind() == FileKind::File { self.length } else { 0 };
+        Share { class: self.class, bytes }
+    }
+
     fn hash(&self) -> u128 {
         Item::<112>::new(Tag::Inode)
             .u64(self.id)
@@ -163,6 +173,7 @@ pub(crate) struct Inodes {
     slab: Slab<Inode>,
     index: Index,
     sum: Sum,
+    usage: Usage,
     highest: u64,
 }
 
@@ -184,6 +195,7 @@ impl Inodes {
 
     pub(crate) fn insert(&mut self, inode: Inode) -> u32 {
         self.sum.add(inode.hash());
+        self.usage.add(inode.share());
         self.highest = self.highest.max(inode.id);
         let slot = self.slab.insert(inode);
         let slab = &self.slab;
@@ -193,16 +205,27 @@ impl Inodes {
 
     pub(crate) fn edit(&mut self, slot: u32, change: impl FnOnce(&mut Inode)) {
         let inode = &mut self.slab[slot];
+        let share = inode.share();
         self.sum.take(inode.hash());
         change(inode);
         self.sum.add(inode.hash());
+        if inode.share() != share {
+            self.usage.take(share);
+            self.usage.add(inode.share());
+        }
     }
 
     pub(crate) fn remove(&mut self, slot: u32) -> Inode {
         self.index.remove(Hash::of_number(self.slab[slot].id), slot);
         let inode = self.slab.remove(slot);
         self.sum.take(inode.hash());
+        self.usage.take(inode.share());
         inode
+    }
+
+    /// How much has a class.
+    pub(crate) fn usage(&self, class: ClassId) -> ClassUse {
+        self.usage.of(class)
     }
 
     /// For files and directories only: their places are slots.

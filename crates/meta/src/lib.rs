@@ -14,6 +14,8 @@
 //! 4. Slots (`ChunkSlot` and the internal ones) are a matter of this process: they influence neither an
 //!    answer to a client nor the digest nor a checkpoint's meaning.
 //! 5. A file's map takes memory for the chunks that exist and for nothing else.
+//! 6. Every inode's class exists, and a class that an inode has cannot go. (Class 0 may be missing in what was written
+//!    before there were classes.)
 //!
 //! # Elsewhere
 //! Records as bytes: `codec`. The log: `journal`. Where replicas are: `fleet`. Permission checks of
@@ -23,6 +25,7 @@ mod api;
 mod apply;
 mod checkpoint;
 mod chunks;
+mod classes;
 mod cursors;
 mod digest;
 mod directories;
@@ -32,10 +35,13 @@ mod inodes;
 mod maps;
 mod names;
 mod read;
+mod servers;
 mod sessions;
 mod slab;
 mod state;
 mod targets;
+mod tasks;
+mod usage;
 mod xattrs;
 
 pub use api::*;

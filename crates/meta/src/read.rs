@@ -1,13 +1,13 @@
 //! What can be asked without changing anything.
 
-use crate::api::{Boundary, ChunkOwner, ChunkView, Counts, Cut, DiskRegistration};
+use crate::api::{Boundary, ChunkOwner, ChunkView, ClassUse, Counts, Cut, KnownDisk, KnownServer, Step};
 use crate::digest::Sum;
 use crate::slab::NONE;
 use crate::state::Meta;
 use types::{
     Attributes, BODY_BYTES_MAX, ChunkId, ChunkIndex, ChunkSlot, ClassId, ClusterId, DirCursor,
-    DirectoryEntry, DiskId, FileKind, InodeId, InodeRef, LogIndex, Name, Reply, Sequence, SessionId, Status,
-    Term, Timestamp,
+    DirectoryEntry, DiskId, FileKind, InodeId, InodeRef, LogIndex, Name, Reply, Sequence, ServerId,
+    SessionId, Status, StorageClass, TaskId, TaskWork, Term, Timestamp,
 };
 
 /// More than the attributes and the cursor of an entry take in a frame.
@@ -160,14 +160,75 @@ impl Meta {
         self.orphans.iter().map(|id| self.inodes.get(slot_of(id)).reference()).collect()
     }
 
-    /// The registry's entry of a disk.
-    pub fn disk_registrations(&self, disk: DiskId) -> Option<DiskRegistration> {
+    /// A disk that registered at some time.
+    pub fn disk(&self, disk: DiskId) -> Option<&KnownDisk> {
         self.disks.get(disk)
     }
 
-    /// All disks that ever registered, in order.
-    pub fn disks(&self) -> Vec<(DiskId, DiskRegistration)> {
-        self.disks.iter().collect()
+    /// All disks that ever registered and were not forgotten, in order.
+    pub fn disks(&self) -> impl Iterator<Item = (DiskId, &KnownDisk)> {
+        self.disks.iter()
+    }
+
+    /// A server that registered at some time.
+    pub fn server(&self, server: ServerId) -> Option<&KnownServer> {
+        self.servers.get(server)
+    }
+
+    /// All servers that ever registered and were not forgotten, in order.
+    pub fn servers(&self) -> impl Iterator<Item = (ServerId, &KnownServer)> {
+        self.servers.iter()
+    }
+
+    /// A storage class.
+    pub fn class(&self, class: ClassId) -> Option<&StorageClass> {
+        self.classes.get(class)
+    }
+
+    /// The class with this name.
+    pub fn find_class(&self, name: &str) -> Option<ClassId> {
+        self.classes.find(name)
+    }
+
+    /// All classes, in order of their ids.
+    pub fn classes(&self) -> impl Iterator<Item = (ClassId, &StorageClass)> {
+        self.classes.iter()
+    }
+
+    /// The id of the next new class; `None` if all were given.
+    pub fn next_class(&self) -> Option<ClassId> {
+        self.classes.next_id()
+    }
+
+    /// How much has a class.
+    pub fn class_use(&self, class: ClassId) -> ClassUse {
+        self.inodes.usage(class)
+    }
+
+    /// All tasks under way, in order.
+    pub fn tasks(&self) -> impl Iterator<Item = (TaskId, &TaskWork)> {
+        self.tasks.iter()
+    }
+
+    /// Whether a directory is another one or lies below it.
+    pub fn lies_within(&self, dir: InodeRef, above: InodeRef) -> bool {
+        match (self.directory(dir), self.directory(above)) {
+            (Ok(dir), Ok(above)) => self.is_within(dir, above),
+            _ => false,
+        }
+    }
+
+    /// At most `count` entries of a directory after a cursor.
+    pub fn steps(&self, dir: InodeRef, after: DirCursor, count: usize) -> Result<Vec<Step>, Status> {
+        let table = self.table_of(self.directory(dir)?);
+        let step = |cursor, child: u32| {
+            let inode = self.inodes.get(child);
+            let chunks = if inode.kind() == FileKind::File { self.maps.count(inode.place) } else { 0 };
+            let directory = inode.is_directory();
+            Step { cursor, inode: inode.reference(), directory, class: ClassId(inode.class), chunks }
+        };
+        let entries = self.directories.after(table, after).take(count);
+        Ok(entries.map(|entry| step(entry.cursor, entry.child)).collect())
     }
 
     /// The cluster, once it was made.
@@ -206,6 +267,9 @@ impl Meta {
         sum.merge(self.xattrs.sum());
         sum.merge(self.sessions.sum());
         sum.merge(self.disks.sum());
+        sum.merge(self.servers.sum());
+        sum.merge(self.classes.sum());
+        sum.merge(self.tasks.sum());
         sum.to_bytes()
     }
 

@@ -2,13 +2,16 @@
 
 use crate::api::{Boundary, ChunkOwner, ChunkView, Effect};
 use crate::chunks::{Chunk, Chunks};
+use crate::classes::Classes;
 use crate::digest::{Item, Sum, Tag};
 use crate::directories::{Child, Directories};
 use crate::disks::Disks;
 use crate::inodes::{Inode, Inodes};
 use crate::maps::Maps;
+use crate::servers::Servers;
 use crate::sessions::Sessions;
 use crate::targets::Targets;
+use crate::tasks::Tasks;
 use crate::xattrs::Xattrs;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -28,6 +31,9 @@ pub struct Meta {
     pub(crate) xattrs: Xattrs,
     pub(crate) sessions: Sessions,
     pub(crate) disks: Disks,
+    pub(crate) servers: Servers,
+    pub(crate) classes: Classes,
+    pub(crate) tasks: Tasks,
     /// Inodes without a name; follows from `links == 0`.
     pub(crate) orphans: BTreeSet<InodeId>,
     pub(crate) position: Position,
@@ -204,6 +210,9 @@ impl Meta {
         sum.merge(self.xattrs.recomputed());
         sum.merge(self.sessions.recomputed());
         sum.merge(self.disks.recomputed());
+        sum.merge(self.servers.recomputed());
+        sum.merge(self.classes.recomputed());
+        sum.merge(self.tasks.recomputed());
         sum.to_bytes()
     }
 }

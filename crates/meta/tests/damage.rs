@@ -6,10 +6,10 @@ mod common;
 
 use codec::Malformed;
 use codec::checkpoint::{Piece, Splitter};
-use common::{Fs, ROOT, chunk, load};
+use common::{Fs, ROOT, chunk, labels, load};
 use meta::LoadError;
 use proptest::prelude::*;
-use types::{ChunkIndex, ClassId, DirCursor, InodeId, Op, XattrMode};
+use types::{ChunkIndex, ClassId, DirCursor, DiskId, Holder, InodeId, Op, ServerId, TaskWork, XattrMode};
 
 fn sample() -> Fs {
     let mut fs = Fs::default();
@@ -23,6 +23,14 @@ fn sample() -> Fs {
     fs.ok(Op::OpenSession { session: types::SessionId(4), name: "x".into() });
     let (_, op) = fs.create_op(b, "h", Fs::node(types::FileKind::File, 0o600));
     fs.asked(4, 1, 1, op).reply.unwrap();
+    let (server, disk) = (ServerId([3; 16]), DiskId([4; 16]));
+    fs.ok(Op::RegisterServer { server, name: "tiger".into(), address: "10.0.0.1:9422".into() });
+    fs.ok(Op::RegisterDisk { server, disk, registrations: 2, path: "/mnt/d1".into() });
+    fs.ok(Op::SetLabels { holder: Holder::Disk(disk), labels: labels("ssd site=home") });
+    fs.define("default", "2*any");
+    let photos = fs.define("photos", "2*ssd");
+    fs.ok(Op::SetInodeClass { inodes: vec![a], class: photos });
+    fs.ok(Op::BeginTask { work: TaskWork::SetClass { root: a, class: photos, from: None } });
     fs
 }
 
@@ -110,7 +118,8 @@ fn well_formed_lies_are_found() {
     assert_eq!(in_inodes(|inodes| inodes[1].table = 1), says("entry table of an inode"));
     assert_eq!(in_inodes(|inodes| inodes[2] = inodes[1].clone()), says("an inode comes twice"));
     assert_eq!(in_inodes(|inodes| inodes[4].attributes.mode = 0o600), LoadError::Digest);
-    assert_eq!(in_inodes(|inodes| inodes[4].class = ClassId(3)), LoadError::Digest);
+    assert_eq!(in_inodes(|inodes| inodes[4].class = ClassId(1)), LoadError::Digest);
+    assert_eq!(in_inodes(|inodes| inodes[4].class = ClassId(3)), says("an inode without its class"));
     assert_eq!(in_inodes(|inodes| inodes[0].attributes.length = 3), says("length of an inode"));
     assert_eq!(in_inodes(|inodes| inodes[5].target.push(1)), says("target of an inode"));
     assert_eq!(in_inodes(|inodes| drop(inodes.remove(4))), says("an entry without its inode"));
@@ -136,11 +145,59 @@ fn well_formed_lies_are_found() {
     assert_eq!(
         load_changed(|pieces| {
             if let Piece::Header(header) = &mut pieces[0] {
-                header.format_version = 2;
+                header.format_version = 3;
             }
         }),
-        LoadError::Version { found: 2, known: 1 }
+        LoadError::Version { found: 3, known: 2 }
     );
+}
+
+#[test]
+fn lies_about_classes_servers_and_tasks_are_found() {
+    let says = |what| LoadError::Inconsistent { what };
+    let in_classes = |change: fn(&mut Vec<codec::checkpoint::Class>)| {
+        load_changed(|pieces| {
+            pieces.iter_mut().for_each(|piece| {
+                if let Piece::Classes(classes) = piece {
+                    change(classes);
+                }
+            });
+        })
+    };
+    assert_eq!(in_classes(|classes| classes[1].class = ClassId(2)), says("id of a class"));
+    assert_eq!(in_classes(|classes| classes[1].class = ClassId(0)), says("a class comes twice"));
+    assert_eq!(
+        in_classes(|classes| classes[1].definition.name = classes[0].definition.name.clone()),
+        says("two classes with one name")
+    );
+    assert_eq!(in_classes(|classes| classes[1].definition.trash_keep_s = 1), LoadError::Digest);
+    assert_eq!(in_classes(|classes| drop(classes.pop())), says("a task without its class"));
+
+    let changed = |change: fn(&mut Piece)| load_changed(|pieces| pieces.iter_mut().for_each(change));
+    let twice = changed(|piece| {
+        if let Piece::Servers(servers) = piece {
+            servers.push(servers[0].clone());
+        }
+    });
+    assert_eq!(twice, says("a server comes twice"));
+    let later = changed(|piece| {
+        if let Piece::Tasks(tasks) = piece {
+            tasks[0].task.0 += 1;
+        }
+    });
+    assert_eq!(later, says("id of a task"));
+    let relabelled = changed(|piece| {
+        if let Piece::Disks(disks) = piece {
+            disks[0].labels = labels("hdd");
+        }
+    });
+    assert_eq!(relabelled, LoadError::Digest);
+    let given = changed(|piece| {
+        if let Piece::Header(header) = piece {
+            header.classes_given += 1;
+        }
+    });
+    assert_eq!(given, LoadError::Digest);
 }
 
 #[test]

@@ -7,13 +7,14 @@ mod common;
 mod tree;
 
 use common::{Fs, ROOT, chunk_id, load, name, version_of};
-use meta::{Cut, Meta};
+use meta::{ClassUse, Cut, Meta};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use tree::Tree;
 use types::{
-    AttributeChanges, CHUNK_BYTES, Caller, ChunkIndex, DirCursor, DirtyChunk, FileKind, Generation, InodeId,
-    InodeRef, Op, Origin, RaisedChunk, RenameMode, Reply, Sequence, SessionId, TruncateGeneration, XattrMode,
+    AttributeChanges, CHUNK_BYTES, Caller, ChunkIndex, ClassId, DirCursor, DirtyChunk, FileKind, Generation,
+    InodeId, InodeRef, Op, Origin, RaisedChunk, RenameMode, Reply, Sequence, SessionId, TruncateGeneration,
+    XattrMode,
 };
 
 /// Numbers from which an operation is made, once it is known what exists.
@@ -93,7 +94,7 @@ impl Maker<'_> {
         let (file, any) = (self.inode(a, |kind| kind == FileKind::File), self.inode(a, |_| true));
         let (old, new) = (self.entry(dir, c), name(NAMES[usize::from(d) % 6]));
         let keep = e % 2 == 0;
-        match what % 32 {
+        match what % 34 {
             0..=8 => {
                 let mut node = Fs::node(KINDS[usize::from(e) % 6], u16::from(b) << 4);
                 node.device = u32::from(e) * u32::from(node.kind == FileKind::CharDevice);
@@ -151,6 +152,10 @@ impl Maker<'_> {
                 let key = [&b"user.a"[..], b"trusted.a", b"security.capability"][usize::from(c) % 3];
                 Op::RemoveXattr { inode: any, name: key.to_vec() }
             }
+            31..=32 => Op::SetInodeClass {
+                inodes: vec![any, self.inode(b, |_| true)],
+                class: ClassId(u16::from(c) % 3),
+            },
             _ => Op::Reap { inodes: self.fs.meta.orphans().into_iter().take(1).chain([any]).collect() },
         }
     }
@@ -159,10 +164,17 @@ impl Maker<'_> {
 /// Everything a client can see of an inode and below, against the model.
 fn compare(meta: &Meta, tree: &Tree) {
     assert_eq!(meta.counts().inodes as usize, tree.nodes.len());
+    for (class, _) in meta.classes() {
+        let having = tree.nodes.values().filter(|node| node.class == class.0);
+        let files = having.clone().filter(|node| node.kind == FileKind::File);
+        let (inodes, bytes) = (having.count() as u64, files.map(|node| node.size).sum());
+        assert_eq!(meta.class_use(class), ClassUse { inodes, bytes });
+    }
     for (id, node) in &tree.nodes {
         let inode = InodeRef { id: InodeId(*id), generation: Generation(1) };
         let stat = meta.attributes(inode).expect("the model has it");
         assert_eq!((stat.kind, stat.mode), (node.kind, node.mode));
+        assert_eq!(meta.class_of(inode), Ok(ClassId(node.class)));
         assert_eq!((stat.owner.uid, stat.owner.gid), (node.uid, node.gid));
         assert_eq!(stat.links, tree.links(*id), "links of {id}");
         assert_eq!(stat.length, node.length());
@@ -214,6 +226,9 @@ fn check_cursors(meta: &Meta, known: &mut BTreeMap<(u64, String), u64>, tree: &T
 fn run(seeds: Vec<Seed>) {
     let mut fs = Fs::default();
     fs.ok(Op::OpenSession { session: SessionId(1), name: "model".into() });
+    for class in ["default", "photos", "music"] {
+        fs.define(class, "2*any");
+    }
     let mut tree = Tree::new(&fs.log[0]);
     let (mut next_chunk, mut cursors) = (1, BTreeMap::new());
     let half = seeds.len() / 2;

@@ -4,11 +4,11 @@
 
 mod common;
 
-use common::{Fs, ROOT, chunk, load, name};
+use common::{Fs, ROOT, chunk, labels, load, name};
 use meta::{LoadError, Loader, Meta};
 use types::{
-    ClusterId, DirCursor, DiskId, FileKind, LogIndex, Op, Record, SEQUENCES_AHEAD_MAX, Sequence, ServerId,
-    SessionId, Status, Term, XattrMode,
+    ClassId, ClusterId, DirCursor, DiskId, FileKind, Holder, LogIndex, Mark, Op, Record, SEQUENCES_AHEAD_MAX,
+    Sequence, ServerId, SessionId, Status, TaskWork, Term, Timestamp, XattrMode,
 };
 
 /// A namespace with something of everything.
@@ -32,7 +32,22 @@ fn furnished() -> Fs {
     fs.commit(orphan, 9, &[chunk(0, 3, 1)]).unwrap();
     fs.unlink(d, "p").unwrap();
     fs.ok(Op::SetXattr { inode: f, name: b"user.x".to_vec(), value: vec![0, 1, 2], mode: XattrMode::Set });
-    fs.ok(Op::RegisterDisk { server: ServerId([3; 16]), disk: DiskId([4; 16]), registrations: 2 });
+    let (server, disk) = (ServerId([3; 16]), DiskId([4; 16]));
+    fs.ok(Op::RegisterServer { server, name: "tiger".into(), address: "10.0.0.1:9422".into() });
+    fs.ok(Op::RegisterDisk { server, disk, registrations: 2, path: "/mnt/d1".into() });
+    fs.ok(Op::RegisterDisk { server, disk: DiskId([5; 16]), registrations: 1, path: String::new() });
+    fs.ok(Op::SetLabels { holder: Holder::Disk(disk), labels: labels("ssd site=home") });
+    fs.ok(Op::SetLabels { holder: Holder::Server(server), labels: labels("rack=2") });
+    fs.ok(Op::SetMark { holder: Holder::Disk(disk), mark: Mark::Removing { drain_only: true } });
+    let until = Some(Timestamp::new(2_000_000, 1));
+    fs.ok(Op::SetMark { holder: Holder::Server(server), mark: Mark::Maintenance { until } });
+    fs.define("default", "2*any");
+    let photos = fs.define("photos", "2*ssd,~backup");
+    let gone = fs.define("gone", "any");
+    fs.ok(Op::DeleteClass { class: gone });
+    fs.ok(Op::SetInodeClass { inodes: vec![d, f], class: photos });
+    fs.file(d, "inherits");
+    fs.ok(Op::BeginTask { work: TaskWork::SetClass { root: d, class: photos, from: Some(ClassId(0)) } });
     let (_, op) = fs.create_op(ROOT, "asked", Fs::node(FileKind::File, 0o600));
     fs.asked(5, 3, 2, op).reply.unwrap();
     fs.asked(5, 4, 2, fs.commit_op(f, 1, &[])).reply.unwrap();
@@ -46,7 +61,11 @@ fn assert_same(one: &Meta, other: &Meta) {
     assert_eq!(one.counts(), other.counts());
     assert_eq!(one.orphans(), other.orphans());
     assert_eq!(one.sessions(), other.sessions());
-    assert_eq!(one.disks(), other.disks());
+    assert!(one.disks().eq(other.disks()) && one.servers().eq(other.servers()));
+    assert!(one.classes().eq(other.classes()) && one.tasks().eq(other.tasks()));
+    for (class, _) in one.classes() {
+        assert_eq!(one.class_use(class), other.class_use(class));
+    }
     assert_eq!(one.applied(), other.applied());
     assert_eq!(
         one.read_directory(ROOT, DirCursor(0), 1 << 20),
@@ -95,13 +114,27 @@ fn assert_same_empty(meta: &Meta) {
     assert_eq!((meta.digest(), meta.cluster(), meta.counts().inodes), (Meta::new().digest(), None, 0));
 }
 
+/// With `MUSKOX_GOLDEN=write` in the environment the file is written anew; do that only for a new format version.
 #[test]
-fn the_checkpoint_of_the_first_release_still_loads_and_is_written_the_same() {
-    let golden: &[u8] = include_bytes!("../testdata/checkpoint-v1.bin");
-    let loaded = load(golden).unwrap();
+fn the_checkpoint_of_this_format_still_loads_and_is_written_the_same() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/checkpoint-v2.bin");
     let fs = furnished();
+    if std::env::var("MUSKOX_GOLDEN").is_ok_and(|v| v == "write") {
+        std::fs::write(path, fs.checkpoint()).unwrap();
+    }
+    let golden = std::fs::read(path).unwrap();
+    let loaded = load(&golden).unwrap();
     assert_same(&fs.meta, &loaded);
     assert_eq!(Fs { meta: loaded, ..Fs::empty() }.checkpoint(), golden);
+}
+
+#[test]
+fn the_checkpoint_of_the_first_format_still_loads() {
+    let loaded = load(include_bytes!("../testdata/checkpoint-v1.bin")).unwrap();
+    assert_eq!(loaded.recomputed_digest(), loaded.digest());
+    assert_eq!((loaded.counts().inodes, loaded.counts().chunks, loaded.sessions().len()), (7, 3, 2));
+    assert_eq!((loaded.classes().count(), loaded.next_class()), (0, Some(ClassId(0))));
+    assert_eq!(loaded.class_use(ClassId(0)).inodes, 7);
 }
 
 #[test]
@@ -187,12 +220,13 @@ fn a_disk_registers_with_a_growing_counter() {
     let mut fs = furnished();
     let mut register = |registrations| {
         let (server, disk) = (ServerId([8; 16]), DiskId([4; 16]));
-        fs.op(Op::RegisterDisk { server, disk, registrations }).map(|_| ())
+        fs.op(Op::RegisterDisk { server, disk, registrations, path: "/mnt/new".into() }).map(|_| ())
     };
     assert_eq!(register(2), Err(Status::Invalid));
     assert_eq!(register(3), Ok(()));
-    let known = fs.meta.disk_registrations(DiskId([4; 16])).unwrap();
-    assert_eq!((known.server, known.registrations), (ServerId([8; 16]), 3));
+    let known = fs.meta.disk(DiskId([4; 16])).unwrap();
+    assert_eq!((known.server, known.registrations, &*known.path), (ServerId([8; 16]), 3, "/mnt/new"));
+    assert_eq!((&known.labels, known.mark), (&labels("ssd site=home"), Mark::Removing { drain_only: true }));
 }
 
 #[test]

@@ -13,7 +13,7 @@
 //! # Elsewhere
 //! What expressions mean and whether a class can be met: `placement`. Which inode has which class: `meta`.
 
-use crate::{Label, LabelError};
+use crate::{Label, LabelError, REPLICAS_MAX};
 use std::fmt;
 use std::str::FromStr;
 
@@ -21,8 +21,6 @@ use std::str::FromStr;
 pub const CLASS_NAME_BYTES_MAX: usize = 64;
 /// Longest text of a list of label expressions.
 pub const EXPRESSION_BYTES_MAX: usize = 1024;
-/// Most replicas that a class can ask for.
-pub const REPLICAS_MAX: u8 = 9;
 /// Most classes at one time.
 pub const CLASSES_MAX: usize = 1024;
 /// The longest time that a class can state: a hundred years.
@@ -334,7 +332,7 @@ impl StorageClass {
     pub fn in_range(&self) -> bool {
         let after_s = self.archive.as_ref().map_or(0, |archive| archive.after_s);
         after_s.max(self.trash_keep_s) <= CLASS_SECONDS_MAX
-            && self.min_write.is_none_or(|count| (1..=REPLICAS_MAX).contains(&count))
+            && self.min_write.is_none_or(|count| (1..=REPLICAS_MAX).contains(&usize::from(count)))
     }
 }
 

@@ -117,6 +117,36 @@ fn failed() -> FailedHop {
     }
 }
 
+fn labels(words: &[&str]) -> Labels {
+    Labels::new(words.iter().map(|word| Label::new(word).expect("a label"))).expect("they go together")
+}
+fn expression(text: &str) -> Expression {
+    Expression::new(text).expect("an expression")
+}
+fn plain_class() -> StorageClass {
+    StorageClass::new(ClassName::default_class(), expression("2*any"))
+}
+fn full_class() -> StorageClass {
+    StorageClass {
+        name: ClassName::new("photos").expect("a name"),
+        create: Some(expression("ssd")),
+        keep: expression("2*ssd,~backup"),
+        archive: Some(Archive {
+            to: expression("hdd,cloud"),
+            after_s: 30 * 86_400,
+            by: AgeBy::Accessed,
+            min_size: 1 << 20,
+            reversible: true,
+        }),
+        trash: Some(expression("hdd")),
+        trash_keep_s: 14 * 86_400,
+        mode: Mode::Strict,
+        spread: Spread::Label(Label::new("site").expect("a label")),
+        min_write: Some(2),
+        read_last: Some(expression("backup")),
+    }
+}
+
 /// Every operation. The `match` is there to fail when one is added.
 pub(crate) fn records() -> Vec<(&'static str, Record)> {
     let session = SessionId::new(Term(3), 5).expect("it fits");
@@ -159,7 +189,37 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
         },
         Op::Raise { chunk: chunk(1), version: version(2), members: vec![disk(17), disk(18)] },
         Op::Reap { inodes: vec![inode(42), inode(43)] },
-        Op::RegisterDisk { server: ServerId([1; 16]), disk: disk(17), registrations: 6 },
+        Op::RegisterDisk { server: ServerId([1; 16]), disk: disk(17), registrations: 6, path: String::new() },
+        Op::RegisterDisk {
+            server: ServerId([1; 16]),
+            disk: disk(17),
+            registrations: 7,
+            path: "/mnt/hdd1".into(),
+        },
+        Op::RegisterServer {
+            server: ServerId([1; 16]),
+            name: "tiger".into(),
+            address: "10.0.0.1:9422".into(),
+        },
+        Op::SetClass { class: ClassId(0), definition: Box::new(plain_class()) },
+        Op::SetClass { class: ClassId(11), definition: Box::new(full_class()) },
+        Op::DeleteClass { class: ClassId(11) },
+        Op::SetInodeClass { inodes: vec![inode(42), inode(43)], class: ClassId(11) },
+        Op::BeginTask { work: TaskWork::SetClass { root: inode(1), class: ClassId(11), from: None } },
+        Op::BeginTask {
+            work: TaskWork::SetClass { root: inode(1), class: ClassId(11), from: Some(ClassId(0)) },
+        },
+        Op::EndTask { task: TaskId(1_031) },
+        Op::SetLabels { holder: Holder::Disk(disk(17)), labels: labels(&["fast", "site=home", "ssd"]) },
+        Op::SetLabels { holder: Holder::Server(ServerId([1; 16])), labels: Labels::default() },
+        Op::SetMark { holder: Holder::Disk(disk(17)), mark: Mark::Removing { drain_only: true } },
+        Op::SetMark {
+            holder: Holder::Server(ServerId([1; 16])),
+            mark: Mark::Maintenance { until: Some(time(5)) },
+        },
+        Op::SetMark { holder: Holder::Server(ServerId([1; 16])), mark: Mark::None },
+        Op::Forget { holder: Holder::Server(ServerId([1; 16])) },
+        Op::Forget { holder: Holder::Disk(disk(17)) },
     ];
     let with_origin = |op: &Op| {
         !matches!(op, Op::NewCluster { .. } | Op::NewTerm { .. } | Op::Raise { .. } | Op::Reap { .. })
@@ -187,6 +247,15 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
             Op::Raise { .. } => "raise",
             Op::Reap { .. } => "reap",
             Op::RegisterDisk { .. } => "register_disk",
+            Op::RegisterServer { .. } => "register_server",
+            Op::SetClass { .. } => "set_class",
+            Op::DeleteClass { .. } => "delete_class",
+            Op::SetInodeClass { .. } => "set_inode_class",
+            Op::BeginTask { .. } => "begin_task",
+            Op::EndTask { .. } => "end_task",
+            Op::SetLabels { .. } => "set_labels",
+            Op::SetMark { .. } => "set_mark",
+            Op::Forget { .. } => "forget",
         };
         let origin = with_origin(&op).then_some(origin);
         (name, Record { term: Term(3), index: LogIndex(1_000 + index), at: time(6), origin, op })

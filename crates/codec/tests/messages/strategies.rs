@@ -227,15 +227,86 @@ fn op() -> impl Strategy<Value = Op> {
                 durable: p.7,
             }),
         ];
-    let rest =
-        prop_oneof![
-            (number(ChunkId), version(), vec(id(DiskId), 0..5))
-                .prop_map(|(chunk, version, members)| Op::Raise { chunk, version, members }),
-            vec(inode(), 0..10).prop_map(|inodes| Op::Reap { inodes }),
-            (id(ServerId), id(DiskId), any::<u64>())
-                .prop_map(|(server, disk, registrations)| Op::RegisterDisk { server, disk, registrations }),
-        ];
-    prop_oneof![sessions, names, inodes, rest]
+    let rest = prop_oneof![
+        (number(ChunkId), version(), vec(id(DiskId), 0..5)).prop_map(|(chunk, version, members)| Op::Raise {
+            chunk,
+            version,
+            members
+        }),
+        vec(inode(), 0..10).prop_map(|inodes| Op::Reap { inodes }),
+        (id(ServerId), id(DiskId), any::<u64>(), text()).prop_map(|(server, disk, registrations, path)| {
+            Op::RegisterDisk { server, disk, registrations, path }
+        }),
+        (id(ServerId), text(), text()).prop_map(|(server, name, address)| Op::RegisterServer {
+            server,
+            name,
+            address
+        }),
+        (holder(), labels()).prop_map(|(holder, labels)| Op::SetLabels { holder, labels }),
+        (holder(), mark()).prop_map(|(holder, mark)| Op::SetMark { holder, mark }),
+        holder().prop_map(|holder| Op::Forget { holder }),
+    ];
+    let classes = prop_oneof![
+        (class_id(), class())
+            .prop_map(|(class, definition)| Op::SetClass { class, definition: definition.into() }),
+        class_id().prop_map(|class| Op::DeleteClass { class }),
+        (vec(inode(), 0..10), class_id()).prop_map(|(inodes, class)| Op::SetInodeClass { inodes, class }),
+        (inode(), class_id(), of(class_id()))
+            .prop_map(|(root, class, from)| Op::BeginTask { work: TaskWork::SetClass { root, class, from } }),
+        number(TaskId).prop_map(|task| Op::EndTask { task }),
+    ];
+    prop_oneof![sessions, names, inodes, rest, classes]
+}
+
+fn class_id() -> impl Strategy<Value = ClassId> {
+    any::<u16>().prop_map(ClassId)
+}
+fn label() -> impl Strategy<Value = Label> {
+    "[a-z0-9][a-zA-Z0-9._-]{0,20}(=[A-Z0-9][a-z0-9.]{0,8})?"
+        .prop_filter_map("a reserved word", |text| Label::new(&text).ok())
+}
+pub(crate) fn labels() -> impl Strategy<Value = Labels> {
+    vec(label(), 0..6).prop_filter_map("two values of one key", |labels| Labels::new(labels).ok())
+}
+fn holder() -> impl Strategy<Value = Holder> {
+    prop_oneof![id(ServerId).prop_map(Holder::Server), id(DiskId).prop_map(Holder::Disk)]
+}
+fn mark() -> impl Strategy<Value = Mark> {
+    prop_oneof![
+        Just(Mark::None),
+        any::<bool>().prop_map(|drain_only| Mark::Removing { drain_only }),
+        of(timestamp()).prop_map(|until| Mark::Maintenance { until }),
+    ]
+}
+fn expression() -> impl Strategy<Value = Expression> {
+    "[ -~]{1,40}".prop_map(|text| Expression::new(&text).expect("printable"))
+}
+fn class_name() -> impl Strategy<Value = ClassName> {
+    "[a-zA-Z0-9][a-z._-]{0,63}".prop_map(|text| ClassName::new(&text).expect("a name"))
+}
+fn spread() -> impl Strategy<Value = Spread> {
+    let key = "[a-z0-9]{1,8}".prop_filter_map("a reserved word", |text| text.parse().ok());
+    prop_oneof![Just(Spread::Disk), Just(Spread::Host), key]
+}
+pub(crate) fn class() -> impl Strategy<Value = StorageClass> {
+    let archive =
+        (expression(), 0..=CLASS_SECONDS_MAX, select(AgeBy::ALL), any::<u64>(), any::<bool>()).prop_map(
+            |(to, after_s, by, min_size, reversible)| Archive { to, after_s, by, min_size, reversible },
+        );
+    let places = (of(expression()), expression(), of(archive), of(expression()), of(expression()));
+    let rest = (0..=CLASS_SECONDS_MAX, select(Mode::ALL), spread(), of(1..=9_u8));
+    (class_name(), places, rest).prop_map(|(name, places, rest)| StorageClass {
+        name,
+        create: places.0,
+        keep: places.1,
+        archive: places.2,
+        trash: places.3,
+        read_last: places.4,
+        trash_keep_s: rest.0,
+        mode: rest.1,
+        spread: rest.2,
+        min_write: rest.3,
+    })
 }
 
 type CommitParts =

@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
-use types::{ChunkId, ChunkSlot, DiskId, Op, ServerId, Status, Term};
+use types::{ChunkId, ChunkSlot, DiskId, ServerId, Status, Term};
 
 /// Messages of one server that wait for its registration to be stable; a report of 2.5 million replicas fits.
 const HELD_MESSAGES_MAX: usize = 256;
@@ -238,7 +238,7 @@ impl Core {
                 next: "disconnect the copy, or empty it and have it stamped anew".into(),
             });
         }
-        let recorded = self.meta.disk_registrations(id).map_or(0, |known| known.registrations);
+        let recorded = self.meta.disk(id).map_or(0, |known| known.registrations);
         if disk.registrations < recorded {
             tracing::error!(
                 disk = %id, path = %disk.path, server = %name, found = disk.registrations, recorded,
@@ -273,20 +273,16 @@ impl Core {
         let Some(link) = self.servers.links.get_mut(&id) else { return };
         let State::Stamping { info, counters } = &mut link.state else { return };
         let (info, counters) = (std::mem::take(info), std::mem::take(counters));
-        let server = info.server;
-        link.state = State::Logging { info, held: 0 };
+        link.state = State::Logging { info: info.clone(), held: 0 };
         let ToMaster::Heartbeat { disks: stamped, .. } = message else {
             return self.drop_link(id, "it does not say which disks it stamped");
         };
         let is_stamped = |(disk, registrations): &(DiskId, u64)| {
             stamped.iter().any(|report| report.disk == *disk && report.registrations == *registrations)
         };
-        for (disk, registrations) in counters.into_iter().filter(is_stamped) {
-            let applied = self.log(None, Op::RegisterDisk { server, disk, registrations });
-            if let Err(status) = applied.reply {
-                tracing::error!(%disk, %status, "a registration could not be recorded");
-                return self.drop_link(id, "its disks could not be recorded");
-            }
+        if let Err(status) = self.record_registration(&info, counters.into_iter().filter(is_stamped)) {
+            tracing::error!(server = %info.name, %status, "a registration could not be recorded");
+            return self.drop_link(id, "its disks could not be recorded");
         }
         self.leave_when_stable(self.applied(), Out::Registered(id));
     }

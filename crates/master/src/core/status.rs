@@ -7,7 +7,7 @@ use codec::admin::{
 };
 use codec::control::DiskRefusal;
 use std::collections::BTreeMap;
-use types::{Attributes, DiskId, InodeId, Name, ServerId, Status};
+use types::{Attributes, DiskId, InodeId, Label, Labels, Name, ServerId, Status};
 
 /// What to do about chunks with too few replicas.
 const HEALS: &str =
@@ -81,13 +81,16 @@ impl Core {
     fn server_statuses(&self, now_ms: u64) -> Vec<ServerStatus> {
         let status = |view: fleet::ServerView<'_>| {
             let heard = self.servers.heard.get(&view.server).cloned().unwrap_or_default();
+            // A server that has not come since the start is known by the metadata alone.
+            let known = self.meta.server(view.server).cloned().unwrap_or_default();
+            let or_known = |seen: &str, known: String| if seen.is_empty() { known } else { seen.to_owned() };
             ServerStatus {
                 server: view.server,
-                name: view.name.into(),
-                address: view.address.into(),
+                name: or_known(view.name, known.name),
+                address: or_known(view.address, known.address),
                 state: if view.up { ServerState::Up } else { ServerState::Down },
                 heard_ms_ago: now_ms.saturating_sub(heard.at_ms.max(self.started_ms)),
-                labels: view.labels.to_vec(),
+                labels: words(&known.labels),
                 version: heard.version,
             }
         };
@@ -95,11 +98,12 @@ impl Core {
     }
 
     fn disk_statuses(&self) -> Vec<DiskStatus> {
+        let known = |disk| self.meta.disk(disk).cloned().unwrap_or_default();
         let status = |view: fleet::DiskView<'_>| DiskStatus {
             disk: view.disk,
             server: view.server,
-            path: view.path.into(),
-            labels: view.labels.to_vec(),
+            path: if view.path.is_empty() { known(view.disk).path } else { view.path.into() },
+            labels: words(&known(view.disk).labels),
             state: (view.up || view.state == fleet::DiskState::Failed).then_some(match view.state {
                 fleet::DiskState::Good => codec::control::DiskState::Good,
                 fleet::DiskState::ReadOnly => codec::control::DiskState::ReadOnly,
@@ -199,8 +203,9 @@ impl Core {
         let replica = |address: types::ReplicaAddress, damaged: &[DiskId]| {
             let server = servers.get(&address.server);
             let disk = disks.get(&address.disk);
-            let mut labels = server.map_or_else(Vec::new, |view| view.labels.to_vec());
-            labels.extend(disk.iter().flat_map(|view| view.labels.iter().cloned()));
+            let of_server = self.meta.server(address.server).map(|known| known.labels.clone());
+            let of_disk = self.meta.disk(address.disk).map(|known| known.labels.clone());
+            let labels = words(&of_disk.unwrap_or_default().over(&of_server.unwrap_or_default()));
             FileReplica {
                 server: address.server,
                 server_name: server.map_or_else(String::new, |view| view.name.into()),
@@ -236,6 +241,11 @@ impl Core {
         }
         Ok(at)
     }
+}
+
+/// Labels for people.
+fn words(labels: &Labels) -> Vec<String> {
+    labels.iter().map(Label::to_string).collect()
 }
 
 /// Adds what the counts say about health.

@@ -4,9 +4,11 @@
 //! without a way to fail. So a refusal leaves no trace.
 
 mod attributes;
+mod classes;
 mod commit;
 mod create;
 mod cut;
+mod registry;
 mod remove;
 mod rename;
 mod system;
@@ -26,6 +28,7 @@ pub(crate) enum Done {
 pub(crate) struct Context {
     pub(crate) at: Timestamp,
     pub(crate) term: Term,
+    pub(crate) index: LogIndex,
     pub(crate) effects: Vec<Effect>,
 }
 
@@ -34,7 +37,7 @@ impl Meta {
     /// A record whose index is not the next one is refused with `Gap`, one of an older term with `WrongTerm`.
     pub fn apply(&mut self, record: &Record) -> Outcome {
         let at = record.at.max(self.position.at);
-        let mut context = Context { at, term: record.term, effects: Vec::new() };
+        let mut context = Context { at, term: record.term, index: record.index, effects: Vec::new() };
         let result = self.check_position(record).and_then(|()| self.carry_out(record, &mut context));
         match result {
             Ok(Done::Changed(answer)) => {
@@ -132,9 +135,18 @@ impl Meta {
             }
             Op::Raise { chunk, version, members: _ } => self.raise(*chunk, *version, cx),
             Op::Reap { inodes } => self.reap(inodes, cx),
-            Op::RegisterDisk { server, disk, registrations } => {
-                self.register_disk(*server, *disk, *registrations)
+            Op::RegisterDisk { server, disk, registrations, path } => {
+                self.register_disk(*server, *disk, *registrations, path)
             }
+            Op::RegisterServer { server, name, address } => self.register_server(*server, name, address),
+            Op::SetLabels { holder, labels } => self.set_labels(*holder, labels, cx),
+            Op::SetMark { holder, mark } => self.set_mark(*holder, *mark, cx),
+            Op::Forget { holder } => self.forget(*holder, cx),
+            Op::SetClass { class, definition } => self.set_class(*class, definition, cx),
+            Op::DeleteClass { class } => self.delete_class(*class, cx),
+            Op::SetInodeClass { inodes, class } => self.set_inode_class(inodes, *class, cx),
+            Op::BeginTask { work } => self.begin_task(*work, cx),
+            Op::EndTask { task } => self.end_task(*task),
         }
     }
 }

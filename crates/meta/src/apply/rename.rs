@@ -49,7 +49,7 @@ impl Meta {
     }
 
     /// Whether `dir` is `above` or lies somewhere below it.
-    fn is_within(&self, mut dir: u32, above: u32) -> bool {
+    pub(crate) fn is_within(&self, mut dir: u32, above: u32) -> bool {
         loop {
             if dir == above {
                 return true;

@@ -1,16 +1,13 @@
-//! Operations of the master itself: cluster, terms, sessions, disks, versions.
+//! Operations of the master itself: cluster, terms, sessions, versions.
 
 use super::{Context, Done};
-use crate::api::{DiskRegistration, Effect};
+use crate::api::Effect;
 use crate::inodes::Inode;
 use crate::sessions::{Answer, NAME_BYTES_MAX, Session};
 use crate::slab::NONE;
 use crate::state::Meta;
 use std::collections::BTreeMap;
-use types::{
-    ChunkId, ClusterId, DiskId, FileKind, InodeRef, Sequence, ServerId, SessionId, Status, TERM_MAX, Term,
-    Version,
-};
+use types::{ChunkId, ClusterId, FileKind, InodeRef, Sequence, SessionId, Status, TERM_MAX, Term, Version};
 
 const DONE: Result<Done, Status> = Ok(Done::Changed(Answer::Done));
 
@@ -52,19 +49,6 @@ impl Meta {
 
     pub(super) fn close_session(&mut self, id: SessionId) -> Result<Done, Status> {
         self.sessions.remove(id)?;
-        DONE
-    }
-
-    pub(super) fn register_disk(
-        &mut self,
-        server: ServerId,
-        disk: DiskId,
-        registrations: u64,
-    ) -> Result<Done, Status> {
-        if self.disks.get(disk).is_some_and(|known| registrations <= known.registrations) {
-            return Err(Status::Invalid);
-        }
-        self.disks.set(disk, DiskRegistration { server, registrations });
         DONE
     }
 

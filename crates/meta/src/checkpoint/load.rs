@@ -4,7 +4,7 @@
 //! 1. Whatever the bytes are, the result is a state that `apply` could have made, or an error.
 //! 2. Memory grows with the bytes read, not with what they claim.
 
-use crate::api::{DiskRegistration, LoadError};
+use crate::api::{KnownDisk, KnownServer, LoadError};
 use crate::chunks::Chunk;
 use crate::directories::Child;
 use crate::inodes::Inode;
@@ -16,8 +16,8 @@ use codec::Malformed;
 use codec::checkpoint::{self as pieces, Piece, Splitter};
 use std::collections::BTreeMap;
 use types::{
-    DirCursor, FILE_BYTES_MAX, FileKind, InodeId, InodeRef, LINKS_MAX, SEQUENCES_AHEAD_MAX,
-    SYMLINK_BYTES_MAX, SessionId,
+    ClassId, DirCursor, FILE_BYTES_MAX, FileKind, InodeId, InodeRef, LINKS_MAX, SEQUENCES_AHEAD_MAX,
+    SYMLINK_BYTES_MAX, SessionId, TaskWork,
 };
 
 impl From<Malformed> for LoadError {
@@ -38,6 +38,9 @@ enum Section {
     Xattrs,
     Sessions,
     Disks,
+    Servers,
+    Classes,
+    Tasks,
     End,
 }
 
@@ -131,7 +134,19 @@ impl Builder {
             }
             Piece::Disks(disks) => {
                 self.enter(Section::Disks)?;
-                disks.iter().try_for_each(|disk| self.disk(disk))
+                disks.into_iter().try_for_each(|disk| self.disk(disk))
+            }
+            Piece::Servers(servers) => {
+                self.enter(Section::Servers)?;
+                servers.into_iter().try_for_each(|server| self.server(server))
+            }
+            Piece::Classes(classes) => {
+                self.enter(Section::Classes)?;
+                classes.into_iter().try_for_each(|class| self.class(class))
+            }
+            Piece::Tasks(tasks) => {
+                self.enter(Section::Tasks)?;
+                tasks.iter().try_for_each(|task| self.task(task))
             }
             Piece::End(end) => {
                 self.enter(Section::End)?;
@@ -157,6 +172,8 @@ impl Builder {
             at: header.at,
         };
         self.meta.inodes.raise_highest(header.inode_highest);
+        require(header.classes_given <= u32::from(u16::MAX) + 1, "a counter out of range")?;
+        self.meta.classes.give(header.classes_given);
         Ok(())
     }
 
@@ -305,10 +322,36 @@ impl Builder {
         Ok(())
     }
 
-    fn disk(&mut self, item: &pieces::Disk) -> Result<(), LoadError> {
+    fn disk(&mut self, item: pieces::Disk) -> Result<(), LoadError> {
         require(self.meta.disks.get(item.disk).is_none(), "a disk comes twice")?;
-        let (server, registrations) = (item.server, item.registrations);
-        self.meta.disks.set(item.disk, DiskRegistration { server, registrations });
+        let pieces::Disk { disk, server, registrations, path, labels, mark } = item;
+        self.meta.disks.set(disk, KnownDisk { server, registrations, path, labels, mark });
+        Ok(())
+    }
+
+    fn server(&mut self, item: pieces::Server) -> Result<(), LoadError> {
+        require(self.meta.servers.get(item.server).is_none(), "a server comes twice")?;
+        let pieces::Server { server, name, address, labels, mark } = item;
+        self.meta.servers.set(server, KnownServer { name, address, labels, mark });
+        Ok(())
+    }
+
+    fn class(&mut self, item: pieces::Class) -> Result<(), LoadError> {
+        let classes = &mut self.meta.classes;
+        require(u32::from(item.class.0) < classes.given(), "id of a class")?;
+        require(classes.get(item.class).is_none(), "a class comes twice")?;
+        require(classes.find(item.definition.name.as_str()).is_none(), "two classes with one name")?;
+        classes.set(item.class, item.definition);
+        Ok(())
+    }
+
+    fn task(&mut self, item: &pieces::Task) -> Result<(), LoadError> {
+        let position = self.meta.position.applied;
+        require(item.task.0 <= position.0 && !self.meta.tasks.contains(item.task), "id of a task")?;
+        let TaskWork::SetClass { class, from, .. } = item.work;
+        let known = |class| self.meta.classes.get(class).is_some();
+        require(known(class) && from.is_none_or(known), "a task without its class")?;
+        self.meta.tasks.insert(item.task, item.work);
         Ok(())
     }
 
@@ -333,6 +376,9 @@ impl Builder {
                 }
             }
             require(inode.links <= LINKS_MAX, "too many links")?;
+            let class = ClassId(inode.class);
+            let has_class = class == ClassId::DEFAULT || self.meta.classes.get(class).is_some();
+            require(has_class, "an inode without its class")?;
         }
         self.check_tree()?;
         Ok(self.meta)

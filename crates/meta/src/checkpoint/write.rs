@@ -1,10 +1,11 @@
 //! Writing: a walk over the tables, a bounded piece at a time.
 
+use crate::api::{KnownDisk, KnownServer};
 use crate::sessions::{Answer, Session};
 use crate::state::Meta;
 use codec::checkpoint::{self as pieces, Piece};
 use std::io;
-use types::{ClassId, DirCursor, FileKind, InodeId, SessionId};
+use types::{ClassId, DirCursor, EXPRESSION_BYTES_MAX, FileKind, InodeId, Labels, SessionId};
 
 /// A piece is handed over once it holds about this much.
 const PIECE_BYTES: usize = 64 << 10;
@@ -60,6 +61,7 @@ impl Meta {
             applied: position.applied,
             at: position.at,
             inode_highest: self.inode_highest(),
+            classes_given: self.classes.given(),
         };
         send(sink, Piece::Header(header))?;
         self.write_inodes(sink)?;
@@ -69,12 +71,8 @@ impl Meta {
         for (id, session) in self.sessions.iter() {
             send(sink, Piece::Session(session_piece(id, session)))?;
         }
-        let mut disks = Batch::new(sink, Piece::Disks);
-        for (disk, known) in self.disks.iter() {
-            let (server, registrations) = (known.server, known.registrations);
-            disks.push(pieces::Disk { disk, server, registrations }, 2 * ITEM_BYTES)?;
-        }
-        disks.flush()?;
+        self.write_hosts(sink)?;
+        self.write_classes(sink)?;
         let counts = self.counts();
         let (inodes, entries, chunks) = (counts.inodes, counts.entries, counts.chunks);
         send(sink, Piece::End(pieces::End { digest: self.digest(), inodes, entries, chunks }))
@@ -131,6 +129,38 @@ impl Meta {
         batch.flush()
     }
 
+    fn write_hosts(&self, sink: &mut Sink<'_>) -> io::Result<()> {
+        let mut disks = Batch::new(sink, Piece::Disks);
+        for (disk, known) in self.disks.iter() {
+            let KnownDisk { server, registrations, path, labels, mark } = known.clone();
+            let bytes = 4 * ITEM_BYTES + path.len() + label_bytes(&labels);
+            disks.push(pieces::Disk { disk, server, registrations, path, labels, mark }, bytes)?;
+        }
+        disks.flush()?;
+        let mut servers = Batch::new(sink, Piece::Servers);
+        for (server, known) in self.servers.iter() {
+            let KnownServer { name, address, labels, mark } = known.clone();
+            let bytes = 4 * ITEM_BYTES + name.len() + address.len() + label_bytes(&labels);
+            servers.push(pieces::Server { server, name, address, labels, mark }, bytes)?;
+        }
+        servers.flush()
+    }
+
+    fn write_classes(&self, sink: &mut Sink<'_>) -> io::Result<()> {
+        let mut classes = Batch::new(sink, Piece::Classes);
+        for (class, definition) in self.classes.iter() {
+            // Five expressions and some numbers.
+            let bytes = 5 * EXPRESSION_BYTES_MAX + 8 * ITEM_BYTES;
+            classes.push(pieces::Class { class, definition: definition.clone() }, bytes)?;
+        }
+        classes.flush()?;
+        let mut tasks = Batch::new(sink, Piece::Tasks);
+        for (task, work) in self.tasks.iter() {
+            tasks.push(pieces::Task { task, work: *work }, 2 * ITEM_BYTES)?;
+        }
+        tasks.flush()
+    }
+
     fn write_xattrs(&self, sink: &mut Sink<'_>) -> io::Result<()> {
         let mut batch = Batch::new(sink, Piece::Xattrs);
         for (inode, name, value) in self.xattrs.iter() {
@@ -139,6 +169,11 @@ impl Meta {
         }
         batch.flush()
     }
+}
+
+/// More than labels take.
+fn label_bytes(labels: &Labels) -> usize {
+    labels.iter().map(|label| label.as_str().len() + 2).sum()
 }
 
 fn session_piece(id: SessionId, session: &Session) -> pieces::Session {

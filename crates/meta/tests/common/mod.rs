@@ -5,9 +5,10 @@
 
 use meta::{Effect, Loader, Meta, Outcome};
 use types::{
-    AttributeChanges, Attributes, Caller, ChunkId, ChunkIndex, ClusterId, DirCursor, DirtyChunk, FileKind,
-    Generation, InodeId, InodeRef, LogIndex, Name, NodeSpec, Op, Origin, Owner, RaisedChunk, Record,
-    RenameMode, Reply, Sequence, SessionId, Status, Term, Timestamp, TruncateGeneration, Version,
+    AttributeChanges, Attributes, Caller, ChunkId, ChunkIndex, ClassId, ClassName, ClusterId, DirCursor,
+    DirtyChunk, Expression, FileKind, Generation, InodeId, InodeRef, Label, Labels, LogIndex, Name, NodeSpec,
+    Op, Origin, Owner, RaisedChunk, Record, RenameMode, Reply, Sequence, SessionId, Status, StorageClass,
+    Term, Timestamp, TruncateGeneration, Version,
 };
 
 pub const ROOT: InodeRef = InodeRef::ROOT;
@@ -43,6 +44,14 @@ pub fn version_of(counter: u32) -> Version {
 
 pub fn raised(index: u32, number: u64, version: u32) -> RaisedChunk {
     RaisedChunk { index: ChunkIndex(index), chunk: chunk_id(number), version: version_of(version) }
+}
+
+pub fn labels(words: &str) -> Labels {
+    Labels::new(words.split(' ').map(|word| Label::new(word).unwrap())).unwrap()
+}
+
+pub fn class(name: &str, keep: &str) -> StorageClass {
+    StorageClass::new(ClassName::new(name).unwrap(), Expression::new(keep).unwrap())
 }
 
 impl Default for Fs {
@@ -207,6 +216,13 @@ impl Fs {
     pub fn map(&self, inode: InodeRef) -> Vec<(u32, u64, u32)> {
         let chunks = self.meta.chunks(inode, ChunkIndex(0), u32::MAX).unwrap();
         chunks.iter().map(|view| (view.index.0, view.chunk.counter(), view.version.counter)).collect()
+    }
+
+    /// Makes a class.
+    pub fn define(&mut self, name: &str, keep: &str) -> ClassId {
+        let id = self.meta.next_class().unwrap();
+        self.ok(Op::SetClass { class: id, definition: Box::new(class(name, keep)) });
+        id
     }
 
     pub fn checkpoint(&self) -> Vec<u8> {

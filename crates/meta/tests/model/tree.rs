@@ -12,6 +12,7 @@ use types::{
 pub(crate) struct Node {
     pub(crate) kind: FileKind,
     pub(crate) mode: u16,
+    pub(crate) class: u16,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) modified: Timestamp,
@@ -47,6 +48,7 @@ impl Tree {
         let root = Node {
             kind: FileKind::Directory,
             mode: 0o755,
+            class: 0,
             uid: 0,
             gid: 0,
             modified: first.at,
@@ -144,6 +146,7 @@ impl Tree {
                 let mut new = Node {
                     kind: node.kind,
                     mode: node.mode,
+                    class: self.nodes[&dir].class,
                     uid: node.owner.uid,
                     gid: if setgid != 0 { self.nodes[&dir].gid } else { node.owner.gid },
                     modified: at,
@@ -285,6 +288,14 @@ impl Tree {
                         && self.names_of(id) == 0
                     {
                         self.nodes.remove(&id);
+                    }
+                }
+                Ok(())
+            }
+            Op::SetInodeClass { inodes, class } => {
+                for inode in inodes {
+                    if let Ok(id) = self.get(*inode) {
+                        self.node(id).class = class.0;
                     }
                 }
                 Ok(())
