@@ -6,15 +6,15 @@
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on stops")]
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use placement::{Held, Layout, Mode, Policy, Pool, Room, Rule, Spread, Use};
+use placement::{Held, Layout, Policy, Pool, Room, Rule, Use};
 use std::hint::black_box;
-use types::{Label, Labels};
+use types::{Label, Labels, Mode, Spread};
 
 const DISKS: u16 = 10_000;
 
 fn room(disk: u16, used_percent: u64) -> Room {
     let total_bytes = 4 << 40;
-    let free_bytes = total_bytes - total_bytes * used_percent / 100 - (u64::from(disk) % 97 << 30);
+    let free_bytes = total_bytes - total_bytes * used_percent / 100 - ((u64::from(disk) % 97) << 30);
     Room { total_bytes, free_bytes, writes: 0 }
 }
 

@@ -4,9 +4,10 @@
 //! order in which they appear. Nothing here waits: a question comes in as an event with a ticket, and
 //! its answer leaves as a command with the same ticket, at once or after orders and records.
 
+use placement::{Layout, ParseError, Policy};
 use types::{
-    BlockRange, ChunkId, ChunkIndex, ChunkSlot, ClassId, DiskId, FailedHop, InodeRef, LogIndex,
-    ReplicaAddress, ServerId, SessionId, Status, Term, Unsettled, Version,
+    BlockRange, ChunkId, ChunkIndex, ChunkSlot, ClassId, DiskId, Expression, FailedHop, InodeRef, Labels,
+    LogIndex, ReplicaAddress, ServerId, SessionId, Status, StorageClass, Term, Unsettled, Version,
 };
 
 /// The caller's number for a question; the answer carries it. Never used twice at the same time.
@@ -106,6 +107,40 @@ impl ReportedReplica {
     }
 }
 
+/// What a storage class asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassPolicies {
+    /// Of new chunks.
+    pub create: Policy,
+    /// Of chunks that exist.
+    pub keep: Policy,
+}
+
+impl ClassPolicies {
+    /// The same of both.
+    pub fn same(policy: Policy) -> Self {
+        Self { create: policy.clone(), keep: policy }
+    }
+
+    /// What a class of the metadata asks for.
+    pub fn of(class: &StorageClass) -> Result<Self, ParseError> {
+        let policy = |layout: &Expression| {
+            Ok(Policy {
+                layout: Layout::parse(layout.as_str())?,
+                spread: class.spread.clone(),
+                mode: class.mode,
+                min_write: class.min_write.map(usize::from),
+            })
+        };
+        Ok(Self { create: policy(class.create.as_ref().unwrap_or(&class.keep))?, keep: policy(&class.keep)? })
+    }
+
+    /// Fewest replicas that may acknowledge a write: what both can give, so that what was written can be written again.
+    pub fn min_write(&self) -> usize {
+        self.create.min_write().min(self.keep.min_write())
+    }
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "fields carry the names of the vocabulary")]
@@ -132,6 +167,16 @@ pub enum Event {
     /// `meta`: a chunk left all maps by the record `index`. Delivered when the record is *applied* (the
     /// slot may be used again at once); nothing is deleted before [`Event::Stable`] reaches `index`.
     ChunkGone { slot: ChunkSlot, chunk: ChunkId, version: Version, index: LogIndex },
+    /// `meta`: a chunk is in another class now.
+    ChunkClass { slot: ChunkSlot, class: ClassId },
+    /// `meta`: what a class asks for; at the start once for each, before the chunks.
+    ClassSet { class: ClassId, policies: Box<ClassPolicies> },
+    /// `meta`: the class is no more. What is left of its chunks keeps what it has.
+    ClassGone { class: ClassId },
+    /// `meta`: the labels of a server; from now on those that it registers with count no more.
+    ServerLabels { server: ServerId, labels: Labels },
+    /// `meta`: the same of a disk.
+    DiskLabels { disk: DiskId, labels: Labels },
     /// `meta`: a record gave the chunk this version (a raise or an edit was applied).
     ChunkVersion { slot: ChunkSlot, chunk: ChunkId, version: Version },
     /// The log is stable (here and wherever `ack` asks for) up to and including this index.

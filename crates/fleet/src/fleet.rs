@@ -1,15 +1,17 @@
 //! The state and the door: every event comes in through [`Fleet::handle`].
 
+use crate::classes::Classes;
 use crate::garbage::Garbage;
 use crate::heal::Healing;
 use crate::hops::Blames;
 use crate::hosts::Hosts;
 use crate::raise::Raises;
 use crate::reserve::{FreshWanted, Reservations};
-use crate::table::{ChunkTable, ReplicaSet};
+use crate::review::Review;
+use crate::table::{ChunkTable, Health, ReplicaSet};
 use crate::{Command, Event, FleetOptions, Order, OrderId};
 use std::collections::BTreeMap;
-use types::{ChunkId, ChunkIndex, ChunkSlot, Term};
+use types::{ChunkId, ChunkIndex, ChunkSlot, ClassId, Term};
 
 /// What an order is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +56,8 @@ pub struct Fleet {
     /// How many disks the metadata knew at the start, once told.
     disks_known: Option<usize>,
     pub(crate) hosts: Hosts,
+    pub(crate) classes: Classes,
+    pub(crate) review: Review,
     pub(crate) table: ChunkTable,
     pub(crate) reservations: Reservations,
     pub(crate) raises: Raises,
@@ -70,14 +74,18 @@ pub struct Fleet {
 impl Fleet {
     /// A fleet for one reign; it knows nothing yet.
     pub fn new(term: Term, options: FleetOptions, now_ms: u64) -> Self {
+        let mut hosts = Hosts::default();
+        let classes = Classes::new(&options, &mut hosts.pool);
         Self {
             term,
             options,
             started_ms: now_ms,
             settled: false,
             disks_known: None,
-            hosts: Hosts::default(),
-            table: ChunkTable::new(options.goal),
+            table: ChunkTable::new(classes.get(ClassId(0)).goal()),
+            hosts,
+            classes,
+            review: Review::default(),
             reservations: Reservations::default(),
             raises: Raises::default(),
             orders: BTreeMap::new(),
@@ -119,12 +127,17 @@ impl Fleet {
             Event::Unsettled { disk, slot, chunk, version } => {
                 self.unsettled(disk, slot, chunk, version, now_ms);
             }
-            Event::ChunkBorn { slot, chunk, version, class: _ } => {
-                self.chunk_born(slot, chunk, version, now_ms, out);
+            Event::ChunkBorn { slot, chunk, version, class } => {
+                self.chunk_born(slot, chunk, version, class, now_ms, out);
             }
             Event::ChunkGone { slot, chunk, version, index } => {
                 self.chunk_left(slot, chunk, version, index, now_ms, out);
             }
+            Event::ChunkClass { slot, class } => self.chunk_class(slot, class),
+            Event::ClassSet { class, policies } => self.class_changed(class, Some(&policies)),
+            Event::ClassGone { class } => self.class_changed(class, None),
+            Event::ServerLabels { server, labels } => self.server_labels(server, labels),
+            Event::DiskLabels { disk, labels } => self.disk_labels(disk, labels),
             Event::ChunkVersion { slot, chunk, version } => self.version_applied(slot, chunk, version),
             Event::Stable { index } => self.stable(index, now_ms, out),
             Event::InodeGone { inode, index } => {
@@ -134,17 +147,16 @@ impl Fleet {
             Event::RangeCut { inode, first, last, index, editor } => {
                 self.void_places(inode, (first, last), editor, index, now_ms, out);
             }
-            Event::GrantWanted { ticket, inode, index, existing, class: _, session, failed } => {
-                match existing {
-                    None => {
-                        self.grant_fresh(&FreshWanted { ticket, inode, index, session, failed }, now_ms, out);
-                    }
-                    Some((slot, chunk)) => {
-                        self.forget_place(inode, index);
-                        self.grant_existing(ticket, slot, chunk, session, failed.as_ref(), now_ms, out);
-                    }
+            Event::GrantWanted { ticket, inode, index, existing, class, session, failed } => match existing {
+                None => {
+                    let wanted = FreshWanted { ticket, inode, index, class, session, failed };
+                    self.grant_fresh(&wanted, now_ms, out);
                 }
-            }
+                Some((slot, chunk)) => {
+                    self.forget_place(inode, index);
+                    self.grant_existing(ticket, slot, chunk, session, failed.as_ref(), now_ms, out);
+                }
+            },
             Event::EditWanted { ticket, slot, chunk, cuts } => {
                 self.edit_wanted(ticket, slot, chunk, cuts, now_ms, out);
             }
@@ -166,6 +178,7 @@ impl Fleet {
                 self.copy_deadlines(now_ms);
                 self.mending_deadlines(now_ms);
                 self.removal_deadlines(now_ms);
+                self.go_on_reviewing();
                 self.heal(now_ms, out);
             }
         }
@@ -198,8 +211,9 @@ impl Fleet {
         }
         self.table.put(slot, new);
         let (health, surplus) = (self.table.health(slot), self.has_surplus(slot));
+        let misplaced = health == Some(Health::Ok) && self.is_misplaced(slot, new);
         self.healing.set_damaged(slot, new.damaged().next().is_some());
-        self.healing.classify(slot, health, surplus);
+        self.healing.classify(slot, health, surplus, misplaced);
     }
 
     /// Whether known disks are still awaited after the start.

@@ -60,7 +60,7 @@ impl Fleet {
     /// Whether a chunk has fewer replicas than wanted only because the start was a moment ago, or because its servers
     /// were stopped a moment ago and one has torn pages.
     pub(crate) fn waits_for_more(&self, slot: ChunkSlot, now_ms: u64) -> bool {
-        self.in_grace(now_ms) && self.table.replicas(slot).current().count() < self.options.goal
+        self.in_grace(now_ms) && self.table.replicas(slot).current().count() < self.goal(slot)
             || self.waits_for_torn(slot, now_ms)
     }
 }

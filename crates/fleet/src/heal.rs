@@ -6,7 +6,8 @@
 //!
 //! # Invariants
 //! 1. `endangered` and `undergoal` hold exactly the chunks of that health; `surplus` those at their goal or above
-//!    that have a replica which is not needed.
+//!    that have a replica which is not needed, `misplaced` those at their goal whose replicas are not where their class wants them.
+//!    When a class or a label changed, this holds of a chunk from its next look on (`review`).
 //! 2. A chunk has at most one copy that counts; a server reads and writes at most
 //!    [`crate::FleetOptions::copies_per_server`] of them.
 //! 3. A copy begins only under a version that was granted to nobody, and closes the chain: the next grant raises.
@@ -19,6 +20,7 @@ mod copy;
 mod doubtful;
 mod holdoff;
 mod mend;
+mod misplaced;
 mod remove;
 mod room;
 mod unfinished;
@@ -58,11 +60,11 @@ impl Queue {
     }
 
     /// The next chunks in turn, each at most once.
-    fn batch(&mut self) -> Vec<ChunkSlot> {
+    fn batch(&mut self, most: usize) -> Vec<ChunkSlot> {
         let from = self.next;
         let later = self.slots.iter_from(from);
         let batch: Vec<ChunkSlot> =
-            later.chain(self.slots.iter().take_while(|slot| *slot < from)).take(LOOKED_MAX).collect();
+            later.chain(self.slots.iter().take_while(|slot| *slot < from)).take(most).collect();
         self.next = batch.last().map_or(ChunkSlot(0), |last| ChunkSlot(last.0.saturating_add(1)));
         batch
     }
@@ -91,6 +93,7 @@ pub(crate) struct Healing {
     endangered: Queue,
     undergoal: Queue,
     surplus: Queue,
+    misplaced: Queue,
     unsettled: Queue,
     unfinished: Queue,
     damaged: Queue,
@@ -112,11 +115,18 @@ pub(crate) struct Healing {
 
 impl Healing {
     /// A chunk's replicas changed.
-    pub(crate) fn classify(&mut self, slot: ChunkSlot, health: Option<Health>, surplus: bool) {
+    pub(crate) fn classify(
+        &mut self,
+        slot: ChunkSlot,
+        health: Option<Health>,
+        surplus: bool,
+        misplaced: bool,
+    ) {
         let (endangered, undergoal) = (health == Some(Health::Endangered), health == Some(Health::Undergoal));
         self.endangered.set(slot, endangered);
         self.undergoal.set(slot, undergoal);
         self.surplus.set(slot, surplus);
+        self.misplaced.set(slot, misplaced);
         if self.is_queued(slot) {
             self.wake();
         } else {
@@ -171,6 +181,7 @@ impl Healing {
             &self.endangered,
             &self.undergoal,
             &self.surplus,
+            &self.misplaced,
             &self.unsettled,
             &self.unfinished,
             &self.damaged,
@@ -194,7 +205,8 @@ impl Fleet {
             | self.begin_comparisons(now_ms, out)
             | self.begin_mending(now_ms, out)
             | self.begin_copies(now_ms, out)
-            | self.begin_removals(now_ms, out);
+            | self.begin_removals(now_ms, out)
+            | self.begin_moves(now_ms, out);
         let Healing { copies, mending, removals, .. } = &self.healing;
         let is_idle =
             copies.is_empty() && mending.is_empty() && removals.is_empty() && self.raises.len() == 0;
@@ -224,13 +236,23 @@ impl Fleet {
     fn begin_removals(&mut self, now_ms: u64, out: &mut Vec<Command>) -> bool {
         let mut begun = false;
         if self.healing.removals.len() < REMOVALS_MAX {
-            for slot in self.healing.surplus.batch() {
-                if !self.is_put_off(slot, now_ms) && self.healing.removals.len() < REMOVALS_MAX {
+            for slot in self.healing.surplus.batch(LOOKED_MAX) {
+                if self.is_put_off(slot, now_ms) || self.healing.removals.len() >= REMOVALS_MAX {
+                    continue;
+                }
+                if self.has_surplus(slot) {
                     begun |= self.begin_removal(slot, now_ms, out);
+                } else {
+                    self.look_again(slot);
                 }
             }
         }
         begun
+    }
+
+    /// Whether the chunk has fewer sound replicas than its class wants, and some.
+    pub(crate) fn is_short(&self, slot: ChunkSlot) -> bool {
+        matches!(self.table.health(slot), Some(Health::Endangered | Health::Undergoal))
     }
 
     fn begin_copies(&mut self, now_ms: u64, out: &mut Vec<Command>) -> bool {
@@ -238,13 +260,17 @@ impl Fleet {
         let mut begun = false;
         for endangered in [true, false] {
             let queue = if endangered { &mut self.healing.endangered } else { &mut self.healing.undergoal };
-            for slot in queue.batch() {
+            for slot in queue.batch(LOOKED_MAX) {
                 if self.no_copy_has_room() {
                     return begun;
                 }
                 let ripe = now_ms >= self.healed_from_ms(slot, &silence, endangered);
                 if ripe && !self.is_put_off(slot, now_ms) && !self.waits_for_torn(slot, now_ms) {
-                    begun |= self.begin_copy(slot, now_ms, out);
+                    if self.is_short(slot) {
+                        begun |= self.begin_copy(slot, Self::destination, now_ms, out);
+                    } else {
+                        self.look_again(slot);
+                    }
                 }
             }
         }

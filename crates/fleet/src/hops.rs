@@ -142,7 +142,7 @@ impl Fleet {
             (None, _, Some(far)) => {
                 self.blames.note(None, far, now_ms, self.options.blame_ms);
                 let rest = chain.iter().copied().filter(|disk| *disk != far);
-                if self.may_acknowledge(&set, rest.clone(), now_ms) {
+                if self.may_acknowledge(slot, &set, rest.clone(), now_ms) {
                     chain = rest.collect();
                     self.blames.counts.far_left_out += 1;
                 } else {
@@ -180,7 +180,7 @@ impl Fleet {
         let at_fault = if self.blames.blames_everybody(near) { near } else { far };
         let rest = || members.iter().copied().filter(|disk| *disk != at_fault);
         let by_its_word_alone = at_fault == far && rest().count() == 1 && !self.blames.confirmed(near, far);
-        if by_its_word_alone || self.needs_all(slot) || !self.may_acknowledge(&set, rest(), now_ms) {
+        if by_its_word_alone || self.needs_all(slot) || !self.may_acknowledge(slot, &set, rest(), now_ms) {
             // As head of the next chain the accused one is reached on another way.
             self.raises.put_first(slot, far);
             self.blames.counts.spared += 1;

@@ -2,12 +2,13 @@
 //!
 //! # Invariants
 //! 1. A number, once given to a disk or a server, stays with it for the reign.
-//! 2. `free` (of `placement`) holds exactly the disks that may take a new chunk.
+//! 2. Open in `pool` (of `placement`) are exactly the disks that may take a new chunk.
 //! 3. A disk belongs to one server that is registered; a second one that shows it is not believed.
 
 use crate::event::{DiskInfo, DiskState, ReportedReplica, ServerInfo};
+use crate::labels::ToldLabels;
 use crate::slot_set::SlotSet;
-use placement::{Candidate, Candidates};
+use placement::{Pool, Room};
 use std::collections::BTreeMap;
 use types::{CHUNK_BYTES, ChunkId, DiskId, ReplicaAddress, ServerId, Version};
 
@@ -77,7 +78,8 @@ pub(crate) struct Hosts {
     pub(crate) disks: Vec<Disk>,
     server_numbers: BTreeMap<ServerId, u16>,
     disk_numbers: BTreeMap<DiskId, u16>,
-    pub(crate) free: Candidates,
+    pub(crate) pool: Pool,
+    pub(crate) told: ToldLabels,
     /// Entries of all disks' `quarantine`.
     quarantine_named: usize,
 }
@@ -157,8 +159,8 @@ impl Hosts {
         (server.up, server.since_ms) = (true, now_ms);
     }
 
-    /// Notes what a disk says about itself.
-    pub(crate) fn describe_disk(&mut self, number: u16, info: &DiskInfo) {
+    /// Notes what a disk says about itself. True: it is under other labels than before, or belongs to another server.
+    pub(crate) fn describe_disk(&mut self, number: u16, info: &DiskInfo) -> bool {
         let disk = self.disk_mut(number);
         disk.path.clone_from(&info.path);
         disk.labels.clone_from(&info.labels);
@@ -166,22 +168,19 @@ impl Hosts {
         disk.free_bytes = info.free_bytes;
         disk.device = info.device;
         disk.state = info.state;
+        let changed = self.relabel(number);
         self.consider(number);
+        changed
     }
 
     /// Keeps invariant 2 after any change of a disk. A disk must have room for one whole chunk.
     pub(crate) fn consider(&mut self, number: u16) {
         let disk = &self.disks[usize::from(number)];
         if disk.up && disk.state == DiskState::Good && disk.free_bytes >= CHUNK_BYTES {
-            self.free.set(Candidate {
-                disk: number,
-                domain: u32::from(disk.server),
-                total_bytes: disk.total_bytes,
-                free_bytes: disk.free_bytes,
-                writes: disk.writes,
-            });
+            let (total_bytes, free_bytes, writes) = (disk.total_bytes, disk.free_bytes, disk.writes);
+            self.pool.open(number, Room { total_bytes, free_bytes, writes });
         } else {
-            self.free.remove(number);
+            self.pool.close(number);
         }
     }
 

@@ -19,6 +19,7 @@
 //! # Elsewhere
 //! Which disks suit a new chunk: `placement`. What the file's map says: `meta`. Sockets and the log: `master`.
 
+mod classes;
 mod event;
 mod fleet;
 mod garbage;
@@ -26,10 +27,12 @@ mod grant;
 mod heal;
 mod hops;
 mod hosts;
+mod labels;
 mod min_write;
 mod raise;
 mod report;
 mod reserve;
+mod review;
 mod slot_set;
 mod table;
 mod views;
@@ -45,7 +48,7 @@ use types::{DiskId, ServerId};
 /// Times and limits.
 #[derive(Clone, Copy, Debug)]
 pub struct FleetOptions {
-    /// Replicas wanted of each chunk.
+    /// Replicas wanted of each chunk of class 0 until its class is told.
     pub goal: usize,
     /// How long after the start a grant waits for disks rather than go ahead with fewer replicas than wanted.
     pub grace_ms: u64,
@@ -131,6 +134,10 @@ pub struct Summary {
     pub missing: u64,
     /// More current replicas than wanted.
     pub overgoal: u64,
+    /// As many as wanted, but not all on disks with the right labels, or apart from each other.
+    pub misplaced: u64,
+    /// A class or a label changed, and not all chunks that it concerns have been looked at again.
+    pub reviewing: bool,
     /// No current replica so far, while disks have yet to report after the start.
     pub unknown: u64,
     /// Whether the fleet waits for known disks after the start.

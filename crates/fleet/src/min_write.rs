@@ -6,39 +6,33 @@
 //! brought enough.
 //!
 //! # Invariants
-//! 1. A chain that is handed out has at least [`FleetOptions::min_write`] such members at that moment.
+//! 1. A chain that is handed out has at least as many such members at that moment as the class of its chunk says.
 //! 2. A raise that somebody waits for to write is recorded only with so many.
 //! 3. A raise that nobody waits for is recorded with fewer than that, and than it began with, only when those whom it lost are given up.
 
+use crate::Command;
 use crate::fleet::Fleet;
 use crate::raise::Purposes;
 use crate::table::{ReplicaSet, ReplicaState};
-use crate::{Command, FleetOptions};
 use types::{ChunkSlot, Status};
-
-impl FleetOptions {
-    /// Until storage classes say it, it follows from the goal.
-    pub fn min_write(&self) -> usize {
-        if self.goal <= 2 { 1 } else { 2 }
-    }
-}
 
 impl Fleet {
     /// Whether the chunk has too few replicas to be written as it is.
     pub(crate) fn is_below_min_write(&self, slot: ChunkSlot, now_ms: u64) -> bool {
         let set = self.table.replicas(slot);
-        !self.may_acknowledge(&set, set.current(), now_ms)
+        !self.may_acknowledge(slot, &set, set.current(), now_ms)
     }
 
     /// Whether it has too few also if it is raised: those that lost power may follow the others by that.
     pub(crate) fn is_out_of_reach(&self, slot: ChunkSlot, now_ms: u64) -> bool {
         let set = self.table.replicas(slot);
-        !set.is_empty() && !self.may_acknowledge(&set, set.members(), now_ms)
+        !set.is_empty() && !self.may_acknowledge(slot, &set, set.members(), now_ms)
     }
 
     /// Whether these members are enough by what is known of them.
     pub(crate) fn may_acknowledge(
         &self,
+        slot: ChunkSlot,
         set: &ReplicaSet,
         members: impl Iterator<Item = u16>,
         now_ms: u64,
@@ -46,7 +40,7 @@ impl Fleet {
         let members: Vec<u16> = members.collect();
         let is_damaged = |disk: &&u16| set.state(**disk) == Some(ReplicaState::Damaged);
         let damaged = members.iter().filter(is_damaged).count();
-        let least = self.options.min_write();
+        let least = self.class_of(slot).min_write;
         members.len() - damaged >= least
             || members.len() >= least && !self.may_be_mended(set, &members, now_ms)
     }

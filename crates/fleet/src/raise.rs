@@ -271,7 +271,7 @@ impl Fleet {
     fn lacks_members(&self, slot: ChunkSlot, now_ms: u64) -> bool {
         let set = self.table.replicas(slot);
         let Some(raise) = self.raises.running.get(&slot) else { return false };
-        let enough = self.may_acknowledge(&set, raise.members.iter().map(|member| member.disk), now_ms);
+        let enough = self.may_acknowledge(slot, &set, raise.members.iter().map(|member| member.disk), now_ms);
         !enough && (raise.is_for_writing() || raise.thinned && !self.are_given_up(slot, now_ms))
     }
 

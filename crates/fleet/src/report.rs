@@ -11,7 +11,7 @@ use crate::fleet::{Fleet, Purpose};
 use crate::raise::Ahead;
 use crate::table::ReplicaState;
 use crate::{Command, DiskInfo, DiskState, ReportedReplica, ServerInfo};
-use types::{ChunkId, ChunkSlot, DiskId, ServerId, Version};
+use types::{ChunkId, ChunkSlot, ClassId, DiskId, ServerId, Version};
 
 impl Fleet {
     pub(crate) fn server_registered(&mut self, info: &ServerInfo, now_ms: u64, out: &mut Vec<Command>) {
@@ -21,7 +21,9 @@ impl Fleet {
         for disk_info in &info.disks {
             let Some(disk) = self.hosts.add_disk(disk_info.disk, server) else { continue };
             self.hosts.disk_mut(disk).up = disk_info.state != DiskState::Failed;
-            self.hosts.describe_disk(disk, disk_info);
+            if self.hosts.describe_disk(disk, disk_info) {
+                self.moved(disk);
+            }
         }
     }
 
@@ -56,7 +58,9 @@ impl Fleet {
                 // A disk that failed and is well again is believed by its next complete report only.
                 self.hosts.disk_mut(disk).up = true;
             }
-            self.hosts.describe_disk(disk, info);
+            if self.hosts.describe_disk(disk, info) {
+                self.moved(disk);
+            }
         }
     }
 
@@ -264,11 +268,12 @@ impl Fleet {
         slot: ChunkSlot,
         chunk: ChunkId,
         version: Version,
+        class: ClassId,
         now_ms: u64,
         out: &mut Vec<Command>,
     ) {
         self.clear_slot(slot, out);
-        self.table.insert(slot, chunk, version);
+        self.table.insert(slot, chunk, version, class);
         let (members, unsettled) = self.take_reservation(chunk).unwrap_or_default();
         let mut set = self.table.replicas(slot);
         let mut open = !members.is_empty() && version == self.first_version();

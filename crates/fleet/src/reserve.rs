@@ -14,9 +14,9 @@
 
 use crate::fleet::Fleet;
 use crate::{Command, GrantParts, ReportedReplica, Ticket};
-use placement::AnyDisk;
+use placement::Use;
 use std::collections::{BTreeMap, BTreeSet};
-use types::{ChunkId, ChunkIndex, FailedHop, InodeRef, LogIndex, SessionId, Status, Version};
+use types::{ChunkId, ChunkIndex, ClassId, FailedHop, InodeRef, LogIndex, SessionId, Status, Version};
 
 /// Most reservations at one time.
 const RESERVATIONS_MAX: usize = 1 << 20;
@@ -151,6 +151,7 @@ pub(crate) struct FreshWanted {
     pub(crate) ticket: Ticket,
     pub(crate) inode: InodeRef,
     pub(crate) index: ChunkIndex,
+    pub(crate) class: ClassId,
     pub(crate) session: SessionId,
     pub(crate) failed: Option<FailedHop>,
 }
@@ -202,7 +203,7 @@ impl Fleet {
         if self.reservations.len() >= RESERVATIONS_MAX || of_session >= SESSION_RESERVATIONS_MAX {
             return Err(Status::TryAgain);
         }
-        let disks = self.place_fresh(&hops, now_ms)?;
+        let disks = self.place_fresh(wanted.class, &hops, now_ms)?;
         self.reservations.minted += 1;
         let chunk = ChunkId::new(self.term, self.reservations.minted).ok_or(Status::NoSpace)?;
         if let Some(old) = live {
@@ -237,16 +238,17 @@ impl Fleet {
     /// Disks for a fresh chunk. After a failure, disks other than those that failed. If that leaves too
     /// few, the first time all are tried again with the accused one as head (the accuser alone does not
     /// reduce a chain to itself), and after that what is left, if so few may acknowledge a write.
-    fn place_fresh(&mut self, failed: &FailedHops, now_ms: u64) -> Result<Vec<u16>, Status> {
+    fn place_fresh(&mut self, class: ClassId, failed: &FailedHops, now_ms: u64) -> Result<Vec<u16>, Status> {
         let avoid = &failed.at_fault()[..];
-        let fewest = self.options.min_write();
         self.tie += 1;
-        let wanted = AnyDisk(self.options.goal);
+        let class = self.classes.get(class);
+        let (fewest, goal) = (class.min_write, class.create.policy().layout.replicas());
         let choose = |avoid: &[u16]| -> Vec<u16> {
-            self.hosts.free.choose(&wanted, self.tie, |one| avoid.contains(&one.disk)).found().collect()
+            let may = |disk| if avoid.contains(&disk) { Use::No } else { Use::Yes };
+            self.hosts.pool.assign(&class.create, &[], self.tie, may).new_disks().collect()
         };
         let mut disks = choose(avoid);
-        if disks.len() < self.options.goal && !avoid.is_empty() {
+        if disks.len() < goal && !avoid.is_empty() {
             let mut all = choose(&[]);
             if all.len() > disks.len() && (failed.0.len() <= 1 || disks.len() < fewest) {
                 if let Some(at) = all.iter().position(|disk| avoid.last() == Some(disk)) {
@@ -255,7 +257,7 @@ impl Fleet {
                 disks = all;
             }
         }
-        if disks.len() < self.options.goal && self.in_grace(now_ms) {
+        if disks.len() < goal && self.in_grace(now_ms) {
             return Err(Status::TryAgain);
         }
         if disks.len() >= fewest {

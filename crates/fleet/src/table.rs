@@ -1,4 +1,4 @@
-//! The chunk table: what is known of each chunk's replicas, 22 bytes per chunk with up to two of them.
+//! The chunk table: what is known of each chunk's replicas, 24 bytes per chunk with up to two of them.
 //!
 //! # Layout of an entry
 //! ```text
@@ -7,15 +7,16 @@
 //! 7      version: counter (4), term (3)
 //! 4      two disk numbers (0xFFFF = none), or, spilled, the number of a longer set
 //! 3      bits: state of the first (3) and second (3) replica, spilled (1), open (1), health (3), quiet (1), unsettled (1), 11 free
+//! 2      storage class
 //! ```
 //! Entries live in pages of fixed size, so that growth copies nothing and wastes at most one page.
 //!
 //! # Invariants
-//! 1. `counts` equals a recount of the health of all entries.
+//! 1. `counts` equals a recount of the health of all entries, by the goal that a class had when the entry was last put.
 //! 2. A set of up to two replicas is never spilled; a spilled one has an own place in `spill`.
 //! 3. The order of a set is kept: of an open chunk it is the order of the chain.
 
-use types::{ChunkId, ChunkSlot, Term, Version};
+use types::{ChunkId, ChunkSlot, ClassId, Term, Version};
 
 /// Most replicas of one chunk that are remembered, stale ones included. What exceeds it stays on its
 /// disk and is told again with the disk's next report.
@@ -148,7 +149,7 @@ impl ReplicaSet {
     }
 
     /// Those that are not damaged as far as is known: they count.
-    pub(crate) fn sound(&self) -> impl Iterator<Item = u16> + '_ {
+    pub(crate) fn sound(&self) -> impl Iterator<Item = u16> + Clone + '_ {
         self.of(ReplicaState::Current)
     }
 
@@ -162,7 +163,7 @@ impl ReplicaSet {
         self.sound().chain(self.damaged())
     }
 
-    fn of(&self, state: ReplicaState) -> impl Iterator<Item = u16> + '_ {
+    fn of(&self, state: ReplicaState) -> impl Iterator<Item = u16> + Clone + '_ {
         self.iter().filter(move |replica| replica.state == state).map(|replica| replica.disk)
     }
 }
@@ -198,11 +199,12 @@ struct Entry {
     version: [u8; 7],
     set: [u8; 4],
     bits: [u8; 3],
+    class: [u8; 2],
 }
 
-const _: () = assert!(size_of::<Entry>() == 22);
+const _: () = assert!(size_of::<Entry>() == 24);
 
-const VACANT: Entry = Entry { chunk: [0; 8], version: [0; 7], set: [0xFF; 4], bits: [0; 3] };
+const VACANT: Entry = Entry { chunk: [0; 8], version: [0; 7], set: [0xFF; 4], bits: [0; 3], class: [0; 2] };
 const SPILLED: u32 = 1 << 6;
 const OPEN: u32 = 1 << 7;
 const HEALTH_SHIFT: u32 = 8;
@@ -210,6 +212,9 @@ const QUIET: u32 = 1 << 11;
 const UNSETTLED: u32 = 1 << 12;
 
 impl Entry {
+    fn class(&self) -> ClassId {
+        ClassId(u16::from_le_bytes(self.class))
+    }
     fn chunk(&self) -> ChunkId {
         ChunkId(u64::from_le_bytes(self.chunk))
     }
@@ -234,19 +239,31 @@ impl Entry {
     }
 }
 
+/// A goal, of which there are at most nine.
+fn byte(goal: usize) -> u8 {
+    u8::try_from(goal).unwrap_or(u8::MAX)
+}
+
 /// See the module.
 pub(crate) struct ChunkTable {
     pages: Vec<Box<[Entry; PAGE]>>,
     spill: Vec<Box<[Replica]>>,
     spill_free: Vec<u32>,
     counts: [u64; 5],
-    goal: usize,
+    /// By class; one that is 0 or not here is that of class 0.
+    goals: Vec<u8>,
 }
 
 impl ChunkTable {
-    /// An empty table; each chunk wants `goal` replicas.
+    /// An empty table; each chunk wants `goal` replicas until its class is told.
     pub(crate) fn new(goal: usize) -> Self {
-        Self { pages: Vec::new(), spill: Vec::new(), spill_free: Vec::new(), counts: [0; 5], goal }
+        Self {
+            pages: Vec::new(),
+            spill: Vec::new(),
+            spill_free: Vec::new(),
+            counts: [0; 5],
+            goals: vec![byte(goal)],
+        }
     }
 
     fn entry(&self, slot: ChunkSlot) -> Option<&Entry> {
@@ -262,7 +279,7 @@ impl ChunkTable {
     }
 
     /// Puts a chunk without replicas into a slot; what was there is forgotten.
-    pub(crate) fn insert(&mut self, slot: ChunkSlot, chunk: ChunkId, version: Version) {
+    pub(crate) fn insert(&mut self, slot: ChunkSlot, chunk: ChunkId, version: Version, class: ClassId) {
         self.remove(slot);
         let index = slot.0 as usize;
         while self.pages.len() <= index / PAGE {
@@ -272,7 +289,8 @@ impl ChunkTable {
         *entry = VACANT;
         entry.chunk = chunk.0.to_le_bytes();
         entry.set_version(version);
-        let health = Health::of(&ReplicaSet::default(), self.goal) as u32;
+        entry.class = class.0.to_le_bytes();
+        let health = Health::Missing as u32;
         entry.set_bits(u32::MAX, health << HEALTH_SHIFT);
         self.counts[health as usize] += 1;
     }
@@ -305,6 +323,37 @@ impl ChunkTable {
         if let Some(entry) = self.entry_mut(slot) {
             entry.set_version(version);
         }
+    }
+
+    /// Its class; 0 of a slot that is vacant.
+    pub(crate) fn class(&self, slot: ChunkSlot) -> ClassId {
+        self.entry(slot).map(Entry::class).unwrap_or_default()
+    }
+
+    /// Sets the class. The chunk counts by its goal once it is put again.
+    pub(crate) fn set_class(&mut self, slot: ChunkSlot, class: ClassId) {
+        if let Some(entry) = self.entry_mut(slot) {
+            entry.class = class.0.to_le_bytes();
+        }
+    }
+
+    /// Sets what chunks of a class want; `None`: the same as class 0. They count by it once they are put again.
+    pub(crate) fn set_goal(&mut self, class: ClassId, goal: Option<usize>) {
+        let at = usize::from(class.0);
+        if at >= self.goals.len() {
+            self.goals.resize(at + 1, 0);
+        }
+        self.goals[at] = byte(goal.unwrap_or(0));
+    }
+
+    fn goal(&self, class: ClassId) -> usize {
+        let own = self.goals.get(usize::from(class.0)).copied().filter(|goal| *goal > 0);
+        usize::from(own.unwrap_or(self.goals[0]))
+    }
+
+    /// Slots there are, vacant ones included.
+    pub(crate) fn end(&self) -> usize {
+        self.pages.len() * PAGE
     }
 
     /// Whether the current replicas are a chain that may be handed out as it is.
@@ -345,7 +394,7 @@ impl ChunkTable {
 
     /// How the chunk stands against its goal.
     pub(crate) fn health(&self, slot: ChunkSlot) -> Option<Health> {
-        self.entry(slot).map(|_| Health::of(&self.replicas(slot), self.goal))
+        self.entry(slot).map(|entry| Health::of(&self.replicas(slot), self.goal(entry.class())))
     }
 
     /// The replicas, in order.
@@ -370,8 +419,8 @@ impl ChunkTable {
 
     /// Replaces the replicas and keeps the health counts.
     pub(crate) fn put(&mut self, slot: ChunkSlot, set: &ReplicaSet) {
-        let goal = self.goal;
         let Some(entry) = self.entry(slot) else { return };
+        let goal = self.goal(entry.class());
         let old_spill = (entry.bits() & SPILLED != 0).then(|| u32::from_le_bytes(entry.set));
         let old_health = entry.health();
         if let Some(index) = old_spill {
@@ -406,20 +455,21 @@ impl ChunkTable {
         self.counts[health as usize]
     }
 
-    /// Health recounted from every entry, for tests of invariant 1.
+    /// Health recounted from every entry, and whether it is what the goals of now make of it: for tests of invariant 1.
     #[cfg(test)]
-    pub(crate) fn recount(&self) -> [u64; 5] {
-        let mut counts = [0; 5];
+    pub(crate) fn recount(&self) -> ([u64; 5], bool) {
+        let (mut counts, mut fresh) = ([0; 5], true);
         for slot in self.slots() {
-            counts[Health::of(&self.replicas(slot), self.goal) as usize] += 1;
+            let stored = self.entry(slot).map_or(0, Entry::health);
+            counts[stored] += 1;
+            fresh &= self.health(slot).is_some_and(|health| health as usize == stored);
         }
-        counts
+        (counts, fresh)
     }
 
     /// All slots in use.
     #[cfg(test)]
     pub(crate) fn slots(&self) -> impl Iterator<Item = ChunkSlot> + '_ {
-        let end = (self.pages.len() * PAGE) as u32;
-        (0..end).map(ChunkSlot).filter(|slot| self.entry(*slot).is_some())
+        (0..self.end() as u32).map(ChunkSlot).filter(|slot| self.entry(*slot).is_some())
     }
 }

@@ -1,6 +1,7 @@
 //! A small world around the fleet: disks that hold versions and content, a master that logs, and checks
 //! after every event.
 
+mod classes;
 mod donors;
 mod doubtful;
 mod filling;
@@ -84,6 +85,7 @@ struct Mapped {
     chunk: ChunkId,
     version: Version,
     place: (InodeRef, ChunkIndex),
+    class: ClassId,
     /// Writes acknowledged and not cut.
     content: Content,
     /// Writes that nobody acknowledged and somebody may have.
@@ -117,6 +119,12 @@ struct World {
     written: BTreeSet<(DiskId, ChunkId, Version)>,
     /// A replica takes an order only if it has exactly the version the order starts from.
     strict: bool,
+    /// What the metadata has of classes, of labels, and of the class of files.
+    classes: BTreeMap<ClassId, ClassPolicies>,
+    labels: BTreeMap<DiskId, Labels>,
+    files: BTreeMap<InodeRef, ClassId>,
+    /// Servers have several disks, and two of them may hold one chunk.
+    crowded: bool,
 }
 
 fn server(n: u8) -> ServerId {
@@ -189,6 +197,10 @@ impl World {
             deletes: Vec::new(),
             written: BTreeSet::new(),
             strict: false,
+            classes: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            files: BTreeMap::new(),
+            crowded: false,
         }
     }
 
@@ -251,7 +263,8 @@ impl World {
                 let (slot, mapped) = self.map.iter().find(|(_, mapped)| mapped.chunk == *chunk).unwrap();
                 assert_eq!(*version, mapped.version, "a copy of another version than the metadata's");
                 assert_eq!(sources.len(), self.fleet.locations(*slot).len());
-                assert!(sources.iter().all(|source| source.server != self.server_of(*disk)), "on one host");
+                let on_one = |source: &ReplicaAddress| source.server == self.server_of(*disk);
+                assert!(self.crowded || !sources.iter().any(on_one), "on one host");
                 assert!(!self.chains.contains_key(&(*chunk, *version)), "a copy of what may be written");
             }
             Order::Repair { chunk, version, .. } => {
@@ -264,7 +277,8 @@ impl World {
                     *version > mapped.version && self.minted[chunk] == *version,
                     "begun after it was recorded"
                 );
-                assert!(self.fleet.locations(*slot).iter().all(|one| one.server != self.server_of(*disk)));
+                let on_one = |one: &ReplicaAddress| one.server == self.server_of(*disk);
+                assert!(self.crowded || !self.fleet.locations(*slot).iter().any(on_one), "on one host");
             }
             Order::Feed { disk, chunk, version, sources } => {
                 let (slot, mapped) = self.map.iter().find(|(_, mapped)| mapped.chunk == *chunk).unwrap();
@@ -293,7 +307,7 @@ impl World {
                     let good = self.replicas.iter().filter(|((on, of), replica)| {
                         on != disk && of == chunk && replica.version >= mapped.version && !replica.filling
                     });
-                    assert!(good.count() >= self.options.goal, "one too many is deleted");
+                    assert!(good.count() >= self.goal_of(mapped), "one too many is deleted");
                 }
                 let index = self.gone.get(chunk).copied().unwrap_or_default();
                 assert!(index <= self.stable, "deleted before the record is stable");
@@ -312,14 +326,17 @@ impl World {
             let replica = self.replicas.get(&(member.disk, grant.chunk));
             replica.map_or(grant.fresh, |replica| !replica.filling)
         };
-        let fewest = self.options.min_write();
+        let class = self.map.values().find(|one| one.chunk == grant.chunk).map(|one| one.class);
+        // A reservation keeps to what its file's class asked for when it was made.
+        let unsure = grant.fresh && !self.classes.is_empty();
+        let fewest = if unsure { 1 } else { self.min_write_of(class.unwrap_or_default()) };
         assert!(grant.chain.iter().filter(counts).count() >= fewest, "too few may acknowledge");
         let key = (grant.chunk, grant.version);
         let first_time = !self.chains.contains_key(&key);
         let first = self.chains.entry(key).or_insert_with(|| grant.chain.clone());
         assert_eq!(first, &grant.chain, "two chains for one version");
         let servers: BTreeSet<ServerId> = grant.chain.iter().map(|one| one.server).collect();
-        assert_eq!(servers.len(), grant.chain.len(), "two replicas on one server");
+        assert!(self.crowded || servers.len() == grant.chain.len(), "two replicas on one server");
         let Some(mapped) = self.map.values().find(|mapped| mapped.chunk == grant.chunk) else {
             assert!(grant.fresh);
             return;
@@ -352,7 +369,8 @@ impl World {
 
     /// After every event.
     fn check(&self) {
-        let counts = self.fleet.table.recount();
+        let (counts, fresh) = self.fleet.table.recount();
+        assert!(fresh || !self.fleet.review.is_over(), "a chunk counts by what its class wanted before");
         let kept = [Health::Ok, Health::Undergoal, Health::Endangered, Health::Missing, Health::Overgoal]
             .map(|health| self.fleet.table.count(health));
         assert_eq!(counts, kept, "health counts drifted");
@@ -516,7 +534,7 @@ impl World {
         let existing =
             self.map.iter().find(|(_, one)| one.place == place).map(|(slot, one)| (*slot, one.chunk));
         let (inode, index) = place;
-        let class = ClassId(0);
+        let class = self.class_of(inode);
         self.tell(Event::GrantWanted { ticket, inode, index, existing, class, session, failed });
         ticket
     }
@@ -607,9 +625,10 @@ impl World {
         let contents = self.replicas.iter().filter(|((_, on), _)| *on == chunk);
         let content = contents.map(|(_, replica)| replica.content.clone()).next()?;
         let (perhaps, perhaps_cut) = Default::default();
-        self.map.insert(slot, Mapped { chunk, version, place, content, perhaps, perhaps_cut });
+        let class = self.class_of(place.0);
+        self.map.insert(slot, Mapped { chunk, version, place, class, content, perhaps, perhaps_cut });
         self.log.0 += 1;
-        self.tell(Event::ChunkBorn { slot, chunk, version, class: ClassId(0) });
+        self.tell(Event::ChunkBorn { slot, chunk, version, class });
         Some(slot)
     }
 
@@ -672,14 +691,11 @@ impl World {
             machine.outbox.clear();
             machine.copying.iter_mut().for_each(|copying| copying.order = None);
         }
+        self.tell_policies();
         for (slot, mapped) in self.map.clone() {
             let mut out = Vec::new();
-            let Mapped { chunk, version, .. } = mapped;
-            self.fleet.handle(
-                Event::ChunkBorn { slot, chunk, version, class: ClassId(0) },
-                self.now_ms,
-                &mut out,
-            );
+            let Mapped { chunk, version, class, .. } = mapped;
+            self.fleet.handle(Event::ChunkBorn { slot, chunk, version, class }, self.now_ms, &mut out);
             assert!(out.is_empty());
         }
         let known = self.machines.iter().flat_map(|one| one.disks.iter().map(|disk| (one.id, *disk)));

@@ -4,8 +4,9 @@ use crate::fleet::Fleet;
 use crate::hosts::Disk;
 use crate::table::Health;
 use crate::{DiskState, DiskView, ServerView, Space, Summary};
+use placement::Unmet;
 use std::collections::BTreeMap;
-use types::{ChunkId, ChunkIndex, ChunkSlot, DiskId, InodeRef, ReplicaAddress, Version};
+use types::{ChunkId, ChunkIndex, ChunkSlot, ClassId, DiskId, InodeRef, ReplicaAddress, Version};
 
 impl Fleet {
     /// Replicas of a chunk that may be read now, in the order of its chain, damaged ones last; one of them as long as they may differ.
@@ -44,9 +45,9 @@ impl Fleet {
         }
     }
 
-    /// Fewest replicas that may acknowledge a write.
+    /// Fewest replicas of class 0 that may acknowledge a write.
     pub fn min_write(&self) -> usize {
-        self.options.min_write()
+        self.classes.get(ClassId(0)).min_write
     }
 
     /// Counts, kept current: nothing is walked.
@@ -60,6 +61,8 @@ impl Fleet {
             endangered: count(Health::Endangered),
             missing: if settling { 0 } else { none },
             overgoal: count(Health::Overgoal),
+            misplaced: self.healing.misplaced(),
+            reviewing: !self.review.is_over(),
             unknown: if settling { none } else { 0 },
             settling,
             quarantined: self.hosts.quarantined(),
@@ -118,21 +121,31 @@ impl Fleet {
         })
     }
 
-    /// Usable bytes at this many replicas, each on another server; with fewer servers, at as many
-    /// replicas as there are servers, which is what would be written.
-    pub fn space(&self, goal: usize) -> Space {
-        let mut total = vec![0u64; self.hosts.servers.len()];
-        let mut free = total.clone();
+    /// Bytes of files that fit by what a class wants of chunks, as far as there are disks for it at all.
+    pub fn space(&self, class: ClassId) -> Space {
         let sharers = self.sharers(|disk| disk.up);
-        for disk in self.hosts.disks.iter().filter(|disk| disk.up) {
-            let server = usize::from(disk.server);
-            let share = sharers.get(&disk.device).copied().unwrap_or(1);
-            total[server] = total[server].saturating_add(disk.total_bytes / share);
-            if disk.state == DiskState::Good {
-                free[server] = free[server].saturating_add(disk.free_bytes / share);
+        let part = |disk: &Disk, bytes: u64| bytes / sharers.get(&disk.device).copied().unwrap_or(1);
+        let rule = &self.classes.get(class).keep;
+        let sum = |bytes: &dyn Fn(&Disk) -> u64| {
+            let of_disk = |number| Some(self.hosts.disk(number)).filter(|disk| disk.up).map_or(0, bytes);
+            self.hosts.pool.usable(rule, of_disk)
+        };
+        let free = |disk: &Disk| if disk.state == DiskState::Good { part(disk, disk.free_bytes) } else { 0 };
+        Space { total_bytes: sum(&|disk| part(disk, disk.total_bytes)), free_bytes: sum(&free) }
+    }
+
+    /// What a class asks for and the disks that serve cannot give: of new chunks, and of those that exist. Empty: it can be
+    /// met. `None`: the class is not known.
+    pub fn unmet(&self, class: ClassId) -> Option<Vec<Unmet>> {
+        let class = self.classes.known(class)?;
+        let serves = |disk| self.hosts.disk(disk).up && self.hosts.disk(disk).state == DiskState::Good;
+        let mut unmet = self.hosts.pool.unmet(&class.create, serves);
+        for one in self.hosts.pool.unmet(&class.keep, serves) {
+            if !unmet.contains(&one) {
+                unmet.push(one);
             }
         }
-        Space { total_bytes: placement::usable(&total, goal), free_bytes: placement::usable(&free, goal) }
+        Some(unmet)
     }
 
     /// When [`crate::Event::Tick`] next has something to do, if nothing else happens before.

@@ -24,6 +24,7 @@ mod hold;
 mod log;
 mod mutations;
 mod orphans;
+mod policies;
 mod registration;
 mod requests;
 mod session_requests;
@@ -217,6 +218,7 @@ impl Core {
             stepped_down: None,
             stopped: false,
         };
+        core.introduce_policies();
         core.introduce_chunks(now_ms);
         core
     }
@@ -393,13 +395,12 @@ impl Core {
                 Event::InodeGone { inode, index }
             }
             Effect::Orphaned { inode } => return self.orphans.add(inode),
-            // The fleet does not ask for classes, labels and marks yet.
-            Effect::ChunkClass { .. }
-            | Effect::ClassSet { .. }
-            | Effect::ClassGone { .. }
-            | Effect::Labelled { .. }
-            | Effect::Marked { .. }
-            | Effect::Forgotten { .. } => return,
+            Effect::ChunkClass { slot, class } => Event::ChunkClass { slot, class },
+            Effect::ClassSet { class } => return self.tell_class(class),
+            Effect::ClassGone { class } => Event::ClassGone { class },
+            Effect::Labelled { holder } => return self.tell_labels(holder),
+            // The fleet does not ask for marks yet.
+            Effect::Marked { .. } | Effect::Forgotten { .. } => return,
         };
         self.tell(event);
     }

@@ -19,8 +19,9 @@
 
 use crate::cheapest::{Edge, Row, cheapest};
 use crate::pool::{ConditionNumber, Domains};
-use crate::{Mode, Pool, Rule};
+use crate::{Pool, Rule};
 use std::cell::Cell;
+use types::Mode;
 
 /// A replica that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -280,16 +281,20 @@ impl<'a> Work<'a> {
         may: &dyn Fn(u16) -> bool,
     ) -> Vec<Edge> {
         let mut edges: Vec<Edge> = Vec::with_capacity(most);
-        for disk in self.pool.walk(condition, self.number) {
-            if edges.len() == most {
-                break;
-            }
+        // Most disks that are passed over are in the domain of the one before.
+        let mut passed = None;
+        self.pool.walk(condition, self.number, |disk| {
             let domain = self.pool.domain(disk, domains);
-            let is_known = used.contains(&domain) || edges.iter().any(|edge| edge.domain == domain);
-            if !is_known && !self.held.iter().any(|held| held.disk == disk) && may(disk) {
+            if passed == Some(domain) {
+                return false;
+            }
+            if used.contains(&domain) || edges.iter().any(|edge| edge.domain == domain) {
+                passed = Some(domain);
+            } else if !self.held.iter().any(|held| held.disk == disk) && may(disk) {
                 edges.push(Edge { domain, disk, cost: NEW + self.cost(disk) });
             }
-        }
+            edges.len() == most
+        });
         edges
     }
 

@@ -13,12 +13,10 @@
 //! What is on the disks and who writes: `fleet`. Classes by name: `meta`.
 
 mod assignment;
-mod candidates;
 mod cheapest;
 mod condition;
 mod judgement;
 mod layout;
-mod matching;
 mod parse;
 mod policy;
 mod pool;
@@ -26,15 +24,10 @@ mod possible;
 mod usable;
 
 pub use assignment::{Assignment, Filled, Held, Slot, Use, Verdict};
-pub use candidates::{Candidate, Candidates};
 pub use condition::Condition;
 pub use judgement::Judgement;
 pub use layout::{Item, Layout, LayoutError};
-pub use matching::{AnyDisk, Choice, Wanted, choose};
-pub use parse::{
-    Found, NESTING_MAX, ParseError, Problem, TEXT_BYTES_MAX, UnknownLabel, nearest, unknown_labels,
-};
-pub use policy::{Mode, Policy, Spread};
+pub use parse::{Found, NESTING_MAX, ParseError, Problem, UnknownLabel, nearest, unknown_labels};
+pub use policy::Policy;
 pub use pool::{Pool, Room, Rule};
 pub use possible::Unmet;
-pub use usable::usable;

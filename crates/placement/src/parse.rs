@@ -16,10 +16,8 @@
 
 use crate::{Condition, Item, Layout, LayoutError};
 use std::fmt;
-use types::{ANY_WORD, Label, LabelError};
+use types::{ANY_WORD, EXPRESSION_BYTES_MAX, Label, LabelError};
 
-/// Longest text that is read.
-pub const TEXT_BYTES_MAX: usize = 1024;
 /// Most parentheses around a label.
 pub const NESTING_MAX: usize = 16;
 /// The longest piece of the text that an error repeats: a label of full length and a character.
@@ -68,8 +66,8 @@ pub enum Problem {
     /// More parentheses than [`NESTING_MAX`].
     #[error("more than {NESTING_MAX} parentheses within each other")]
     Nesting,
-    /// Longer than [`TEXT_BYTES_MAX`].
-    #[error("longer than {TEXT_BYTES_MAX} characters")]
+    /// Longer than [`EXPRESSION_BYTES_MAX`].
+    #[error("longer than {EXPRESSION_BYTES_MAX} characters")]
     TooLong,
 }
 
@@ -206,8 +204,8 @@ struct Reader<'t> {
 impl<'t> Reader<'t> {
     fn new(text: &'t str) -> Result<Self, ParseError> {
         let mut reader = Self { text, next: Token { kind: Kind::End, at: 0, text: "" } };
-        if text.len() > TEXT_BYTES_MAX {
-            let mut at = TEXT_BYTES_MAX;
+        if text.len() > EXPRESSION_BYTES_MAX {
+            let mut at = EXPRESSION_BYTES_MAX;
             while !text.is_char_boundary(at) {
                 at -= 1;
             }

@@ -1,6 +1,6 @@
 //! A policy: what a storage class asks for of the chunks at one stage of their life.
 //!
-//! # What mode decides
+//! # What [`Mode`] decides
 //! | | strict | standard | loose |
 //! | --- | --- | --- | --- |
 //! | disks with the label are busy | wait | wait | any disk |
@@ -17,31 +17,7 @@
 //! if they are at least `min_write`.
 
 use crate::Layout;
-use types::Label;
-
-/// What two replicas of one chunk may not share.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Spread {
-    /// A disk.
-    Disk,
-    /// A server.
-    #[default]
-    Host,
-    /// The value of a label with this key; a disk without it counts as a domain of its server.
-    Label(Label),
-}
-
-/// What happens when no disk with the label is free: see the module.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Mode {
-    /// Wait, and do without.
-    Strict,
-    /// Wait for one that is busy; take another label when they are full.
-    #[default]
-    Standard,
-    /// Take another one at once.
-    Loose,
-}
+use types::{Mode, Spread};
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

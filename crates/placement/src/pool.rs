@@ -16,12 +16,12 @@
 mod labels;
 mod order;
 
-use crate::{Condition, Policy, Spread};
+use crate::{Condition, Policy};
 pub(crate) use labels::KeyNumber;
 use labels::{LabelSets, SetNumber};
 use order::{BUCKETS, Order};
 use std::collections::BTreeMap;
-use types::Labels;
+use types::{Labels, Spread};
 
 /// Points of fullness per write in progress.
 const WRITE_POINTS: u64 = 2;
@@ -241,9 +241,9 @@ impl Pool {
         self.get(disk).map_or(FULL, |known| known.fullness)
     }
 
-    /// Open disks for which a condition holds, best first.
-    pub(crate) fn walk(&self, condition: ConditionNumber, start: u64) -> impl Iterator<Item = u16> + '_ {
-        self.asked[condition.0 as usize].order.walk(start)
+    /// Shows open disks for which a condition holds, best first, until that is enough.
+    pub(crate) fn walk(&self, condition: ConditionNumber, start: u64, is_enough: impl FnMut(u16) -> bool) {
+        self.asked[condition.0 as usize].order.walk(start, is_enough);
     }
 
     /// All disks.

@@ -4,8 +4,10 @@
 
 use crate::cheapest::{Edge, Row, cheapest};
 use crate::pool::ConditionNumber;
-use crate::{Condition, Mode, Pool, Rule, usable};
+use crate::usable::usable;
+use crate::{Condition, Pool, Rule};
 use std::collections::BTreeMap;
+use types::Mode;
 
 /// Replicas of one item of a layout that cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 /// `x` bytes can be stored with `k` replicas exactly if `sum(min(capacity, x)) >= k * x`: no server can
 /// take more than one replica of each. The largest such `x`: take servers from the largest down; while
 /// one has more than an equal share of what the smaller ones leave, it can only be used up to that share.
-pub fn usable(capacities: &[u64], replicas: usize) -> u64 {
+pub(crate) fn usable(capacities: &[u64], replicas: usize) -> u64 {
     let mut sorted: Vec<u64> = capacities.iter().copied().filter(|bytes| *bytes > 0).collect();
     sorted.sort_unstable();
     let mut replicas = replicas.clamp(1, sorted.len().max(1));

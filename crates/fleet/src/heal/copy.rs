@@ -10,9 +10,9 @@
 use super::{Healing, Load, RETRY_MS};
 use crate::fleet::{Fleet, Purpose};
 use crate::raise::Purposes;
-use crate::table::{Health, ReplicaState};
+use crate::table::ReplicaState;
 use crate::{Command, Order, OrderId, ReportedReplica};
-use placement::AnyDisk;
+use placement::{Held, Use};
 use types::{ChunkSlot, DiskId, ReplicaAddress, Status};
 
 /// A replica on its way.
@@ -68,7 +68,13 @@ impl Fleet {
 
     /// Copies the chunk if a source and a destination have time for it; after a raise if somebody may write under
     /// its version. False: not now.
-    pub(super) fn begin_copy(&mut self, slot: ChunkSlot, now_ms: u64, out: &mut Vec<Command>) -> bool {
+    pub(super) fn begin_copy(
+        &mut self,
+        slot: ChunkSlot,
+        to: fn(&mut Self, ChunkSlot) -> Option<u16>,
+        now_ms: u64,
+        out: &mut Vec<Command>,
+    ) -> bool {
         let set = self.table.replicas(slot);
         let members: Vec<u16> = set.members().collect();
         let most = self.options.copies_per_server;
@@ -76,7 +82,7 @@ impl Fleet {
         let Some(from) = set.readable().min_by_key(reading).filter(|disk| reading(disk) < most) else {
             return false;
         };
-        let Some(to) = self.destination(slot) else { return false };
+        let Some(to) = to(self, slot) else { return false };
         let servers = (self.hosts.disk(from).server, self.hosts.disk(to).server);
         self.healing.copies.insert(slot, Copy { from, to, servers, stage: Stage::Raising });
         self.healing.count(servers, true);
@@ -89,26 +95,45 @@ impl Fleet {
         true
     }
 
-    /// A disk of a server without a current replica: at the first and every other try one with a stale replica, of which only
-    /// what differs is written; else rather one of a server without any replica of the chunk.
-    pub(super) fn destination(&mut self, slot: ChunkSlot) -> Option<u16> {
+    /// Where the class wants a replica that does not exist, beside those that count; never on a server with a damaged one, which is
+    /// mended. At the first and every other try one with a stale replica, of which only what differs is written; else rather
+    /// one of a server without any replica of the chunk.
+    pub(crate) fn destination(&mut self, slot: ChunkSlot) -> Option<u16> {
+        let held = Self::held(self.table.replicas(slot).sound());
+        self.destination_beside(slot, &held)
+    }
+
+    /// The same for a chunk some of whose disks are full: their replicas fill nothing.
+    pub(super) fn way_out(&mut self, slot: ChunkSlot) -> Option<u16> {
+        let mut held = Self::held(self.table.replicas(slot).sound());
+        for one in &mut held {
+            one.leaving = self.hosts.is_full(one.disk);
+        }
+        self.destination_beside(slot, &held)
+    }
+
+    fn destination_beside(&mut self, slot: ChunkSlot, held: &[Held]) -> Option<u16> {
         self.tie += 1;
         let set = self.table.replicas(slot);
-        let current: Vec<u16> = set.current().map(|disk| self.hosts.disk(disk).server).collect();
+        let damaged: Vec<u16> = set.damaged().map(|disk| self.hosts.disk(disk).server).collect();
         let others: Vec<u16> = set.iter().map(|replica| self.hosts.disk(replica.disk).server).collect();
         let choose = |suits: &dyn Fn(u16, u16) -> bool| {
-            let avoid = |one: &placement::Candidate| {
-                let server = self.hosts.disk(one.disk).server;
-                current.contains(&server)
-                    || !suits(one.disk, server)
-                    || self.healing.load(server).writing >= self.options.copies_per_server
+            let may = |disk| {
+                let server = self.hosts.disk(disk).server;
+                if damaged.contains(&server) || !suits(disk, server) {
+                    Use::No
+                } else if self.healing.load(server).writing >= self.options.copies_per_server {
+                    Use::Busy
+                } else {
+                    Use::Yes
+                }
             };
-            self.hosts.free.choose(&AnyDisk(1), self.tie, avoid).found().next()
+            self.hosts.pool.assign(&self.class_of(slot).keep, held, self.tie, may).new_disks().next()
         };
+        let any = choose(&|_, _| true)?;
         let tried = self.healing.later.get(&slot).is_some_and(|later| later.failures % 2 == 1);
         let stale = choose(&|disk, _| !tried && set.state(disk) == Some(ReplicaState::Stale));
-        let other = || choose(&|_, server| !others.contains(&server));
-        stale.or_else(other).or_else(|| choose(&|_, _| true))
+        stale.or_else(|| choose(&|_, server| !others.contains(&server))).or(Some(any))
     }
 
     fn order_copy(&mut self, slot: ChunkSlot, now_ms: u64, out: &mut Vec<Command>) {
@@ -192,7 +217,7 @@ impl Fleet {
     pub(crate) fn copy_after_raise(&mut self, slot: ChunkSlot, now_ms: u64, out: &mut Vec<Command>) {
         let raised = |copy: &&Copy| copy.stage == Stage::Raising;
         let Some(copy) = self.healing.copies.get(&slot).filter(raised).copied() else { return };
-        let wanted = matches!(self.table.health(slot), Some(Health::Endangered | Health::Undergoal));
+        let wanted = self.is_short(slot) || self.is_misplaced(slot, &self.table.replicas(slot));
         let possible = !self.raises.is_running(slot) && self.hosts.is_up(copy.to);
         if wanted && possible && self.table.is_quiet(slot) {
             self.order_copy(slot, now_ms, out);

@@ -34,7 +34,7 @@ impl Fleet {
             }
         }
         let unheard = || self.hosts.disks.iter().any(|disk| disk.awaited && self.may_return(disk, now_ms));
-        better || known < self.options.goal && unheard()
+        better || known < self.goal(slot) && unheard()
     }
 
     /// All doubtful replicas of a chunk that has no better one and need not wait for one any more: a raise makes them equal.

@@ -83,6 +83,6 @@ impl Fleet {
             }
         }
         // A replica may be on a disk that has not been heard of since the start.
-        if known < self.options.goal { from_ms.max(silence.unheard.of(endangered)) } else { from_ms }
+        if known < self.goal(slot) { from_ms.max(silence.unheard.of(endangered)) } else { from_ms }
     }
 }

@@ -62,7 +62,7 @@ impl Fleet {
         if self.healing.mending.len() >= MENDING_MAX {
             return false;
         }
-        for slot in self.healing.damaged.batch() {
+        for slot in self.healing.damaged.batch(super::LOOKED_MAX) {
             if self.healing.mending.len() >= MENDING_MAX {
                 break;
             }

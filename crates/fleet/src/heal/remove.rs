@@ -10,8 +10,8 @@
 use super::RETRY_MS;
 use crate::fleet::{Fleet, Purpose};
 use crate::raise::Purposes;
-use crate::table::{Health, ReplicaState};
-use crate::{Command, Order, OrderId};
+use crate::table::{Health, ReplicaSet, ReplicaState};
+use crate::{Command, DiskState, Order, OrderId};
 use std::collections::BTreeSet;
 use types::{ChunkSlot, Status, Version};
 
@@ -46,7 +46,7 @@ impl Fleet {
             None if self.table.is_quiet(slot) => {
                 // Whoever asks for a grant from now on gets it after a raise without the victim.
                 self.table.set_open(slot, false);
-                let Some(victim) = self.fullest(set.current()) else { return false };
+                let Some(victim) = self.worst(slot, &set) else { return false };
                 victim
             }
             None => {
@@ -70,14 +70,12 @@ impl Fleet {
         true
     }
 
-    /// Of these disks the one with the least room in proportion.
-    fn fullest(&self, disks: impl Iterator<Item = u16>) -> Option<u16> {
-        let used = |disk: &u16| {
-            let disk = self.hosts.disk(*disk);
-            let used = u128::from(disk.total_bytes.saturating_sub(disk.free_bytes));
-            used * 1_000 / u128::from(disk.total_bytes.max(1))
-        };
-        disks.max_by_key(used)
+    /// The replica that the class can do without best; one that can be deleted, if there is any.
+    fn worst(&self, slot: ChunkSlot, set: &ReplicaSet) -> Option<u16> {
+        let held = Self::held(set.sound());
+        let surplus = self.hosts.pool.judge(&self.class_of(slot).keep, &held).surplus;
+        let can_go = |disk: &&u16| self.hosts.disk(**disk).state == DiskState::Good;
+        surplus.iter().find(can_go).or(surplus.first()).copied()
     }
 
     /// A replica that is to remain answered.
@@ -131,7 +129,7 @@ impl Fleet {
         };
         let same = self.table.version(slot) == Some(version);
         let Some(chunk) = self.table.chunk(slot) else { return };
-        if !removable || !same || still_sound < self.options.goal {
+        if !removable || !same || still_sound < self.goal(slot) {
             return self.give_up_removal(slot, now_ms);
         }
         let what = Order::Delete { disk: self.hosts.disk(victim).id, chunk, version, unknown: false };
@@ -225,8 +223,9 @@ impl Fleet {
 
     /// Whether the chunk has a replica that is not needed.
     pub(crate) fn has_surplus(&self, slot: ChunkSlot) -> bool {
+        let is_known = self.classes.known(self.table.class(slot)).is_some();
         match self.table.health(slot) {
-            Some(Health::Overgoal) => true,
+            Some(Health::Overgoal) => is_known,
             Some(Health::Ok) => {
                 self.table.replicas(slot).iter().any(|replica| replica.state == ReplicaState::Stale)
             }

@@ -25,7 +25,7 @@ impl Hosts {
         }
     }
 
-    fn is_full(&self, disk: u16) -> bool {
+    pub(super) fn is_full(&self, disk: u16) -> bool {
         self.disk(disk).free_bytes < FULL_BELOW_BYTES
     }
 }
@@ -45,20 +45,20 @@ impl Fleet {
         }
         let current: Vec<u16> = self.table.replicas(slot).current().collect();
         let with_room = current.iter().filter(|disk| !self.hosts.is_full(**disk)).count();
-        if current.is_empty() || with_room >= self.options.min_write() {
+        if current.is_empty() || with_room >= self.class_of(slot).min_write {
             return None;
         }
         if self.healing.copies.contains_key(&slot) {
             // A grant would end the copy that this writer waits for.
             return Some(Status::TryAgain);
         }
-        if no_room.is_none() || current.len() > self.options.min_write() {
+        if no_room.is_none() || current.len() > self.class_of(slot).min_write {
             return None;
         }
-        if self.destination(slot).is_none() {
+        if self.way_out(slot).is_none() {
             return Some(if self.is_settling(now_ms) { Status::TryAgain } else { Status::NoSpace });
         }
-        self.begin_copy(slot, now_ms, out);
+        self.begin_copy(slot, Self::way_out, now_ms, out);
         Some(Status::TryAgain)
     }
 }

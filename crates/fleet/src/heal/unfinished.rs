@@ -24,7 +24,11 @@ impl Fleet {
     pub(super) fn finish_raises(&mut self, now_ms: u64, out: &mut Vec<Command>) -> bool {
         let mut begun = false;
         let silence = self.silence();
-        let batch = if self.has_room_for_raises() { self.healing.unfinished.batch() } else { Vec::new() };
+        let batch = if self.has_room_for_raises() {
+            self.healing.unfinished.batch(super::LOOKED_MAX)
+        } else {
+            Vec::new()
+        };
         for slot in batch {
             if !self.has_room_for_raises() {
                 break;

@@ -79,7 +79,11 @@ impl Fleet {
     /// Raises chunks with several replicas that may differ, and those with one that has torn pages.
     pub(super) fn begin_comparisons(&mut self, now_ms: u64, out: &mut Vec<Command>) -> bool {
         let mut begun = false;
-        let batch = if self.has_room_for_raises() { self.healing.unsettled.batch() } else { Vec::new() };
+        let batch = if self.has_room_for_raises() {
+            self.healing.unsettled.batch(super::LOOKED_MAX)
+        } else {
+            Vec::new()
+        };
         for slot in batch {
             if !self.has_room_for_raises() {
                 break;

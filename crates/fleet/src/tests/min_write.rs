@@ -15,7 +15,7 @@ impl World {
 
 #[test]
 fn it_follows_from_the_goal() {
-    let of = |goal| FleetOptions { goal, ..FleetOptions::default() }.min_write();
+    let of = |goal| World::with_goal(1, goal).fleet.min_write();
     assert_eq!([1, 2, 3, 4, 9].map(of), [1, 1, 2, 2, 2]);
 }
 

@@ -604,8 +604,8 @@ fn a_disk_shown_by_two_servers_is_believed_of_the_first() {
 #[test]
 fn usable_space_counts_what_two_replicas_on_different_servers_leave() {
     let world = World::new(3);
-    assert_eq!(world.fleet.space(2), Space { total_bytes: 3 << 39, free_bytes: 3 << 38 });
-    assert_eq!(World::new(1).fleet.space(2).total_bytes, 1 << 40);
+    assert_eq!(world.fleet.space(ClassId(0)), Space { total_bytes: 3 << 39, free_bytes: 3 << 38 });
+    assert_eq!(World::new(1).fleet.space(ClassId(0)).total_bytes, 1 << 40);
 }
 
 #[test]
@@ -623,7 +623,7 @@ fn disks_on_one_device_share_its_bytes() {
     assert_eq!(raw(&world), (1 << 40) / disks * disks);
     world.disconnect(2);
     assert_eq!(raw(&world), (1 << 40) / disks * disks, "also when one of them is away");
-    assert!(world.fleet.space(2).total_bytes <= 1 << 39);
+    assert!(world.fleet.space(ClassId(0)).total_bytes <= 1 << 39);
 }
 
 #[test]

@@ -6,8 +6,8 @@ use codec::limits::{FILE_INFO_CHUNKS_MAX, LOCATIONS_MAX};
 use codec::session::RequestMessage;
 use meta::ChunkView;
 use types::{
-    Attributes, BODY_BYTES_MAX, ChunkIndex, ChunkLocation, Entry, FileInfo, FileKind, FsStat, InodeRef, Op,
-    Origin, Reply, Request, SessionId, Status, WriteGrant,
+    Attributes, BODY_BYTES_MAX, ChunkIndex, ChunkLocation, ClassId, Entry, FileInfo, FileKind, FsStat,
+    InodeRef, Op, Origin, Reply, Request, SessionId, Status, WriteGrant,
 };
 
 /// The name of class 0.
@@ -173,7 +173,7 @@ impl Core {
     }
 
     fn stat_fs(&self) -> FsStat {
-        let space = self.fleet.space(self.config.goal);
+        let space = self.fleet.space(ClassId(0));
         FsStat {
             total_bytes: space.total_bytes,
             free_bytes: space.free_bytes,

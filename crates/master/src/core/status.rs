@@ -7,7 +7,7 @@ use codec::admin::{
 };
 use codec::control::DiskRefusal;
 use std::collections::BTreeMap;
-use types::{Attributes, DiskId, InodeId, Label, Labels, Name, ServerId, Status};
+use types::{Attributes, ClassId, DiskId, InodeId, Label, Labels, Name, ServerId, Status};
 
 /// What to do about chunks with too few replicas.
 const HEALS: &str =
@@ -23,7 +23,7 @@ impl Core {
     pub(super) fn status(&self) -> ClusterStatus {
         let now_ms = self.now_ms();
         let counts = self.meta.counts();
-        let space = self.fleet.space(self.config.goal);
+        let space = self.fleet.space(ClassId(0));
         let servers = self.server_statuses(now_ms);
         let disks = self.disk_statuses();
         let chunks = self.chunk_counts();

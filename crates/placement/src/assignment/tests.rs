@@ -4,9 +4,9 @@ mod converge;
 mod modes;
 
 use super::*;
-use crate::{Layout, Policy, Room, Spread};
+use crate::{Layout, Policy, Room};
 use proptest::prelude::*;
-use types::{Label, Labels};
+use types::{Label, Labels, Spread};
 
 pub(super) fn labels(text: &str) -> Labels {
     Labels::new(text.split_whitespace().map(|word| Label::new(word).unwrap())).unwrap()

@@ -1,8 +1,8 @@
 //! Nothing needed goes, and what goes first is what is worst.
 
-use crate::{Held, Judgement, Layout, Mode, Policy, Pool, Room, Spread};
+use crate::{Held, Judgement, Layout, Policy, Pool, Room};
 use proptest::prelude::*;
-use types::{Label, Labels};
+use types::{Label, Labels, Mode, Spread};
 
 fn labels(text: &str) -> Labels {
     Labels::new(text.split_whitespace().map(|word| Label::new(word).unwrap())).unwrap()

@@ -58,17 +58,16 @@ impl Order {
         }
     }
 
-    /// All disks, best first. `start` says where a bucket begins: each number another way round.
-    pub(super) fn walk(&self, start: u64) -> impl Iterator<Item = u16> + '_ {
+    /// Shows disks, best first, until that is enough. `start` says where a bucket begins: each number another way round.
+    pub(super) fn walk(&self, start: u64, mut is_enough: impl FnMut(u16) -> bool) {
         let mut left = self.filled;
-        let buckets = std::iter::from_fn(move || {
-            let next = left.trailing_zeros() as usize;
-            left &= left.wrapping_sub(1);
-            self.buckets.get(next)
-        });
-        buckets.flat_map(move |bucket| {
-            let start = (start % bucket.len() as u64) as usize;
-            bucket[start..].iter().chain(&bucket[..start]).copied()
-        })
+        while left != 0 {
+            let bucket = &self.buckets[left.trailing_zeros() as usize];
+            left &= left - 1;
+            let (before, from) = bucket.split_at((start % bucket.len() as u64) as usize);
+            if from.iter().chain(before).any(|disk| is_enough(*disk)) {
+                return;
+            }
+        }
     }
 }

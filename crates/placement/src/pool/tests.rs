@@ -15,7 +15,16 @@ fn room(used: u64, writes: u32) -> Room {
 
 fn walked(pool: &Pool, text: &str, start: u64) -> Vec<u16> {
     let condition = Condition::parse(text).unwrap();
-    pool.walk(pool.numbers[&condition], start).collect()
+    all(pool, pool.numbers[&condition], start)
+}
+
+fn all(pool: &Pool, condition: ConditionNumber, start: u64) -> Vec<u16> {
+    let mut disks = Vec::new();
+    pool.walk(condition, start, |disk| {
+        disks.push(disk);
+        false
+    });
+    disks
 }
 
 #[test]
@@ -27,7 +36,9 @@ fn a_change_of_labels_moves_a_disk_at_once_and_a_closed_disk_is_in_no_order() {
         pool.open(disk, room(10 * u64::from(disk), 0));
     }
     assert_eq!((walked(&pool, "ssd", 0), walked(&pool, "!ssd", 0)), (vec![0], vec![1, 2]));
-    assert!(pool.set(2, 2, &labels("ssd")) && !pool.set(2, 2, &labels("ssd")) && !pool.set(1, 1, &labels("")));
+    assert!(
+        pool.set(2, 2, &labels("ssd")) && !pool.set(2, 2, &labels("ssd")) && !pool.set(1, 1, &labels(""))
+    );
     assert_eq!((walked(&pool, "ssd", 0), walked(&pool, "!ssd", 0)), (vec![0, 2], vec![1]));
     pool.close(0);
     pool.remove(1);
@@ -119,7 +130,7 @@ proptest! {
         prop_assert!(asked.iter().all(|(condition, _)| *condition == Condition::ANY || in_use.contains(condition)));
         prop_assert!(in_use.iter().all(|condition| pool.numbers.contains_key(condition)));
         for (condition, number) in asked {
-            let mut walked: Vec<u16> = pool.walk(number, start).collect();
+            let mut walked = all(&pool, number, start);
             prop_assert!(walked.windows(2).all(|pair| pool.fullness(pair[0]) <= pool.fullness(pair[1])));
             walked.sort_unstable();
             let holds = |set: usize| condition.holds(&labels(LABELS[set]));

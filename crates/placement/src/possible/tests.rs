@@ -1,8 +1,8 @@
 //! What is missing is named, and what fits is what brute force finds.
 
-use crate::{Layout, Mode, Policy, Pool, Rule, Spread};
+use crate::{Layout, Policy, Pool, Rule};
 use proptest::prelude::*;
-use types::{Label, Labels};
+use types::{Label, Labels, Mode, Spread};
 
 fn labels(text: &str) -> Labels {
     Labels::new(text.split_whitespace().map(|word| Label::new(word).unwrap())).unwrap()

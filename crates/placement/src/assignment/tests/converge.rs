@@ -1,9 +1,9 @@
 //! Many choices one after the other: disks fill evenly, and what is moved comes to rest.
 
 use super::{LABELS, labels, policy};
-use crate::{Held, Layout, Mode, Policy, Pool, Room, Spread, Use};
+use crate::{Held, Layout, Policy, Pool, Room, Use};
 use proptest::prelude::*;
-use types::Label;
+use types::{Label, Mode, Spread};
 
 const CHUNK: u64 = 64 << 20;
 

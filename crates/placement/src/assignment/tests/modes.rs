@@ -1,8 +1,8 @@
 //! The table of `policy`, case by case.
 
 use super::{held, policy, pool};
-use crate::{Assignment, Held, Mode, Policy, Pool, Spread, Use, Verdict};
-use types::Label;
+use crate::{Assignment, Held, Policy, Pool, Use, Verdict};
+use types::{Label, Mode, Spread};
 
 const MODES: [Mode; 3] = [Mode::Strict, Mode::Standard, Mode::Loose];
 

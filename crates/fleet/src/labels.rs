@@ -1,0 +1,73 @@
+//! Labels of servers and disks: those of the metadata, and until it has any, those that a server registered with.
+//!
+//! # Invariants
+//! 1. The pool has each disk under the labels that count now, those of its server included.
+//! 2. When they change, the chunks on the disk are looked at again; no others.
+
+use crate::fleet::Fleet;
+use crate::hosts::Hosts;
+use std::collections::BTreeMap;
+use types::{DiskId, Label, Labels, ServerId};
+
+/// Labels by the metadata.
+#[derive(Debug, Default)]
+pub(crate) struct ToldLabels {
+    servers: BTreeMap<ServerId, Labels>,
+    disks: BTreeMap<DiskId, Labels>,
+}
+
+/// What a server says of itself is taken as far as it can be.
+fn registered(words: &[String]) -> Labels {
+    let mut labels = Labels::default();
+    for label in words.iter().filter_map(|word| Label::new(word).ok()) {
+        let _ = labels.insert(label);
+    }
+    labels
+}
+
+impl Hosts {
+    /// Labels that count for a disk, those of its server included.
+    fn labels(&self, number: u16) -> Labels {
+        let (disk, server) = (self.disk(number), self.server_of(number));
+        let own = self.told.disks.get(&disk.id).cloned().unwrap_or_else(|| registered(&disk.labels));
+        let of_server = self.told.servers.get(&server.id).cloned();
+        own.over(&of_server.unwrap_or_else(|| registered(&server.labels)))
+    }
+
+    /// Keeps invariant 1 for a disk. True: something changed.
+    pub(crate) fn relabel(&mut self, number: u16) -> bool {
+        let (labels, server) = (self.labels(number), self.disk(number).server);
+        self.pool.set(number, server, &labels)
+    }
+}
+
+impl Fleet {
+    /// The metadata has these labels for a server.
+    pub(crate) fn server_labels(&mut self, server: ServerId, labels: Labels) {
+        self.hosts.told.servers.insert(server, labels);
+        let Some(number) = self.hosts.server_number(server) else { return };
+        for disk in self.hosts.servers[usize::from(number)].disks.clone() {
+            self.relabel(disk);
+        }
+    }
+
+    /// The metadata has these labels for a disk.
+    pub(crate) fn disk_labels(&mut self, disk: DiskId, labels: Labels) {
+        self.hosts.told.disks.insert(disk, labels);
+        if let Some(number) = self.hosts.disk_number(disk) {
+            self.relabel(number);
+        }
+    }
+
+    fn relabel(&mut self, disk: u16) {
+        if self.hosts.relabel(disk) {
+            self.moved(disk);
+        }
+    }
+
+    /// A disk has other labels, or another server.
+    pub(crate) fn moved(&mut self, disk: u16) {
+        self.review.disk(disk);
+        self.healing.wake();
+    }
+}

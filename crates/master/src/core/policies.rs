@@ -1,0 +1,45 @@
+//! What the metadata has of classes and labels, told to the fleet: all of it at the start, then what changes.
+
+use super::Core;
+use fleet::{ClassPolicies, Event};
+use types::{ClassId, Holder};
+
+impl Core {
+    /// All classes and labels. Before the chunks, so that none of them is judged by a class that was not told.
+    pub(super) fn introduce_policies(&mut self) {
+        let classes: Vec<ClassId> = self.meta.classes().map(|(class, _)| class).collect();
+        let servers = self.meta.servers().map(|(server, _)| Holder::Server(server));
+        let disks = self.meta.disks().map(|(disk, _)| Holder::Disk(disk));
+        let holders: Vec<Holder> = servers.chain(disks).collect();
+        classes.into_iter().for_each(|class| self.tell_class(class));
+        holders.into_iter().for_each(|holder| self.tell_labels(holder));
+    }
+
+    /// What a class asks for. One that cannot be read, which only another release could have written, changes nothing.
+    pub(super) fn tell_class(&mut self, class: ClassId) {
+        let Some(definition) = self.meta.class(class) else { return };
+        match ClassPolicies::of(definition) {
+            Ok(policies) => self.tell(Event::ClassSet { class, policies: Box::new(policies) }),
+            Err(error) => {
+                tracing::error!(class = %definition.name, %error, "a storage class cannot be read");
+            }
+        }
+    }
+
+    /// The labels of a server or of a disk.
+    pub(super) fn tell_labels(&mut self, holder: Holder) {
+        let event = match holder {
+            Holder::Server(server) => {
+                let known = self.meta.server(server);
+                known.map(|known| Event::ServerLabels { server, labels: known.labels.clone() })
+            }
+            Holder::Disk(disk) => {
+                let known = self.meta.disk(disk);
+                known.map(|known| Event::DiskLabels { disk, labels: known.labels.clone() })
+            }
+        };
+        if let Some(event) = event {
+            self.tell(event);
+        }
+    }
+}
