@@ -190,9 +190,9 @@ impl Link {
             return Err(LinkError::Full);
         }
         calls.waiting.insert(id, answer);
-        // Under the lock, so that ids and frames have one order.
-        shared.queue.give(head, payload);
+        // Giving may send, and the answer be there at once.
         drop(calls);
+        shared.queue.give(head, payload);
         Ok(Pending { link: self.clone(), id, receive, permit: None })
     }
 }

@@ -3,7 +3,8 @@
 use env::{SimulatedStream, Stream};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, ReadHalf, WriteHalf};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
@@ -14,7 +15,7 @@ pub(crate) fn split(stream: Stream) -> (Reading, Writing) {
     match stream {
         Stream::Tcp(stream) => {
             let (read, write) = stream.into_split();
-            (Reading::Tcp(read), Writing::Tcp(write))
+            (Reading::Tcp(read), Writing::Tcp(Arc::new(write)))
         }
         Stream::Simulated(stream) => {
             let (read, write) = tokio::io::split(stream);
@@ -29,8 +30,39 @@ pub(crate) enum Reading {
 }
 
 pub(crate) enum Writing {
-    Tcp(OwnedWriteHalf),
+    Tcp(Arc<OwnedWriteHalf>),
     Simulated(WriteHalf<Simulated>),
+}
+
+impl Writing {
+    /// A way to send for those who must not wait, on any thread. A simulated stream has none.
+    pub(crate) fn direct(&self) -> Option<Direct> {
+        match self {
+            Self::Tcp(half) => Some(Direct(Arc::downgrade(half))),
+            Self::Simulated(_) => None,
+        }
+    }
+}
+
+/// See [`Writing::direct`]. It does not keep the connection.
+pub(crate) struct Direct(Weak<OwnedWriteHalf>);
+
+impl Direct {
+    /// Sends as much as there is room for.
+    pub(crate) fn try_send(&self, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.upgrade().ok_or(io::ErrorKind::NotConnected)?.try_write_vectored(bytes)
+    }
+}
+
+/// Sends through a half that is shared.
+fn poll_send(half: &OwnedWriteHalf, cx: &mut Context<'_>, bytes: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(half.as_ref().poll_write_ready(cx))?;
+        match half.try_write_vectored(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            sent => return Poll::Ready(sent),
+        }
+    }
 }
 
 impl AsyncRead for Reading {
@@ -45,7 +77,7 @@ impl AsyncRead for Reading {
 impl AsyncWrite for Writing {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Tcp(half) => Pin::new(half).poll_write(cx, buf),
+            Self::Tcp(half) => poll_send(half, cx, &[IoSlice::new(buf)]),
             Self::Simulated(half) => Pin::new(half).poll_write(cx, buf),
         }
     }
@@ -56,21 +88,26 @@ impl AsyncWrite for Writing {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Tcp(half) => Pin::new(half).poll_write_vectored(cx, bufs),
+            Self::Tcp(half) => poll_send(half, cx, bufs),
             Self::Simulated(half) => Pin::new(half).poll_write_vectored(cx, bufs),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Tcp(half) => Pin::new(half).poll_flush(cx),
+            // A socket keeps nothing back.
+            Self::Tcp(_) => Poll::Ready(Ok(())),
             Self::Simulated(half) => Pin::new(half).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Tcp(half) => Pin::new(half).poll_shutdown(cx),
+            // The last holder of a half that is shared shuts it down by letting go.
+            Self::Tcp(half) => match Arc::get_mut(half) {
+                Some(half) => Pin::new(half).poll_shutdown(cx),
+                None => Poll::Ready(Ok(())),
+            },
             Self::Simulated(half) => Pin::new(half).poll_shutdown(cx),
         }
     }

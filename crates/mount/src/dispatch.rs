@@ -1,29 +1,34 @@
 //! Carrying an operation from a session thread to the I/O runtime, and its answer back to the kernel.
 //!
+//! An operation begins on the session thread, which so sends what it asks for without waking anybody. Only when something
+//! comes back does it go on, on the runtime.
+//!
 //! # Invariants
-//! 1. A session thread never waits: what cannot be answered at once becomes a task.
-//! 2. Every task ends: with a result, with the client's own time limit, or, once it has waited longer than
-//!    [`PATIENCE`], with EINTR when a signal waits for its caller. Nobody stays in an uninterruptible sleep.
+//! 1. A session thread never waits: what cannot be answered at once goes on elsewhere.
+//! 2. Every operation ends: with a result, with the client's own time limit, or, once it has waited for a while
+//!    ([`waiting`]), with EINTR when a signal waits for its caller. Nobody stays in an uninterruptible sleep.
 //!    The operation counts lookups and opens in its last step only, so dropping it leaks neither.
 
-use crate::caller::wants_out;
+mod begun;
+mod waiting;
+
+use begun::begin;
 use std::future::Future;
-use std::time::Duration;
+use std::sync::Arc;
 use tokio::runtime::Handle;
 use types::Status;
-
-/// How long a request runs before its caller's pending signals are looked at, and how often from then on.
-const PATIENCE: Duration = Duration::from_millis(100);
+use waiting::Waiting;
 
 /// Where operations run.
 #[derive(Clone)]
 pub(crate) struct Dispatch {
     runtime: Handle,
+    waiting: Arc<Waiting>,
 }
 
 impl Dispatch {
     pub(crate) fn new(runtime: Handle) -> Self {
-        Self { runtime }
+        Self { runtime, waiting: Arc::default() }
     }
 
     /// Runs something that blocks, where it holds up nobody.
@@ -38,22 +43,14 @@ impl Dispatch {
         operation: impl Future<Output = Result<T, Status>> + Send + 'static,
         answer: impl FnOnce(Result<T, Status>) + Send + 'static,
     ) {
-        self.runtime.spawn(async move {
+        let Self { runtime, waiting } = self.clone();
+        begin(&self.runtime, async move {
             let outcome = tokio::select! {
                 biased;
                 outcome = operation => outcome,
-                () = signalled(caller) => Err(Status::Interrupted),
+                () = waiting.signalled(&runtime, caller) => Err(Status::Interrupted),
             };
             answer(outcome);
         });
-    }
-}
-
-async fn signalled(caller: u32) {
-    loop {
-        tokio::time::sleep(PATIENCE).await;
-        if wants_out(caller) {
-            return;
-        }
     }
 }

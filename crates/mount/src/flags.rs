@@ -22,6 +22,10 @@ pub(crate) fn fopen_flags(flags: i32, keep_cache: bool) -> FopenFlags {
     if keep_cache {
         answer |= FopenFlags::FOPEN_KEEP_CACHE;
     }
+    if flags & libc::O_ACCMODE == libc::O_RDONLY {
+        // A reader's close has nothing to say.
+        answer |= FopenFlags::FOPEN_NOFLUSH;
+    }
     // The kernel would cut a cached append at a page's border in two, and take its bytes into the page where it
     // believes the end to be.
     if flags & (libc::O_DIRECT | libc::O_APPEND) != 0 {
