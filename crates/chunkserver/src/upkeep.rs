@@ -54,7 +54,7 @@ pub(crate) async fn probe(disks: Arc<Disks>, clock: Arc<dyn Clock>) {
             drop(slot.probe(clock.now()));
         }
         // What a burst of large frames took is given back when it is over.
-        link::buffer::trim();
+        env::buffer::trim();
         tokio::time::sleep(PROBE_INTERVAL).await;
     }
 }

@@ -407,7 +407,7 @@ impl Session {
                 biased;
                 () = self.lost.notified() => {}
                 () = tokio::time::sleep(third) => {
-                    link::buffer::trim();
+                    env::buffer::trim();
                     let alive = tokio::time::timeout(third, self.call_on(line, Request::KeepAlive)).await;
                     match alive {
                         Ok(Ok(Err(Status::NoSession))) => self.forget_session(line),

@@ -10,6 +10,7 @@
 //! # Elsewhere
 //! Timers are `tokio::time` (paused in a simulation). Frames on a stream: `link`.
 
+pub mod buffer;
 mod clock;
 mod disk;
 mod net;

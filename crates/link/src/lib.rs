@@ -14,7 +14,6 @@
 //! # Elsewhere
 //! What a body or a payload means: `wire::message` and the roles. Who listens: `rpc`'s port.
 
-pub mod buffer;
 mod call;
 mod counters;
 mod error;

@@ -1,8 +1,8 @@
 //! Frames out of a byte stream.
 
-use crate::buffer;
 use crate::error::Lost;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use env::buffer;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use wire::{Frame, HEADER_BYTES, Header};
 const BUFFER_BYTES: usize = 64 << 10;
 /// A payload up to this size stays in the shared buffer; a larger one is read into one of its own.
 const INLINE_BYTES_MAX: usize = 16 << 10;
+const _: () = assert!(buffer::BUFFER_BYTES == types::PAYLOAD_BYTES_MAX as usize);
 
 /// Reads frames one after the other. Not cancel-safe: a dropped `next` ends the connection.
 pub(crate) struct FrameReader<R> {

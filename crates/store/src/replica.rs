@@ -22,8 +22,8 @@ use crate::error::is_exhausted;
 use crate::header::{Chosen, Flags, Header, HeaderError, SLOT_BYTES};
 use crate::table::{Decoded, TABLE_PAGES, TablePage, blocks_of, place_of, range_of};
 use crate::value::{block_value, hole_value};
-use bytes::{Bytes, BytesMut};
-use env::File;
+use bytes::Bytes;
+use env::{File, buffer};
 use std::io;
 use std::sync::{Arc, LazyLock};
 use types::{BLOCK_BYTES, BLOCKS_PER_CHUNK, CHUNK_BYTES, ChunkId, ClusterId, PAGES_PER_BLOCK, Version};
@@ -335,12 +335,14 @@ impl Replica {
         if holes.iter().all(|hole| *hole) {
             return Ok(Some(Pages { data: Bytes::new(), crcs: Vec::new(), zeroes: true, read_bytes: 0 }));
         }
-        let mut data = BytesMut::zeroed(crcs.len() * PAGE);
+        let mut data = buffer::filled(crcs.len() * PAGE);
         let (mut from, mut read_bytes) = (0, 0);
         while from < holes.len() {
             let run = holes[from..].iter().take_while(|hole| **hole == holes[from]).count();
-            if !holes[from] {
-                let buffer = &mut data[from * PAGE..(from + run) * PAGE];
+            let buffer = &mut data[from * PAGE..(from + run) * PAGE];
+            if holes[from] {
+                buffer.fill(0);
+            } else {
                 let wanted = buffer.len();
                 let at = (u64::from(pages.start) + from as u64) * PAGE as u64;
                 match read(&*self.file, buffer, at)? {
@@ -354,7 +356,7 @@ impl Replica {
             }
             from += run;
         }
-        Ok(Some(Pages { data: data.freeze(), crcs, zeroes: false, read_bytes }))
+        Ok(Some(Pages { data: buffer::share(data), crcs, zeroes: false, read_bytes }))
     }
 
     /// Reads one page and verifies it.

@@ -161,7 +161,7 @@ impl Buffer {
                 let wanted = within + piece.len();
                 if wanted > dirty.data.capacity().max(HALF_WINDOW) && sequential {
                     // The rest of the window is likely to come.
-                    let mut whole = link::buffer::take(WINDOW_BYTES as usize);
+                    let mut whole = env::buffer::take(WINDOW_BYTES as usize);
                     whole.extend_from_slice(&dirty.data);
                     dirty.data = whole;
                 }
@@ -174,7 +174,7 @@ impl Buffer {
                 let wanted = if is_stream { (window + WINDOW_BYTES - offset) as usize } else { piece.len() };
                 let is_large = wanted > HALF_WINDOW && is_stream || wanted == WINDOW_BYTES as usize;
                 let mut data = match is_large {
-                    true => link::buffer::take(wanted),
+                    true => env::buffer::take(wanted),
                     false => Vec::with_capacity(wanted),
                 };
                 data.extend_from_slice(piece);
@@ -236,7 +236,7 @@ impl Buffer {
         // A buffer for a whole window is not kept for a part of one: what is unsent is counted by its bytes.
         let is_wasteful = dirty.data.len() <= HALF_WINDOW && dirty.data.capacity() >= WINDOW_BYTES as usize;
         let exact = is_wasteful.then(|| Bytes::copy_from_slice(&dirty.data));
-        let shared = link::buffer::share(dirty.data);
+        let shared = env::buffer::share(dirty.data);
         let data = exact.unwrap_or(shared);
         let crcs = wire::crc::page_crcs(at % CHUNK_BYTES, &data).into();
         self.next_id += 1;

@@ -5,7 +5,9 @@
 
 use bytes::Bytes;
 use std::sync::{Mutex, MutexGuard};
-use types::PAYLOAD_BYTES_MAX;
+
+/// Bytes of each buffer: the longest payload of a frame.
+pub const BUFFER_BYTES: usize = 1 << 20;
 
 /// Buffers in use and kept for later use together, beyond which none is kept: a client is to stay below 300 MiB, with 48 MiB of
 /// writes under way, 64 MiB of read-ahead, and its inodes.
@@ -32,6 +34,11 @@ pub fn take(bytes: usize) -> Vec<u8> {
     STORE.take(bytes)
 }
 
+/// A buffer with `bytes` bytes of which nobody knows what they are: all of them are to be written.
+pub fn filled(bytes: usize) -> Vec<u8> {
+    STORE.filled(bytes)
+}
+
 /// The filled buffer as shared bytes; one of the store comes back when they are dropped.
 pub fn share(buffer: Vec<u8>) -> Bytes {
     STORE.share(buffer)
@@ -52,18 +59,32 @@ impl Store {
     }
 
     fn take(&self, bytes: usize) -> Vec<u8> {
-        if !(POOLED_BYTES_MIN..=PAYLOAD_BYTES_MAX as usize).contains(&bytes) {
-            return Vec::with_capacity(bytes);
+        let mut buffer = self.pooled(bytes).unwrap_or_else(|| Vec::with_capacity(bytes));
+        buffer.clear();
+        buffer
+    }
+
+    fn filled(&self, bytes: usize) -> Vec<u8> {
+        let Some(mut buffer) = self.pooled(bytes) else { return vec![0; bytes] };
+        // What was filled before need not be cleared.
+        buffer.resize(bytes, 0);
+        buffer
+    }
+
+    /// One of the store, if that is what so many bytes lie in; what was in it before still is.
+    fn pooled(&self, bytes: usize) -> Option<Vec<u8>> {
+        if !(POOLED_BYTES_MIN..=BUFFER_BYTES).contains(&bytes) {
+            return None;
         }
         let mut kept = self.kept();
         let buffer = kept.buffers.pop();
         kept.spare = kept.spare.min(kept.buffers.len());
         drop(kept);
-        buffer.unwrap_or_else(|| Vec::with_capacity(PAYLOAD_BYTES_MAX as usize))
+        Some(buffer.unwrap_or_else(|| Vec::with_capacity(BUFFER_BYTES)))
     }
 
     fn share(&'static self, buffer: Vec<u8>) -> Bytes {
-        if buffer.capacity() != PAYLOAD_BYTES_MAX as usize {
+        if buffer.capacity() != BUFFER_BYTES {
             return buffer.into();
         }
         self.kept().in_use += 1;
@@ -93,8 +114,7 @@ impl AsRef<[u8]> for Pooled {
 
 impl Drop for Pooled {
     fn drop(&mut self) {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.clear();
+        let buffer = std::mem::take(&mut self.buffer);
         let mut kept = self.store.kept();
         kept.in_use -= 1;
         if kept.in_use + kept.buffers.len() < TOGETHER_MAX {
@@ -107,7 +127,7 @@ impl Drop for Pooled {
 mod tests {
     use super::*;
 
-    const WHOLE: usize = PAYLOAD_BYTES_MAX as usize;
+    const WHOLE: usize = BUFFER_BYTES;
 
     #[test]
     fn a_large_buffer_comes_back_and_what_nobody_needs_is_freed() {
@@ -141,6 +161,18 @@ mod tests {
         STORE.trim();
         STORE.trim();
         assert_eq!(kept(), 0);
+    }
+
+    #[test]
+    fn a_buffer_is_as_long_as_it_is_wanted_whatever_was_in_it() {
+        static STORE: Store = Store::new();
+        for bytes in [WHOLE / 2, WHOLE, WHOLE - 1, 7, WHOLE + 7] {
+            let mut buffer = STORE.filled(bytes);
+            assert_eq!(buffer.len(), bytes);
+            buffer.fill(1);
+            assert_eq!(STORE.share(buffer).len(), bytes);
+            assert!(STORE.take(bytes).is_empty());
+        }
     }
 
     #[test]
