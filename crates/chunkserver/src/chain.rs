@@ -23,14 +23,13 @@ pub(crate) use aside::Next;
 pub(crate) use reply::{Arrived, Budget, Reply, What};
 pub(crate) use strand::write_with_room;
 
-use crate::disks::{Slot, on_disk};
+use crate::disks::Slot;
 use crate::events::Events;
 use crate::tasks::Tasks;
 use hop::{Hop, Outgoing};
 use link::{Pending, Pool};
 use reply::Outcome;
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use store::{InventoryEntry, ReplicaState, StoreError};
@@ -118,7 +117,7 @@ struct Effects {
 }
 
 impl Chain {
-    /// A chain whose replica is not known yet; [`Chain::open`] is to be called on a task.
+    /// A chain whose replica is not known yet; [`Chain::open`] is to be called.
     pub(crate) fn opening(
         slot: &Arc<Slot>,
         disk: DiskId,
@@ -155,33 +154,40 @@ impl Chain {
         self.inner.lock().expect("nothing panics while it is held")
     }
 
-    /// Reads the replica's header, then takes the frames that came meanwhile. False: there is no replica and
-    /// nothing that makes one; the chain is gone.
-    pub(crate) async fn open(self: &Arc<Self>) -> bool {
-        let chunk = self.chunk;
-        let found = on_disk(&self.slot, move |disk| (disk.entry(chunk), disk.verifier())).await;
+    /// Reads the replica's header, then takes the frames that came meanwhile and carries them out. To be called in the
+    /// disk's queue. False: there is no replica and nothing that makes one; the chain is gone.
+    pub(crate) fn open(self: &Arc<Self>) -> bool {
+        let found = self.slot.disk().map(|disk| (disk.entry(self.chunk), disk.verifier()));
         let mut effects = Effects::default();
         let here = self.opened(found, &mut effects);
-        self.finish(effects);
+        self.act(effects);
+        self.run_here();
         here
     }
 
-    fn opened(self: &Arc<Self>, found: io::Result<Found>, effects: &mut Effects) -> bool {
+    /// It could not be opened, for the disk's queue did not take that or its thread stopped.
+    pub(crate) fn not_opened(self: &Arc<Self>) {
+        let mut effects = Effects::default();
+        self.opened(None, &mut effects);
+        self.act(effects);
+    }
+
+    fn opened(self: &Arc<Self>, found: Option<Found>, effects: &mut Effects) -> bool {
         let mut inner = self.lock();
         let inner = &mut *inner;
         let Phase::Opening(frames) = &mut inner.phase else { return true };
         let frames = std::mem::take(frames);
         let result = match found {
-            Ok((Ok(entry), verifier)) if !entry.bad && entry.state != ReplicaState::Filling => {
+            Some((Ok(entry), verifier)) if !entry.bad && entry.state != ReplicaState::Filling => {
                 Ok((entry.version, verifier, Origin::Unknown))
             }
-            Ok((Ok(_), _)) | Err(_) => Err(Status::Io),
-            Ok((Err(StoreError::Absent { .. }), verifier)) => frames
+            Some((Ok(_), _)) | None => Err(Status::Io),
+            Some((Err(StoreError::Absent { .. }), verifier)) => frames
                 .iter()
                 .find_map(Arrived::creates)
                 .map(|version| (version, verifier, Origin::Beginning))
                 .ok_or(Status::NoChunk),
-            Ok((Err(error), _)) => Err(error.status()),
+            Some((Err(error), _)) => Err(error.status()),
         };
         match result {
             Ok((version, verifier, origin)) => {
@@ -429,7 +435,13 @@ impl Chain {
     }
 
     /// Does what was decided. The lock is not held.
-    fn finish(self: &Arc<Self>, mut effects: Effects) {
+    fn finish(self: &Arc<Self>, effects: Effects) {
+        self.act(effects);
+        self.kick();
+    }
+
+    /// Does what was decided but for the local work.
+    fn act(self: &Arc<Self>, mut effects: Effects) {
         for (op, pending, deadline) in std::mem::take(&mut effects.waits) {
             let chain = Arc::clone(self);
             self.context.tasks.spawn(async move {
@@ -446,7 +458,6 @@ impl Chain {
             });
         }
         self.answer(effects);
-        self.kick();
     }
 
     /// Answers, and tells what is to be told.

@@ -30,6 +30,28 @@ struct Table {
     cursor: Option<Key>,
 }
 
+/// A chain that is to be opened; if that is lost (the queue is full, it panicked), its frames are refused.
+struct Opening {
+    chains: Arc<Chains>,
+    chain: Arc<Chain>,
+    here: bool,
+}
+
+impl Opening {
+    fn run(mut self) {
+        self.here = self.chain.open();
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        if !self.here {
+            self.chain.not_opened();
+            self.chains.forget(&self.chain);
+        }
+    }
+}
+
 impl Chains {
     pub(crate) fn new(context: Arc<Context>) -> Self {
         Self { context, table: Mutex::default() }
@@ -78,13 +100,10 @@ impl Chains {
         self.lock().chains.get(&(disk, chunk)).map(Arc::clone)
     }
 
+    /// Opens it in the disk's queue, where its first frames are carried out at once.
     fn open(self: &Arc<Self>, chain: &Arc<Chain>) {
-        let (chains, chain) = (Arc::clone(self), Arc::clone(chain));
-        self.context.tasks.spawn(async move {
-            if !chain.open().await {
-                chains.forget(&chain);
-            }
-        });
+        let opening = Opening { chains: Arc::clone(self), chain: Arc::clone(chain), here: false };
+        chain.slot.run(move || opening.run());
     }
 
     /// A connection of another server ended: what its chains sent last may be here and not there.

@@ -27,6 +27,7 @@ use crate::report::{Counters, DiskSpace, InventoryEntry, ReadBack, Write};
 use crate::stamp::Stamp;
 use env::{Dir, OpenMode};
 use std::collections::BTreeSet;
+use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -188,16 +189,7 @@ impl Disk {
         }
         let slot = self.slot(write.chunk);
         let mut state = exclusive(&slot.state);
-        let made = match self.load(write.chunk, &mut state) {
-            Err(LoadError::Absent | LoadError::Stub) if write.create => {
-                *state = Some(self.make(write.chunk, write.version, Flags::COMPLETE)?);
-                true
-            }
-            loaded => {
-                loaded.map_err(|error| error.of(write.chunk))?;
-                false
-            }
-        };
+        let made = self.load_or_make(write, &mut state)?;
         let replica = state.as_mut().ok_or(StoreError::Absent { chunk: write.chunk })?;
         let result = self.write_to(replica, &checked, made);
         if let Err(error) = &result {
@@ -216,6 +208,27 @@ impl Disk {
         Ok(())
     }
 
+    /// Opens the chunk's file, or makes it if the write may; `true`: it was made.
+    fn load_or_make(&self, write: &Write<'_>, state: &mut Option<Replica>) -> Result<bool, StoreError> {
+        if state.is_none() && write.create {
+            // As a rule it is not there, so that one system call does.
+            match self.make(write.chunk, write.version, Flags::COMPLETE) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => {
+                    *state = Some(made?);
+                    return Ok(true);
+                }
+            }
+        }
+        match self.load(write.chunk, state) {
+            Err(LoadError::Absent | LoadError::Stub) if write.create => {
+                *state = Some(self.make(write.chunk, write.version, Flags::COMPLETE)?);
+                Ok(true)
+            }
+            loaded => loaded.map(|()| false).map_err(|error| error.of(write.chunk)),
+        }
+    }
+
     fn write_to(
         &self,
         replica: &mut Replica,
@@ -231,7 +244,7 @@ impl Disk {
     }
 
     /// Makes the file of a chunk, complete or filling, and its folder.
-    fn make(&self, chunk: ChunkId, version: Version, flag: u16) -> Result<Replica, StoreError> {
+    fn make(&self, chunk: ChunkId, version: Version, flag: u16) -> io::Result<Replica> {
         let folder = folder_of(chunk);
         let made = lock(&self.folders).made[usize::from(folder)];
         if !made {

@@ -56,15 +56,25 @@ impl Chain {
     /// Begins a run if there is something to do and none is under way. The lock is not held: in a simulation
     /// the run happens here.
     pub(super) fn kick(self: &Arc<Self>) {
-        {
-            let mut inner = self.lock();
-            if inner.strand.running || inner.strand.jobs.is_empty() {
-                return;
-            }
-            inner.strand.running = true;
+        if let Some(run) = self.next_run() {
+            self.slot.run(move || run.run());
         }
-        let run = Run { chain: Arc::clone(self), ended: false };
-        self.slot.run(move || run.run());
+    }
+
+    /// The same for whoever is in the disk's queue already.
+    pub(super) fn run_here(self: &Arc<Self>) {
+        if let Some(run) = self.next_run() {
+            run.run();
+        }
+    }
+
+    fn next_run(self: &Arc<Self>) -> Option<Run> {
+        let mut inner = self.lock();
+        if inner.strand.running || inner.strand.jobs.is_empty() {
+            return None;
+        }
+        inner.strand.running = true;
+        Some(Run { chain: Arc::clone(self), ended: false })
     }
 }
 
