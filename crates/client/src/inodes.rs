@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::{Notify, RwLock};
-use types::{Attributes, InodeId, InodeRef, LogIndex, Timestamp};
+use types::{Attributes, DirCursor, InodeId, InodeRef, LogIndex, Timestamp};
 
 /// Attributes and when they were asked for.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +84,8 @@ pub(crate) struct State {
     pub(crate) leaving: Leaving,
     /// When a name was last asked for in this directory that was not there.
     pub(crate) absent_at: Option<env::Instant>,
+    /// Nothing follows this entry of the directory, as of a change counter.
+    pub(crate) listed_to: Option<(DirCursor, u64)>,
     /// When a lookup was answered that the next open belongs to; used up by it.
     pub(crate) looked_up: Option<env::Instant>,
 }
@@ -105,11 +107,7 @@ impl State {
     /// Attributes with this client's own unsent writes.
     pub(crate) fn shown(&self, mut attributes: Attributes) -> Attributes {
         if let Some(writer) = &self.writer {
-            attributes.length = attributes.length.max(writer.pipeline.end());
-            if let Some(modified) = writer.pipeline.modified() {
-                attributes.modified = modified;
-                attributes.changed = attributes.changed.max(modified);
-            }
+            writer.pipeline.show(&mut attributes);
         }
         attributes
     }

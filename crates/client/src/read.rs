@@ -23,6 +23,7 @@ use crate::write::buffer::WINDOW_BYTES;
 use ahead::Plan;
 use bytes::{Bytes, BytesMut};
 use cache::Fetch;
+pub(crate) use fetch::locate_first;
 use fetch::{Want, fetch};
 use parts::Piece;
 use patience::{GivenUp, Patience};

@@ -1,5 +1,7 @@
 //! What `docs/semantics.md` promises, on a cluster in memory and in simulated time.
 
+mod asking;
+mod attributes;
 mod cluster;
 mod crowd;
 mod damage;

@@ -33,6 +33,8 @@ use types::{
 const STATFS_BLOCK_BYTES: u32 = 4096;
 /// Requests that the kernel may have waiting here without being asked for by a sleeping process.
 const BACKGROUND_MAX: u16 = 64;
+/// Copying so much to the kernel takes longer than waking a thread that does it.
+const LONG_ANSWER_BYTES: usize = 64 << 10;
 
 /// The filesystem as fuser wants it.
 pub(crate) struct Adapter {
@@ -176,10 +178,12 @@ impl Filesystem for Adapter {
             modified: modified.map(set_time),
             clear_privileges: false,
         };
-        // Only chmod has a rule that needs the caller's groups.
+        // Only setgid has a rule that needs the caller's groups.
         let caller = match mode {
-            Some(_) => with_groups(request.uid(), request.gid(), request.pid()),
-            None => Caller { uid: request.uid(), gid: request.gid(), groups: Vec::new() },
+            Some(mode) if mode & libc::S_ISGID != 0 => {
+                with_groups(request.uid(), request.gid(), request.pid())
+            }
+            _ => Caller { uid: request.uid(), gid: request.gid(), groups: Vec::new() },
         };
         let privileged = request.uid() == 0;
         self.attr(request, reply, async move {
@@ -337,18 +341,15 @@ impl Filesystem for Adapter {
         _lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        let answer = move |outcome: Result<bytes::Bytes, Status>| match outcome {
-            Ok(data) => reply.data(&data),
-            Err(status) => reply.error(errno(status)),
-        };
-        match self.client.try_read(Handle(handle.0), offset, size) {
-            Some(outcome) => answer(outcome),
-            None => {
-                let client = self.client.clone();
-                let operation = async move { client.read(Handle(handle.0), offset, size).await };
-                self.dispatch.run(request.pid(), operation, answer);
-            }
+        if let Some(outcome) = self.client.try_read(Handle(handle.0), offset, size) {
+            return answer_data(outcome, reply);
         }
+        let (client, dispatch) = (self.client.clone(), self.dispatch.clone());
+        let operation = async move { client.read(Handle(handle.0), offset, size).await };
+        self.dispatch.run(request.pid(), operation, move |outcome| match outcome {
+            Ok(data) if data.len() >= LONG_ANSWER_BYTES => dispatch.answer(move || reply.data(&data)),
+            outcome => answer_data(outcome, reply),
+        });
     }
 
     fn write(
@@ -379,7 +380,6 @@ impl Filesystem for Adapter {
         };
         let sync = wants_sync(flags.0);
         let kill = append && write_flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
-        let root = with_groups(0, 0, request.pid());
         let tried = if kill {
             None
         } else if append {
@@ -400,7 +400,7 @@ impl Filesystem for Adapter {
                 let bare = mode & !0o6000; // The kernel leaves it to us here.
                 if bare != mode {
                     let changes = AttributeChanges { mode: Some(bare), ..AttributeChanges::default() };
-                    client.set_attributes(inode(number), changes, root).await?;
+                    client.set_attributes(inode(number), changes, Caller::default()).await?;
                 }
             }
             let at = match (rest, tried) {
@@ -622,6 +622,13 @@ impl Filesystem for Adapter {
             Ok(None) => reply.error(Errno::from_i32(libc::ENXIO)),
             Err(status) => reply.error(errno(status)),
         });
+    }
+}
+
+fn answer_data(outcome: Result<bytes::Bytes, Status>, reply: ReplyData) {
+    match outcome {
+        Ok(data) => reply.data(&data),
+        Err(status) => reply.error(errno(status)),
     }
 }
 

@@ -13,6 +13,7 @@ mod begun;
 mod waiting;
 
 use begun::begin;
+use env::{Env, Queue};
 use std::future::Future;
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -24,16 +25,22 @@ use waiting::Waiting;
 pub(crate) struct Dispatch {
     runtime: Handle,
     waiting: Arc<Waiting>,
+    answers: Arc<dyn Queue>,
 }
 
 impl Dispatch {
     pub(crate) fn new(runtime: Handle) -> Self {
-        Self { runtime, waiting: Arc::default() }
+        Self { runtime, waiting: Arc::default(), answers: Env::real().workers.queue("answer", 1) }
     }
 
     /// Runs something that blocks, where it holds up nobody.
     pub(crate) fn aside(&self, work: impl FnOnce() + Send + 'static) {
         self.runtime.spawn_blocking(work);
+    }
+
+    /// Runs an answer that takes long, since it copies much, without holding up the runtime: the next bytes come in there.
+    pub(crate) fn answer(&self, answer: impl FnOnce() + Send + 'static) {
+        self.answers.run(Box::new(answer));
     }
 
     /// Runs `operation` for the thread `caller` and gives its outcome to `answer`.
@@ -43,7 +50,7 @@ impl Dispatch {
         operation: impl Future<Output = Result<T, Status>> + Send + 'static,
         answer: impl FnOnce(Result<T, Status>) + Send + 'static,
     ) {
-        let Self { runtime, waiting } = self.clone();
+        let Self { runtime, waiting, .. } = self.clone();
         begin(&self.runtime, async move {
             let outcome = tokio::select! {
                 biased;

@@ -34,6 +34,10 @@ impl Listed {
 /// The entries after `offset`, `.` and `..` first.
 pub(crate) async fn read_page(client: Arc<Client>, dir: InodeId, offset: u64) -> Result<Vec<Listed>, Status> {
     let after = DirCursor(offset.saturating_sub(DOT_DOT));
+    if offset >= DOT_DOT && client.is_end(dir, after) {
+        // The kernel asks until there is nothing more.
+        return Ok(Vec::new());
+    }
     let listed = client.read_directory(dir, after, DIRECTORY_BYTES).await?;
     let mut page = Vec::with_capacity(listed.entries.len() + 2);
     if offset < DOT {

@@ -2,8 +2,10 @@
 
 use super::Client;
 use crate::Known;
-use crate::inodes::Inode;
+use crate::inodes::{Inode, wall};
+use crate::read;
 use crate::write::engine;
+use crate::write::pipeline::may_wait;
 use std::sync::Arc;
 use std::time::Duration;
 use types::{
@@ -32,13 +34,34 @@ impl Client {
         caller: Caller,
     ) -> Result<Known, Status> {
         let inode = self.shared.inode(inode).await?;
-        if changes.modified.is_some() {
+        if let Some(known) = self.change_with_commit(&inode, changes, &caller) {
+            return Ok(known);
+        }
+        let has_changes =
+            |inode: &Inode| inode.state().writer.as_ref().is_some_and(|writer| writer.pipeline.has_changes());
+        if changes.modified.is_some() || has_changes(&inode) {
             // A commit that came later would set the time of the last write again. Lost writes are
             // reported to the handles that made them.
             let _ = self.shared.settle(&inode, None).await;
         }
         let request = Request::SetAttributes { inode: inode.reference, changes, caller };
         self.shared.told(&inode, request).await
+    }
+
+    /// Lets a change of a file's attributes wait for the commit of what was written to it before, if it may.
+    fn change_with_commit(&self, inode: &Inode, changes: AttributeChanges, caller: &Caller) -> Option<Known> {
+        let shared = &self.shared;
+        let now = shared.now();
+        let mut state = inode.state();
+        let cached = state.cached?;
+        let old = cached.at.map(|at| now.since(at)).filter(|old| *old <= shared.options.attribute_ttl)?;
+        let before = state.shown(cached.attributes);
+        let pipeline = &mut state.writer.as_mut()?.pipeline;
+        if !may_wait(&before, &changes) || !pipeline.change(changes, caller, now, wall(&shared.env)) {
+            return None;
+        }
+        let attributes = state.shown(cached.attributes);
+        Some(Known { attributes, valid_for: shared.options.attribute_ttl.saturating_sub(old) })
     }
 
     /// truncate, ftruncate. Goes on to its end even if the caller gives up.
@@ -162,14 +185,24 @@ impl Client {
 
     /// Attributes that an open may rest on: those of the lookup that belongs to it, once, or fresh ones. Any
     /// other answer may be older than another mount's close. True: the master was asked, so the kernel does not know yet.
-    pub(super) async fn for_open(&self, inode: &Inode) -> Result<(Known, bool), Status> {
-        let looked_up = inode.state().looked_up.take();
-        match looked_up {
-            Some(at) if self.shared.now().since(at) <= OPEN_TRUST => {
-                self.shared.attributes(inode, OPEN_TRUST).await.map(|known| (known, false))
-            }
-            _ => self.fresh(inode).await.map(|known| (known, true)),
+    /// `reads`: it is asked at the same time where the file begins.
+    pub(super) async fn for_open(&self, inode: &Inode, reads: bool) -> Result<(Known, bool), Status> {
+        let (looked_up, has_data) = {
+            let mut state = inode.state();
+            let length = state.cached.map_or(0, |cached| cached.attributes.length);
+            (state.looked_up.take(), length > 0)
+        };
+        if looked_up.is_some_and(|at| self.shared.now().since(at) <= OPEN_TRUST) {
+            return self.shared.attributes(inode, OPEN_TRUST).await.map(|known| (known, false));
         }
+        let located = async {
+            if reads && has_data {
+                // Whoever reads asks again, and is told why not.
+                let _ = read::locate_first(&self.shared, inode).await;
+            }
+        };
+        let (known, ()) = tokio::join!(self.fresh(inode), located);
+        Ok((known?, true))
     }
 }
 

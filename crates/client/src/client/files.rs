@@ -29,7 +29,8 @@ impl Client {
     pub async fn open(&self, inode: InodeId, flags: OpenFlags) -> Result<Opened, Status> {
         let inode = self.shared.inode(inode).await?;
         let opening = inode.opening.read().await;
-        let (known, asked) = self.for_open(&inode).await?;
+        let reads = flags.read && !flags.truncate;
+        let (known, asked) = self.for_open(&inode, reads).await?;
         match known.attributes.kind {
             FileKind::File => {}
             FileKind::Directory => return Err(Status::IsDirectory),
@@ -50,7 +51,8 @@ impl Client {
         let now = state.cached.map(|cached| cached.attributes.change_counter);
         let keep = now.is_some() && state.pages_at == now;
         if !keep {
-            state.locations.clear();
+            let told = state.cached.and_then(|cached| cached.at);
+            state.locations.forget_before(told);
             self.shared.cache.changed(inode.reference.id, 0, u64::MAX);
         }
         state.pages_at = now;

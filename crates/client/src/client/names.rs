@@ -352,6 +352,9 @@ impl Client {
                         counter: news.attributes.change_counter,
                         at: asked.at,
                     };
+                    if let Some(inode) = self.shared.inodes.get(dir.id).filter(|_| end) {
+                        inode.state().listed_to = Some((page.last, page.counter));
+                    }
                     self.shared.directories.listed(dir, page, entries.iter().map(|entry| &entry.name));
                 }
                 for entry in &mut entries {
@@ -365,6 +368,14 @@ impl Client {
             }
             _ => Err(Status::BadMessage),
         }
+    }
+
+    /// Whether it is known without asking that nothing follows an entry of a directory, to which it was just listed. False
+    /// if in doubt.
+    pub fn is_end(&self, dir: InodeId, after: DirCursor) -> bool {
+        let Some(dir) = self.shared.inodes.get(dir) else { return false };
+        let Some(known) = self.shared.cached(&dir, self.shared.options.attribute_ttl) else { return false };
+        dir.state().listed_to == Some((after, known.attributes.change_counter))
     }
 
     /// Everything answered for this directory so far is on stable storage when it returns.

@@ -58,6 +58,11 @@ pub(crate) async fn fetch(
     }
 }
 
+/// Asks where the first chunk is, unless that is known.
+pub(crate) async fn locate_first(shared: &Shared, inode: &Inode) -> Result<(), Status> {
+    locate(shared, inode, ChunkIndex(0), false).await.map(drop)
+}
+
 /// Where a chunk is; `None` is a hole.
 async fn locate(
     shared: &Shared,

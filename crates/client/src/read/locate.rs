@@ -80,6 +80,12 @@ impl Locations {
         }
     }
 
+    /// Forgets what was told before `since`, or is on its way.
+    pub(crate) fn forget_before(&mut self, since: Option<Instant>) {
+        self.serial += 1;
+        self.known.retain(|_, (_, told)| since.is_some_and(|since| *told >= since));
+    }
+
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         self.serial += 1;
@@ -114,6 +120,23 @@ mod tests {
         assert_eq!(locations.get(ChunkIndex(0), now, ttl), None);
         locations.answered(ChunkIndex(0), 1, vec![location(0, 7)], now, serial);
         assert_eq!(locations.get(ChunkIndex(0), now, ttl), None, "an answer on its way may be older");
+    }
+
+    #[test]
+    fn what_was_told_with_newer_attributes_is_kept() {
+        let (mut locations, now) = (Locations::default(), Instant::default());
+        let ttl = Duration::from_secs(1);
+        let later = now + Duration::from_millis(1);
+        locations.put(location(0, 7), now);
+        locations.put(location(1, 8), later);
+        let serial = locations.serial();
+        locations.forget_before(Some(later));
+        assert_eq!(locations.get(ChunkIndex(0), later, ttl), None);
+        assert!(locations.get(ChunkIndex(1), later, ttl).is_some());
+        locations.answered(ChunkIndex(0), 1, vec![location(0, 7)], now, serial);
+        assert_eq!(locations.get(ChunkIndex(0), later, ttl), None, "it was on its way");
+        locations.forget_before(None);
+        assert_eq!(locations.get(ChunkIndex(1), later, ttl), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::shared::Shared;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
-use types::{DirtyChunk, Reply, Request, Status, Timestamp, TruncateGeneration};
+use types::{Attributes, DirtyChunk, Reply, Request, Status, Timestamp, TruncateGeneration};
 
 /// Shortest wait for a timer: clocks and timers may differ by a little.
 const SLEEP_MIN: Duration = Duration::from_millis(1);
@@ -154,6 +154,10 @@ async fn perform(shared: Arc<Shared>, inode: Arc<Inode>, action: Action) -> Even
             version: grant.capability.version,
             result: data::flush(&shared.pool, &grant, held).await,
         },
+        Action::Attributes { serial, changes, caller } => {
+            let request = Request::SetAttributes { inode: inode.reference, changes, caller };
+            Event::Attributes { serial, result: attributes(&shared, request).await }
+        }
         Action::Commit { serial, truncate_generation, length, modified, chunks, durable } => {
             let modified = modified.or_else(|| told_modified(&inode, &chunks));
             let request = Request::Commit {
@@ -166,13 +170,15 @@ async fn perform(shared: Arc<Shared>, inode: Arc<Inode>, action: Action) -> Even
                 clear_privileges: false,
                 durable,
             };
-            let result = match shared.session.call(request).await {
-                Ok(Reply::Attributes(attributes)) => Ok(attributes),
-                Ok(_) => Err(Status::BadMessage),
-                Err(status) => Err(status),
-            };
-            Event::Committed { serial, result }
+            Event::Committed { serial, result: attributes(&shared, request).await }
         }
+    }
+}
+
+async fn attributes(shared: &Shared, request: Request) -> Result<Attributes, Status> {
+    match shared.session.call(request).await? {
+        Reply::Attributes(attributes) => Ok(attributes),
+        _ => Err(Status::BadMessage),
     }
 }
 
@@ -183,8 +189,6 @@ fn told_modified(inode: &Inode, chunks: &[DirtyChunk]) -> Option<Timestamp> {
 }
 
 async fn generation(shared: &Shared, inode: &Inode) -> Result<TruncateGeneration, Status> {
-    match shared.session.call(Request::GetAttributes { inode: inode.reference }).await? {
-        Reply::Attributes(attributes) => Ok(attributes.truncate_generation),
-        _ => Err(Status::BadMessage),
-    }
+    let request = Request::GetAttributes { inode: inode.reference };
+    attributes(shared, request).await.map(|attributes| attributes.truncate_generation)
 }

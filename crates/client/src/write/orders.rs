@@ -6,8 +6,8 @@ use env::Instant;
 use std::sync::Arc;
 use std::time::Duration;
 use types::{
-    Attributes, ChunkId, ChunkIndex, ChunkLocation, DirtyChunk, FailedHop, SessionId, Status, Term,
-    Timestamp, TruncateGeneration, Verifier, Version, WriteGrant,
+    AttributeChanges, Attributes, Caller, ChunkId, ChunkIndex, ChunkLocation, DirtyChunk, FailedHop,
+    SessionId, Status, Term, Timestamp, TruncateGeneration, Verifier, Version, WriteGrant,
 };
 use wire::message::FailedEdge;
 
@@ -68,6 +68,11 @@ pub(crate) enum Action {
         grant: Arc<WriteGrant>,
         held: Vec<Verifier>,
     },
+    Attributes {
+        serial: u64,
+        changes: AttributeChanges,
+        caller: Caller,
+    },
     Commit {
         serial: u64,
         truncate_generation: TruncateGeneration,
@@ -106,6 +111,10 @@ pub(crate) enum Event {
         serial: u64,
         version: Version,
         result: Result<Vec<Verifier>, DataError>,
+    },
+    Attributes {
+        serial: u64,
+        result: Result<Attributes, Status>,
     },
     Committed {
         serial: u64,

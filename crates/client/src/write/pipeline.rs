@@ -14,11 +14,17 @@
 //!    the data again.
 //!
 //! # Elsewhere
-//! What goes in and comes out: `orders`. Bytes and extents: `buffer`. One chunk's grant and verifiers: `chain`. Doing it: `engine`.
+//! What goes in and comes out: `orders`. Bytes and extents: `buffer`. One chunk's grant and verifiers: `chain`. Attributes that
+//! wait for a commit: `changes`. Doing it: `engine`.
+
+mod changes;
+
+pub(crate) use changes::may_wait;
 
 use super::buffer::{Buffer, ExtentId, Stamp};
 use super::chain::Chunk;
 pub(crate) use super::orders::{Action, DataError, Effect, Event, Moment, Rules, WriteJob};
+use changes::Waiting;
 use env::Instant;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -44,6 +50,15 @@ const WRITE_ID_BITS: u32 = 32;
 /// A refused commit is tried again with fresh grants this often.
 const COMMIT_TRIES_MAX: u32 = 4;
 
+/// The time of the last write, or the one that was set after it.
+#[derive(Clone, Copy, Debug)]
+struct Modified {
+    stamp: Stamp,
+    time: Timestamp,
+    /// When that was.
+    changed: Timestamp,
+}
+
 #[derive(Debug)]
 struct Commit {
     serial: u64,
@@ -66,7 +81,8 @@ pub(crate) struct Pipeline {
     generation: TruncateGeneration,
     epoch: (Term, SessionId),
     stamp: Stamp,
-    modified: Option<(Stamp, Timestamp)>,
+    modified: Option<Modified>,
+    changes: Waiting,
     flush_wanted: Stamp,
     syncs: VecDeque<(u64, Stamp)>,
     last_sync: u64,
@@ -90,6 +106,7 @@ impl Pipeline {
             epoch: (Term(0), SessionId(0)),
             stamp: 0,
             modified: None,
+            changes: Waiting::default(),
             flush_wanted: 0,
             syncs: VecDeque::new(),
             last_sync: 0,
@@ -108,7 +125,8 @@ impl Pipeline {
     /// Takes a write in. True: there is something new for the engine.
     pub(crate) fn write(&mut self, offset: u64, data: &[u8], now: Instant, wall: Timestamp) -> bool {
         self.stamp += 1;
-        self.modified = Some((self.stamp, wall));
+        self.modified = Some(Modified { stamp: self.stamp, time: wall, changed: wall });
+        self.changes.written();
         self.effects.push(Effect::Changed { offset, length: data.len() as u64 });
         self.buffer.write(offset, data, self.stamp, now)
     }
@@ -118,8 +136,11 @@ impl Pipeline {
         self.flush_wanted = self.stamp;
         self.stamp
     }
-    /// Whether a commit covers everything up to the stamp.
+    /// Whether the master was told of everything up to the stamp.
     pub(crate) fn is_flushed(&self, stamp: Stamp) -> bool {
+        self.is_committed(stamp) && self.changes.oldest().is_none_or(|oldest| oldest > stamp)
+    }
+    fn is_committed(&self, stamp: Stamp) -> bool {
         self.buffer.oldest_uncommitted().is_none_or(|oldest| oldest > stamp)
     }
     /// Asks that everything written so far is on stable storage. Done when [`Pipeline::is_synced`].
@@ -156,6 +177,9 @@ impl Pipeline {
     }
     /// Gives up what is held and reports it.
     pub(crate) fn fail(&mut self, status: Status) {
+        if status == Status::Stale {
+            self.changes.clear();
+        }
         self.effects.push(Effect::Lost(status));
         self.effects.push(Effect::Freed(self.buffer.bytes()));
         self.effects.push(Effect::Changed { offset: 0, length: u64::MAX });
@@ -189,13 +213,22 @@ impl Pipeline {
     pub(crate) fn last_write(&self) -> Stamp {
         self.stamp
     }
-    /// The time of the last write that the master was not told of.
-    pub(crate) fn modified(&self) -> Option<Timestamp> {
-        self.modified.map(|(_, time)| time)
+    /// Puts in what the master was not told of.
+    pub(crate) fn show(&self, attributes: &mut Attributes) {
+        attributes.length = attributes.length.max(self.end());
+        self.changes.show(attributes);
+        if let Some(modified) = self.modified {
+            attributes.modified = modified.time;
+            attributes.changed = attributes.changed.max(modified.changed);
+        }
     }
-    /// Whether every write is committed.
+    /// Whether the master was told of everything.
     pub(crate) fn is_clean(&self) -> bool {
-        self.buffer.is_empty()
+        self.buffer.is_empty() && self.changes.is_empty()
+    }
+    /// Whether a change of attributes waits, or its answer is waited for.
+    pub(crate) fn has_changes(&self) -> bool {
+        !self.changes.is_empty()
     }
     /// Whether something is stored that a loss of power could take.
     pub(crate) fn is_unsynced(&self) -> bool {
@@ -203,7 +236,7 @@ impl Pipeline {
     }
     /// Whether there is nothing to do until somebody asks for something.
     pub(crate) fn is_idle(&self) -> bool {
-        self.buffer.is_empty()
+        self.is_clean()
             && self.syncs.is_empty()
             && self.commit.is_none()
             && self.chunks.values().all(|chunk| !chunk.asking && !chunk.is_syncing())
@@ -230,6 +263,7 @@ impl Pipeline {
         let mut wake = if all { None } else { self.buffer.due(self.rules.delay) };
         self.send(moment.now, &mut wake, actions);
         self.sync_chunks(moment.now, &mut wake, actions);
+        self.decide_changes(moment.now, &mut wake, actions);
         self.decide_commit(moment, &mut wake, actions);
         wake
     }
@@ -299,16 +333,18 @@ impl Pipeline {
     }
 
     fn decide_commit(&mut self, moment: Moment, wake: &mut Option<Instant>, actions: &mut Vec<Action>) {
-        if self.commit.is_some() || self.chunks.values().any(|chunk| chunk.refresh) {
+        if self.commit.is_some() || self.changes.is_sent() || self.chunks.values().any(|chunk| chunk.refresh)
+        {
             return;
         }
         let stored_upto = self.buffer.oldest_unstored().map_or(Stamp::MAX, |oldest| oldest - 1);
         let unsynced = self.chunks.values().filter_map(|chunk| chunk.oldest_unsynced()).min();
+        let unsynced = unsynced.into_iter().chain(self.changes.oldest()).min();
         let durable_upto = unsynced.map_or(Stamp::MAX, |oldest| oldest - 1).min(stored_upto);
         let covers =
             self.syncs.iter().take_while(|(_, stamp)| *stamp <= durable_upto).map(|(n, _)| *n).last();
         let stored_bytes = self.buffer.stored_bytes();
-        let flush = self.flush_wanted <= stored_upto && !self.is_flushed(self.flush_wanted);
+        let flush = self.flush_wanted <= stored_upto && !self.is_committed(self.flush_wanted);
         let full = stored_bytes >= STORED_BYTES_MAX || (moment.pressure && stored_bytes > 0);
         let idle_at = self.stored_since.map(|since| since + COMMIT_IDLE);
         // A flush does not wait for an fsync that is under way, but nothing else is hurried meanwhile.
@@ -316,6 +352,7 @@ impl Pipeline {
             earliest(wake, idle_at);
             return;
         }
+        self.send_changes(actions);
         let (extents, length) = self.buffer.stored_extents();
         let durable = covers.is_some();
         let mut chunks = Vec::new();
@@ -337,7 +374,7 @@ impl Pipeline {
             serial,
             truncate_generation: self.generation,
             length,
-            modified: self.modified(),
+            modified: self.modified.map(|modified| modified.time),
             chunks: named,
             durable,
         });
@@ -359,6 +396,7 @@ impl Pipeline {
                     self.flushed(index, version, result, now);
                 }
             }
+            Event::Attributes { serial, result } => self.changed(serial, result),
             Event::Committed { serial, result } => {
                 if let Some(commit) = self.commit.take_if(|commit| commit.serial == serial) {
                     self.committed(commit, result);
@@ -541,7 +579,7 @@ impl Pipeline {
         }
         self.effects.push(Effect::Freed(before - self.buffer.bytes()));
         self.effects.push(Effect::Attributes(attributes));
-        if self.modified.is_some_and(|(stamp, _)| stamp <= commit.stamp) {
+        if self.modified.is_some_and(|modified| modified.stamp <= commit.stamp) {
             self.modified = None;
         }
         if let Some(covers) = commit.covers {

@@ -234,7 +234,14 @@ impl State {
             Kind::Request => {
                 let message = RequestMessage::decode(&frame.body).expect("well formed");
                 let outcome = self.request(*session, &message);
-                (AnswerMessage { position: self.position(), outcome, news: Vec::new() }.to_bytes(), none)
+                let news = match message.request {
+                    Request::ReadDirectory { dir, .. } => self.meta.attributes(dir).into_iter().collect(),
+                    _ => Vec::new(),
+                };
+                let unchanged =
+                    |attributes: Attributes| News { attributes, before: attributes.change_counter };
+                let news = news.into_iter().map(unchanged).collect();
+                (AnswerMessage { position: self.position(), outcome, news }.to_bytes(), none)
             }
             Kind::Write => {
                 let write = Write::decode(&frame.body).expect("well formed");

@@ -4,8 +4,8 @@ use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use types::{
-    Capability, ChunkId, DirtyChunk, DiskId, FileKind, Generation, InodeId, InodeRef, LeaseEpoch, Owner,
-    ReplicaAddress, Rights, ServerId,
+    AttributeChanges, Caller, Capability, ChunkId, DirtyChunk, DiskId, FileKind, Generation, InodeId,
+    InodeRef, LeaseEpoch, Owner, ReplicaAddress, Rights, ServerId,
 };
 
 const MIB: u64 = 1 << 20;
@@ -201,6 +201,10 @@ impl World {
                     result: if lose { Err(DataError::Link) } else { result },
                 }
             }
+            Action::Attributes { serial, .. } => Event::Attributes {
+                serial: *serial,
+                result: if lose { Err(Status::TryAgain) } else { Ok(self.attributes()) },
+            },
             Action::Commit { serial, truncate_generation, length, chunks, durable, .. } => Event::Committed {
                 serial: *serial,
                 result: self.commit(*truncate_generation, *length, chunks, *durable),
@@ -257,6 +261,58 @@ fn a_small_file_costs_one_commit_besides_its_creation() {
     world.run(&mut pipeline, &mut std::iter::empty());
     assert!(pipeline.is_flushed(stamp) && pipeline.is_idle());
     assert_eq!((world.requests, world.content()), (1, b"hello".to_vec()));
+}
+
+#[test]
+fn attributes_leave_with_a_commit_and_again_if_they_were_refused_for_now() {
+    let (mut world, mut pipeline) = (World::default(), pipeline());
+    let change = |pipeline: &mut Pipeline, world: &World, uid| {
+        let what = AttributeChanges { uid: Some(uid), ..AttributeChanges::default() };
+        pipeline.change(what, &Caller::default(), Instant(world.now), Timestamp::new(1, 0))
+    };
+    assert!(!change(&mut pipeline, &world, 1), "no commit is to come");
+    write(&mut pipeline, &world, 0, b"hello");
+    assert!(change(&mut pipeline, &world, 2));
+    let stamp = pipeline.want_flush();
+    let mut together = Vec::new();
+    while together.is_empty() {
+        let mut actions = Vec::new();
+        pipeline.decide(world.moment(), &mut actions);
+        match &actions[..] {
+            [action] => pipeline.handle(world.carry_out(action, false), Instant(world.now)),
+            _ => together = actions,
+        }
+    }
+    let [attributes @ Action::Attributes { .. }, commit @ Action::Commit { .. }] = &together[..] else {
+        panic!("{together:?}");
+    };
+    pipeline.handle(world.carry_out(attributes, true), Instant(world.now));
+    pipeline.handle(world.carry_out(commit, false), Instant(world.now));
+    assert!(!pipeline.is_flushed(stamp) && !pipeline.is_idle());
+    let mut actions = Vec::new();
+    pipeline.decide(world.moment(), &mut actions);
+    assert!(matches!(&actions[..], [Action::Attributes { changes, .. }] if changes.uid == Some(2)));
+    write(&mut pipeline, &world, 5, b"world");
+    pipeline.want_flush();
+    pipeline.handle(world.carry_out(&actions[0], false), Instant(world.now));
+    world.run(&mut pipeline, &mut std::iter::empty());
+    assert!(pipeline.is_flushed(stamp) && pipeline.is_idle());
+    assert_eq!(lost(&mut pipeline), []);
+}
+
+#[test]
+fn attributes_are_told_although_the_writes_before_them_are_lost() {
+    let (mut world, mut pipeline) = (World::default(), pipeline());
+    write(&mut pipeline, &world, 0, b"hello");
+    let what = AttributeChanges { uid: Some(2), ..AttributeChanges::default() };
+    assert!(pipeline.change(what, &Caller::default(), Instant(world.now), Timestamp::new(1, 0)));
+    pipeline.fail(Status::Io);
+    let mut actions = Vec::new();
+    pipeline.decide(world.moment(), &mut actions);
+    assert!(matches!(&actions[..], [Action::Attributes { changes, .. }] if changes.uid == Some(2)));
+    pipeline.handle(world.carry_out(&actions[0], false), Instant(world.now));
+    assert!(pipeline.is_idle());
+    assert_eq!(lost(&mut pipeline), [Status::Io]);
 }
 
 #[test]
