@@ -369,8 +369,9 @@ impl Inodes {
         if failed {
             state.leaving = Leaving::Failed;
         }
-        // One in the table, one in the caller's hands; who wants another one waits for the table. The task that writes it has one.
-        if Arc::strong_count(inode) > 2 {
+        // One in the table, one in the caller's hands; who wants another one waits for the table. The task that writes it has one,
+        // but may begin later.
+        if Arc::strong_count(inode) > 2 || state.is_dirty() {
             table.lingering.insert(inode.reference.id);
             return true;
         }

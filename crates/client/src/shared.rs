@@ -9,6 +9,7 @@ use crate::read::cache::Cache;
 use crate::read::replica::Replicas;
 use crate::session::{Holder, Session};
 use crate::write::engine;
+use crate::write::late::Late;
 use crate::write::pipeline::{Pipeline, Rules};
 use crate::{ClientOptions, FileHandle, Known, OpenFlags};
 use env::{Env, Instant};
@@ -74,6 +75,7 @@ pub(crate) struct Shared {
     pub(crate) budget: Budget,
     pub(crate) cache: Cache,
     pub(crate) replicas: Replicas,
+    pub(crate) late: Late,
     handles: Mutex<BTreeMap<FileHandle, Arc<Open>>>,
     next_handle: AtomicU64,
     next_writer: AtomicU32,
@@ -93,6 +95,7 @@ impl Shared {
             budget: Budget::new(options.write_buffer_bytes),
             cache: Cache::new(options.read_cache_bytes, options.attribute_ttl),
             replicas: Replicas::default(),
+            late: Late::default(),
             handles: Mutex::default(),
             next_handle: AtomicU64::new(1),
             next_writer: AtomicU32::new(0),
@@ -372,9 +375,7 @@ impl Holder for Shared {
     fn held(&self) -> Vec<InodeRef> {
         let open = |inode: &Arc<Inode>| {
             let state = inode.state();
-            state.opens > 0
-                || state.writer.as_ref().is_some_and(|writer| writer.engine)
-                || state.appends.is_held()
+            state.is_held() || state.appends.is_held()
         };
         self.inodes.all().iter().filter(|inode| open(inode)).map(|inode| inode.reference).collect()
     }

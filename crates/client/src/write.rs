@@ -5,6 +5,7 @@ pub(crate) mod buffer;
 mod chain;
 pub(crate) mod engine;
 mod held;
+pub(crate) mod late;
 mod orders;
 mod overlay;
 pub(crate) mod pipeline;

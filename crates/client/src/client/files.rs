@@ -5,8 +5,8 @@ use crate::inodes::{Inode, wall};
 use crate::losses::Call;
 use crate::read;
 use crate::shared::Open;
-use crate::write::buffer::WINDOW_BYTES;
-use crate::write::{append, engine};
+use crate::write::buffer::{ToDo, WINDOW_BYTES};
+use crate::write::{append, engine, late};
 use crate::{AllocateMode, FileHandle, OpenFlags, Opened, SeekWhat};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -178,12 +178,14 @@ impl Client {
         let at = reported.inspect_err(|_| shared.budget.give(data.len() as u64))?;
         let pipeline = shared.writer(&mut state);
         let before = pipeline.buffer().bytes();
-        let news = pipeline.write(at, data, shared.now(), wall(&shared.env));
+        let to_do = pipeline.write(at, data, shared.now(), wall(&shared.env));
         let grown = pipeline.buffer().bytes() - before;
         shared.budget.give(data.len() as u64 - grown);
         engine::apply_effects(shared, &open.inode, &mut state);
-        if news || state.writer.as_ref().is_some_and(|writer| !writer.engine) {
-            engine::wake(shared, &open.inode, &mut state);
+        match to_do {
+            ToDo::Nothing => {}
+            ToDo::Later => late::wake(shared, &open.inode),
+            ToDo::Now => engine::wake(shared, &open.inode, &mut state),
         }
         Ok(at)
     }

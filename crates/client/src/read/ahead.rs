@@ -42,6 +42,10 @@ impl Ahead {
         }
         self.front = self.front.max(offset + length);
         self.streak = self.streak.saturating_add(1);
+        // A file of which all is asked for at once, as a small one is, is kept by whoever asks.
+        if self.streak == 1 && offset == 0 && length >= end {
+            return Plan::Exact;
+        }
         // A file that fits one window is fetched in one piece at the first read of its beginning.
         if self.streak < STREAK_MIN && end > WINDOW_BYTES {
             return if length >= WINDOW_BYTES / 2 { Plan::Stream(0..0) } else { Plan::Exact };
@@ -94,6 +98,7 @@ mod tests {
     fn nothing_is_fetched_beyond_the_end() {
         let mut ahead = Ahead::default();
         assert_eq!(ahead.read(0, 4096, 10_000), Plan::Stream(1..1));
+        assert_eq!(Ahead::default().read(0, 10_000, 10_000), Plan::Exact, "it is all");
         let end = 3 * WINDOW_BYTES + 5;
         let mut ahead = Ahead::default();
         let mut last = 0;

@@ -105,6 +105,16 @@ impl Stamps {
     }
 }
 
+/// What a write brings to do that was not there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ToDo {
+    Nothing,
+    /// A first piece waits for company.
+    Later,
+    /// An extent is to be sent.
+    Now,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
@@ -128,22 +138,24 @@ pub(crate) struct Buffer {
 
 impl Buffer {
     /// Takes a write in. Pieces that became full are sealed at once, while their bytes are hot.
-    /// Returns whether there is something new to do: an extent to send, or a first piece to wait for.
-    pub(crate) fn write(&mut self, offset: u64, data: &[u8], stamp: Stamp, now: Instant) -> bool {
+    pub(crate) fn write(&mut self, offset: u64, data: &[u8], stamp: Stamp, now: Instant) -> ToDo {
         let sequential = self.last_write_end == offset;
-        let (mut at, mut rest, mut news) = (offset, data, self.dirty.is_empty());
+        let (mut at, mut rest) = (offset, data);
+        let mut to_do = if self.dirty.is_empty() { ToDo::Later } else { ToDo::Nothing };
         while !rest.is_empty() {
             let room = WINDOW_BYTES - at % WINDOW_BYTES;
             let (piece, after) = rest.split_at(rest.len().min(room as usize));
             let start = self.join(at, piece, sequential, stamp, now);
             let full = self.dirty.get(&start).is_some_and(|d| d.data.len() as u64 == WINDOW_BYTES);
-            news |= full && self.seal_one(start);
+            if full && self.seal_one(start) {
+                to_do = ToDo::Now;
+            }
             at += piece.len() as u64;
             rest = after;
         }
         self.end = self.end.max(at);
         self.last_write_end = at;
-        news
+        to_do
     }
 
     /// Puts a piece that lies in one window into the dirty ones; returns where the joined one starts.

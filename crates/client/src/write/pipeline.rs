@@ -21,7 +21,7 @@ mod changes;
 
 pub(crate) use changes::may_wait;
 
-use super::buffer::{Buffer, ExtentId, Stamp};
+use super::buffer::{Buffer, ExtentId, Stamp, ToDo};
 use super::chain::Chunk;
 pub(crate) use super::orders::{Action, DataError, Effect, Event, Moment, Rules, WriteJob};
 use changes::Waiting;
@@ -122,8 +122,8 @@ impl Pipeline {
 
     // ---- what the file's users do ----
 
-    /// Takes a write in. True: there is something new for the engine.
-    pub(crate) fn write(&mut self, offset: u64, data: &[u8], now: Instant, wall: Timestamp) -> bool {
+    /// Takes a write in, and says what there is to do for the engine.
+    pub(crate) fn write(&mut self, offset: u64, data: &[u8], now: Instant, wall: Timestamp) -> ToDo {
         self.stamp += 1;
         self.modified = Some(Modified { stamp: self.stamp, time: wall, changed: wall });
         self.changes.written();
