@@ -223,12 +223,11 @@ impl Fleet {
 
     /// Whether the chunk has a replica that is not needed.
     pub(crate) fn has_surplus(&self, slot: ChunkSlot) -> bool {
-        let is_known = self.classes.known(self.table.class(slot)).is_some();
+        let is_known = || self.classes.known(self.table.class(slot)).is_some();
+        let is_stale = || self.table.replicas(slot).iter().any(|one| one.state == ReplicaState::Stale);
         match self.table.health(slot) {
-            Some(Health::Overgoal) => is_known,
-            Some(Health::Ok) => {
-                self.table.replicas(slot).iter().any(|replica| replica.state == ReplicaState::Stale)
-            }
+            Some(Health::Overgoal) => is_known() || is_stale(),
+            Some(Health::Ok) => is_stale(),
             _ => false,
         }
     }

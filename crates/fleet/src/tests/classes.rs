@@ -247,6 +247,50 @@ fn a_class_that_nobody_told_of_keeps_what_there_is() {
 }
 
 #[test]
+fn a_class_that_nobody_told_of_keeps_what_is_current_but_not_what_is_stale() {
+    let mut world = World::with_goal(3, 3);
+    world.set_file(1, 7);
+    let (slot, grant) = world.file(1);
+    let away = machine_of(&grant, 2);
+    world.disconnect(away);
+    let next = world.grant(1).unwrap();
+    assert!(world.write(&next, 9));
+    world.set_class(0, "any", Mode::Standard);
+    world.connect(away);
+    world.heal();
+    assert_eq!((world.holders(slot).len(), world.moved()), (2, (0, 1)));
+    assert_eq!(world.replicas.len(), 2, "the stale one went");
+}
+
+#[test]
+fn an_edit_that_is_taken_back_in_time_costs_no_replica() {
+    let mut world = World::new(3);
+    world.set_class(1, "3*any", Mode::Standard);
+    world.set_file(1, 1);
+    let (slot, _) = world.file(1);
+    world.set_class(1, "2*any", Mode::Standard);
+    let is_asked = |world: &World| {
+        let mut orders = world.machines.iter().flat_map(|one| &one.inbox);
+        orders.any(|(_, what)| matches!(what, Order::Verify { .. }))
+    };
+    for _ in 0..100 {
+        if is_asked(&world) {
+            break;
+        }
+        world.advance(1_000);
+        if !is_asked(&world) {
+            world.settle();
+        }
+    }
+    assert!(is_asked(&world), "one is about to go");
+    world.set_class(1, "3*any", Mode::Standard);
+    world.settle();
+    world.heal();
+    assert_eq!((world.holders(slot).len(), world.moved()), (3, (0, 0)));
+    assert!(world.deletes.is_empty());
+}
+
+#[test]
 fn chunks_that_lack_replicas_come_before_those_that_are_misplaced() {
     let mut world = two_kinds(5);
     world.set_class(1, "2*ssd", Mode::Standard);
