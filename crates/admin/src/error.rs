@@ -119,6 +119,7 @@ impl From<AdminError> for Failure {
             )
             .because(reason),
             AdminError::Refused(status) => Self::from(status),
+            AdminError::NotDone(refusal) => Self::from(refusal),
         }
     }
 }

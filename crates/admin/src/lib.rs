@@ -12,11 +12,15 @@
 //! # Elsewhere
 //! Asking the master: `rpc::admin`.
 
+pub mod class;
 pub mod error;
 pub mod file_info;
+pub mod hosts;
 pub mod locate;
+mod refusal;
 pub mod status;
 mod table;
+pub mod task;
 pub mod units;
 
 pub use error::{Exit, Failure};
@@ -30,4 +34,16 @@ pub(crate) fn json_text(document: &impl serde::Serialize) -> String {
         .expect("documents are structs of strings, numbers and lists, which JSON can always hold");
     text.push('\n');
     text
+}
+
+/// Something was done, for programs.
+pub fn done_json(kind: &'static str, subject: &str) -> String {
+    #[derive(serde::Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Done<'a> {
+        api_version: &'static str,
+        kind: &'static str,
+        subject: &'a str,
+    }
+    json_text(&Done { api_version: API_VERSION, kind, subject })
 }

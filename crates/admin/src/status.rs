@@ -3,6 +3,7 @@
 mod json;
 mod verdict;
 
+pub(crate) use json::disk_values;
 pub use json::json;
 pub use verdict::{Verdict, verdict, warnings};
 
@@ -148,6 +149,27 @@ fn warning(warning: &Warning) -> [String; 2] {
 }
 
 fn disks(status: &ClusterStatus, room: usize) -> Vec<String> {
+    let rows = disk_rows(status);
+    if rows.is_empty() || room < 2 {
+        return Vec::new();
+    }
+    let shown = if rows.len() <= room { rows.len() } else { room - 1 };
+    let mut lines = vec![String::new()];
+    lines.extend(table::lines(&DISK_HEAD, &rows[..shown]));
+    if shown < rows.len() {
+        lines.push(format!("…  {} more   (muskox disk ls)", rows.len() - shown));
+    }
+    lines
+}
+
+const DISK_HEAD: [&str; 7] = ["SERVER", "DISK", "LABELS", "STATE", "USED", "CHUNKS", "ERRORS"];
+
+/// All disks, without a limit.
+pub(crate) fn disk_table(status: &ClusterStatus) -> Vec<String> {
+    table::lines(&DISK_HEAD, &disk_rows(status))
+}
+
+fn disk_rows(status: &ClusterStatus) -> Vec<Vec<String>> {
     // The troubled first: they are what one looks for. What a server does not serve has one line, also if the
     // master knows the disk from before.
     let mut disks: Vec<&DiskStatus> = status.disks.iter().filter(|d| !is_refused(status, d)).collect();
@@ -155,20 +177,7 @@ fn disks(status: &ClusterStatus, room: usize) -> Vec<String> {
         (d.state == Some(DiskState::Good) && d.errors == 0, server_name(status, d.server), &d.path)
     });
     let refused = status.refused_disks.iter().map(|d| refused(status, d));
-    let rows: Vec<Vec<String>> = refused.chain(disks.into_iter().map(|d| disk(status, d))).collect();
-    if rows.is_empty() || room < 2 {
-        return Vec::new();
-    }
-    let shown = if rows.len() <= room { rows.len() } else { room - 1 };
-    let mut lines = vec![String::new()];
-    lines.extend(table::lines(
-        &["SERVER", "DISK", "LABELS", "STATE", "USED", "CHUNKS", "ERRORS"],
-        &rows[..shown],
-    ));
-    if shown < rows.len() {
-        lines.push(format!("…  {} more   (muskox status --json)", rows.len() - shown));
-    }
-    lines
+    refused.chain(disks.into_iter().map(|d| disk(status, d))).collect()
 }
 
 fn server_name(status: &ClusterStatus, id: ServerId) -> String {

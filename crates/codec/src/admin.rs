@@ -1,6 +1,9 @@
 //! What an operator asks a master and is told, as plain values.
 
+mod change;
 mod convert;
+
+pub use change::*;
 
 use crate::control::{DiskState, RefusedDisk};
 use types::{

@@ -16,11 +16,13 @@
 mod appends;
 mod bystanders;
 mod checkpoints;
+mod classes;
 mod commands;
 mod control;
 mod edits;
 mod grants;
 mod hold;
+mod labels;
 mod log;
 mod mutations;
 mod orphans;
@@ -30,6 +32,7 @@ mod requests;
 mod session_requests;
 mod sessions;
 mod status;
+mod tasks;
 
 pub(crate) use control::{Attached, LinkId, ServerMessage};
 pub(crate) use session_requests::OpenAnswerer;
@@ -42,8 +45,8 @@ use crate::recover::Recovered;
 use crate::term::TermFile;
 use appends::Appends;
 use checkpoints::{BuildAnswerer, Checkpoints};
-use codec::admin::FileTarget;
-use codec::admin::Warning;
+use classes::ChangeAnswerer;
+use codec::admin::{Change, Changed, ClassStatus, FileTarget, TaskStatus, Warning};
 use codec::control::{ToMaster, ToServer};
 use codec::session::{AnswerMessage, RequestMessage, SessionOpen};
 use control::Servers;
@@ -55,11 +58,13 @@ use hold::Hold;
 use log::Log;
 use meta::{Effect, Meta};
 use orphans::Orphans;
+use rpc::admin::AdminError;
 use session_requests::Opened;
 use sessions::Sessions;
 use status::{FileInfoAnswerer, StatusAnswerer};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
+use tasks::Tasks;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 use types::{
@@ -78,6 +83,12 @@ pub(crate) enum Message {
     Status { answer: StatusAnswerer },
     /// An operator asks about a file.
     FileInfo { target: FileTarget, answer: FileInfoAnswerer },
+    /// An operator asks for all classes.
+    Classes { answer: oneshot::Sender<Vec<ClassStatus>> },
+    /// An operator asks for all tasks.
+    Tasks { answer: oneshot::Sender<Vec<TaskStatus>> },
+    /// An operator wants something changed.
+    Change { change: Change, answer: ChangeAnswerer },
     /// A checkpoint is wanted now.
     Checkpoint { answer: BuildAnswerer },
     /// The checkpoint that was begun is there, or is not.
@@ -95,6 +106,7 @@ enum Out {
     ServerSaid(LinkId, ToMaster),
     Raised(RaiseTicket),
     EditLogged(Ticket),
+    Changed(ChangeAnswerer, Result<Changed, AdminError>),
     BuildCheckpoint,
     Stop(oneshot::Sender<()>),
 }
@@ -139,6 +151,7 @@ pub(crate) struct Core {
     edits: Edits,
     appends: Appends,
     orphans: Orphans,
+    tasks: Tasks,
     checkpoints: Checkpoints,
     /// Questions to the fleet that are open.
     asked: BTreeMap<Ticket, Asked>,
@@ -207,6 +220,7 @@ impl Core {
             edits: Edits::default(),
             appends: Appends::default(),
             orphans,
+            tasks: Tasks::default(),
             checkpoints,
             asked: BTreeMap::new(),
             ticket: 0,
@@ -220,6 +234,7 @@ impl Core {
         };
         core.introduce_policies();
         core.introduce_chunks(now_ms);
+        core.take_up_tasks();
         core
     }
 
@@ -265,6 +280,8 @@ impl Core {
                         }
                     }
                 }
+                // Whoever else can go on does so first.
+                () = tokio::task::yield_now(), if self.tasks.can_go_on() => self.task_step(),
             }
             self.end_batch()?;
             self.send_unsent();
@@ -280,6 +297,9 @@ impl Core {
             // Whoever asked may have given up waiting.
             Message::Status { answer } => drop(answer.send(self.status())),
             Message::FileInfo { target, answer } => drop(answer.send(self.file_info_for_operator(target))),
+            Message::Classes { answer } => drop(answer.send(self.class_statuses())),
+            Message::Tasks { answer } => drop(answer.send(self.task_statuses())),
+            Message::Change { change, answer } => self.change(change, answer),
             Message::Checkpoint { answer } => self.checkpoint_wanted(answer),
             Message::Built(result) => self.checkpoint_built(result),
             Message::Stop { done } => self.leave_when_stable(self.applied(), Out::Stop(done)),
@@ -305,6 +325,7 @@ impl Core {
         self.retry_edits();
         self.retry_appends();
         self.reap_orphans();
+        self.retry_tasks();
         self.log.retry_room();
         self.retry_checkpoint();
     }
@@ -355,6 +376,8 @@ impl Core {
             Out::ServerSaid(link, message) => self.serve_message(link, message),
             Out::Raised(raise) => self.tell(Event::Logged { raise, result: Ok(()) }),
             Out::EditLogged(ticket) => self.tell(Event::EditLogged { ticket }),
+            // Whoever asked may have given up waiting.
+            Out::Changed(answer, result) => drop(answer.send(result)),
             Out::BuildCheckpoint => self.build_checkpoint(),
             Out::Stop(done) => {
                 self.stopped = true;

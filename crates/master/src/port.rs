@@ -13,7 +13,7 @@ use crate::config::ADMIN_ANSWER_MAX;
 use crate::core::{Answerer, Attached, Connection, LinkId, Message, OpenAnswerer, ServerMessage, now_ms};
 use bytes::Bytes;
 use codec::Message as _;
-use codec::admin::{ClusterStatus, FileInfoReply, FileTarget};
+use codec::admin::{Change, Changed, ClassStatus, ClusterStatus, FileInfoReply, FileTarget, TaskStatus};
 use codec::control::{ToMaster, ToServer};
 use codec::session::{AnswerMessage, RequestMessage, SessionOpen, SessionOpenAnswer};
 use env::{BoxFuture, Clock, Stream};
@@ -251,5 +251,17 @@ impl AdminApi for Admin {
             let answer = self.ask(|answer| Message::FileInfo { target, answer }).await?;
             answer.map_err(AdminError::Refused)
         })
+    }
+
+    fn classes(&self) -> BoxFuture<'_, Result<Vec<ClassStatus>, AdminError>> {
+        Box::pin(self.ask(|answer| Message::Classes { answer }))
+    }
+
+    fn tasks(&self) -> BoxFuture<'_, Result<Vec<TaskStatus>, AdminError>> {
+        Box::pin(self.ask(|answer| Message::Tasks { answer }))
+    }
+
+    fn change(&self, change: Change) -> BoxFuture<'_, Result<Changed, AdminError>> {
+        Box::pin(async move { self.ask(|answer| Message::Change { change, answer }).await? })
     }
 }

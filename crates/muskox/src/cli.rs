@@ -1,7 +1,13 @@
 //! The command line. Noun then verb; every command that talks to the cluster takes `--master`.
 
+use crate::commands::class::ClassCommand;
+use crate::commands::client::ClientCommand;
+use crate::commands::disk::DiskCommand;
+use crate::commands::server::ServerCommand;
+use crate::commands::task::TaskCommand;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
+use types::Label;
 
 /// A replicating, distributed chunk filesystem.
 #[derive(Debug, Parser)]
@@ -36,6 +42,31 @@ pub(crate) enum Command {
     File {
         #[command(subcommand)]
         command: FileCommand,
+    },
+    /// Storage classes: where chunks of a path live
+    Class {
+        #[command(subcommand)]
+        command: ClassCommand,
+    },
+    /// Disks and their labels
+    Disk {
+        #[command(subcommand)]
+        command: DiskCommand,
+    },
+    /// Chunkservers and their labels
+    Server {
+        #[command(subcommand)]
+        command: ServerCommand,
+    },
+    /// Mounts
+    Client {
+        #[command(subcommand)]
+        command: ClientCommand,
+    },
+    /// Large changes under way
+    Task {
+        #[command(subcommand)]
+        command: TaskCommand,
     },
     /// Look at the configuration
     Config {
@@ -92,9 +123,12 @@ pub(crate) struct ChunkserverArgs {
     /// A name for people
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// A disk: one directory on one device; may be repeated
-    #[arg(long = "disk", value_name = "PATH")]
-    pub(crate) disks: Vec<PathBuf>,
+    /// A disk: one directory on one device, perhaps with its first labels; may be repeated
+    #[arg(long = "disk", value_name = "PATH[=LABEL,...]")]
+    pub(crate) disks: Vec<String>,
+    /// First labels of the server, which its disks inherit: words, or key=value
+    #[arg(long = "label", value_name = "LABEL", value_delimiter = ',')]
+    pub(crate) labels: Vec<Label>,
     /// Stamp blank disk directories; without it a blank one is refused, for its device may not be mounted
     #[arg(long)]
     pub(crate) format: bool,

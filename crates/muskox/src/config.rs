@@ -62,8 +62,10 @@ pub(crate) struct ChunkserverSection {
     pub(crate) data: Option<PathBuf>,
     /// A name for people; default the host's name.
     pub(crate) name: Option<String>,
-    /// Directories, one per device.
-    pub(crate) disks: Vec<PathBuf>,
+    /// Directories, one per device, perhaps with first labels: `PATH=LABEL,...`.
+    pub(crate) disks: Vec<String>,
+    /// First labels of the server.
+    pub(crate) labels: Vec<String>,
     /// Every master and candidate, `host:port`.
     pub(crate) masters: Vec<String>,
     /// Allow listening beyond loopback without authentication.
@@ -108,7 +110,7 @@ const KEYS: &[(&str, &[&str])] = &[
             "checkpoint-records",
         ],
     ),
-    ("chunkserver", &["listen", "advertise", "data", "name", "disks", "masters", "insecure"]),
+    ("chunkserver", &["listen", "advertise", "data", "name", "disks", "labels", "masters", "insecure"]),
     ("mount", &["masters", "timeout-seconds", "write-buffer-mib", "read-cache-mib"]),
     ("admin", &["masters"]),
 ];
@@ -189,7 +191,8 @@ pub(crate) const EXAMPLE: &str = r#"# muskox.toml: every key is optional; what s
 # advertise = "10.7.0.2:9422"    # what others connect to; default: the listening address
 # data = "/var/lib/muskox/chunkserver"
 # name = "tiger"
-# disks = ["/mnt/disk1", "/mnt/disk2"]   # one directory per device
+# disks = ["/mnt/disk1=ssd", "/mnt/disk2"]   # one directory per device; labels count when it is first seen
+# labels = ["site=home"]         # of the server, inherited by its disks; count when it is first seen
 # masters = ["127.0.0.1:9421"]
 # insecure = false
 

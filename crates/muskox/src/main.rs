@@ -3,9 +3,11 @@
 //! No logic lives here: arguments and the configuration become the settings of a role or a command.
 
 mod cli;
+mod commands;
 mod config;
 mod demo;
 mod discover;
+mod disk_words;
 mod failure;
 mod files;
 mod helper;
@@ -47,6 +49,11 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::File { command: FileCommand::Info { path, all, json, target } } => {
             roles::admin::file_info(&path, all, json, &target, &config()?)
         }
+        Command::Class { command } => commands::class::run(&command, &config()?),
+        Command::Disk { command } => commands::disk::run(&command, &config()?),
+        Command::Server { command } => commands::server::run(&command, &config()?),
+        Command::Client { command } => commands::client::run(&command, &config()?),
+        Command::Task { command } => commands::task::run(&command, &config()?),
         Command::Config { command: ConfigCommand::Example } => {
             print_line(config::EXAMPLE.trim_end());
             Ok(ExitCode::SUCCESS)

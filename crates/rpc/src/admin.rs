@@ -26,6 +26,12 @@ pub trait AdminApi: Send + Sync {
     fn status(&self) -> BoxFuture<'_, Result<ClusterStatus, AdminError>>;
     /// A file and where its chunks are.
     fn file_info(&self, target: FileTarget) -> BoxFuture<'_, Result<FileInfoReply, AdminError>>;
+    /// All storage classes.
+    fn classes(&self) -> BoxFuture<'_, Result<Vec<ClassStatus>, AdminError>>;
+    /// All tasks under way.
+    fn tasks(&self) -> BoxFuture<'_, Result<Vec<TaskStatus>, AdminError>>;
+    /// Changes something; it is stable when this answers.
+    fn change(&self, change: Change) -> BoxFuture<'_, Result<Changed, AdminError>>;
 }
 
 /// Why an operator got no answer.
@@ -50,6 +56,9 @@ pub enum AdminError {
     /// The master refused.
     #[error("the master refused: {0}")]
     Refused(#[from] Status),
+    /// The master refused a change, and says why.
+    #[error("the master refused to change {}: {}", .0.subject, .0.why)]
+    NotDone(Refusal),
     /// The connection broke, or the answer made no sense.
     #[error("the answer of the master at {address} cannot be used: {reason}")]
     BadAnswer {

@@ -1,6 +1,9 @@
 //! What the tests of this crate share: a role's port on a real socket, and one on simulated streams.
 
-use crate::admin::{AdminApi, AdminError, ClusterStatus, FileInfoReply, FileTarget};
+use crate::admin::{
+    AdminApi, AdminError, Change, Changed, ClassStatus, ClusterStatus, FileInfoReply, FileTarget, Refusal,
+    RefusalKind, TaskStatus, Unmet,
+};
 use crate::port::{self, PortCounters, PortOptions, Services};
 use env::{BoxFuture, Env, Listener, Net, Stream};
 use std::io;
@@ -97,6 +100,30 @@ impl AdminApi for Answers {
             match target {
                 FileTarget::Inode(types::InodeId(0)) => std::future::pending().await,
                 _ => Err(AdminError::Refused(types::Status::NotFound)),
+            }
+        })
+    }
+    fn classes(&self) -> BoxFuture<'_, Result<Vec<ClassStatus>, AdminError>> {
+        Box::pin(async {
+            let keep = types::Expression::new("2*any").expect("an expression");
+            let class = types::StorageClass::new(types::ClassName::default_class(), keep);
+            let unmet = vec![Unmet { part: "keep".into(), lacking: 1, wanted: 2, ..Default::default() }];
+            Ok(vec![ClassStatus { id: types::ClassId::DEFAULT, class, inodes: 7, bytes: 9, unmet }])
+        })
+    }
+    fn tasks(&self) -> BoxFuture<'_, Result<Vec<TaskStatus>, AdminError>> {
+        Box::pin(async { Ok(vec![TaskStatus { task: types::TaskId(5), looked: 3, ..Default::default() }]) })
+    }
+    fn change(&self, change: Change) -> BoxFuture<'_, Result<Changed, AdminError>> {
+        Box::pin(async move {
+            match change {
+                Change::CancelTask(types::TaskId(5)) => Ok(Changed::Done),
+                Change::DeleteClass(name) => Err(AdminError::NotDone(Refusal {
+                    kind: RefusalKind::ClassInUse,
+                    subject: name.to_string(),
+                    ..Default::default()
+                })),
+                _ => Err(AdminError::Refused(types::Status::NoSpace)),
             }
         })
     }

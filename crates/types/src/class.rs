@@ -232,7 +232,7 @@ pub enum Spread {
     /// A server.
     #[default]
     Host,
-    /// The value of a label with this key.
+    /// The value of a label with this key; a disk without it counts as a domain of its server.
     Label(Label),
 }
 

@@ -234,6 +234,11 @@ fn server(v: &rpc::admin::ServerStatus) -> Server<'_> {
     }
 }
 
+/// The disks alone.
+pub(crate) fn disk_values(status: &ClusterStatus) -> Vec<impl Serialize + '_> {
+    status.disks.iter().map(disk).collect()
+}
+
 fn disk(v: &rpc::admin::DiskStatus) -> Disk<'_> {
     Disk {
         id: v.disk.to_string(),

@@ -29,6 +29,11 @@ fn decode_as_everything(bytes: &[u8]) {
     accepted_values_are_stable::<ToServer>(bytes);
     let _ = proto::ClusterStatus::decode(bytes).map(codec::admin::ClusterStatus::try_from);
     let _ = proto::AdminFileInfo::decode(bytes).map(codec::admin::FileInfoReply::try_from);
+    let _ = proto::ClassStatus::decode(bytes).map(codec::admin::ClassStatus::try_from);
+    let _ = proto::TaskStatus::decode(bytes).map(codec::admin::TaskStatus::try_from);
+    let _ = proto::ChangeQuery::decode(bytes).map(codec::admin::Change::try_from);
+    let _ = proto::Changed::decode(bytes).map(codec::admin::Changed::try_from);
+    let _ = proto::Refusal::decode(bytes).map(codec::admin::Refusal::try_from);
     let _ = proto::FileInfoQuery::decode(bytes).map(codec::admin::FileTarget::try_from);
 }
 

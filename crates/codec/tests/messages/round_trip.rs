@@ -1,7 +1,9 @@
 //! Encoding and decoding give back an equal value.
 
 use crate::strategies;
-use codec::admin::{ClusterStatus, FileInfoReply, FileTarget};
+use codec::admin::{
+    Change, Changed, ClassStatus, ClusterStatus, FileInfoReply, FileTarget, Refusal, TaskStatus,
+};
 use codec::{Message, proto, record};
 use proptest::prelude::*;
 
@@ -53,9 +55,19 @@ proptest! {
         status in strategies::cluster_status(),
         target in strategies::file_target(),
         info in strategies::file_info_reply(),
+        class in strategies::class_status(),
+        task in strategies::task_status(),
+        change in strategies::change(),
+        changed in strategies::changed(),
+        refusal in strategies::refusal(),
     ) {
         prop_assert_eq!(ClusterStatus::try_from(proto::ClusterStatus::from(&status)), Ok(status));
         prop_assert_eq!(FileTarget::try_from(proto::FileInfoQuery::from(&target)), Ok(target));
         prop_assert_eq!(FileInfoReply::try_from(proto::AdminFileInfo::from(&info)), Ok(info));
+        prop_assert_eq!(ClassStatus::try_from(proto::ClassStatus::from(&class)), Ok(class));
+        prop_assert_eq!(TaskStatus::try_from(proto::TaskStatus::from(&task)), Ok(task));
+        prop_assert_eq!(Change::try_from(proto::ChangeQuery::from(&change)), Ok(change));
+        prop_assert_eq!(Changed::try_from(proto::Changed::from(&changed)), Ok(changed));
+        prop_assert_eq!(Refusal::try_from(proto::Refusal::from(&refusal)), Ok(refusal));
     }
 }

@@ -1,8 +1,9 @@
 //! Any valid value of the vocabulary.
 
 use codec::admin::{
-    ChunkCounts, ClientStatus, ClusterStatus, DiskStatus, FileChunk, FileInfoReply, FileReplica, FileTarget,
-    HopCounts, RefusedDiskStatus, ServerState, ServerStatus, Severity, Warning, WorkStatus,
+    Change, Changed, ChunkCounts, ClassStatus, ClientStatus, ClusterStatus, DiskStatus, FileChunk,
+    FileInfoReply, FileReplica, FileTarget, HopCounts, Refusal, RefusalKind, RefusedDiskStatus, ServerState,
+    ServerStatus, Severity, TaskStatus, Unmet, Warning, WorkStatus,
 };
 use codec::control::{
     BornReplica, ChunkReport, Cut, DiskRefusal, DiskReport, DiskState, Order, OrderDone, OrderKind, Refused,
@@ -762,4 +763,72 @@ pub(crate) fn file_info_reply() -> impl Strategy<Value = FileInfoReply> {
     (bytes(), attributes(), text(), any::<u32>(), vec(chunk, 0..4)).prop_map(
         |(path, attributes, class, goal, chunks)| FileInfoReply { path, attributes, class, goal, chunks },
     )
+}
+
+pub(crate) fn class_status() -> impl Strategy<Value = ClassStatus> {
+    let unmet =
+        (text(), expression(), any::<(u32, u32, u32, u32)>()).prop_map(|(part, condition, numbers)| Unmet {
+            part,
+            condition: condition.to_string(),
+            wanted: numbers.0,
+            lacking: numbers.1,
+            disks: numbers.2,
+            domains: numbers.3,
+        });
+    (class_id(), class(), any::<(u64, u64)>(), vec(unmet, 0..4))
+        .prop_map(|(id, class, (inodes, bytes), unmet)| ClassStatus { id, class, inodes, bytes, unmet })
+}
+
+pub(crate) fn task_status() -> impl Strategy<Value = TaskStatus> {
+    (number(TaskId), text(), bytes(), any::<(u64, u64, u64, u64)>()).prop_map(
+        |(task, what, path, numbers)| TaskStatus {
+            task,
+            what,
+            path,
+            looked: numbers.0,
+            changed: numbers.1,
+            total: numbers.2,
+            since_ms_ago: numbers.3,
+        },
+    )
+}
+
+pub(crate) fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        (of(class().prop_map(Box::new)), class().prop_map(Box::new), any::<bool>()).prop_map(
+            |(before, class, allow_unsatisfiable)| {
+                Change::PutClass { before, class, allow_unsatisfiable }
+            }
+        ),
+        class_name().prop_map(Change::DeleteClass),
+        (file_target(), class_name(), of(class_name()), any::<bool>()).prop_map(
+            |(target, class, from, recursive)| Change::GiveClass { target, class, from, recursive }
+        ),
+        (text(), any::<(bool, bool)>(), labels(), labels()).prop_map(
+            |(holder, (disk, replace), add, remove)| {
+                Change::SetLabels { holder, disk, add, remove, replace }
+            }
+        ),
+        number(TaskId).prop_map(Change::CancelTask),
+    ]
+}
+
+pub(crate) fn changed() -> impl Strategy<Value = Changed> {
+    prop_oneof![
+        Just(Changed::Done),
+        class_status().prop_map(Changed::Class),
+        any::<u64>().prop_map(Changed::Inodes),
+        number(TaskId).prop_map(Changed::Task),
+        (text(), labels(), labels(), vec(class_name(), 0..3))
+            .prop_map(|(holder, before, after, unmet)| Changed::Labels { holder, before, after, unmet }),
+    ]
+}
+
+pub(crate) fn refusal() -> impl Strategy<Value = Refusal> {
+    (select(RefusalKind::ALL), text(), text(), text()).prop_map(|(kind, subject, why, near)| Refusal {
+        kind,
+        subject,
+        why,
+        near,
+    })
 }

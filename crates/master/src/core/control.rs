@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
-use types::{ChunkId, ChunkSlot, DiskId, ServerId, Status, Term};
+use types::{ChunkId, ChunkSlot, DiskId, Holder, ServerId, Status, Term};
 
 /// Messages of one server that wait for its registration to be stable; a report of 2.5 million replicas fits.
 const HELD_MESSAGES_MAX: usize = 256;
@@ -66,6 +66,8 @@ pub(super) struct Servers {
     /// What was last heard of each server, for status.
     pub(super) heard: BTreeMap<ServerId, Heard>,
     pub(super) disk_errors: BTreeMap<DiskId, u64>,
+    /// Labels by the configuration of the disk's server.
+    pub(super) disk_labels: BTreeMap<DiskId, Vec<String>>,
     /// Why disks of connected servers were not taken.
     pub(super) untaken: BTreeMap<ServerId, Vec<Warning>>,
 }
@@ -75,6 +77,8 @@ pub(super) struct Servers {
 pub(super) struct Heard {
     pub(super) at_ms: u64,
     pub(super) version: String,
+    /// By its configuration.
+    pub(super) labels: Vec<String>,
     /// Its directories that it does not serve.
     pub(super) refused: Vec<RefusedDisk>,
 }
@@ -194,13 +198,14 @@ impl Core {
                 Ok(counter) => {
                     counters.insert(disk.disk, counter);
                     self.servers.disk_errors.insert(disk.disk, disk.errors);
+                    self.servers.disk_labels.insert(disk.disk, disk.labels.clone());
                     infos.push(disk_info(disk));
                 }
                 Err(warning) => untaken.push(warning),
             }
         }
         self.servers.untaken.insert(server, untaken);
-        let heard = Heard { at_ms: self.now_ms(), version, refused };
+        let heard = Heard { at_ms: self.now_ms(), version, labels: labels.clone(), refused };
         self.servers.heard.insert(server, heard);
         self.servers.current.insert(server, id);
         let counters: Vec<_> = counters.into_iter().collect();
@@ -305,6 +310,9 @@ impl Core {
         let info = std::mem::take(info);
         tracing::info!(server = %info.name, address = %info.address, disks = disks.len(), peer = %link.end.peer, "a chunkserver registered");
         link.state = State::Serving { server: info.server, disks };
+        // Those that it registered with are of its configuration.
+        self.tell_labels(Holder::Server(info.server));
+        info.disks.iter().for_each(|disk| self.tell_labels(Holder::Disk(disk.disk)));
         self.tell(Event::ServerRegistered(info));
     }
 

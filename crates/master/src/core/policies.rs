@@ -2,7 +2,8 @@
 
 use super::Core;
 use fleet::{ClassPolicies, Event};
-use types::{ClassId, Holder};
+use placement::Layout;
+use types::{ClassId, Holder, InodeRef, Status};
 
 impl Core {
     /// All classes and labels. Before the chunks, so that none of them is judged by a class that was not told.
@@ -41,5 +42,12 @@ impl Core {
         if let Some(event) = event {
             self.tell(event);
         }
+    }
+
+    /// Replicas that an inode's class asks for.
+    pub(super) fn goal_of(&self, inode: InodeRef) -> Result<u32, Status> {
+        let class = self.meta.class(self.meta.class_of(inode)?);
+        let layout = class.and_then(|class| Layout::parse(class.keep.as_str()).ok());
+        Ok(layout.map_or(self.goal(), |layout| u32::try_from(layout.replicas()).unwrap_or(u32::MAX)))
     }
 }

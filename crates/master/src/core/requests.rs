@@ -10,8 +10,6 @@ use types::{
     InodeRef, Op, Origin, Reply, Request, SessionId, Status, WriteGrant,
 };
 
-/// The name of class 0.
-const DEFAULT_CLASS: &str = "default";
 /// What a directory answer may take of a frame's body; the rest is room for the message around it.
 const DIRECTORY_BYTES_MAX: u32 = BODY_BYTES_MAX - (16 << 10);
 
@@ -192,7 +190,7 @@ impl Core {
             let views = self.meta.chunks(inode, ChunkIndex(0), u32::MAX)?;
             chunks = views.into_iter().map(|view| self.location(view)).collect();
         }
-        Ok(FileInfo { attributes, class: DEFAULT_CLASS.into(), goal: self.goal(), chunks })
+        Ok(FileInfo { attributes, class: self.class_name(inode)?, goal: self.goal_of(inode)?, chunks })
     }
 
     /// Ends a session by a record; the client's answer, if one waits, leaves when it is stable.

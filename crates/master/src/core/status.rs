@@ -3,7 +3,7 @@
 use super::Core;
 use codec::admin::{
     ChunkCounts, ClientStatus, ClusterStatus, DiskStatus, FileChunk, FileInfoReply, FileReplica, FileTarget,
-    HopCounts, RefusedDiskStatus, ServerState, ServerStatus, Severity, Warning, WorkStatus,
+    HopCounts, RefusedDiskStatus, ServerState, ServerStatus, Severity, TaskStatus, Warning, WorkStatus,
 };
 use codec::control::DiskRefusal;
 use std::collections::BTreeMap;
@@ -39,6 +39,9 @@ impl Core {
             });
         }
         health(&servers, &disks, &refused_disks, chunks, &mut warnings);
+        warnings.extend(self.class_warnings());
+        warnings.extend(self.label_warnings());
+        warnings.truncate(codec::admin::NOTES_MAX);
         if self.config.insecure {
             warnings.push(Warning {
                 code: "INSECURE".into(),
@@ -122,11 +125,18 @@ impl Core {
     fn work(&self) -> Vec<WorkStatus> {
         let summary = self.fleet.summary();
         let waiting = summary.endangered + summary.undergoal;
-        if summary.copying == 0 {
-            return Vec::new();
+        let mut work = Vec::new();
+        if summary.copying > 0 {
+            let what = format!("healing: {} copies under way", summary.copying);
+            work.push(WorkStatus { what, done: summary.copied, total: summary.copied + waiting });
         }
-        let what = format!("healing: {} copies under way", summary.copying);
-        vec![WorkStatus { what, done: summary.copied, total: summary.copied + waiting }]
+        let task = |task: TaskStatus| WorkStatus {
+            what: format!("task {}: {}", task.task, task.what),
+            done: task.looked,
+            total: task.total,
+        };
+        work.extend(self.task_statuses().into_iter().map(task));
+        work
     }
 
     /// What the servers that are up do not serve; of the others nothing is known.
@@ -190,13 +200,7 @@ impl Core {
 
     /// A file and where its chunks are.
     pub(super) fn file_info_for_operator(&self, target: FileTarget) -> Result<FileInfoReply, Status> {
-        let (path, attributes) = match target {
-            FileTarget::Inode(inode) => (Vec::new(), self.meta.reopen(inode)?),
-            FileTarget::Path(path) => {
-                let attributes = self.resolve(&path)?;
-                (path, attributes)
-            }
-        };
+        let (path, attributes) = self.find_file(target)?;
         let info = self.file_info(attributes.inode)?;
         let servers: BTreeMap<ServerId, _> = self.fleet.servers().map(|view| (view.server, view)).collect();
         let disks: BTreeMap<DiskId, _> = self.fleet.disks().map(|view| (view.disk, view)).collect();
@@ -231,6 +235,17 @@ impl Core {
             })
             .collect();
         Ok(FileInfoReply { path, attributes, class: info.class, goal: info.goal, chunks })
+    }
+
+    /// What an operator means: its path, if it was asked for by one, and its attributes.
+    pub(super) fn find_file(&self, target: FileTarget) -> Result<(Vec<u8>, Attributes), Status> {
+        Ok(match target {
+            FileTarget::Inode(inode) => (Vec::new(), self.meta.reopen(inode)?),
+            FileTarget::Path(path) => {
+                let attributes = self.resolve(&path)?;
+                (path, attributes)
+            }
+        })
     }
 
     /// Follows a path from the root; symbolic links are not followed.

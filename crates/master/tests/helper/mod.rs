@@ -260,6 +260,8 @@ pub struct FakeServer {
     pub registrations: u64,
     /// Its disk stores the counters that it is given.
     pub stamps: bool,
+    /// Its own and its disk's, by its configuration.
+    pub labels: Vec<String>,
     pub replicas: BTreeMap<ChunkId, Version>,
     /// Directories that it does not serve.
     pub refused: Vec<RefusedDisk>,
@@ -275,6 +277,7 @@ impl FakeServer {
             cluster: None,
             registrations: 0,
             stamps: true,
+            labels: Vec::new(),
             replicas: BTreeMap::new(),
             refused: Vec::new(),
             orders: Vec::new(),
@@ -290,6 +293,7 @@ impl FakeServer {
         DiskReport {
             disk: self.disk(),
             path: format!("/disks/{}", self.id),
+            labels: self.labels.clone(),
             total_bytes: 1 << 40,
             free_bytes: 1 << 39,
             registrations: self.registrations,
@@ -305,7 +309,7 @@ impl FakeServer {
             name: format!("server{}", self.id),
             address: format!("server{}:9422", self.id),
             cluster: self.cluster,
-            labels: Vec::new(),
+            labels: self.labels.clone(),
             highest_term: Term(0),
             disks: vec![self.report()],
             version: "test".into(),

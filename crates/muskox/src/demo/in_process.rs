@@ -4,6 +4,7 @@ use super::control;
 use super::layout::{DemoFile, DemoProcess, Layout};
 use super::supervisor::{forget, remember, servers, summary, wait_for_disks};
 use crate::cli::DemoArgs;
+use crate::disk_words::DiskWords;
 use crate::failure::{Failure, SYSTEM, fail};
 use crate::print_line;
 use crate::roles::master::HealAfter;
@@ -79,7 +80,8 @@ impl Threads {
                 advertise: None,
                 data: layout.home(&name),
                 name: name.clone(),
-                disks,
+                disks: disks.into_iter().map(DiskWords::plain).collect(),
+                labels: Vec::new(),
                 format: true,
                 masters: vec![master.clone()],
                 insecure: false,

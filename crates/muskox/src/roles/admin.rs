@@ -1,4 +1,4 @@
-//! `muskox status` and `muskox file info`.
+//! `muskox status` and `muskox file info`, and how commands find their master.
 
 use super::on_this_thread;
 use crate::cli::StatusArgs;
@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::discover;
 use crate::failure::{Exit, Failure, fail};
 use env::Env;
-use rpc::admin::{AdminApi, AdminClient, AdminError, ClusterStatus, DiskState};
+use rpc::admin::{AdminApi, AdminClient, AdminError, ClusterStatus, DiskState, FileTarget};
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -39,6 +39,27 @@ pub(crate) fn file_info(
     target: &Target,
     config: &Config,
 ) -> Result<ExitCode, Failure> {
+    let mut text = String::new();
+    on_this_thread(async {
+        let (master, wanted) = master_of(path, target, config).await?;
+        let mut info = master.file_info(wanted).await?;
+        // Of an inode the master knows no path.
+        if info.path.is_empty() {
+            info.path = path.as_os_str().as_encoded_bytes().into();
+        }
+        text = if json { admin::file_info::json(&info) } else { admin::file_info::render(&info, all) };
+        Ok(())
+    })?;
+    write_text(&text);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The master that is asked about a path, and what to ask it.
+pub(crate) async fn master_of(
+    path: &Path,
+    target: &Target,
+    config: &Config,
+) -> Result<(AdminClient, FileTarget), Failure> {
     let located = admin::locate::locate(path)?;
     let of_mount = located.mount.as_ref().and_then(|mount| mount.source.strip_prefix("muskox:"));
     // fusermount3 puts `+` where a comma would begin another option.
@@ -54,26 +75,15 @@ pub(crate) fn file_info(
         }
         _ => {}
     }
-    let mut text = String::new();
-    on_this_thread(async {
-        let master = first_answer(&target, config).await?;
-        if let Some(masters) = other {
-            same_cluster(path, &master, masters, config).await?;
-        }
-        let mut info = master.file_info(located.target).await?;
-        // Of an inode the master knows no path.
-        if info.path.is_empty() {
-            info.path = path.as_os_str().as_encoded_bytes().into();
-        }
-        text = if json { admin::file_info::json(&info) } else { admin::file_info::render(&info, all) };
-        Ok(())
-    })?;
-    write_text(&text);
-    Ok(ExitCode::SUCCESS)
+    let master = first_answer(&target, config).await?;
+    if let Some(masters) = other {
+        same_cluster(path, &master, masters, config).await?;
+    }
+    Ok((master, located.target))
 }
 
 /// The first master of the list that can be reached.
-async fn first_answer(target: &Target, config: &Config) -> Result<AdminClient, Failure> {
+pub(crate) async fn first_answer(target: &Target, config: &Config) -> Result<AdminClient, Failure> {
     let lists: [&[String]; 2] = [&config.admin.masters, &config.mount.masters];
     let masters = discover::masters(target, &lists)?;
     let env = Env::real();
@@ -112,6 +122,6 @@ pub(crate) async fn disks_ready(master: &str) -> Option<usize> {
     Some(status.disks.iter().filter(|disk| disk.state == Some(DiskState::Good) && disk.reported).count())
 }
 
-fn write_text(text: &str) {
+pub(crate) fn write_text(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }

@@ -5,6 +5,7 @@ use super::{Ready, Stop, directory, host_name, on_thread, signalled};
 use crate::cli::ChunkserverArgs;
 use crate::config::Config;
 use crate::discover::{self, allow_listening};
+use crate::disk_words::{DiskWords, check_labels};
 use crate::failure::{Exit, Failure, fail};
 use crate::files;
 use crate::ready;
@@ -24,7 +25,8 @@ pub(crate) struct Settings {
     pub(crate) advertise: Option<String>,
     pub(crate) data: PathBuf,
     pub(crate) name: String,
-    pub(crate) disks: Vec<PathBuf>,
+    pub(crate) disks: Vec<DiskWords>,
+    pub(crate) labels: Vec<String>,
     pub(crate) format: bool,
     pub(crate) masters: Vec<String>,
     pub(crate) insecure: bool,
@@ -33,7 +35,13 @@ pub(crate) struct Settings {
 /// `muskox chunkserver`.
 pub(crate) fn run(arguments: &ChunkserverArgs, config: &Config) -> Result<ExitCode, Failure> {
     let file = &config.chunkserver;
-    let disks = if arguments.disks.is_empty() { file.disks.clone() } else { arguments.disks.clone() };
+    let disks = if arguments.disks.is_empty() { &file.disks } else { &arguments.disks };
+    let disks = disks.iter().map(|text| DiskWords::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    let labels = match &*arguments.labels {
+        [] => file.labels.clone(),
+        given => given.iter().map(ToString::to_string).collect(),
+    };
+    check_labels(&labels)?;
     if disks.is_empty() {
         return Err(fail(
             "E0134",
@@ -48,6 +56,7 @@ pub(crate) fn run(arguments: &ChunkserverArgs, config: &Config) -> Result<ExitCo
         data: arguments.data.clone().or(file.data.clone()).unwrap_or_else(|| DATA.into()),
         name: arguments.name.clone().or(file.name.clone()).unwrap_or_else(host_name),
         disks,
+        labels,
         format: arguments.format,
         masters: discover::masters(&arguments.target, &[&file.masters])?,
         insecure: arguments.insecure || file.insecure.unwrap_or(false),
@@ -66,9 +75,10 @@ pub(crate) async fn serve(settings: Settings, stop: Stop, ready: Ready) -> Resul
     let mut disks = Vec::new();
     // Half of what this process may open is for sockets and all else.
     let files_per_disk = files::raise_limit() / 2 / settings.disks.len().max(1) as u64;
-    for path in &settings.disks {
+    for DiskWords { path, labels } in &settings.disks {
         // A disk's directory is never made here: an unmounted disk must not be taken for an empty one.
         let mut disk = DiskConfig::at(path.clone());
+        disk.labels = labels.clone();
         disk.format_if_blank = settings.format;
         disk.open_chunks_max = usize::try_from(files_per_disk).ok();
         disks.push(disk);
@@ -76,6 +86,7 @@ pub(crate) async fn serve(settings: Settings, stop: Stop, ready: Ready) -> Resul
     let mut config = chunkserver::Config::new(settings.listen, data, disks, settings.masters);
     config.advertise = settings.advertise;
     config.name = settings.name;
+    config.labels = settings.labels;
     let handle = Chunkserver::start(Env::real(), config)
         .await
         .map_err(|error| chain("E0135", &error, error.next()))?;

@@ -1,8 +1,8 @@
 //! Asking over a connection.
 
 use super::{
-    ANSWER_BYTES_MAX, AdminApi, AdminError, ClusterStatus, FileInfoReply, FileTarget, QUESTION_BYTES_MAX,
-    plain,
+    ANSWER_BYTES_MAX, AdminApi, AdminError, Change, Changed, ClassStatus, ClusterStatus, FileInfoReply,
+    FileTarget, QUESTION_BYTES_MAX, TaskStatus, plain,
 };
 use crate::channel;
 use crate::generated::admin_client::AdminClient as Grpc;
@@ -95,6 +95,38 @@ impl AdminClient {
         let info = info.ok_or_else(|| self.bad("it is empty"))?;
         info.try_into().map_err(|e: codec::Malformed| self.bad(e.to_string()))
     }
+
+    async fn ask_classes(&self) -> Result<Vec<ClassStatus>, AdminError> {
+        let answer = match &self.carrier {
+            Carrier::Grpc(client) => self.grpc(client.clone().classes(proto::ClassesQuery {}).await)?,
+            Carrier::Plain(client) => client.classes().await.map_err(|e| self.bad(e.to_string()))?,
+        };
+        refused(answer.status)?;
+        codec::admin::classes(answer.classes).map_err(|e| self.bad(e.to_string()))
+    }
+
+    async fn ask_tasks(&self) -> Result<Vec<TaskStatus>, AdminError> {
+        let answer = match &self.carrier {
+            Carrier::Grpc(client) => self.grpc(client.clone().tasks(proto::TasksQuery {}).await)?,
+            Carrier::Plain(client) => client.tasks().await.map_err(|e| self.bad(e.to_string()))?,
+        };
+        refused(answer.status)?;
+        codec::admin::tasks(answer.tasks).map_err(|e| self.bad(e.to_string()))
+    }
+
+    async fn ask_change(&self, change: Change) -> Result<Changed, AdminError> {
+        let query = proto::ChangeQuery::from(&change);
+        let answer = match &self.carrier {
+            Carrier::Grpc(client) => self.grpc(client.clone().change(query).await)?,
+            Carrier::Plain(client) => client.change(query).await.map_err(|e| self.bad(e.to_string()))?,
+        };
+        let malformed = |e: codec::Malformed| self.bad(e.to_string());
+        if let Some(refusal) = answer.refusal {
+            return Err(AdminError::NotDone(refusal.try_into().map_err(malformed)?));
+        }
+        let changed = refused(answer.status)?.then_some(answer.changed).flatten();
+        changed.ok_or_else(|| self.bad("it is empty"))?.try_into().map_err(malformed)
+    }
 }
 
 /// `true`, or the refusal that a number stands for.
@@ -113,5 +145,17 @@ impl AdminApi for AdminClient {
 
     fn file_info(&self, target: FileTarget) -> BoxFuture<'_, Result<FileInfoReply, AdminError>> {
         Box::pin(self.within(self.ask_file_info(target)))
+    }
+
+    fn classes(&self) -> BoxFuture<'_, Result<Vec<ClassStatus>, AdminError>> {
+        Box::pin(self.within(self.ask_classes()))
+    }
+
+    fn tasks(&self) -> BoxFuture<'_, Result<Vec<TaskStatus>, AdminError>> {
+        Box::pin(self.within(self.ask_tasks()))
+    }
+
+    fn change(&self, change: Change) -> BoxFuture<'_, Result<Changed, AdminError>> {
+        Box::pin(self.within(self.ask_change(change)))
     }
 }

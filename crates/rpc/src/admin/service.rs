@@ -1,6 +1,6 @@
 //! Carriers of operators' questions: gRPC, and the plain one of a simulation.
 
-use super::{AdminApi, AdminError, FileTarget};
+use super::{AdminApi, AdminError, Change, FileTarget};
 use crate::generated::admin_server::Admin;
 use codec::proto;
 use std::sync::Arc;
@@ -24,6 +24,24 @@ impl Admin for AdminService {
     ) -> Result<Response<proto::FileInfoAnswer>, Status> {
         Ok(Response::new(file_info(&*self.api, request.into_inner()).await))
     }
+
+    async fn classes(
+        &self,
+        _: Request<proto::ClassesQuery>,
+    ) -> Result<Response<proto::ClassesAnswer>, Status> {
+        Ok(Response::new(classes(&*self.api).await))
+    }
+
+    async fn tasks(&self, _: Request<proto::TasksQuery>) -> Result<Response<proto::TasksAnswer>, Status> {
+        Ok(Response::new(tasks(&*self.api).await))
+    }
+
+    async fn change(
+        &self,
+        request: Request<proto::ChangeQuery>,
+    ) -> Result<Response<proto::ChangeAnswer>, Status> {
+        Ok(Response::new(change(&*self.api, request.into_inner()).await))
+    }
 }
 
 /// The number of a refusal; what is not one counts as an I/O error of the master.
@@ -31,6 +49,7 @@ fn code(error: AdminError) -> u32 {
     match error {
         AdminError::Refused(status) => status.code().into(),
         AdminError::TimedOut { .. } => types::Status::TimedOut.code().into(),
+        AdminError::NotDone(_) => types::Status::Invalid.code().into(),
         AdminError::Unreachable { .. } | AdminError::BadAnswer { .. } => types::Status::Io.code().into(),
     }
 }
@@ -53,6 +72,34 @@ async fn file_info(api: &dyn AdminApi, query: proto::FileInfoQuery) -> proto::Fi
     }
 }
 
+async fn classes(api: &dyn AdminApi) -> proto::ClassesAnswer {
+    match api.classes().await {
+        Ok(classes) => proto::ClassesAnswer { status: 0, classes: classes.iter().map(Into::into).collect() },
+        Err(error) => proto::ClassesAnswer { status: code(error), classes: Vec::new() },
+    }
+}
+
+async fn tasks(api: &dyn AdminApi) -> proto::TasksAnswer {
+    match api.tasks().await {
+        Ok(tasks) => proto::TasksAnswer { status: 0, tasks: tasks.iter().map(Into::into).collect() },
+        Err(error) => proto::TasksAnswer { status: code(error), tasks: Vec::new() },
+    }
+}
+
+async fn change(api: &dyn AdminApi, query: proto::ChangeQuery) -> proto::ChangeAnswer {
+    let answer = match Change::try_from(query) {
+        Ok(change) => api.change(change).await,
+        Err(_) => Err(AdminError::Refused(types::Status::BadMessage)),
+    };
+    match answer {
+        Ok(changed) => proto::ChangeAnswer { status: 0, refusal: None, changed: Some((&changed).into()) },
+        Err(error) => {
+            let refusal = if let AdminError::NotDone(refusal) = &error { Some(refusal.into()) } else { None };
+            proto::ChangeAnswer { status: code(error), refusal, changed: None }
+        }
+    }
+}
+
 /// Questions on a simulated stream: one byte says which, then the query; answers in the same order.
 pub(crate) mod plain {
     use super::{AdminApi, proto};
@@ -66,6 +113,9 @@ pub(crate) mod plain {
 
     const STATUS: u8 = 1;
     const FILE_INFO: u8 = 2;
+    const CLASSES: u8 = 3;
+    const TASKS: u8 = 4;
+    const CHANGE: u8 = 5;
 
     /// Asks one question at a time.
     pub(crate) struct Client(Mutex<Connection>);
@@ -98,6 +148,23 @@ pub(crate) mod plain {
             self.ask(question).await
         }
 
+        /// Asks for all classes.
+        pub(crate) async fn classes(&self) -> io::Result<proto::ClassesAnswer> {
+            self.ask(vec![CLASSES]).await
+        }
+
+        /// Asks for all tasks.
+        pub(crate) async fn tasks(&self) -> io::Result<proto::TasksAnswer> {
+            self.ask(vec![TASKS]).await
+        }
+
+        /// Wants something changed.
+        pub(crate) async fn change(&self, query: proto::ChangeQuery) -> io::Result<proto::ChangeAnswer> {
+            let mut question = vec![CHANGE];
+            question.extend_from_slice(&query.encode_to_vec());
+            self.ask(question).await
+        }
+
         async fn ask<A: Message + Default>(&self, question: Vec<u8>) -> io::Result<A> {
             let mut connection = self.0.lock().await;
             if std::mem::replace(&mut connection.torn, true) {
@@ -125,6 +192,12 @@ pub(crate) mod plain {
                 Some((&STATUS, _)) => super::status(api).await.encode_to_vec(),
                 Some((&FILE_INFO, query)) => match proto::FileInfoQuery::decode(query) {
                     Ok(query) => super::file_info(api, query).await.encode_to_vec(),
+                    Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+                },
+                Some((&CLASSES, _)) => super::classes(api).await.encode_to_vec(),
+                Some((&TASKS, _)) => super::tasks(api).await.encode_to_vec(),
+                Some((&CHANGE, query)) => match proto::ChangeQuery::decode(query) {
+                    Ok(query) => super::change(api, query).await.encode_to_vec(),
                     Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
                 },
                 _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "unknown question")),

@@ -5,7 +5,7 @@ use crate::port::{PortOptions, Services};
 use crate::testing::{Answers, real, simulated, soon};
 use env::Env;
 use std::sync::Arc;
-use types::InodeId;
+use types::{ClassName, InodeId, TaskId};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -25,6 +25,28 @@ async fn answers_and_refusals_come_back_over_both_carriers() {
         assert_eq!(refused, Err(AdminError::Refused(Status::NotFound)));
         let too_long = client.file_info(FileTarget::Path(vec![b'x'; 5_000])).await;
         assert_eq!(too_long, Err(AdminError::Refused(Status::BadMessage)));
+    }
+}
+
+#[tokio::test]
+async fn changes_and_their_refusals_come_back_over_both_carriers() {
+    for port in
+        [real(services(), PortOptions::default()).await, simulated(services(), PortOptions::default()).await]
+    {
+        let client = AdminClient::connect(&port.env, &port.address, TIMEOUT).await.expect("the port is up");
+        let classes = client.classes().await.expect("an answer");
+        assert_eq!((classes[0].class.name.as_str(), classes[0].unmet[0].lacking), ("default", 1));
+        assert_eq!(client.tasks().await.expect("an answer")[0].task, TaskId(5));
+        assert_eq!(client.change(Change::CancelTask(TaskId(5))).await, Ok(Changed::Done));
+        let refused = client.change(Change::CancelTask(TaskId(6))).await;
+        assert_eq!(refused, Err(AdminError::Refused(Status::NoSpace)));
+        let kept = client.change(Change::DeleteClass(ClassName::default_class())).await;
+        match kept {
+            Err(AdminError::NotDone(refusal)) => {
+                assert_eq!((refusal.kind, refusal.subject.as_str()), (RefusalKind::ClassInUse, "default"));
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }
 

@@ -1,0 +1,29 @@
+//! `muskox class delete`.
+
+use crate::commands::{Talk, ask};
+use crate::config::Config;
+use crate::failure::Failure;
+use clap::Args;
+use rpc::admin::{AdminApi, Change};
+use std::process::ExitCode;
+use types::ClassName;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The class
+    name: ClassName,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+pub(super) fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Failure> {
+    let name = &arguments.name;
+    ask(&arguments.talk, config, async |master| {
+        master.change(Change::DeleteClass(name.clone())).await?;
+        Ok(if arguments.talk.json {
+            admin::done_json("ClassDeleted", name.as_str())
+        } else {
+            format!("class {name} is deleted\nnext  muskox class ls\n")
+        })
+    })
+}

@@ -1,0 +1,28 @@
+//! `muskox class rename`.
+
+use super::{find, put, shown};
+use crate::commands::{Talk, ask};
+use crate::config::Config;
+use crate::failure::Failure;
+use clap::Args;
+use std::process::ExitCode;
+use types::{ClassName, StorageClass};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The class
+    name: ClassName,
+    /// Its new name
+    new_name: ClassName,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+pub(super) fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Failure> {
+    ask(&arguments.talk, config, async |master| {
+        let before = find(&master, &arguments.name).await?.class;
+        let class = StorageClass { name: arguments.new_name.clone(), ..before.clone() };
+        let status = put(&master, Some(before), class, false).await?;
+        Ok(shown(&status, arguments.talk.json))
+    })
+}

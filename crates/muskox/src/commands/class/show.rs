@@ -1,0 +1,23 @@
+//! `muskox class show`.
+
+use super::{find, shown};
+use crate::commands::{Talk, ask};
+use crate::config::Config;
+use crate::failure::Failure;
+use clap::Args;
+use std::process::ExitCode;
+use types::ClassName;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The class
+    name: ClassName,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+pub(super) fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Failure> {
+    ask(&arguments.talk, config, async |master| {
+        Ok(shown(&find(&master, &arguments.name).await?, arguments.talk.json))
+    })
+}

@@ -1,0 +1,22 @@
+//! `muskox class xchg`.
+
+use super::set::{Tree, give};
+use crate::config::Config;
+use crate::failure::Failure;
+use clap::Args;
+use std::process::ExitCode;
+use types::ClassName;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// What has this class
+    from: ClassName,
+    /// gets this one
+    class: ClassName,
+    #[command(flatten)]
+    tree: Tree,
+}
+
+pub(super) fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Failure> {
+    give(&arguments.class, Some(&arguments.from), &arguments.tree, config)
+}

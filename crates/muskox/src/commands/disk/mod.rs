@@ -1,0 +1,25 @@
+//! `muskox disk`.
+
+mod label;
+mod ls;
+
+use crate::config::Config;
+use crate::failure::Failure;
+use clap::Subcommand;
+use std::process::ExitCode;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DiskCommand {
+    /// Disks, their labels and how full they are
+    Ls(ls::Arguments),
+    /// Give labels to a disk, live
+    Label(label::Arguments),
+}
+
+/// Runs a verb.
+pub(crate) fn run(command: &DiskCommand, config: &Config) -> Result<ExitCode, Failure> {
+    match command {
+        DiskCommand::Ls(arguments) => ls::run(arguments, config),
+        DiskCommand::Label(arguments) => label::run(arguments, config),
+    }
+}

@@ -1,0 +1,42 @@
+//! `muskox disk label` and `muskox server label`.
+
+use super::{Talk, ask, surprised};
+use crate::config::Config;
+use crate::failure::{Exit, Failure, fail};
+use clap::Args;
+use rpc::admin::{AdminApi, Change, Changed};
+use std::process::ExitCode;
+use types::{Label, Labels};
+
+#[derive(Debug, Args)]
+pub(crate) struct Wanted {
+    /// Labels to be there: words, or key=value
+    #[arg(value_name = "LABEL", required_unless_present_any = ["remove", "replace"])]
+    labels: Vec<Label>,
+    /// A label to be gone; may be repeated
+    #[arg(long, value_name = "LABEL")]
+    remove: Vec<Label>,
+    /// These labels and no others; without labels, none
+    #[arg(long, conflicts_with = "remove")]
+    replace: bool,
+    #[command(flatten)]
+    talk: Talk,
+}
+
+/// Sets labels and tells what became of them.
+pub(super) fn run(holder: &str, disk: bool, wanted: &Wanted, config: &Config) -> Result<ExitCode, Failure> {
+    let set = |labels: &[Label]| {
+        Labels::new(labels.iter().cloned())
+            .map_err(|error| fail("E0222", error.to_string(), "give each key one value").exit(Exit::Usage))
+    };
+    let (add, remove) = (set(&wanted.labels)?, set(&wanted.remove)?);
+    let change = Change::SetLabels { holder: holder.to_owned(), disk, add, remove, replace: wanted.replace };
+    ask(&wanted.talk, config, async |master| match master.change(change).await? {
+        Changed::Labels { holder, before, after, unmet } => Ok(if wanted.talk.json {
+            admin::hosts::labelled_json(&holder, &before, &after, &unmet)
+        } else {
+            admin::hosts::labelled(&holder, &before, &after, &unmet)
+        }),
+        _ => Err(surprised()),
+    })
+}

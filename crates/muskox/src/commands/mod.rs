@@ -1,0 +1,60 @@
+//! What operators see and change: noun, then verb; a file for each verb.
+
+pub(crate) mod class;
+pub(crate) mod client;
+pub(crate) mod disk;
+mod labels;
+pub(crate) mod server;
+pub(crate) mod task;
+
+use crate::cli::Target;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::roles::{admin, on_this_thread};
+use clap::Args;
+use rpc::admin::{AdminApi, AdminClient, ClusterStatus};
+use std::process::ExitCode;
+
+/// How a command talks.
+#[derive(Debug, Args)]
+pub(crate) struct Talk {
+    /// Machine-readable
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+/// Asks the master and prints what comes of it.
+fn ask(
+    talk: &Talk,
+    config: &Config,
+    question: impl AsyncFnOnce(AdminClient) -> Result<String, Failure>,
+) -> Result<ExitCode, Failure> {
+    let mut text = String::new();
+    on_this_thread(async {
+        text = question(admin::first_answer(&talk.target, config).await?).await?;
+        Ok(())
+    })?;
+    admin::write_text(&text);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a part of the cluster's status.
+fn show(
+    talk: &Talk,
+    config: &Config,
+    table: fn(&ClusterStatus) -> String,
+    json: fn(&ClusterStatus) -> String,
+) -> Result<ExitCode, Failure> {
+    ask(talk, config, async |master| {
+        let status = master.status().await?;
+        Ok(if talk.json { json(&status) } else { table(&status) })
+    })
+}
+
+/// The answer of the master is of another kind than the question.
+fn surprised() -> Failure {
+    let reason = "it answers another question".to_owned();
+    rpc::admin::AdminError::BadAnswer { address: "the master".to_owned(), reason }.into()
+}

@@ -1,0 +1,21 @@
+//! `muskox task ls`.
+
+use crate::commands::{Talk, ask};
+use crate::config::Config;
+use crate::failure::Failure;
+use clap::Args;
+use rpc::admin::AdminApi;
+use std::process::ExitCode;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    talk: Talk,
+}
+
+pub(super) fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Failure> {
+    ask(&arguments.talk, config, async |master| {
+        let tasks = master.tasks().await?;
+        Ok(if arguments.talk.json { admin::task::json(&tasks) } else { admin::task::list(&tasks) })
+    })
+}
