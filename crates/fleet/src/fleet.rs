@@ -212,7 +212,7 @@ impl Fleet {
         self.table.put(slot, new);
         let (health, surplus) = (self.table.health(slot), self.has_surplus(slot));
         let misplaced = health == Some(Health::Ok) && self.is_misplaced(slot, new);
-        self.healing.set_damaged(slot, new.damaged().next().is_some());
+        self.healing.set_damaged(slot, new.damaged().chain(new.kept()).next().is_some());
         self.healing.classify(slot, health, surplus, misplaced);
     }
 

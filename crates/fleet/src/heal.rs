@@ -221,11 +221,19 @@ impl Fleet {
             || self.healing.mending.contains_key(&slot)
             || self.healing.removals.contains_key(&slot)
             || self.raises.is_running(slot)
+            || self.waits_for_pages(slot, now_ms)
             || self
                 .healing
                 .later
                 .get(&slot)
                 .is_some_and(|later| now_ms < later.alone_until_ms.max(later.retry_ms))
+    }
+
+    /// All replicas here are damaged, and one that has their pages may come back: a raise would leave it behind.
+    fn waits_for_pages(&self, slot: ChunkSlot, now_ms: u64) -> bool {
+        let set = self.table.replicas(slot);
+        let here: Vec<u16> = set.current().collect();
+        !here.is_empty() && self.leaves_pages_behind(&set, &here, now_ms)
     }
 
     /// More raises would keep those waiting that somebody asks for.

@@ -45,6 +45,12 @@ impl Fleet {
             || members.len() >= least && !self.may_be_mended(set, &members, now_ms)
     }
 
+    /// Whether a chain or a record without the other replicas loses pages that one of these may have: all members are damaged.
+    pub(crate) fn leaves_pages_behind(&self, set: &ReplicaSet, members: &[u16], now_ms: u64) -> bool {
+        let is_damaged = |disk: &u16| set.state(*disk) == Some(ReplicaState::Damaged);
+        members.iter().all(is_damaged) && self.may_be_mended(set, members, now_ms)
+    }
+
     /// Whether a replica on none of these disks may have the pages that are bad on them.
     fn may_be_mended(&self, set: &ReplicaSet, members: &[u16], now_ms: u64) -> bool {
         set.iter().filter(|replica| !members.contains(&replica.disk)).any(|replica| match replica.state {

@@ -16,6 +16,7 @@
 //! 7. A raise with several members is logged only when all of them hold the same bytes.
 //! 8. A raise that somebody waits for to write is logged only with as many members as may acknowledge a write. One that nobody
 //!    waits for leaves nobody behind below that number before he is taken for lost (`min_write`).
+//! 9. No raise is logged with damaged members alone while a sound replica of the version before is there, or may come back.
 
 use crate::fleet::{Fleet, Purpose};
 use crate::hops::Accusation;
@@ -283,6 +284,12 @@ impl Fleet {
         lasted && now_ms >= self.healed_from_ms(slot, &self.silence(), true)
     }
 
+    /// Whether those who are still members lack pages that one who was left out has.
+    fn loses_pages(&self, slot: ChunkSlot, now_ms: u64) -> bool {
+        let members = self.raises.members(slot);
+        self.leaves_pages_behind(&self.table.replicas(slot), &members, now_ms)
+    }
+
     /// A disk told all it holds: raises go on without what it lost.
     pub(crate) fn members_told(&mut self, disk: u16, now_ms: u64, out: &mut Vec<Command>) {
         for slot in self.raises.disk_told(disk) {
@@ -456,7 +463,7 @@ impl Fleet {
         if raise.members.iter().any(|member| !member.done) {
             return;
         }
-        if self.lacks_members(slot, now_ms) {
+        if self.lacks_members(slot, now_ms) || self.loses_pages(slot, now_ms) {
             return self.fail_raise(slot, Status::TryAgain, now_ms, out);
         }
         let Some(raise) = self.raises.running.get(&slot) else { return };

@@ -88,7 +88,7 @@ impl Fleet {
                     self.table.set_open(slot, false);
                     ReplicaState::StaleAbsent
                 }
-                Some(ReplicaState::Stale) => ReplicaState::StaleAbsent,
+                Some(ReplicaState::Stale | ReplicaState::Kept) => ReplicaState::StaleAbsent,
                 _ => continue,
             };
             set.set(disk, state);
@@ -205,6 +205,7 @@ impl Fleet {
             true if doubtful => ReplicaState::Doubtful,
             true if damaged => ReplicaState::Damaged,
             true => ReplicaState::Current,
+            false if seen.complete && seen.damaged => ReplicaState::Kept,
             false => ReplicaState::Stale,
         };
         if set.state(disk) == Some(ReplicaState::Filling) {
@@ -219,7 +220,7 @@ impl Fleet {
             // The set of replicas that may be written changes: the next grant raises first.
             self.table.set_open(slot, false);
         }
-        if seen.marked && state != ReplicaState::Stale {
+        if seen.marked && !matches!(state, ReplicaState::Stale | ReplicaState::Kept) {
             // Others are read rather, as long as they may differ.
             set.remove(disk);
             self.set_unsettled(slot, true);
@@ -253,7 +254,7 @@ impl Fleet {
     pub(crate) fn damaged(&mut self, disk: DiskId, slot: Option<ChunkSlot>, chunk: ChunkId) {
         let Some(disk) = self.hosts.disk_number(disk) else { return };
         let Some(slot) = slot.filter(|slot| self.table.chunk(*slot) == Some(chunk)) else { return };
-        self.healing.met_damage(slot);
+        self.healing.met_damage(slot, disk);
         let mut set = self.table.replicas(slot);
         if set.state(disk) == Some(ReplicaState::Current) {
             set.set(disk, ReplicaState::Damaged);

@@ -45,6 +45,9 @@ pub(crate) enum ReplicaState {
     /// At the chunk's version or above, but its machine lost power while it was being written: neither read nor written before
     /// it was made equal to others, or there are no others to wait for.
     Doubtful = 6,
+    /// Of a lower version and damaged: left behind by a raise that it could not follow. As stale, but not given up before another
+    /// replica was read whole, for its bytes may be the last ones of some page.
+    Kept = 7,
 }
 
 impl ReplicaState {
@@ -56,6 +59,7 @@ impl ReplicaState {
             4 => Self::Filling,
             5 => Self::Damaged,
             6 => Self::Doubtful,
+            7 => Self::Kept,
             _ => Self::StaleAbsent,
         }
     }
@@ -156,6 +160,11 @@ impl ReplicaSet {
     /// Those that are.
     pub(crate) fn damaged(&self) -> impl Iterator<Item = u16> + '_ {
         self.of(ReplicaState::Damaged)
+    }
+
+    /// Those that were left behind with damage.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = u16> + '_ {
+        self.of(ReplicaState::Kept)
     }
 
     /// In the order in which they are to be read.

@@ -1,6 +1,7 @@
 //! A small world around the fleet: disks that hold versions and content, a master that logs, and checks
 //! after every event.
 
+mod ahead;
 mod classes;
 mod donors;
 mod doubtful;
@@ -8,6 +9,7 @@ mod filling;
 mod healing;
 mod hops;
 mod machines;
+mod mending;
 mod metadata;
 mod min_write;
 mod promises;

@@ -120,7 +120,8 @@ impl Fleet {
         let choose = |suits: &dyn Fn(u16, u16) -> bool| {
             let may = |disk| {
                 let server = self.hosts.disk(disk).server;
-                if damaged.contains(&server) || !suits(disk, server) {
+                let is_kept = set.state(disk) == Some(ReplicaState::Kept);
+                if is_kept || damaged.contains(&server) || !suits(disk, server) {
                     Use::No
                 } else if self.healing.load(server).writing >= self.options.copies_per_server {
                     Use::Busy

@@ -30,7 +30,10 @@ impl Fleet {
                 ReplicaState::Current | ReplicaState::Damaged => better = true,
                 ReplicaState::Absent => better |= self.may_return(self.hosts.disk(replica.disk), now_ms),
                 ReplicaState::Doubtful => known += 1,
-                ReplicaState::Stale | ReplicaState::StaleAbsent | ReplicaState::Filling => {}
+                ReplicaState::Stale
+                | ReplicaState::StaleAbsent
+                | ReplicaState::Filling
+                | ReplicaState::Kept => {}
             }
         }
         let unheard = || self.hosts.disks.iter().any(|disk| disk.awaited && self.may_return(disk, now_ms));

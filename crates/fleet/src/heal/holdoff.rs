@@ -79,7 +79,10 @@ impl Fleet {
                         from_ms = from_ms.max(lost.of(endangered));
                     }
                 }
-                ReplicaState::Stale | ReplicaState::StaleAbsent | ReplicaState::Filling => {}
+                ReplicaState::Stale
+                | ReplicaState::StaleAbsent
+                | ReplicaState::Filling
+                | ReplicaState::Kept => {}
             }
         }
         // A replica may be on a disk that has not been heard of since the start.

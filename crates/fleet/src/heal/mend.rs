@@ -7,13 +7,13 @@
 //! 1. `damaged` holds exactly the chunks with a damaged replica on a disk that is up.
 //! 2. A chunk has at most one mending order, under a version that was granted to nobody.
 //! 3. At most [`MENDING_MAX`] replicas are mended at a time: each is read whole, twice.
-//! 4. A damaged replica becomes stale for its damage only if its pages could not be written, after another one was read whole and
-//!    had, or got of it, every page. One that cannot follow a raise is left behind like any other.
+//! 4. A damaged replica becomes stale for its damage only after another one was read whole and had, or got of it, every page. One
+//!    that could not follow a raise is kept until then: neither deleted nor in the way of a copy.
 
 use super::{Healing, RETRY_MS};
 use crate::fleet::{Fleet, Purpose};
 use crate::raise::Purposes;
-use crate::table::ReplicaState;
+use crate::table::{Health, ReplicaState};
 use crate::{Command, Order, OrderId};
 use types::{ChunkSlot, Status, Version};
 
@@ -24,18 +24,20 @@ const MENDING_MAX: usize = 16;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mending {
     order: OrderId,
+    /// The disk that it is on.
+    disk: u16,
     version: Version,
     since_ms: u64,
     /// Damage was met meanwhile, perhaps after the last look.
     met_again: bool,
-    /// A replica that cannot be mended, and goes if this one turns out to have all pages.
+    /// A replica that cannot be mended, or was left behind, and goes if this one turns out to have all pages.
     gives_up: Option<u16>,
 }
 
 impl Healing {
-    /// Damage was met in a replica of the chunk.
-    pub(crate) fn met_damage(&mut self, slot: ChunkSlot) {
-        if let Some(mending) = self.mending.get_mut(&slot) {
+    /// Damage was met in the replica on this disk.
+    pub(crate) fn met_damage(&mut self, slot: ChunkSlot, disk: u16) {
+        if let Some(mending) = self.mending.get_mut(&slot).filter(|one| one.disk == disk) {
             mending.met_again = true;
         }
     }
@@ -68,7 +70,8 @@ impl Fleet {
             }
             let set = self.table.replicas(slot);
             // Each in its turn: one that cannot be mended may have what another one lacks.
-            let damaged: Vec<u16> = set.damaged().collect();
+            let sound = set.sound().next();
+            let damaged: Vec<u16> = set.damaged().chain(set.kept().filter(|_| sound.is_some())).collect();
             if damaged.is_empty() || self.is_put_off(slot, now_ms) {
                 continue;
             }
@@ -77,7 +80,8 @@ impl Fleet {
                 continue; // Whoever comes back with another one wakes this.
             }
             let busy = !self.table.is_quiet(slot) || self.table.is_unsettled(slot);
-            if busy && self.healing.is_second_try(slot) && self.destination(slot).is_some() {
+            let is_short = matches!(self.table.health(slot), Some(Health::Endangered | Health::Undergoal));
+            if busy && is_short && self.healing.is_second_try(slot) && self.destination(slot).is_some() {
                 continue; // One that is written all the time is not raised for this for ever: a copy has its turn.
             }
             begun = true;
@@ -89,7 +93,10 @@ impl Fleet {
             }
             // Whoever asks for a grant from now on gets it after a raise, which ends the work.
             self.table.set_open(slot, false);
-            self.order_mending(slot, disk, None, now_ms, out);
+            match sound.filter(|_| set.state(disk) == Some(ReplicaState::Kept)) {
+                Some(whole) => self.order_mending(slot, whole, Some(disk), now_ms, out),
+                None => self.order_mending(slot, disk, None, now_ms, out),
+            }
         }
         begun
     }
@@ -113,7 +120,7 @@ impl Fleet {
             sources: sources.map(|disk| self.hosts.address(disk)).collect(),
         };
         let order = self.order(disk, Purpose::Mend(slot), what, now_ms, out);
-        let mending = Mending { order, version, since_ms: now_ms, met_again: false, gives_up };
+        let mending = Mending { order, disk, version, since_ms: now_ms, met_again: false, gives_up };
         self.healing.mending.insert(slot, mending);
     }
 
@@ -134,11 +141,12 @@ impl Fleet {
         let mut set = self.table.replicas(slot);
         // A raise that runs takes the states of its members as they were.
         let same = self.table.version(slot) == Some(mending.version) && !self.raises.is_running(slot);
-        use ReplicaState::{Current, Damaged, Stale};
+        use ReplicaState::{Current, Damaged, Kept, Stale};
         let change = match (status, mending.gives_up) {
             (Ok(()), _) if mending.met_again => None,
             (Ok(()), None) => Some((open.disk, Damaged, Current)),
             // It is made anew.
+            (Ok(()), Some(hopeless)) if set.state(hopeless) == Some(Kept) => Some((hopeless, Kept, Stale)),
             (Ok(()), Some(hopeless)) => Some((hopeless, Damaged, Stale)),
             (Err(Status::Corrupt), Some(_)) => Some((open.disk, Current, Damaged)),
             // What is sound nowhere may be sound on a disk that is away.

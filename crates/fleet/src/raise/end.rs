@@ -34,8 +34,8 @@ impl Fleet {
                 continue;
             }
             let state = match replica.state {
+                ReplicaState::Damaged | ReplicaState::Kept => ReplicaState::Kept,
                 ReplicaState::Current
-                | ReplicaState::Damaged
                 | ReplicaState::Doubtful
                 | ReplicaState::Stale
                 | ReplicaState::Filling => ReplicaState::Stale,
