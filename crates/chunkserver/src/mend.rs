@@ -6,7 +6,8 @@
 //! # Invariants
 //! 1. Only pages that do not match their checksums are written, and only with pages that do.
 //! 2. A raise meanwhile ends it: every write names the version.
-//! 3. What cannot be mended stays as it is: it may be the only one that has the other pages.
+//! 3. What cannot be mended stays as it is: it may be the only one that has the other pages. Nor does a disk that loses what was to
+//!    replace them make an end of the others.
 //!
 //! Pages that were torn by an unclean stop: `torn`.
 
@@ -38,13 +39,13 @@ impl Orders {
         let mut sources = Sources::new(&self.context, term, chunk, version, sources, SOURCE_WAIT_MAX);
         for (first, count) in runs(&damaged) {
             match sources.pages(first * PAGE_BYTES, count * PAGE_BYTES).await {
-                Ok(pages) => self.replace(slot, (disk, chunk), version, (first, count), pages).await?,
+                Ok(pages) => self.mend_pages(slot, (disk, chunk), version, (first, count), pages).await?,
                 Err(Status::WrongVersion) => return Err(Status::WrongVersion),
                 // Each of them may be sound on another source. The last look says whether all were found.
                 Err(_) => {
                     for page in first..first + count {
                         if let Ok(pages) = sources.pages(page * PAGE_BYTES, PAGE_BYTES).await {
-                            self.replace(slot, (disk, chunk), version, (page, 1), pages).await?;
+                            self.mend_pages(slot, (disk, chunk), version, (page, 1), pages).await?;
                         }
                     }
                 }
@@ -62,6 +63,20 @@ impl Orders {
         Ok(())
     }
 
+    async fn mend_pages(
+        &self,
+        slot: &Arc<Slot>,
+        replica: (DiskId, ChunkId),
+        version: Version,
+        run: (u32, u32),
+        pages: Pages,
+    ) -> Result<(), Status> {
+        let chunk = replica.1;
+        let put = move |disk: &Disk| write(disk, Disk::replace, chunk, version, run, &pages);
+        self.told(slot, replica, version, on_disk(slot, put).await)
+    }
+
+    /// Writes pages of another replica over those that are here, in whatever condition these are.
     pub(crate) async fn replace(
         &self,
         slot: &Arc<Slot>,
@@ -71,8 +86,8 @@ impl Orders {
         pages: Pages,
     ) -> Result<(), Status> {
         let chunk = replica.1;
-        let written = on_disk(slot, move |disk| write(disk, chunk, version, run, &pages)).await;
-        self.told(slot, replica, version, written)
+        let put = move |disk: &Disk| write(disk, Disk::write, chunk, version, run, &pages);
+        self.told(slot, replica, version, on_disk(slot, put).await)
     }
 
     /// What the disk did, told and counted if it failed. `Corrupt` is left to sources that lack a page: damage here that stops
@@ -93,6 +108,7 @@ impl Orders {
 
 fn write(
     disk: &Disk,
+    put: fn(&Disk, &store::Write<'_>) -> Result<(), StoreError>,
     chunk: ChunkId,
     version: Version,
     (first, count): (u32, u32),
@@ -103,7 +119,7 @@ fn write(
     let Some((data, page_crcs)) = pages else {
         return disk.punch(chunk, version, &[(offset, offset + u64::from(count) * page)]);
     };
-    disk.write(&store::Write { chunk, version, offset, data, page_crcs, block_values: &[], create: false })
+    put(disk, &store::Write { chunk, version, offset, data, page_crcs, block_values: &[], create: false })
 }
 
 /// Pages as runs of neighbours, each first page and count.

@@ -299,15 +299,12 @@ fn memory_of(entry: &InventoryEntry) -> Memory {
 }
 
 fn delete_on(disk: &Disk, chunk: ChunkId, version: Version, now_s: u64) -> OnDisk {
-    let ended = |result, now| OnDisk { result, now, memory: Memory::Kept };
-    let found = match disk.entry(chunk) {
-        Ok(entry) => entry.version,
-        Err(error) => return ended(Err(error), None),
+    let deleted = disk.delete(chunk, version, now_s);
+    let now = match &deleted {
+        Ok(found) | Err(StoreError::WrongVersion { found, .. }) => Some(*found),
+        Err(_) => None,
     };
-    if found > version {
-        return ended(Err(StoreError::WrongVersion { chunk, found, wanted: version }), Some(found));
-    }
-    ended(disk.delete(chunk, found, now_s), Some(found))
+    OnDisk { result: deleted.map(drop), now, memory: Memory::Kept }
 }
 
 pub(crate) async fn within<T>(work: impl Future<Output = T>) -> Option<T> {

@@ -6,8 +6,8 @@ mod common;
 
 use codec::control::{OrderKind, ReplicaFlags};
 use common::*;
-use env::OpenMode;
-use types::{Status, Version};
+use env::{Effort, Fault, OpenMode};
+use types::{BLOCK_BYTES, CHUNK_BYTES, Status, Version};
 
 const LENGTH: usize = 3_000_000;
 /// Each in another page.
@@ -132,5 +132,47 @@ fn damage_after_a_mending_is_told_again_although_the_version_is_the_same() {
         world.sim_disk(0).set_resident(true);
         assert_eq!(read_all(&world, 0).await, Ok(data));
         world.kill(0).await;
+    });
+}
+
+/// The sector is worn out: what is written to it is lost. Another replica, with rot of its own, needs the other pages.
+#[test]
+fn a_replica_whose_disk_loses_what_was_to_mend_it_is_still_a_source() {
+    simulated(async {
+        let world = World::simulated(2).await;
+        let data = written(&world).await;
+        for (n, place) in [(0, PLACES[0]), (1, PLACES[1])] {
+            rot(&world, n, place);
+        }
+        let fault = Fault { path: "chunks".to_owned(), effort: Effort::Sync, skip: 0, count: 1 };
+        world.sim_disk(0).inject(fault);
+        for number in [10, 11] {
+            let done = world.master.order(number, world.disk(0), mend(&world, 0, V2, &[1])).await;
+            assert_eq!(done.result, Err(Status::Io), "also when it shows them in its memory");
+        }
+        assert_eq!(world.master.order(12, world.disk(1), mend(&world, 1, V2, &[0])).await.result, Ok(()));
+        assert_eq!(read_all(&world, 1).await, Ok(data));
+    });
+}
+
+#[test]
+fn a_part_of_the_record_table_that_cannot_be_read_keeps_no_other_page_from_being_mended() {
+    simulated(async {
+        let mut world = World::simulated(2).await;
+        written(&world).await;
+        world.kill(0).await;
+        world.start(0).await;
+        rot(&world, 0, PLACES[0]);
+        let path = world.sim_disk(0).paths("chunks/").into_iter().find(|path| path.len() > 20).unwrap();
+        // The checksums of what begins with block 31.
+        world.sim_disk(0).spoil(&path, CHUNK_BYTES + 4096).unwrap();
+        world.kill(0).await;
+        world.start(0).await;
+        let done = world.master.order(10, world.disk(0), mend(&world, 0, V2, &[1])).await;
+        assert_eq!(done.result, Err(Status::Io));
+        let without = 31 * BLOCK_BYTES as usize / 4096;
+        assert_eq!(read_all(&world, 0).await, Err(without), "all before it is sound");
+        world.sim_disk(0).unspoil();
+        assert_eq!(world.master.order(11, world.disk(0), mend(&world, 0, V2, &[1])).await.result, Ok(()));
     });
 }

@@ -180,3 +180,16 @@ fn a_comparison_that_nobody_waits_for_does_not_leave_one_replica_of_three() {
     holds_with_three(Faults::PowerCuts, 13_387_340_993_594_532_051);
     holds_with_three(Faults::Everything, 15_856_874_534_874_632_110);
 }
+
+/// The header of a replica that was not needed any more could not be read: it could not be deleted, nor a copy take its place.
+#[test]
+fn a_replica_too_many_whose_header_cannot_be_read_is_set_aside() {
+    holds(Faults::Rot, 11_918_544_688_780_626_261);
+}
+
+/// A server came back with a version that no record named, and did not answer the raise that was to record it: its replica counted as
+/// away for ever, although its disk had told all that it held.
+#[test]
+fn a_replica_that_was_to_be_taken_up_and_did_not_answer_is_not_forgotten() {
+    holds(Faults::Network, 11_069_143_937_797_038_797);
+}

@@ -178,6 +178,11 @@ impl Disk {
 
     /// Writes; see [`Write`]. Not durable before [`Disk::sync`].
     pub fn write(&self, write: &Write<'_>) -> Result<(), StoreError> {
+        self.put(write, false)
+    }
+
+    /// `mends`: the same bytes are on another replica of this version.
+    fn put(&self, write: &Write<'_>, mends: bool) -> Result<(), StoreError> {
         let checked = CheckedWrite::new(*write).inspect_err(|error| {
             if matches!(error, StoreError::CorruptPayload { .. }) {
                 add(&self.counts.corrupt_payloads, 1);
@@ -191,7 +196,7 @@ impl Disk {
         let mut state = exclusive(&slot.state);
         let made = self.load_or_make(write, &mut state)?;
         let replica = state.as_mut().ok_or(StoreError::Absent { chunk: write.chunk })?;
-        let result = self.write_to(replica, &checked, made);
+        let result = self.write_to(replica, &checked, made, mends);
         if let Err(error) = &result {
             self.note(replica, error);
             if made {
@@ -234,13 +239,16 @@ impl Disk {
         replica: &mut Replica,
         checked: &CheckedWrite<'_>,
         made: bool,
+        mends: bool,
     ) -> Result<(), StoreError> {
         replica.check(checked.write.version)?;
-        replica.load_table(&checked.pages())?;
+        let pages = checked.pages();
+        replica.load_table(&pages)?;
+        let replaces = mends && replica.damaged_pages(pages.clone())?.len() == pages.len();
         if made {
             self.activity.touch(checked.write.chunk)?;
         }
-        replica.write(checked, &self.activity)
+        replica.write(checked, replaces, &self.activity)
     }
 
     /// Makes the file of a chunk, complete or filling, and its folder.

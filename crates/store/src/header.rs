@@ -33,6 +33,8 @@ impl Flags {
     pub(crate) const MARKED: u16 = 1 << 7;
     /// Together with `MARKED`: it was the machine, so what was not synced may be gone.
     pub(crate) const POWER_LOST: u16 = 1 << 8;
+    /// Together with `DAMAGED`: its disk lost what was to replace damaged pages, so it is not mended in place. The rest is as it was.
+    pub(crate) const WORN: u16 = 1 << 9;
 
     pub(crate) fn has(self, bit: u16) -> bool {
         self.0 & bit != 0

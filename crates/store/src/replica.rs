@@ -65,6 +65,9 @@ pub(crate) struct Replica {
     /// Changes made, and changes that are durable.
     written: u64,
     synced: u64,
+    /// The last change that replaced damaged pages, and the last one of data or records that are at stake if it is lost.
+    replaced_at: u64,
+    at_stake: u64,
     /// The file's entry in its folder may not be durable.
     pub(crate) entry_unsynced: bool,
 }
@@ -152,6 +155,8 @@ impl Replica {
             fresh: true,
             written: 0,
             synced: 0,
+            replaced_at: 0,
+            at_stake: 0,
             entry_unsynced: true,
         }
     }
@@ -184,6 +189,8 @@ impl Replica {
             fresh: false,
             written: opening,
             synced: opening,
+            replaced_at: opening,
+            at_stake: opening,
             entry_unsynced: false,
         };
         replica.take_table_page(0, &page[2 * SLOT_BYTES..]);
@@ -221,6 +228,7 @@ impl Replica {
         self.written += 1;
         self.header_at = self.written;
         self.header_durable = false;
+        self.at_stake = self.written;
     }
     /// All changes up to `upto` are durable.
     pub(crate) fn set_synced(&mut self, upto: u64) {
@@ -289,6 +297,12 @@ impl Replica {
     /// Whether a loaded page of the record table does not match its checksum.
     pub(crate) fn has_damaged_table(&self) -> bool {
         self.table.iter().any(|page| matches!(page, TableSlot::Damaged))
+    }
+
+    /// Whether the record of a page can be read, and written. It was loaded before, if it can be.
+    pub(crate) fn has_record(&self, page: u32) -> bool {
+        let (table, _) = place_of(page as usize / PAGES);
+        !matches!(self.table[table], TableSlot::Unread | TableSlot::Damaged)
     }
 
     /// Whether every loaded page of the record table is sound.
@@ -468,6 +482,20 @@ impl Replica {
         self.header.flags.set(set);
         self.header.flags.clear(clear);
         if self.header.flags == before { Ok(()) } else { self.write_header() }
+    }
+
+    /// A sync failed. If nothing is lost but what was to replace damaged pages, the others are as they were, and may be the last ones:
+    /// it stays damaged. Else it is bad.
+    pub(crate) fn lost(&mut self) {
+        let at_stake = self.at_stake > self.synced || self.entry_unsynced;
+        if self.replaced_at > self.synced && !at_stake { self.set_worn() } else { self.set_bad() }
+    }
+
+    /// Damaged for good, as long as it is not made anew.
+    pub(crate) fn set_worn(&mut self) {
+        if let Err(error) = self.set_flags(Flags::DAMAGED | Flags::WORN, 0) {
+            tracing::warn!(chunk = %self.chunk, %error, "a replica cannot be mended and its header cannot say so");
+        }
     }
 
     /// The disk lost something: neither read nor written until it is rewritten. The flag is written if

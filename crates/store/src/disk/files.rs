@@ -112,6 +112,9 @@ impl Disk {
         if lock(&self.bad).contains(&chunk) || indexed.is_some_and(|entry| entry.flags.has(Flags::BAD)) {
             replica.set_bad();
         }
+        if indexed.is_some_and(|entry| entry.flags.has(Flags::WORN)) {
+            replica.set_worn();
+        }
         let mut settled = Settled::default();
         if named.is_some() || replica.flags().has(Flags::NEW) {
             settled = self.settle(chunk, &mut replica, named).map_err(LoadError::Disk)?;
@@ -179,10 +182,12 @@ impl Disk {
             // Its folder could not be opened; nothing was lost, and it is not synced.
             Err(error) if is_out_of_files(error) => {}
             Err(error) => {
-                tracing::error!(%chunk, disk = %self.disk, %error, "fdatasync failed: the replica is bad");
+                tracing::error!(%chunk, disk = %self.disk, %error, "fdatasync failed: something of a replica is lost");
                 add(&self.counts.sync_failures, 1);
-                replica.set_bad();
-                lock(&self.bad).insert(chunk);
+                replica.lost();
+                if replica.flags().has(Flags::BAD) {
+                    lock(&self.bad).insert(chunk);
+                }
                 lock(&self.losses).push((chunk, replica.version()));
                 self.index.put(chunk, entry_of(replica));
             }

@@ -63,7 +63,7 @@ impl Disk {
             }
             Err(StoreError::Absent { .. }) => {}
             Err(_) if keep && self.keep(chunk, version)? => return Ok(FillStart::Kept),
-            Err(_) => self.clear_the_way(chunk, now_s)?,
+            Err(_) => self.clear_the_way(chunk, version, now_s)?,
         }
         let slot = self.slot(chunk);
         let mut state = exclusive(&slot.state);
@@ -119,13 +119,11 @@ impl Disk {
         Ok(true)
     }
 
-    fn clear_the_way(&self, chunk: ChunkId, now_s: u64) -> Result<(), StoreError> {
-        match self.entry(chunk) {
-            Ok(_) if self.discard_filling(chunk)? => Ok(()),
-            Ok(found) => self.delete(chunk, found.version, now_s),
-            // Its header cannot be read.
-            Err(StoreError::DamagedFile { .. }) => self.quarantine(chunk),
-            Err(error) => Err(error),
+    fn clear_the_way(&self, chunk: ChunkId, version: Version, now_s: u64) -> Result<(), StoreError> {
+        match self.discard_filling(chunk) {
+            Ok(true) => Ok(()),
+            // What cannot be read as a replica is set aside, too.
+            _ => self.delete(chunk, version, now_s).map(drop),
         }
     }
 

@@ -1,10 +1,15 @@
 //! Deleting in two steps: a replica is moved aside, and erased after its hold or for want of room.
 
 use super::Disk;
+use super::walk::UNREADABLE;
 use crate::StoreError;
+use crate::error::is_exhausted;
+use crate::index::IndexEntry;
 use crate::locks::{exclusive, lock};
 use crate::names::{DELETED, QUARANTINE, chunk_path, deleted_name, deleted_named};
+use crate::replica::{LoadError, Replica};
 use crate::report::Purged;
+use env::OpenMode;
 use std::io;
 use std::sync::atomic::Ordering;
 use types::{ChunkId, Version};
@@ -21,29 +26,52 @@ struct DeletedFile {
 }
 
 impl Disk {
-    /// Moves the replica to `deleted/`. `now_s` (seconds since 1970) is kept in its name for
-    /// [`Disk::purge_deleted`].
-    pub fn delete(&self, chunk: ChunkId, version: Version, now_s: u64) -> Result<(), StoreError> {
+    /// Moves a replica of at most this version to `deleted/`, and says which it had. `now_s` (seconds since 1970) is kept in its
+    /// name for [`Disk::purge_deleted`]. If its header cannot be read, the index says the version; if nothing does, nobody can
+    /// tell what it is, and it goes to `quarantine/`.
+    pub fn delete(&self, chunk: ChunkId, upto: Version, now_s: u64) -> Result<Version, StoreError> {
         let slot = self.slot(chunk);
         let _syncing = lock(&slot.sync);
         let mut state = exclusive(&slot.state);
-        self.load(chunk, &mut state).map_err(|error| error.of(chunk))?;
-        let replica = state.as_mut().ok_or(StoreError::Absent { chunk })?;
-        let found = replica.version();
-        if found != version {
-            return Err(StoreError::WrongVersion { chunk, found, wanted: version });
+        let found = match self.load(chunk, &mut state) {
+            Ok(()) => state.as_ref().map_or(UNREADABLE.version, Replica::version),
+            Err(LoadError::Unreadable(_)) => UNREADABLE.version,
+            Err(LoadError::Disk(error)) if !is_exhausted(&error) => self.indexed(chunk).version,
+            Err(error) => return Err(error.of(chunk)),
+        };
+        let highest = if state.is_some() { found } else { found.max(self.indexed(chunk).version) };
+        if highest > upto {
+            return Err(StoreError::WrongVersion { chunk, found: highest, wanted: upto });
         }
         // It may be wanted back: what was written goes with it. A failure is logged and counted.
-        if self.sync_replica(chunk, replica).is_ok() {
-            replica.clear_new()?;
+        if let Some(replica) = state.as_mut()
+            && self.sync_replica(chunk, replica).is_ok()
+            && let Err(error) = replica.clear_new()
+        {
+            tracing::warn!(%chunk, disk = %self.disk, %error, "a header could not be written");
         }
         self.activity.touch(chunk)?;
-        let bytes = replica.file().allocated_bytes()?;
-        let name = deleted_name(now_s, chunk, version, bytes);
-        self.dir.rename(&chunk_path(chunk), &format!("{DELETED}/{name}"))?;
-        self.deleted_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if found == UNREADABLE.version {
+            tracing::warn!(%chunk, disk = %self.disk, "a replica was to be deleted and cannot be read as one: it is in quarantine");
+            self.set_aside(chunk)?;
+        } else {
+            let file = match state.as_ref() {
+                Some(replica) => replica.file(),
+                None => self.dir.open(&chunk_path(chunk), OpenMode::ReadWrite)?,
+            };
+            let bytes = file.allocated_bytes()?;
+            let name = deleted_name(now_s, chunk, found, bytes);
+            self.dir.rename(&chunk_path(chunk), &format!("{DELETED}/{name}"))?;
+            self.deleted_bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
         *state = None;
-        self.gone(chunk)
+        self.gone(chunk)?;
+        Ok(found)
+    }
+
+    /// What the index says, which may know what cannot be read.
+    fn indexed(&self, chunk: ChunkId) -> IndexEntry {
+        self.index.get(chunk).unwrap_or(UNREADABLE)
     }
 
     /// Moves the replica to `quarantine/`, whatever its version.

@@ -83,6 +83,8 @@ pub(super) struct Edit<'a> {
     /// Byte ranges whose room is given back: offset and length.
     punches: Vec<(u64, u64)>,
     values: BTreeMap<usize, [u8; 32]>,
+    /// Its pages did not match their records before, and hold nothing that could be lost.
+    replaces: bool,
 }
 
 impl Edit<'_> {
@@ -104,14 +106,15 @@ impl Replica {
         self.apply(Edit::default(), activity)
     }
 
-    /// Carries out a write. The records of its pages are loaded.
+    /// Carries out a write. The records of its pages are loaded. `replaces`: these pages were damaged.
     pub(crate) fn write(
         &mut self,
         checked: &CheckedWrite<'_>,
+        replaces: bool,
         activity: &Activity,
     ) -> Result<(), StoreError> {
         let data = checked.write.data;
-        let mut edit = Edit::default();
+        let mut edit = Edit { replaces, ..Edit::default() };
         let mut whole: Option<(u32, usize, usize)> = None;
         for (piece, crc, look) in &checked.pieces {
             if piece.is_whole() {
@@ -205,6 +208,11 @@ impl Replica {
         }
         activity.hold(self.chunk, marked, self.header.flags.has(Flags::NEW))?;
         self.written += 1;
+        if edit.replaces {
+            self.replaced_at = self.written;
+        } else {
+            self.at_stake = self.written;
+        }
         if !self.fresh {
             self.reserve(tables.keys().copied())?;
         }
@@ -273,10 +281,10 @@ impl Replica {
         Ok(())
     }
 
-    /// After a failed change: every page is old or new, and its record follows; else the replica is bad.
+    /// After a failed change: every page is old or new, and its record follows; else something is lost.
     fn reconcile(&mut self, edit: &Edit<'_>) {
         if self.try_reconcile(edit).is_err() {
-            self.set_bad();
+            self.lost();
         }
     }
 

@@ -47,6 +47,7 @@ impl Replica {
                 settled.rotten_pages += self.damaged_pages(pages).map_or(0, |damaged| damaged.len() as u64);
             }
         }
+        self.at_stake = self.written;
         self.set_torn(settled.torn_regions)?;
         if settled.rotten_pages > 0 {
             self.set_flags(Flags::DAMAGED, 0)?;
@@ -60,6 +61,7 @@ impl Replica {
         for page in 0..TABLE_PAGES {
             if self.is_table_damaged(page)? {
                 self.settle_table_page(page, 0, &mut settled)?;
+                self.replaced_at = self.written;
             }
         }
         if settled.rotten_pages > 0 {

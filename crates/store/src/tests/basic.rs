@@ -61,7 +61,7 @@ fn another_version_is_refused_by_every_operation() {
     wrong(disk.read(CHUNK, V2, 0, 1).map(drop));
     wrong(disk.sync(CHUNK, V2));
     wrong(disk.verify(CHUNK, V2, 0, 1).map(drop));
-    wrong(disk.delete(CHUNK, V2, 0));
+    wrong(disk.delete(CHUNK, types::Version::default(), 0).map(drop));
     wrong(disk.chunk_value(CHUNK, V2).map(drop));
     wrong(disk.raise(CHUNK, V2, types::Version { counter: 9, ..V2 }, &[]));
     wrong(disk.read_resident(CHUNK, V2, 0, 1).unwrap().map(drop));

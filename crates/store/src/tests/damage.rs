@@ -313,8 +313,13 @@ fn killed_with_an_unreadable_page(at: u64) -> SimDisk {
     sim
 }
 
+fn unsound(disk: &Disk) -> Vec<u32> {
+    let damaged = disk.verify(CHUNK, V1, 0, CHUNK_BYTES).unwrap();
+    damaged.into_iter().chain(disk.torn_pages(CHUNK, V1).unwrap()).collect()
+}
+
 fn has_all(disk: &Disk) -> bool {
-    disk.unsound_pages(CHUNK, V1).unwrap().is_empty()
+    unsound(disk).is_empty()
         && read(disk, CHUNK, V1, 0, 100_000) == pattern(1, 100_000)
         && read(disk, CHUNK, V1, 5 << 20, 100_000) == pattern(2, 100_000)
 }
@@ -326,7 +331,7 @@ fn a_sector_that_cannot_be_read_after_a_kill_costs_the_pages_in_it_and_not_the_d
         let sim = killed_with_an_unreadable_page(at);
         let (disk, report) = open(&sim.dir());
         assert_eq!(report.torn_pages, torn, "byte {at}");
-        let unsound = disk.unsound_pages(CHUNK, V1).unwrap();
+        let unsound = unsound(&disk);
         assert_eq!(unsound.len(), lost, "byte {at}: {unsound:?}");
         let old = pattern(1, 100_000);
         for page in (0..old.len() / 4096).filter(|page| !unsound.contains(&(*page as u32))) {

@@ -251,7 +251,7 @@ fn administer(disk: &Disk) -> usize {
         &|| disk.begin_filling(CHUNK, V2, 5).map(drop),
         &|| write(disk, CHUNK, V2, 0, &pattern(7, 9_000)),
         &|| disk.complete(CHUNK, V2),
-        &|| disk.delete(chunk_id(0), version(1), 77),
+        &|| disk.delete(chunk_id(0), version(1), 77).map(drop),
         &|| disk.quarantine(chunk_id(1)),
         &|| disk.set_registrations(2),
         &|| disk.purge_deleted(100).map(drop),
