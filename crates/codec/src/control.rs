@@ -445,7 +445,7 @@ pub enum OrderKind {
         chunk: ChunkId,
         /// The version that all have.
         version: Version,
-        /// Where to read. 1 to 9.
+        /// Where to read. 0 to 9: with none, the replica is only read whole.
         sources: Vec<ReplicaAddress>,
     },
     /// Replace the torn pages of a replica of this version by those of the first source on which they match their checksums,

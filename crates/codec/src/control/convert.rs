@@ -468,7 +468,7 @@ impl TryFrom<proto::Order> for Order {
                 disk: disk(&p.disk)?,
                 chunk: ChunkId(p.chunk),
                 version: version(p.version)?,
-                sources: sources(p.sources)?,
+                sources: list(p.sources, REPLICAS_MAX, "sources of damaged pages")?,
             },
             What::MendTorn(p) => OrderKind::MendTorn {
                 disk: disk(&p.disk)?,
