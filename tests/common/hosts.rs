@@ -249,6 +249,12 @@ impl Hosts {
         serde_json::from_str(&answer).ok()
     }
 
+    /// Runs `muskox` and gives what it says; it must succeed.
+    pub fn ask(&self, arguments: &[&str]) -> String {
+        let words: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
+        self.shell.ok(&self.muskox(None, &words))
+    }
+
     /// One count of the chunks; `None` while the master does not answer.
     pub fn count(&self, what: &str) -> Option<u64> {
         self.status()?["chunks"][what].as_u64()
@@ -285,8 +291,7 @@ impl Hosts {
 
     /// `muskox file info --json`.
     pub fn file_info(&self, path: &str) -> serde_json::Value {
-        let arguments = ["file", "info", "--json", path, "--master", &self.address("master")];
-        let answer = self.shell.ok(&self.muskox(None, &arguments.map(str::to_owned)));
+        let answer = self.ask(&["file", "info", "--json", path, "--master", &self.address("master")]);
         serde_json::from_str(&answer).unwrap()
     }
 

@@ -33,4 +33,5 @@ pub use error::{OpenError, ReplayError};
 pub use journal::Journal;
 pub use options::{Cut, Entry, Needed, Options, Recovery, SealedSegment};
 pub use reader::Reader;
+pub use recovery::inspect;
 pub use syncer::Syncer;

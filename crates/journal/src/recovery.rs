@@ -91,7 +91,25 @@ struct Survey {
 
 /// Opens what is in `dir`.
 pub(crate) fn recover(dir: &Arc<dyn Dir>, options: &Options) -> Result<Recovered, OpenError> {
-    let survey = survey(&**dir, options)?;
+    let (survey, mut recovery) = usable(&**dir, options)?;
+    recovery.cuts = cut(&**dir, &survey)?;
+    // What was written before a kill is in the page cache only; from here on it counts as durable.
+    for used in &survey.used {
+        if used.scan.next.0 > survey.stable.0 + 1 {
+            survey.candidates[used.number].file.sync_data()?;
+        }
+    }
+    arrange(dir, options, survey, recovery)
+}
+
+/// What opening the log in `dir` would find, or why it would be refused. Nothing is changed, so that no cut is told.
+pub fn inspect(dir: &dyn Dir, options: &Options) -> Result<Recovery, OpenError> {
+    usable(dir, options).map(|(_, recovery)| recovery)
+}
+
+/// What is there, if the log can be used.
+fn usable(dir: &dyn Dir, options: &Options) -> Result<(Survey, Recovery), OpenError> {
+    let survey = survey(dir, options)?;
     if survey.stable >= survey.next {
         return Err(damaged(&survey));
     }
@@ -100,15 +118,9 @@ pub(crate) fn recover(dir: &Arc<dyn Dir>, options: &Options) -> Result<Recovered
         return Err(OpenError::Gap { first, needed: options.needed.first });
     }
     let fresh = survey.candidates.is_empty();
-    let cuts = cut(&**dir, &survey)?;
-    // What was written before a kill is in the page cache only; from here on it counts as durable.
-    for used in &survey.used {
-        if used.scan.next.0 > survey.stable.0 + 1 {
-            survey.candidates[used.number].file.sync_data()?;
-        }
-    }
-    let recovery = Recovery { first, last: LogIndex(survey.next.0 - 1), term: survey.term, fresh, cuts };
-    arrange(dir, options, survey, recovery)
+    let last = LogIndex(survey.next.0 - 1);
+    let recovery = Recovery { first, last, term: survey.term, fresh, cuts: Vec::new() };
+    Ok((survey, recovery))
 }
 
 /// Reads everything; changes nothing.

@@ -46,6 +46,15 @@ pub enum BuildError {
     /// The term file is damaged.
     #[error("{0}")]
     Term(String),
+    /// A master runs on it.
+    #[error("a master runs on this directory")]
+    Busy {
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A start would be refused for what the log is.
+    #[error("the log cannot be used: {0}")]
+    Log(String),
     /// There is a later checkpoint.
     #[error("a checkpoint of record {newest} exists already")]
     Outdated {
@@ -123,7 +132,7 @@ pub(crate) fn load(folder: &dyn Dir, cluster: ClusterId) -> io::Result<journal::
     load_newest(folder, cluster, load_one)
 }
 
-fn load_one(reader: &mut Reader) -> Result<Meta, Box<dyn Error + Send + Sync>> {
+pub(crate) fn load_one(reader: &mut Reader) -> Result<Meta, Box<dyn Error + Send + Sync>> {
     let mut loader = Loader::new();
     let digest = reader.read::<Box<dyn Error + Send + Sync>>(|piece| Ok(loader.feed(piece)?))?;
     let meta = loader.finish(Some(digest))?;

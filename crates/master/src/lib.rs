@@ -15,6 +15,7 @@
 //! # Elsewhere
 //! What a record means: `meta`. Who may write what through which chain: `fleet`. Bytes of the log: `journal`.
 
+pub mod check;
 pub mod checkpoint;
 mod config;
 mod core;

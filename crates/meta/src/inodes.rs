@@ -249,6 +249,10 @@ impl Inodes {
     pub(crate) fn sum(&self) -> Sum {
         self.sum
     }
+    #[cfg(test)]
+    pub(crate) fn damage_sum(&mut self, sum: Sum) {
+        self.sum = sum;
+    }
     /// The sum computed anew.
     pub(crate) fn recomputed(&self) -> Sum {
         let mut sum = Sum::default();

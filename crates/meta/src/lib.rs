@@ -23,6 +23,7 @@
 
 mod api;
 mod apply;
+mod check;
 mod checkpoint;
 mod chunks;
 mod classes;
@@ -45,5 +46,6 @@ mod usage;
 mod xattrs;
 
 pub use api::*;
+pub use check::Finding;
 pub use checkpoint::Loader;
 pub use state::Meta;

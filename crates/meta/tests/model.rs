@@ -256,6 +256,7 @@ fn run(seeds: Vec<Seed>) {
         check_cursors(&fs.meta, &mut cursors, &tree);
     }
     compare(&fs.meta, &tree);
+    assert_eq!(fs.meta.check(), []);
     assert!(fs.meta.find_chunk(chunk_id(next_chunk + 1)).is_none());
 
     let mut replayed = Meta::new();

@@ -68,6 +68,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: TaskCommand,
     },
+    /// Look at a master's metadata
+    Meta {
+        #[command(subcommand)]
+        command: MetaCommand,
+    },
     /// Look at the configuration
     Config {
         #[command(subcommand)]
@@ -177,6 +182,16 @@ pub(crate) enum FileCommand {
         json: bool,
         #[command(flatten)]
         target: Target,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MetaCommand {
+    /// Read all checkpoints and the log of a master that does not run, and look for contradictions; changes nothing
+    Check {
+        /// The master's data directory [default: that of the configuration]
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
     },
 }
 

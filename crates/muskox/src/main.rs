@@ -15,7 +15,7 @@ mod ready;
 mod roles;
 
 use clap::Parser;
-use cli::{Cli, Command, ConfigCommand, FileCommand};
+use cli::{Cli, Command, ConfigCommand, FileCommand, MetaCommand};
 use config::Config;
 use failure::Failure;
 use std::io::{IsTerminal, Write};
@@ -54,6 +54,10 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Server { command } => commands::server::run(&command, &config()?),
         Command::Client { command } => commands::client::run(&command, &config()?),
         Command::Task { command } => commands::task::run(&command, &config()?),
+        Command::Meta { command: MetaCommand::Check { data } } => {
+            let config = config()?;
+            roles::meta::check(&roles::master::data_directory(data.as_ref(), &config))
+        }
         Command::Config { command: ConfigCommand::Example } => {
             print_line(config::EXAMPLE.trim_end());
             Ok(ExitCode::SUCCESS)

@@ -17,8 +17,8 @@ struct Soak {
     seconds: Option<&'static str>,
     /// The variable that says how often, if `--rounds` is understood.
     rounds: Option<&'static str>,
-    /// The variable that a fresh number is given to in each of `--rounds`.
-    fresh: Option<&'static str>,
+    /// The variable that a fresh number is given to in each of `--rounds`, and how many if it is not said.
+    fresh: Option<(&'static str, u64)>,
 }
 
 const SOAKS: &[Soak] = &[
@@ -53,13 +53,22 @@ const SOAKS: &[Soak] = &[
         fresh: None,
     },
     Soak {
+        name: "stress",
+        says: "many processes, all operations, ten minutes a round (default 1), then a scan of everything and a check of the metadata",
+        cargo: &["test", "--release", "-p", "muskox", "--test", "stress", "--", "--nocapture"],
+        variables: &[("MUSKOX_STRESS_SECONDS", "600")],
+        seconds: None,
+        rounds: None,
+        fresh: Some(("MUSKOX_STRESS_SEED", 1)),
+    },
+    Soak {
         name: "properties",
         says: "property tests of the crates with fresh cases (default 20 rounds); a failing round names its seed",
         cargo: &["test", "--quiet", "--workspace", "--exclude", "muskox", "--exclude", "sim"],
         variables: &[],
         seconds: None,
         rounds: None,
-        fresh: Some("PROPTEST_RNG_SEED"),
+        fresh: Some(("PROPTEST_RNG_SEED", 20)),
     },
     Soak {
         name: "e2e",
@@ -111,8 +120,8 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
     if let (Some(name), Some(rounds)) = (soak.rounds, rounds) {
         command.env(name, (rounds as u64).to_string());
     }
-    let Some(fresh) = soak.fresh else { return carry_out(&mut command, soak.name) };
-    for round in 1..=rounds.unwrap_or(20.0) as u64 {
+    let Some((fresh, most)) = soak.fresh else { return carry_out(&mut command, soak.name) };
+    for round in 1..=rounds.map_or(most, |rounds| rounds as u64) {
         let seed = std::time::UNIX_EPOCH.elapsed()?.as_nanos() as u64;
         writeln!(std::io::stderr(), "round {round}: {fresh}={seed}")?;
         carry_out(command.env(fresh, seed.to_string()), soak.name)?;

@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: &MasterArgs, config: &Config) -> Result<ExitCode, F
     let file = &config.master;
     let settings = Settings {
         listen: arguments.listen.clone().or(file.listen.clone()).unwrap_or_else(|| LISTEN.to_owned()),
-        data: arguments.data.clone().or(file.data.clone()).unwrap_or_else(|| DATA.into()),
+        data: data_directory(arguments.data.as_ref(), config),
         name: arguments.name.clone().or(file.name.clone()).unwrap_or_else(host_name),
         insecure: arguments.insecure || file.insecure.unwrap_or(false),
         stable: file.ack.as_deref() == Some("stable"),
@@ -64,6 +64,11 @@ pub(crate) fn run(arguments: &MasterArgs, config: &Config) -> Result<ExitCode, F
         serve(settings, stop, Box::new(ready::tell)).await
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where a master's metadata is.
+pub(crate) fn data_directory(argument: Option<&PathBuf>, config: &Config) -> PathBuf {
+    argument.or(config.master.data.as_ref()).map_or_else(|| DATA.into(), PathBuf::clone)
 }
 
 /// Runs a master until `stop`.

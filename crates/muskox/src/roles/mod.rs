@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 pub(crate) mod chunkserver;
 pub(crate) mod master;
+pub(crate) mod meta;
 pub(crate) mod mount;
 
 pub(crate) use admin::disks_ready;

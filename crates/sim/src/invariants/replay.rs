@@ -1,4 +1,4 @@
-//! Checkpoint and log give the live state: its digest is the same, and is right.
+//! Checkpoint and log give the live state: its digest is the same, and is right, and all references and counts agree.
 
 use crate::cluster::Cluster;
 use crate::quiet::{Quiet, replayed};
@@ -7,6 +7,9 @@ use crate::quiet::{Quiet, replayed};
 pub(super) async fn check(quiet: &Quiet, cluster: &Cluster) -> Result<(), String> {
     if quiet.meta.digest() != quiet.meta.recomputed_digest() {
         return Err(format!("the digest after record {} is not that of the state", quiet.applied));
+    }
+    if let Some(finding) = quiet.meta.check().first() {
+        return Err(format!("the state after record {} contradicts itself: {finding}", quiet.applied));
     }
     // The master compares the new checkpoint's digest with its own.
     let built = cluster.checkpoint().await.map_err(|reason| format!("no checkpoint: {reason}"))?;
