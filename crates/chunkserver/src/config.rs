@@ -38,6 +38,8 @@ pub(crate) const DISK_HUNG_AFTER: Duration = Duration::from_secs(30);
 pub(crate) const DISK_OPEN_MAX: Duration = Duration::from_secs(10);
 /// How often a disk that is not served is looked at again.
 pub(crate) const DISK_RETRY_INTERVAL: Duration = Duration::from_secs(3);
+/// How often a disk tries again to settle what it holds back: a device may take seconds over a sector that it cannot read.
+pub(crate) const DISK_SETTLE_INTERVAL: Duration = Duration::from_secs(60);
 /// The interval doubles with each failure in service, so often: up to 48 s.
 pub(crate) const DISK_RETRY_DOUBLINGS_MAX: u32 = 4;
 /// A disk that served so long without failing begins anew with the short interval.

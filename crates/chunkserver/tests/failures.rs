@@ -4,7 +4,7 @@
 
 mod common;
 
-use codec::control::DiskRefusal;
+use codec::control::{DiskRefusal, ReplicaFlags};
 use common::*;
 use env::{Effort, Fault};
 use types::Status;
@@ -71,6 +71,43 @@ fn a_sector_that_cannot_be_read_damages_one_replica_and_not_the_disk() {
         until("it was looked at", || world.master.heard().heartbeats > heartbeats + 4).await;
         assert_eq!(refusal(&world), None);
         assert!(read(&link, world.disk(0), V1, 8_192, 4_096).await.is_ok(), "the others are read");
+    });
+}
+
+#[test]
+fn a_replica_that_cannot_be_settled_after_a_kill_is_told_and_comes_back_with_its_sector() {
+    simulated(async {
+        let mut world = World::simulated(1).await;
+        let (chain, link) = (world.chain(&[0]), world.connect(0).await);
+        let data = pattern(1, 20_000);
+        let mut beside = Write { durable: true, ..write_of(&chain, V1, 1, 0, &data) };
+        beside.capability.chunk = types::ChunkId(CHUNK.0 + 1);
+        assert_eq!(send(&link, &beside, &data).await.result, Ok(()));
+        assert_eq!(send(&link, &write_of(&chain, V1, 1, 0, &data), &data).await.result, Ok(()));
+        world.kill(0).await;
+        let files = world.sim_disk(0).paths("chunks/");
+        let file = files.iter().find(|path| path.ends_with(&format!("{:016x}", CHUNK.0))).unwrap();
+        world.sim_disk(0).spoil(file, types::CHUNK_BYTES).unwrap();
+        world.start(0).await;
+        let disk = world.disk(0);
+        until("it is told", || refusal(&world) == Some(DiskRefusal::HeldBack)).await;
+        assert!(world.master.heard().refused[0].reason.contains(file));
+        let flags = || {
+            let heard = world.master.heard();
+            let found = heard.reports.get(&disk).and_then(|all| all.iter().find(|one| one.chunk == CHUNK));
+            found.map(|entry| entry.flags)
+        };
+        assert!(flags().is_some_and(|flags| flags.contains(ReplicaFlags::BAD)), "{:?}", flags());
+        let link = world.connect(0).await;
+        assert_eq!(read(&link, disk, V1, 0, 4_096).await, Err(Status::Io));
+        world.master.heard().reports.clear();
+        world.sim_disk(0).unspoil();
+        until("it is told anew", || {
+            flags().is_some_and(|flags| flags.is_complete() && flags.contains(ReplicaFlags::MARKED))
+        })
+        .await;
+        until("nothing is held back", || refusal(&world).is_none()).await;
+        assert!(read(&world.connect(0).await, disk, V1, 0, 20_000).await.unwrap() == data);
     });
 }
 

@@ -168,11 +168,13 @@ pub enum DiskRefusal {
     Hanging = 12,
     /// It is mounted read-only: what it holds is read.
     ReadOnly = 13,
+    /// It is served without some replicas, which cannot be settled after an unclean stop.
+    HeldBack = 14,
 }
 
 impl DiskRefusal {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Opening,
         Self::Absent,
         Self::Unreadable,
@@ -186,6 +188,7 @@ impl DiskRefusal {
         Self::Failed,
         Self::Hanging,
         Self::ReadOnly,
+        Self::HeldBack,
     ];
 
     /// The word for people and in JSON.
@@ -204,6 +207,7 @@ impl DiskRefusal {
             Self::Failed => "failed",
             Self::Hanging => "hanging",
             Self::ReadOnly => "read-only",
+            Self::HeldBack => "held-back",
         }
     }
 }

@@ -187,6 +187,12 @@ fn a_replica_too_many_whose_header_cannot_be_read_is_set_aside() {
     holds(Faults::Rot, 11_918_544_688_780_626_261);
 }
 
+/// A server was killed while it wrote a chunk whose header its disk could not read afterwards: it refused the whole disk, for ever.
+#[test]
+fn a_sector_that_cannot_be_read_after_a_kill_does_not_cost_the_disk() {
+    holds_with_three(Faults::Rot, 7_002_369);
+}
+
 /// A server came back with a version that no record named, and did not answer the raise that was to record it: its replica counted as
 /// away for ever, although its disk had told all that it held.
 #[test]

@@ -14,6 +14,7 @@
 //!    but others of its chain may not, and whoever would have said so may have been killed too. It is compared then.
 //! 6. The log says in order when a chunk was synced and which regions changed again, so that what was synced is not taken
 //!    for torn after a kill. These records need not be durable: after a loss of power all marks of the generation count.
+//! 7. A chunk that could not be settled stays named with the marks that it had, until it was (`held`).
 //!
 //! # Elsewhere
 //! What is done with the marks after an unclean stop: `disk/open.rs`.
@@ -70,6 +71,8 @@ struct Mark {
     synced: Option<u64>,
     /// When it was last touched, until an index flush of a later epoch.
     touched: Option<u64>,
+    /// It is held back, with what the log of an earlier user says.
+    held: Option<Named>,
     /// The record that completed `regions`, and the last one.
     at: u64,
     last: u64,
@@ -80,8 +83,19 @@ impl Mark {
         self.busy || self.touched.is_some()
     }
 
+    /// Nothing is to be said of it but that it is held back.
+    fn is_resting(&self) -> bool {
+        self.held.is_some() && !self.is_needed() && self.synced.is_none()
+    }
+
     fn record(&self, chunk: ChunkId) -> Record {
-        Record { chunk, regions: self.open, new: self.new, synced: self.synced.is_some() && self.open == 0 }
+        let synced = self.synced.is_some() && self.open == 0;
+        Record { chunk, regions: self.open, new: self.new, synced, ..Record::default() }
+    }
+
+    /// What the next generation says of it.
+    fn records(&self, chunk: ChunkId) -> Vec<Record> {
+        self.held.map_or_else(|| vec![self.record(chunk)], |named| named.records(chunk).collect())
     }
 }
 
@@ -115,14 +129,18 @@ impl Marks {
             }
             mark.regions = mark.open;
             mark.synced = mark.synced.filter(|synced| checkpoints < synced + NAMED_CHECKPOINTS);
-            mark.is_needed() || mark.synced.is_some()
+            mark.is_needed() || mark.synced.is_some() || mark.held.is_some()
         });
         if self.map.len() > NAMED_MAX {
-            self.map.retain(|_, mark| mark.is_needed());
+            self.map.retain(|_, mark| mark.is_needed() || mark.held.is_some());
         }
         // Everything pending is in the map, thus among the live ones.
         self.pending.clear();
-        self.map.iter().map(|(chunk, mark)| mark.record(*chunk)).collect()
+        self.records()
+    }
+
+    fn records(&self) -> Vec<Record> {
+        self.map.iter().flat_map(|(chunk, mark)| mark.records(*chunk)).collect()
     }
 }
 
@@ -168,17 +186,26 @@ impl Activity {
         }
     }
 
-    /// Begins a new generation without marks. Everything that the old one named must be settled.
+    /// Begins a new generation, with the marks of chunks that are held back. Everything else that the old one named must be settled.
     pub(crate) fn begin(
         file: Arc<dyn File>,
         disk: DiskId,
         boot: u64,
         generation: u64,
         index: Arc<Index>,
+        held: impl IntoIterator<Item = (ChunkId, Named)>,
     ) -> io::Result<Self> {
-        let activity = Self::closed(file, disk, boot, generation, index);
-        activity.write_head(generation, false)?;
-        lock(&activity.log).failed = false;
+        let activity = Self::closed(file, disk, boot, generation - 1, index);
+        let mut marks = Marks::default();
+        for (chunk, named) in held {
+            marks.map.insert(chunk, Mark { held: Some(named), ..Mark::default() });
+        }
+        let live = marks.records();
+        *lock(&activity.marks) = marks;
+        let mut log = lock(&activity.log);
+        activity.begin_generation(&mut log, &live, false)?;
+        log.failed = false;
+        drop(log);
         Ok(activity)
     }
 
@@ -287,6 +314,23 @@ impl Activity {
         }
     }
 
+    /// A chunk that was held back is settled, or its file was moved away; false if it was not held back.
+    pub(crate) fn settled(&self, chunk: ChunkId) -> bool {
+        let target = {
+            let mut marks = lock(&self.marks);
+            let checkpoints = marks.checkpoints;
+            let Some(mark) = marks.map.get_mut(&chunk).filter(|mark| mark.held.is_some()) else {
+                return false;
+            };
+            (mark.held, mark.synced) = (None, Some(checkpoints));
+            marks.push(chunk);
+            marks.pushed
+        };
+        // Should it fail, the old marks count once more, and whoever marks next has the error.
+        let _ = self.commit(target, true);
+        true
+    }
+
     /// Waits until the record `target` is in the log, or on the device.
     fn commit(&self, target: u64, durable: bool) -> io::Result<()> {
         let done = if durable { &self.durable } else { &self.written };
@@ -367,12 +411,18 @@ impl Activity {
             return Err(io::Error::other("the activity log of this disk failed earlier"));
         }
         lock(&self.marks).checkpoints += 1;
-        if log.used == 0 && lock(&self.marks).map.is_empty() {
+        if self.is_resting(&log) {
             return Ok(());
         }
         let result = self.turn(&mut log);
         log.failed = result.is_err();
         result
+    }
+
+    /// The log says what is needed and no more.
+    fn is_resting(&self, log: &Log) -> bool {
+        let marks = lock(&self.marks);
+        marks.map.values().all(Mark::is_resting) && log.used == marks.records().len()
     }
 
     /// Leaves word that everything is synced and flushed, if that is so. What was synced lately stays named.
@@ -384,7 +434,7 @@ impl Activity {
             if marks.map.values().any(Mark::is_needed) {
                 return Ok(false);
             }
-            marks.map.iter().map(|(chunk, mark)| mark.record(*chunk)).collect()
+            marks.records()
         };
         // Any later mark would have to begin a new generation.
         log.failed = true;

@@ -2,12 +2,13 @@
 //!
 //! Opening, syncing and closing chunk files: `disk/files.rs`. Opening and stamping a disk: `disk/open.rs`.
 //! Walks and inventory: `disk/walk.rs`. Deleting: `disk/remove.rs`. Filling: `disk/fill.rs`. Health: `disk/health.rs`.
-//! Comparing: `disk/compare.rs`. Torn pages: `disk/torn.rs`. Syncing and closing many files: `disk/tidy.rs`.
+//! What cannot be settled after an unclean stop: `disk/held.rs`. Comparing: `disk/compare.rs`. Torn pages: `disk/torn.rs`. Syncing and closing many files: `disk/tidy.rs`.
 
 mod compare;
 mod files;
 mod fill;
 mod health;
+mod held;
 mod mend;
 mod open;
 mod remove;
@@ -34,6 +35,7 @@ use std::sync::{Arc, Mutex};
 use types::{CHUNK_BYTES, ChunkId, ClusterId, DiskId, PAGE_BYTES, PAYLOAD_BYTES_MAX, Verifier, Version};
 
 pub use fill::FillStart;
+pub(crate) use held::HELD_MAX;
 pub use open::{DiskOptions, Format, Opened};
 
 /// Part of the device that is kept free: a hundredth, at most 1 GiB.
@@ -56,6 +58,8 @@ pub struct Disk {
     folders: Mutex<Folders>,
     /// Replicas that are bad, should their headers be unable to say so.
     bad: Mutex<BTreeSet<ChunkId>>,
+    /// Replicas that could not be settled.
+    held: Mutex<held::Held>,
     /// Replicas that became bad since somebody asked.
     losses: Mutex<Vec<(ChunkId, Version)>>,
     /// The last user of the disk ended with a loss of power.

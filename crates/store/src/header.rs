@@ -35,6 +35,8 @@ impl Flags {
     pub(crate) const POWER_LOST: u16 = 1 << 8;
     /// Together with `DAMAGED`: its disk lost what was to replace damaged pages, so it is not mended in place. The rest is as it was.
     pub(crate) const WORN: u16 = 1 << 9;
+    /// Of the index alone: it could not be settled. Not to be read.
+    pub(crate) const HELD: u16 = 1 << 10;
 
     pub(crate) fn has(self, bit: u16) -> bool {
         self.0 & bit != 0
@@ -58,7 +60,7 @@ impl Flags {
             chunk,
             version,
             state,
-            bad: self.has(Self::BAD),
+            bad: self.has(Self::BAD) || self.has(Self::HELD),
             damaged: self.has(Self::DAMAGED),
             torn: self.has(Self::TORN),
             marked: self.has(Self::MARKED),

@@ -84,6 +84,8 @@ pub struct OpenReport {
     pub rotten_pages: u64,
     /// Files that never got a header (made, never synced), moved to quarantine.
     pub stubs: u64,
+    /// Replicas that could not be settled and are held back.
+    pub held_back: u64,
     /// What the operator should know (a filesystem for tests only...).
     pub warnings: Vec<String>,
 }

@@ -7,6 +7,7 @@ mod files;
 mod fill;
 mod fuzz;
 mod golden;
+mod held;
 mod kill;
 mod mend;
 mod model;

@@ -134,8 +134,9 @@ fn derived(status: &ClusterStatus) -> Vec<Warning> {
             "bring back the servers and disks that are away, see below",
         );
     }
-    let half =
-        |d: &&RefusedDiskStatus| matches!(d.disk.refusal, DiskRefusal::Hanging | DiskRefusal::ReadOnly);
+    let half = |d: &&RefusedDiskStatus| {
+        matches!(d.disk.refusal, DiskRefusal::Hanging | DiskRefusal::ReadOnly | DiskRefusal::HeldBack)
+    };
     let unserved: Vec<_> = status.refused_disks.iter().filter(|d| !half(d)).collect();
     if let Some(first) = unserved.first() {
         let paths: Vec<&str> = unserved.iter().map(|d| d.disk.path.as_str()).collect();

@@ -12,6 +12,7 @@ use super::refusal::Refusal;
 use super::slot::Slot;
 use crate::config::{
     DISK_CALM_AFTER, DISK_HANGING_AFTER, DISK_HUNG_AFTER, DISK_RETRY_DOUBLINGS_MAX, DISK_RETRY_INTERVAL,
+    DISK_SETTLE_INTERVAL,
 };
 use codec::control::DiskRefusal;
 use env::Instant;
@@ -44,6 +45,8 @@ struct State {
     /// Failures in a row, and the last one.
     failures: u32,
     failed_at: Option<Instant>,
+    /// When it was last tried to settle what the disk holds back.
+    settled_at: Option<Instant>,
 }
 
 impl Health {
@@ -160,13 +163,34 @@ impl Slot {
                 "see the kernel's log: dmesg; it comes back by itself when its device answers",
             ));
         }
-        self.is_read_only().then(|| {
-            Refusal::new(
+        if self.is_read_only() {
+            return Some(Refusal::new(
                 DiskRefusal::ReadOnly,
                 format!("{path} is mounted read-only: it is read, and takes nothing"),
                 "see the kernel's log (dmesg), check the filesystem, and mount it again for writing",
-            )
-        })
+            ));
+        }
+        let held = self.disk()?.held_back();
+        let more = if held.len() > 1 { format!(", and {} more", held.len() - 1) } else { String::new() };
+        let reason = format!("{path} serves without {}{more}", held.first()?);
+        let next =
+            "see the kernel's log (dmesg) and smartctl, or make room on it; it is tried again by itself";
+        Some(Refusal::new(DiskRefusal::HeldBack, reason, next))
+    }
+
+    /// Tries now and then to settle what the disk holds back; whether something came back.
+    fn settle_held(&self, disk: &Disk) -> bool {
+        let now = self.clock.now();
+        let mut state = self.health.lock();
+        let due = state.settled_at.is_none_or(|at| now.since(at) > DISK_SETTLE_INTERVAL);
+        if due {
+            state.settled_at = Some(now);
+        }
+        drop(state);
+        if due {
+            disk.settle_held();
+        }
+        disk.take_came_back()
     }
 
     /// Looks whether the disk can go on, and at its room. Gives it up if it cannot. Blocks.
@@ -201,6 +225,12 @@ impl Slot {
             }
             Ok(space)
         });
+        if looked.is_ok() && !self.is_read_only() && self.settle_held(disk) {
+            // The master is told what it holds, and in which condition, when it registers.
+            let why = "a replica that was held back can be used: the disk is opened anew";
+            self.give_up(disk, DiskRefusal::Failed, why, false);
+            return None;
+        }
         match looked {
             Ok(space) => Some(space),
             Err(StoreError::Exhausted { .. }) => {

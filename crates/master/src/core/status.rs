@@ -296,6 +296,9 @@ fn health(
         let (code, message) = match disk.refusal {
             DiskRefusal::Hanging => ("DISK_HANGING", format!("a disk of {name} hangs: {reason}")),
             DiskRefusal::ReadOnly => ("DISK_READ_ONLY", format!("a disk of {name} is read-only: {reason}")),
+            DiskRefusal::HeldBack => {
+                ("REPLICAS_HELD_BACK", format!("a disk of {name} holds replicas back: {reason}"))
+            }
             _ => ("DISK_NOT_SERVED", format!("a disk of {name} is not served ({word}): {reason}")),
         };
         add(code, Severity::Warning, message, &disk.next);

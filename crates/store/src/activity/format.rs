@@ -15,13 +15,15 @@ pub(super) const RECORD_BYTES: usize = 32;
 pub(super) const HALF_RECORDS: usize = (HALF_BYTES - HEAD_BYTES) / RECORD_BYTES;
 /// The file is made this long, with zeroes, so that a sync of it touches no metadata.
 pub(crate) const FILE_BYTES: usize = 2 * HALF_BYTES;
-const _: () = assert!(HALF_RECORDS > 3 * crate::cache::OPEN_CHUNKS_MAX);
+const _: () = assert!(HALF_RECORDS > 3 * crate::cache::OPEN_CHUNKS_MAX + 2 * crate::disk::HELD_MAX);
 
 const MAGIC: &[u8; 8] = b"MSKXACTV";
 const FORMAT: u16 = 1;
 const CLEAN: u16 = 1;
 const NEW: u16 = 1;
 const SYNCED: u16 = 2;
+const HELD: u16 = 4;
+const POWER_LOST: u16 = 8;
 /// No disk gets there; a head that says so is not believed.
 const GENERATION_MAX: u64 = 1 << 62;
 
@@ -80,19 +82,24 @@ impl Head {
 }
 
 /// One record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) chunk: ChunkId,
     pub(super) regions: u16,
     pub(super) new: bool,
     /// Nothing of it is torn at this point, but others of its chain may lack what it has.
     pub(super) synced: bool,
+    /// As the fields of [`Named`].
+    pub(super) held: bool,
+    pub(super) power_lost: bool,
 }
 
 impl Record {
     pub(super) fn encode(&self, generation: u64) -> [u8; RECORD_BYTES] {
         let mut record = [0; RECORD_BYTES];
-        let flags = if self.new { NEW } else { 0 } | if self.synced { SYNCED } else { 0 };
+        let flags =
+            [(self.new, NEW), (self.synced, SYNCED), (self.held, HELD), (self.power_lost, POWER_LOST)];
+        let flags = flags.into_iter().filter(|(is, _)| *is).fold(0, |all, (_, flag)| all | flag);
         record[4..6].copy_from_slice(&flags.to_le_bytes());
         record[6..8].copy_from_slice(&self.regions.to_le_bytes());
         record[8..16].copy_from_slice(&self.chunk.0.to_le_bytes());
@@ -108,6 +115,8 @@ impl Record {
             regions: u16_at(record, 6),
             new: u16_at(record, 4) & NEW != 0,
             synced: u16_at(record, 4) & SYNCED != 0,
+            held: u16_at(record, 4) & HELD != 0,
+            power_lost: u16_at(record, 4) & POWER_LOST != 0,
         })
     }
 }
@@ -123,6 +132,10 @@ pub(crate) struct Named {
     pub(crate) new: bool,
     /// It was changed lately, and perhaps synced since: others of its chain may lack what it has, or have what it lacks.
     pub(crate) changed: bool,
+    /// It could not be settled after an earlier stop, and nobody used it since.
+    pub(crate) held: bool,
+    /// Held since a loss of power, or one came later.
+    pub(crate) power_lost: bool,
 }
 
 impl Named {
@@ -131,6 +144,19 @@ impl Named {
         self.open = if record.synced { 0 } else { self.open | record.regions };
         self.new = !record.synced && (self.new || record.new);
         self.changed |= record.new || record.synced || record.regions != 0;
+        if record.held {
+            (self.held, self.power_lost) = (true, self.power_lost || record.power_lost);
+        } else if record.synced {
+            (self.held, self.power_lost) = (false, false);
+        }
+    }
+
+    /// The records that say the same in the next generation, of a chunk that is held back.
+    pub(super) fn records(self, chunk: ChunkId) -> impl Iterator<Item = Record> {
+        let held = Record { chunk, held: true, power_lost: self.power_lost, ..Record::default() };
+        let before = Record { regions: self.regions, synced: true, ..held };
+        let since = Record { regions: self.open, new: self.new, ..held };
+        self.changed.then_some(before).into_iter().chain([since])
     }
 }
 

@@ -21,7 +21,7 @@ fn setup() -> Setup {
     let file = dir.open(NAME, OpenMode::Create).unwrap();
     file.write_at(&blank(DISK, 1), 0).unwrap();
     let index = Arc::new(Index::new(Box::new(MemoryIndex::default())));
-    let activity = Activity::begin(Arc::clone(&file), DISK, 1, 1, index).unwrap();
+    let activity = Activity::begin(Arc::clone(&file), DISK, 1, 1, index, []).unwrap();
     Setup { _guard: guard, file, activity }
 }
 
@@ -186,6 +186,43 @@ fn what_was_synced_lately_is_named_without_regions_also_after_a_clean_end() {
     assert!(s.activity.finish().unwrap());
     assert!(recovered(&*s.file).clean);
     assert_eq!(changed(&*s.file), BTreeSet::from([ChunkId(2)]));
+}
+
+#[test]
+fn a_chunk_that_is_held_back_keeps_its_marks_until_it_is_settled() {
+    let s = setup();
+    let index = || Arc::new(Index::new(Box::new(MemoryIndex::default())));
+    let mut generation = recovered(&*s.file).generation;
+    let cases = [
+        Named { held: true, ..Named::default() },
+        Named { regions: 0b111, open: 0b10, changed: true, held: true, power_lost: true, ..Named::default() },
+        Named { new: true, changed: true, held: true, ..Named::default() },
+        Named { regions: 0b1, changed: true, held: true, ..Named::default() },
+    ];
+    let held: BTreeMap<ChunkId, Named> = (1..).map(ChunkId).zip(cases).collect();
+    for clean in [false, true] {
+        generation += 1;
+        let file = Arc::clone(&s.file);
+        let activity = Activity::begin(file, DISK, 1, generation, index(), held.clone()).unwrap();
+        assert_eq!(recovered(&*s.file).chunks, held);
+        let before = activity.syncs();
+        activity.checkpoint().unwrap();
+        assert_eq!(activity.syncs(), before, "at rest the log is not written");
+        activity.hold(ChunkId(9), 0b1, false).unwrap();
+        activity.checkpoint().unwrap();
+        activity.clean(ChunkId(9));
+        for _ in 0..NAMED_CHECKPOINTS {
+            activity.checkpoint().unwrap();
+        }
+        assert!(!clean || activity.finish().unwrap());
+        let found = recovered(&*s.file);
+        assert_eq!((found.chunks, found.clean), (held.clone(), clean));
+        generation = found.generation;
+    }
+    let activity = Activity::begin(Arc::clone(&s.file), DISK, 1, generation + 1, index(), held).unwrap();
+    assert!(activity.settled(ChunkId(2)) && !activity.settled(ChunkId(2)) && !activity.settled(ChunkId(9)));
+    let named = recovered(&*s.file).chunks[&ChunkId(2)];
+    assert!(!named.held && !named.power_lost && named.open == 0 && named.regions == 0b111, "{named:?}");
 }
 
 #[test]

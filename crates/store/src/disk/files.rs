@@ -98,12 +98,14 @@ impl Disk {
     ) -> Result<Settled, LoadError> {
         // Counts of changes of different openings never meet.
         let opening = self.loads.fetch_add(1, Ordering::Relaxed) << 32;
+        let named = named.or_else(|| self.held_mark(chunk));
         let path = chunk_path(chunk);
         let file = self.with_files(|| self.dir.open(&path, OpenMode::ReadWrite)).map_err(LoadError::from)?;
         let mut replica = match Replica::load(file, chunk, self.cluster, opening) {
             Err(LoadError::Stub) => {
                 self.set_aside(chunk).map_err(LoadError::Disk)?;
                 self.index.remove(chunk);
+                self.release(chunk);
                 return Err(LoadError::Stub);
             }
             loaded => loaded?,
@@ -117,8 +119,17 @@ impl Disk {
         }
         let mut settled = Settled::default();
         if named.is_some() || replica.flags().has(Flags::NEW) {
-            settled = self.settle(chunk, &mut replica, named).map_err(LoadError::Disk)?;
+            settled = self.settle(chunk, &mut replica, named).map_err(|error| {
+                // Its version is known, to the report and to whoever deletes it.
+                if named.is_some() {
+                    let mut entry = entry_of(&replica);
+                    entry.flags.set(Flags::HELD);
+                    self.index.put(chunk, entry);
+                }
+                LoadError::Disk(error)
+            })?;
         }
+        self.came_back(chunk);
         if indexed != Some(entry_of(&replica)) {
             self.index.put(chunk, entry_of(&replica));
         }
@@ -129,9 +140,10 @@ impl Disk {
     fn settle(&self, chunk: ChunkId, replica: &mut Replica, named: Option<Named>) -> io::Result<Settled> {
         let new = replica.flags().has(Flags::NEW);
         // The page cache survives a kill: what was synced is as it was, whatever the header says.
-        let flushed = named.is_some_and(|named| !named.new) && !self.power_lost;
+        let power_lost = named.map_or(self.power_lost, |named| named.power_lost);
+        let flushed = named.is_some_and(|named| !named.new) && !power_lost;
         let named = named.unwrap_or_default();
-        let marked = match (self.power_lost, new && !flushed) {
+        let marked = match (power_lost, new && !flushed) {
             (_, true) => ALL_REGIONS,
             (false, false) => named.open,
             (true, false) => named.regions,
@@ -145,7 +157,7 @@ impl Disk {
         }
         let settled = replica.settle(named.regions, marked)?;
         // What was synced has lost nothing.
-        let power_lost = if self.power_lost && marked != 0 { Flags::POWER_LOST } else { 0 };
+        let power_lost = if power_lost && marked != 0 { Flags::POWER_LOST } else { 0 };
         replica.set_flags(Flags::MARKED | power_lost, 0)?;
         add(&self.counts.torn_pages, settled.torn_pages);
         add(&self.counts.damaged_pages, settled.rotten_pages);

@@ -2,13 +2,12 @@
 
 use super::tidy::TOGETHER_MIN;
 use super::{Counts, Disk, Folders};
-use crate::activity::{self, Activity, Recovered};
+use crate::activity::{self, Activity, Named, Recovered};
 use crate::cache::{Cache, OPEN_CHUNKS_MAX};
 use crate::error::is_exhausted;
 use crate::index::{Index, KvIndex, MemoryIndex, is_intact, open_sled};
 use crate::locks::exclusive;
-use crate::names::{CHUNKS, DELETED, LOCK, PROBE, QUARANTINE, chunk_path};
-use crate::replica::LoadError;
+use crate::names::{CHUNKS, DELETED, LOCK, PROBE, QUARANTINE};
 use crate::report::OpenReport;
 use crate::stamp::{FORMAT, STAMP, STAMP_ASIDE, Stamp, StampError};
 use crate::{FormatError, OpenDiskError};
@@ -198,7 +197,7 @@ impl Disk {
         let settled = Settling { dir: &dir, stamp, index: &index, boot, options };
         let mut disk = settled.disk(Arc::clone(&log), generation, held)?;
         disk.power_lost = report.power_lost;
-        disk.settle_named(&last, &mut report)?;
+        disk.settle_named(&last, last.boot != boot, &mut report)?;
         if walk {
             let scan = disk.walk_all().map_err(io::Error::other)?;
             report.stubs += scan.stubs;
@@ -209,12 +208,15 @@ impl Disk {
         }
         disk.count_deleted()?;
         disk.index.flush();
-        disk.activity = Activity::begin(log, stamp.disk, boot, generation, index)?;
+        let held = disk.held_marks();
+        report.held_back = held.len() as u64;
+        disk.activity = Activity::begin(log, stamp.disk, boot, generation, index, held)?;
         Ok(Opened { disk, report })
     }
 
-    /// Reads every chunk that the activity log names from its file and settles its marked regions.
-    fn settle_named(&self, last: &Recovered, report: &mut OpenReport) -> io::Result<()> {
+    /// Reads every chunk that the activity log names from its file and settles its marked regions. `moved`: what was not synced
+    /// may be gone, also if the last user closed the disk in order, of chunks that he held back.
+    fn settle_named(&self, last: &Recovered, moved: bool, report: &mut OpenReport) -> io::Result<()> {
         // Thousands may be named: what is in the page cache is written at once. What is lost in it each file tells itself.
         if last.chunks.len() >= TOGETHER_MIN
             && let Err(error) = self.dir.sync_all()
@@ -225,27 +227,18 @@ impl Disk {
             report.chunks_checked += 1;
             let slot = self.slot(*chunk);
             let mut state = exclusive(&slot.state);
-            match self.load_named(*chunk, &mut state, Some(*named)) {
+            let power_lost = self.power_lost || named.power_lost || named.held && moved;
+            let named = Named { power_lost, ..*named };
+            match self.load_named(*chunk, &mut state, Some(named)) {
                 Ok(settled) => {
                     report.torn_pages += settled.torn_pages;
                     report.rotten_pages += settled.rotten_pages;
                 }
-                Err(LoadError::Absent) => self.index.remove(*chunk),
-                Err(LoadError::Stub) => report.stubs += 1,
-                // A new chunk whose first header was cut off in the middle.
-                Err(LoadError::Unreadable(_)) if named.new => {
-                    self.set_aside(*chunk)?;
-                    self.index.remove(*chunk);
-                    report.stubs += 1;
-                }
-                Err(LoadError::Unreadable(what)) => self.unreadable(*chunk, what),
-                // It must not serve unsettled. It may be that there is room, or that the device reads it, the next time.
-                Err(LoadError::Disk(error)) if is_exhausted(&error) => return Err(error),
-                Err(LoadError::Disk(error)) => {
-                    let (path, kind) = (chunk_path(*chunk), error.kind());
-                    let what = format!("{path}, which was being written at an unclean stop: {error}");
-                    return Err(io::Error::new(kind, what));
-                }
+                Err(error) => match self.judge_unread(*chunk, named, error) {
+                    Ok(stubs) => report.stubs += stubs,
+                    Err(error) if is_exhausted(&error) => return Err(error),
+                    Err(error) => self.hold_back(*chunk, named, &error)?,
+                },
             }
         }
         Ok(())
@@ -282,6 +275,7 @@ impl Settling<'_> {
             cache: Cache::new(self.options.open_chunks_max.unwrap_or(OPEN_CHUNKS_MAX)),
             folders: Mutex::new(Folders::default()),
             bad: Mutex::default(),
+            held: Mutex::default(),
             losses: Mutex::default(),
             power_lost: false,
             loads: AtomicU64::new(1),

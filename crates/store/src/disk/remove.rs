@@ -97,6 +97,7 @@ impl Disk {
         self.activity.clean(chunk);
         self.activity.compared(chunk);
         lock(&self.bad).remove(&chunk);
+        self.release(chunk);
         self.index.remove(chunk);
         Ok(self.activity.touch(chunk)?)
     }

@@ -40,9 +40,11 @@ impl Disk {
                 continue;
             }
             let entry = match self.peek(chunk) {
+                Ok(entry) if self.is_held(chunk) => IndexEntry { flags: Flags(Flags::HELD), ..entry },
                 Ok(entry) => entry,
                 Err(LoadError::Absent | LoadError::Stub) => continue,
                 Err(LoadError::Unreadable(_)) => UNREADABLE,
+                Err(LoadError::Disk(_)) if self.is_held(chunk) => UNREADABLE,
                 Err(LoadError::Disk(error)) => return Err(error.into()),
             };
             each(entry.flags.entry(chunk, entry.version));
@@ -88,7 +90,9 @@ impl Disk {
                 Err(LoadError::Disk(error)) => {
                     tracing::warn!(%chunk, disk = %self.disk, %error, "a chunk file cannot be read");
                     report.unreadable += 1;
-                    self.index.put(*chunk, UNREADABLE);
+                    if !self.is_held(*chunk) {
+                        self.index.put(*chunk, UNREADABLE);
+                    }
                 }
             }
         }

@@ -4,7 +4,7 @@ use crate::names::chunk_path;
 use crate::replica::LoadError;
 use crate::table::{place_of, range_of};
 use crate::testing::*;
-use crate::{Disk, DiskOptions, OpenDiskError, StoreError};
+use crate::{Disk, StoreError};
 use env::{Dir, File, OpenMode, SimDisk};
 use std::sync::Arc;
 use types::{BLOCK_BYTES, CHUNK_BYTES, ChunkId};
@@ -347,41 +347,4 @@ fn a_sector_that_cannot_be_read_after_a_kill_costs_the_pages_in_it_and_not_the_d
         sim.kill();
         assert!(has_all(&open(&sim.dir()).0), "byte {at}");
     }
-}
-
-/// Nothing is moved or forgotten: the disk is refused with the name of the file until the device reads it.
-#[test]
-fn a_header_that_cannot_be_read_after_a_kill_refuses_the_disk_as_it_is() {
-    let sim = killed_with_an_unreadable_page(CHUNK_BYTES);
-    for _ in 0..2 {
-        let refused = Disk::open(sim.dir(), DiskOptions::default()).map(drop).unwrap_err().to_string();
-        assert!(refused.contains(&chunk_path(CHUNK)), "{refused}");
-        sim.kill();
-    }
-    sim.unspoil();
-    assert!(has_all(&open(&sim.dir()).0));
-}
-
-/// Records that survived a loss of power without their data: settling writes the data, which has no room.
-#[test]
-fn a_disk_without_room_to_settle_is_refused_as_it_is() {
-    let sim = SimDisk::new(9, "disk");
-    format(&sim.dir());
-    let (disk, _) = open(&sim.dir());
-    let old = pattern(1, 100_000);
-    write(&disk, CHUNK, V1, 0, &old).unwrap();
-    disk.sync(CHUNK, V1).unwrap();
-    write(&disk, CHUNK, V1, 5 << 20, &pattern(2, 100_000)).unwrap();
-    drop(disk);
-    sim.kill();
-    let file = sim.dir().open(&chunk_path(CHUNK), OpenMode::ReadWrite).unwrap();
-    file.punch_hole(5 << 20, 100_000).unwrap();
-    file.sync_data().unwrap();
-    sim.power_cut();
-    sim.set_capacity(sim.used_bytes());
-    assert!(matches!(Disk::open(sim.dir(), DiskOptions::default()), Err(OpenDiskError::Disk { .. })));
-    sim.set_capacity(1 << 40);
-    sim.kill();
-    let (disk, _) = open(&sim.dir());
-    assert_eq!(read(&disk, CHUNK, V1, 0, old.len() as u32), old);
 }

@@ -96,7 +96,7 @@ fn an_activity_log_of_format_1_is_written_and_read_byte_by_byte() {
     let file = sim.dir().open("activity", OpenMode::Create).unwrap();
     file.write_at(&blank(DISK, 7), 0).unwrap();
     let index = Arc::new(Index::new(Box::new(MemoryIndex::default())));
-    let log = Activity::begin(file, DISK, 7, 1, index).unwrap();
+    let log = Activity::begin(file, DISK, 7, 1, index, []).unwrap();
     log.touch(ChunkId(3)).unwrap();
     log.hold(CHUNK, 0b101, true).unwrap();
     log.hold(ChunkId(4), 1 << 15, false).unwrap();
