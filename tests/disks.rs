@@ -266,7 +266,8 @@ fn a_disk_that_hangs_is_shown_costs_nobody_an_error_and_comes_back_by_itself() {
     });
     let [writing, reading] = load.end();
     eprintln!("longest: write {writing:?}, read {reading:?}");
-    assert!(writing < Duration::from_secs(30) && reading < Duration::from_secs(5), "{writing:?} {reading:?}");
+    // A writer of its chunks waits until it counts as failed, after 30 s.
+    assert!(writing < Duration::from_secs(60) && reading < Duration::from_secs(5), "{writing:?} {reading:?}");
     cluster.loops[0].thaw();
     wait_until("it is back", || trouble(demo, "cs1/d1").is_none() && disk(demo, "cs1/d1")["state"] == "ok");
     for (name, content) in &files {
