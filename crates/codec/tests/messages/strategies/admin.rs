@@ -1,0 +1,199 @@
+//! What operators ask and are answered.
+
+use super::*;
+use codec::admin::{
+    Change, Changed, ChunkCounts, ClassStatus, ClientStatus, ClusterStatus, DiskStatus, FileChunk,
+    FileInfoReply, FileReplica, FileTarget, HopCounts, Refusal, RefusalKind, RefusedDiskStatus, ServerState,
+    ServerStatus, Severity, TaskStatus, Unmet, Warning, WorkStatus,
+};
+
+pub(crate) fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
+    let server = (id(ServerId), text(), text(), any::<bool>(), any::<u64>(), vec(text(), 0..2)).prop_map(
+        |(server, name, address, up, heard_ms_ago, labels)| ServerStatus {
+            server,
+            version: name.clone(),
+            name,
+            address,
+            state: if up { ServerState::Up } else { ServerState::Down },
+            heard_ms_ago,
+            labels,
+        },
+    );
+    let disk = (id(DiskId), id(ServerId), text(), of(disk_state()), any::<[u64; 4]>(), any::<bool>())
+        .prop_map(|(disk, server, path, state, n, reported)| DiskStatus {
+            disk,
+            server,
+            labels: vec![path.clone()],
+            path,
+            state,
+            total_bytes: n[0],
+            free_bytes: n[1],
+            chunks: n[2],
+            errors: n[3],
+            reported,
+        });
+    let refused =
+        (id(ServerId), refused_disk()).prop_map(|(server, disk)| RefusedDiskStatus { server, disk });
+    let counts = (any::<[u64; 10]>(), any::<bool>()).prop_map(|(n, settling)| ChunkCounts {
+        ok: n[0],
+        undergoal: n[1],
+        endangered: n[2],
+        missing: n[3],
+        overgoal: n[4],
+        unknown: n[5],
+        quarantined: n[6],
+        deleting: n[7],
+        settling,
+        unsettled: n[8],
+        damaged: n[9],
+    });
+    let client = (text(), number(SessionId), text(), any::<u64>(), any::<bool>()).prop_map(
+        |(name, session, address, since_ms_ago, connected)| ClientStatus {
+            name,
+            session,
+            address,
+            since_ms_ago,
+            connected,
+        },
+    );
+    let warning = (text(), 0..3_u8, text()).prop_map(|(message, severity, next)| Warning {
+        code: next.clone(),
+        severity: [Severity::Note, Severity::Warning, Severity::Critical][usize::from(severity)],
+        message,
+        next,
+    });
+    let work =
+        (text(), any::<u64>(), any::<u64>()).prop_map(|(what, done, total)| WorkStatus { what, done, total });
+    (
+        (id(ClusterId), text(), term(), position(), any::<[u64; 6]>(), any::<Option<u64>>()),
+        (vec(server, 0..3), vec(disk, 0..3), counts, vec(client, 0..3), vec(work, 0..3), vec(warning, 0..3)),
+        (any::<bool>(), any::<u32>(), vec(refused, 0..3)),
+    )
+        .prop_map(|(a, b, c)| ClusterStatus {
+            cluster: a.0,
+            version: a.1.clone(),
+            master_name: a.1.clone(),
+            master_address: a.1.clone(),
+            name: a.1,
+            term: a.2,
+            position: a.3,
+            uptime_ms: a.4[0],
+            files: a.4[1],
+            directories: a.4[2],
+            mapped_chunks: a.4[3],
+            usable_total_bytes: a.4[4],
+            usable_free_bytes: a.4[5],
+            checkpoint_age_ms: a.5,
+            servers: b.0,
+            disks: b.1,
+            chunks: b.2,
+            clients: b.3,
+            work: b.4,
+            warnings: b.5,
+            insecure: c.0,
+            goal: c.1,
+            requests: u64::from(c.1),
+            refused_disks: c.2,
+            min_write: c.1,
+            hops: HopCounts {
+                reported: a.4[0],
+                ignored: a.4[1],
+                far_left_out: a.4[2],
+                near_left_out: a.4[3],
+                denied: a.4[4],
+                spared: a.4[5],
+                held_back: u64::from(c.1),
+            },
+        })
+}
+
+pub(crate) fn file_target() -> impl Strategy<Value = FileTarget> {
+    prop_oneof![bytes().prop_map(FileTarget::Path), number(InodeId).prop_map(FileTarget::Inode)]
+}
+
+pub(crate) fn file_info_reply() -> impl Strategy<Value = FileInfoReply> {
+    let replica = (id(ServerId), text(), id(DiskId), text(), vec(text(), 0..3), any::<bool>()).prop_map(
+        |(server, server_name, disk, disk_path, labels, damaged)| FileReplica {
+            server,
+            address: server_name.clone(),
+            server_name,
+            disk,
+            disk_path,
+            labels,
+            damaged,
+        },
+    );
+    let chunk = (small(ChunkIndex), number(ChunkId), version(), vec(replica, 0..3))
+        .prop_map(|(index, chunk, version, replicas)| FileChunk { index, chunk, version, replicas });
+    (bytes(), attributes(), text(), any::<u32>(), vec(chunk, 0..4)).prop_map(
+        |(path, attributes, class, goal, chunks)| FileInfoReply { path, attributes, class, goal, chunks },
+    )
+}
+
+pub(crate) fn class_status() -> impl Strategy<Value = ClassStatus> {
+    let unmet =
+        (text(), expression(), any::<(u32, u32, u32, u32)>()).prop_map(|(part, condition, numbers)| Unmet {
+            part,
+            condition: condition.to_string(),
+            wanted: numbers.0,
+            lacking: numbers.1,
+            disks: numbers.2,
+            domains: numbers.3,
+        });
+    (class_id(), class(), any::<(u64, u64)>(), vec(unmet, 0..4))
+        .prop_map(|(id, class, (inodes, bytes), unmet)| ClassStatus { id, class, inodes, bytes, unmet })
+}
+
+pub(crate) fn task_status() -> impl Strategy<Value = TaskStatus> {
+    (number(TaskId), text(), bytes(), any::<(u64, u64, u64, u64)>()).prop_map(
+        |(task, what, path, numbers)| TaskStatus {
+            task,
+            what,
+            path,
+            looked: numbers.0,
+            changed: numbers.1,
+            total: numbers.2,
+            since_ms_ago: numbers.3,
+        },
+    )
+}
+
+pub(crate) fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        (of(class().prop_map(Box::new)), class().prop_map(Box::new), any::<bool>()).prop_map(
+            |(before, class, allow_unsatisfiable)| {
+                Change::PutClass { before, class, allow_unsatisfiable }
+            }
+        ),
+        class_name().prop_map(Change::DeleteClass),
+        (file_target(), class_name(), of(class_name()), any::<bool>()).prop_map(
+            |(target, class, from, recursive)| Change::GiveClass { target, class, from, recursive }
+        ),
+        (text(), any::<(bool, bool)>(), labels(), labels()).prop_map(
+            |(holder, (disk, replace), add, remove)| {
+                Change::SetLabels { holder, disk, add, remove, replace }
+            }
+        ),
+        number(TaskId).prop_map(Change::CancelTask),
+    ]
+}
+
+pub(crate) fn changed() -> impl Strategy<Value = Changed> {
+    prop_oneof![
+        Just(Changed::Done),
+        class_status().prop_map(Changed::Class),
+        any::<u64>().prop_map(Changed::Inodes),
+        number(TaskId).prop_map(Changed::Task),
+        (text(), labels(), labels(), vec(class_name(), 0..3))
+            .prop_map(|(holder, before, after, unmet)| Changed::Labels { holder, before, after, unmet }),
+    ]
+}
+
+pub(crate) fn refusal() -> impl Strategy<Value = Refusal> {
+    (select(RefusalKind::ALL), text(), text(), text()).prop_map(|(kind, subject, why, near)| Refusal {
+        kind,
+        subject,
+        why,
+        near,
+    })
+}
