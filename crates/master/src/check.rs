@@ -48,6 +48,11 @@ impl Checked {
 pub fn check(data: &Arc<dyn Dir>, seed: Arc<dyn Seed>) -> Result<Checked, BuildError> {
     let _lock = data.lock("lock").map_err(|source| BuildError::Busy { source })?;
     let terms = TermFile::read(data.as_ref())?.ok_or(BuildError::Absent)?;
+    for folder in [CHECKPOINT_FOLDER, LOG_FOLDER] {
+        if !data.exists(folder)? {
+            return Err(BuildError::Log(format!("the folder {folder} is gone")));
+        }
+    }
     let checkpoint_folder = Folder::make(data, CHECKPOINT_FOLDER)?;
     let mut indexes = list(checkpoint_folder.as_ref())?;
     indexes.reverse();

@@ -78,6 +78,9 @@ fn a_log_that_lost_what_was_stable_is_refused_and_left_alone() {
         world.disk.flip_bit(&first, DATA_OFFSET + 70, 1).unwrap();
         assert!(matches!(look(&world), Err(BuildError::Log(_))));
         assert_eq!(names(&world.disk, "log"), before);
+        world.disk.dir().remove_dir_all("log").unwrap();
+        assert!(matches!(look(&world), Err(BuildError::Log(_))));
+        assert!(!world.disk.dir().exists("log").unwrap(), "it is not made anew");
         world.disk.dir().remove("term").unwrap();
         assert!(matches!(look(&world), Err(BuildError::Absent)));
     });

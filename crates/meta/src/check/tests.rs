@@ -1,3 +1,5 @@
+//! Each kind of contradiction, made on purpose, is found.
+
 use super::*;
 use crate::chunks::Chunk;
 use crate::digest::Sum;
