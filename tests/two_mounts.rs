@@ -7,8 +7,10 @@ use common::*;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Lines of each writer.
@@ -97,6 +99,48 @@ fn appends_of_two_mounts_neither_overlap_nor_vanish() {
         let counts = check_lines(&fs::read_to_string(path).unwrap());
         assert_eq!(counts, (0..4).map(|writer| (writer, LINES)).collect(), "{}", path.display());
     }
+}
+
+/// What is read is sent from the servers' page caches as it is then: a write may come between it and its checksums.
+#[test]
+fn a_file_that_one_mount_writes_all_the_time_is_read_by_the_other_without_an_error() {
+    if !can_mount("a_file_that_one_mount_writes_all_the_time_is_read_by_the_other_without_an_error") {
+        return;
+    }
+    const MIB: usize = 1 << 20;
+    const LENGTH: usize = 16 * MIB;
+    let demo = Demo::start();
+    let second = SecondMount::start(&demo);
+    fs::write(demo.path("f"), vec![1; LENGTH]).unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let file = OpenOptions::new().write(true).open(demo.path("f")).unwrap();
+            for round in 2.. {
+                for at in (0..LENGTH).step_by(MIB) {
+                    if stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    file.write_all_at(&vec![round as u8 | 1; MIB], at as u64).unwrap();
+                }
+            }
+        });
+        let read = || -> std::io::Result<()> {
+            let mut piece = vec![0; MIB];
+            for _ in 0..40 {
+                let mut file = File::open(second.dir.join("f"))?;
+                for _ in 0..LENGTH / MIB {
+                    file.read_exact(&mut piece)?;
+                    let whole = |page: &[u8]| page[0] != 0 && page.iter().all(|byte| *byte == page[0]);
+                    assert!(piece.chunks(4096).all(whole), "a page of two writes");
+                }
+            }
+            Ok(())
+        };
+        let outcome = std::panic::catch_unwind(read);
+        stop.store(true, Ordering::Relaxed);
+        outcome.unwrap().unwrap();
+    });
 }
 
 #[test]

@@ -67,6 +67,7 @@ fn read(length: usize) -> Read {
         verified: false,
         ordered: false,
         recorded: false,
+        doubted: false,
     }
 }
 

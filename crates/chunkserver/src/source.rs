@@ -293,7 +293,17 @@ impl<'a> Sources<'a> {
         let deadline_ms = self.patience.as_millis() as u32;
         let read = |offset, length, ordered, recorded| {
             let capability = capability.clone();
-            Read { capability, disk, offset, length, deadline_ms, verified: true, ordered, recorded }
+            Read {
+                capability,
+                disk,
+                offset,
+                length,
+                deadline_ms,
+                verified: true,
+                ordered,
+                recorded,
+                doubted: false,
+            }
         };
         let (kind, body) = match question {
             Question::Pages { offset, length, ordered } => {

@@ -111,10 +111,21 @@ pub(crate) struct ReadFailure {
     pub(crate) answered: Vec<DiskId>,
 }
 
+/// A range of a chunk that lies in one window.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) offset: u32,
+    pub(crate) length: u32,
+    /// Bytes around it did not match their checksums.
+    pub(crate) doubted: bool,
+}
+
 /// Why one replica could not be read.
 enum ReplicaError {
     /// It answered, and not with what was asked for.
     Refused(Status),
+    /// The bytes do not match their checksums.
+    Mismatch,
     /// There was no answer.
     Silent(LinkError),
 }
@@ -123,6 +134,7 @@ impl ReplicaError {
     fn status(&self) -> Status {
         match self {
             Self::Refused(status) => *status,
+            Self::Mismatch => Status::Corrupt,
             Self::Silent(error) => error.status(),
         }
     }
@@ -131,7 +143,7 @@ impl ReplicaError {
 /// Requests for one range that are under way: what is asked, since when, and its answer.
 type Asking<'a> = (DiskId, Instant, Pin<Box<dyn Future<Output = Result<Bytes, ReplicaError>> + Send + 'a>>);
 
-/// Reads a range of a chunk that lies in one window, trying one replica after the other, and a further one while one
+/// Reads, trying one replica after the other, and a further one while one
 /// takes its time. The bytes match their checksums.
 pub(crate) async fn read(
     env: &Env,
@@ -139,9 +151,9 @@ pub(crate) async fn read(
     replicas: &Replicas,
     epoch: (Term, SessionId),
     location: &ChunkLocation,
-    offset: u32,
-    length: u32,
+    wanted: Wanted,
 ) -> Result<Bytes, ReadFailure> {
+    let Wanted { offset, length, doubted } = wanted;
     let mut failure = ReadFailure::default();
     let mut order = replicas.order(location, env.clock.now()).into_iter().peekable();
     let mut asking: Vec<Asking<'_>> = Vec::new();
@@ -165,6 +177,7 @@ pub(crate) async fn read(
             verified: false,
             ordered: false,
             recorded: false,
+            doubted,
         };
         let one: Pin<Box<dyn Future<Output = _> + Send + '_>> =
             Box::pin(read_from(env, pool, replicas, replica, read));
@@ -197,11 +210,11 @@ pub(crate) async fn read(
                 asking.iter().for_each(|(disk, begun, _)| replicas.late(*disk, now.since(*begun)));
                 return Ok(bytes);
             }
-            Err(ReplicaError::Refused(status)) => {
-                failure.corrupt += usize::from(status == Status::Corrupt);
+            Err(ReplicaError::Silent(_)) => {}
+            Err(answered) => {
+                failure.corrupt += usize::from(answered.status() == Status::Corrupt);
                 failure.answered.push(disk);
             }
-            Err(ReplicaError::Silent(_)) => {}
         }
     }
 }
@@ -225,18 +238,16 @@ async fn read_from(
     pool: &Pool,
     replicas: &Replicas,
     replica: &ReplicaAddress,
-    read: Read,
+    mut read: Read,
 ) -> Result<Bytes, ReplicaError> {
     let began = env.clock.now();
     let asked = replicas.ask(replica.disk);
-    let body = read.to_bytes();
-    let answer = call(pool, &replica.address, Kind::Read, body, Bytes::new(), READ_DEADLINE).await;
-    let outcome = answer.map_err(ReplicaError::Silent).and_then(|frame| {
-        let answer = ReadAnswer::decode(&frame.body).map_err(|_| Status::BadMessage);
-        answer
-            .and_then(|answer| check(answer, frame.payload, read.offset, read.length))
-            .map_err(ReplicaError::Refused)
-    });
+    let mut outcome = ask_once(pool, replica, &read).await;
+    if matches!(outcome, Err(ReplicaError::Mismatch)) && !read.doubted {
+        // Written while it was sent, or damaged: the server looks, and says so to the master.
+        read.doubted = true;
+        outcome = ask_once(pool, replica, &read).await;
+    }
     let now = env.clock.now();
     match &outcome {
         Ok(_) => asked.answered(now.since(began)),
@@ -249,18 +260,26 @@ async fn read_from(
     outcome
 }
 
+async fn ask_once(pool: &Pool, replica: &ReplicaAddress, read: &Read) -> Result<Bytes, ReplicaError> {
+    let body = read.to_bytes();
+    let answer = call(pool, &replica.address, Kind::Read, body, Bytes::new(), READ_DEADLINE).await;
+    let frame = answer.map_err(ReplicaError::Silent)?;
+    let answer = ReadAnswer::decode(&frame.body).map_err(|_| ReplicaError::Refused(Status::BadMessage))?;
+    check(answer, frame.payload, read.offset, read.length)
+}
+
 /// The wanted bytes of an answer, if they match their checksums.
-fn check(answer: ReadAnswer, payload: Bytes, offset: u32, length: u32) -> Result<Bytes, Status> {
-    answer.result?;
+fn check(answer: ReadAnswer, payload: Bytes, offset: u32, length: u32) -> Result<Bytes, ReplicaError> {
+    answer.result.map_err(ReplicaError::Refused)?;
     if answer.zeroes {
         return Ok(zeroes(length as usize));
     }
     let (first, end) = wire::message::page_span(offset, length);
     if payload.len() as u64 != end - first {
-        return Err(Status::BadMessage);
+        return Err(ReplicaError::Refused(Status::BadMessage));
     }
     if !wire::crc::verify(first, &payload, &answer.page_crcs) {
-        return Err(Status::Corrupt);
+        return Err(ReplicaError::Mismatch);
     }
     let from = (u64::from(offset) - first) as usize;
     Ok(payload.slice(from..from + length as usize))
@@ -285,6 +304,9 @@ mod tests {
     fn an_answer_is_cut_to_what_was_asked_and_believed_only_with_its_checksums() {
         let payload: Vec<u8> = (0..8192_u32).map(|n| (n / 3) as u8).collect();
         let bytes = Bytes::from(payload.clone());
+        let check = |answer, payload, offset, length| {
+            check(answer, payload, offset, length).map_err(|error| error.status())
+        };
         let got = check(answer(&payload), bytes.clone(), 4096 + 100, 5000);
         assert_eq!(got.as_deref(), Ok(&payload[100..5100]));
         let mut rotten = payload.clone();

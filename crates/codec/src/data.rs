@@ -138,6 +138,8 @@ pub struct Read {
     pub ordered: bool,
     /// Only two checksums of the first page are wanted, in whatever condition it is: that on record, and that of its bytes.
     pub recorded: bool,
+    /// What came before did not match its checksums: whoever has it looks at it first.
+    pub doubted: bool,
 }
 
 /// The answer to [`Read`]: the whole pages around the wanted range, as payload.

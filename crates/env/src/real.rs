@@ -6,6 +6,7 @@ mod file;
 mod identity;
 mod mounts;
 mod net;
+mod resident;
 mod seed;
 mod workers;
 

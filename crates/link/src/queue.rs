@@ -8,6 +8,7 @@
 //! 2. Giving never waits for the other end.
 
 use crate::error::Lost;
+use crate::payload::Payload;
 use crate::stream::{Direct, Writing};
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
@@ -36,7 +37,7 @@ pub(crate) struct SendQueue {
 
 #[derive(Default)]
 struct Frames {
-    waiting: VecDeque<(Bytes, Bytes)>,
+    waiting: VecDeque<(Bytes, Payload)>,
     /// The task has taken frames and not sent all of them.
     sending: bool,
     closed: bool,
@@ -46,9 +47,9 @@ struct Frames {
 
 impl Frames {
     /// Sends what can be sent without waiting; false: something is left.
-    fn send_now(&self, head: &mut Bytes, payload: &mut Bytes) -> bool {
+    fn send_now(&self, head: &mut Bytes, payload: &mut Payload) -> bool {
         let length = head.len() + payload.len();
-        let Some((task, stream)) = &self.direct else { return false };
+        let (Some((task, stream)), Payload::Bytes(payload)) = (&self.direct, payload) else { return false };
         if self.sending
             || !self.waiting.is_empty()
             || length > DIRECT_BYTES_MAX
@@ -71,7 +72,8 @@ impl SendQueue {
     }
 
     /// `head`: header and body. After [`SendQueue::close`] it goes nowhere.
-    pub(crate) fn give(&self, mut head: Bytes, mut payload: Bytes) {
+    pub(crate) fn give(&self, mut head: Bytes, payload: impl Into<Payload>) {
+        let mut payload = payload.into();
         let mut frames = self.frames();
         if frames.closed || frames.send_now(&mut head, &mut payload) {
             return;
@@ -94,11 +96,11 @@ impl SendQueue {
         self.frames().waiting.len() > LONG_FRAMES
     }
 
-    fn take_batch(&self, batch: &mut VecDeque<Bytes>) {
+    fn take_batch(&self, batch: &mut VecDeque<Payload>) {
         let mut frames = self.frames();
         for _ in 0..BATCH_FRAMES_MAX {
             let Some((head, payload)) = frames.waiting.pop_front() else { break };
-            batch.extend([head, payload].into_iter().filter(|bytes| !bytes.is_empty()));
+            batch.extend([head.into(), payload].into_iter().filter(|bytes| !bytes.is_empty()));
         }
         frames.sending = !batch.is_empty();
     }
@@ -126,14 +128,23 @@ impl SendQueue {
 }
 
 /// One system call; what was sent leaves the batch.
-async fn send_some(stream: &mut Writing, batch: &mut VecDeque<Bytes>) -> Result<(), Lost> {
+async fn send_some(stream: &mut Writing, batch: &mut VecDeque<Payload>) -> Result<(), Lost> {
     let mut slices = [IoSlice::new(&[]); 2 * BATCH_FRAMES_MAX];
-    for (slice, bytes) in slices.iter_mut().zip(batch.iter()) {
+    let mut count = 0;
+    for (slice, payload) in slices.iter_mut().zip(batch.iter()) {
+        let Payload::Bytes(bytes) = payload else { break };
         *slice = IoSlice::new(bytes);
+        count += 1;
     }
-    let count = batch.len().min(slices.len());
-    let write = tokio::time::timeout(STALL_MAX, stream.write_vectored(&slices[..count]));
-    let mut sent = match write.await {
+    let send = async {
+        match (count, batch.front()) {
+            (0, Some(Payload::File(range))) => stream.send_file(range).await,
+            // A head that left alone would wake the other end for nothing.
+            _ if count < batch.len() => stream.send_more(&slices[..count]).await,
+            _ => stream.write_vectored(&slices[..count]).await,
+        }
+    };
+    let mut sent = match tokio::time::timeout(STALL_MAX, send).await {
         Err(_) => return Err(Lost::Silent),
         Ok(Err(error)) => return Err(Lost::Io(Arc::new(error))),
         Ok(Ok(0)) => return Err(Lost::Closed),
@@ -154,6 +165,7 @@ async fn send_some(stream: &mut Writing, batch: &mut VecDeque<Bytes>) -> Result<
 mod tests {
     use super::*;
     use crate::stream::{Reading, split};
+    use env::FileRange;
     use std::io::Read;
     use std::sync::mpsc;
     use tokio::net::{TcpListener, TcpStream};
@@ -202,7 +214,7 @@ mod tests {
         let (half, is_half) = mpsc::channel();
         let given = std::thread::spawn(move || {
             for number in 0..FRAMES {
-                giver.give(Bytes::from(number.to_be_bytes().to_vec()), frame(number).into());
+                giver.give(Bytes::from(number.to_be_bytes().to_vec()), Bytes::from(frame(number)));
                 if number == FRAMES / 2 {
                     half.send(()).unwrap();
                 }
@@ -224,6 +236,38 @@ mod tests {
         }
         given.join().unwrap();
         read.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn bytes_of_a_file_leave_in_their_place_and_what_cannot_be_read_ends_the_connection() {
+        const LENGTH: usize = 3 << 20;
+        let content: Vec<u8> = (0..LENGTH).map(|n| (n / 7 * 31) as u8).collect();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("f"), &content).unwrap();
+        let file = env::RealDir::open(folder.path()).unwrap().open("f", env::OpenMode::Read).unwrap();
+        let range = |offset, length| FileRange { file: Arc::clone(&file), offset, length };
+        let (queue, mut far, _reading, task) = queue().await;
+        queue.give(Bytes::from_static(b"one"), range(5, (LENGTH - 5) as u32));
+        queue.give(Bytes::from_static(b"two"), Bytes::from_static(b"2"));
+        queue.give(Bytes::from_static(b"three"), range(0, 1));
+        let read = std::thread::spawn(move || {
+            let mut found = vec![0; 3 + LENGTH - 5 + 4 + 6];
+            far.read_exact(&mut found).unwrap();
+            (found, far)
+        });
+        while !read.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        let (found, mut far) = read.join().unwrap();
+        let expected = [b"one", &content[5..], b"two2three", &content[..1]].concat();
+        assert!(found == expected);
+        // It ends before.
+        queue.give(Bytes::from_static(b"four"), range(LENGTH as u64 - 1, 2));
+        task.await.unwrap();
+        drop((queue, _reading));
+        let mut rest = Vec::new();
+        let _reset = far.read_to_end(&mut rest);
+        assert!(rest.len() <= 5, "{}", rest.len());
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@
 
 mod edit;
 mod settle;
+mod stream;
 mod torn;
 
 pub(crate) use edit::CheckedWrite;
@@ -20,12 +21,14 @@ use crate::StoreError;
 use crate::crc::{PAGE, crc32c};
 use crate::error::is_exhausted;
 use crate::header::{Chosen, Flags, Header, HeaderError, SLOT_BYTES};
+use crate::report::Lent;
 use crate::table::{Decoded, TABLE_PAGES, TablePage, blocks_of, place_of, range_of};
 use crate::value::{block_value, hole_value};
 use bytes::Bytes;
-use env::{File, buffer};
+use env::{File, FileRange, buffer};
 use std::io;
 use std::sync::{Arc, LazyLock};
+use stream::Stream;
 use types::{BLOCK_BYTES, BLOCKS_PER_CHUNK, CHUNK_BYTES, ChunkId, ClusterId, PAGES_PER_BLOCK, Version};
 
 const PAGES: usize = PAGES_PER_BLOCK as usize;
@@ -70,6 +73,7 @@ pub(crate) struct Replica {
     at_stake: u64,
     /// The file's entry in its folder may not be durable.
     pub(crate) entry_unsynced: bool,
+    stream: Stream,
 }
 
 /// Why a chunk file could not be opened as a replica.
@@ -158,6 +162,7 @@ impl Replica {
             replaced_at: 0,
             at_stake: 0,
             entry_unsynced: true,
+            stream: Stream::default(),
         }
     }
 
@@ -192,6 +197,7 @@ impl Replica {
             replaced_at: opening,
             at_stake: opening,
             entry_unsynced: false,
+            stream: Stream::default(),
         };
         replica.take_table_page(0, &page[2 * SLOT_BYTES..]);
         Ok(replica)
@@ -371,6 +377,23 @@ impl Replica {
             from += run;
         }
         Ok(Some(Pages { data: buffer::share(data), crcs, zeroes: false, read_bytes }))
+    }
+
+    /// Whole pages for somebody who sends them from the page cache, if all of them are there and none is a hole or may be torn.
+    pub(crate) fn lend(&self, pages: std::ops::Range<u32>) -> Option<Lent> {
+        let mut page_crcs = Vec::with_capacity(pages.len());
+        for page in pages.clone() {
+            match self.record_of(page) {
+                Ok((crc, false)) => page_crcs.push(crc),
+                Ok((_, true)) | Err(_) => return None,
+            }
+        }
+        let (offset, length) = (u64::from(pages.start) * PAGE as u64, (page_crcs.len() * PAGE) as u32);
+        let sendable = self.header.torn == 0
+            && self.file.descriptor().is_some()
+            && self.file.is_resident(offset, length);
+        let range = FileRange { file: Arc::clone(&self.file), offset, length };
+        sendable.then_some(Lent { range, page_crcs })
     }
 
     /// Reads one page and verifies it.

@@ -425,6 +425,7 @@ pub async fn read(
         verified: false,
         ordered: false,
         recorded: false,
+        doubted: false,
     };
     let frame = link.call(Kind::Read, read.to_bytes(), Bytes::new(), SOON).await.unwrap();
     let answer = ReadAnswer::decode(&frame.body).unwrap();

@@ -11,7 +11,7 @@
 //! 3. A replica that did not answer is not asked again in the same round, so that a hanging one costs a search one
 //!    deadline and not one for each half.
 
-use crate::data;
+use crate::data::{self, Wanted};
 use crate::shared::Shared;
 use bytes::{Bytes, BytesMut};
 use std::collections::BTreeMap;
@@ -103,10 +103,11 @@ impl Parts {
         let (env, pool, epoch) = (&shared.env, &shared.pool, shared.session.epoch());
         let replicas = location.replicas.len();
         let mut wrong = replicas > 0 && !location.more;
+        let mut doubted = false;
         let mut todo: Vec<_> = self.missing.drain(..).rev().collect();
         while let Some(range) = todo.pop() {
-            let length = range.end - range.start;
-            let read = data::read(env, pool, &shared.replicas, epoch, &location, range.start, length).await;
+            let wanted = Wanted { offset: range.start, length: range.end - range.start, doubted };
+            let read = data::read(env, pool, &shared.replicas, epoch, &location, wanted).await;
             let failure = match read {
                 Ok(bytes) => {
                     self.got.insert(range.start, bytes);
@@ -114,6 +115,7 @@ impl Parts {
                 }
                 Err(failure) => failure,
             };
+            doubted |= failure.corrupt > 0;
             Arc::make_mut(&mut location).replicas.retain(|replica| failure.answered.contains(&replica.disk));
             match middle(&range).filter(|_| failure.corrupt > 0) {
                 Some(middle) => todo.extend([middle..range.end, range.start..middle]),

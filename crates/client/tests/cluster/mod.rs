@@ -36,6 +36,8 @@ pub(crate) struct State {
     pub(crate) rotten: BTreeSet<u8>,
     /// These pages of every chunk, counted from its start, come from this chunkserver with a bit flipped.
     pub(crate) rotten_pages: BTreeSet<(u8, u64)>,
+    /// What is read is written while it is sent, and does not match its checksums, unless it is looked at before.
+    pub(crate) racing: bool,
     /// The master says that other replicas may be read soon.
     pub(crate) more: bool,
     /// This chunkserver hangs: it answers no read.
@@ -81,6 +83,7 @@ impl Cluster {
             reads: BTreeMap::new(),
             rotten: BTreeSet::new(),
             rotten_pages: BTreeSet::new(),
+            racing: false,
             more: false,
             silent: BTreeSet::new(),
             failing_writes: 0,
@@ -556,13 +559,23 @@ impl State {
             );
         }
         let page_crcs = wire::crc::page_crcs(from, &payload);
-        if self.rotten.contains(&server) {
+        let sound = payload.clone();
+        if self.rotten.contains(&server) || (self.racing && !read.doubted) {
             payload[0] ^= 1;
         }
         for (n, page) in payload.chunks_mut(PAGE_BYTES as usize).enumerate() {
             if self.rotten_pages.contains(&(server, from / u64::from(PAGE_BYTES) + n as u64)) {
                 page[n % 7] ^= 1;
             }
+        }
+        if read.doubted && payload != sound {
+            let answer = ReadAnswer {
+                result: Err(Status::Corrupt),
+                page_crcs: Vec::new(),
+                zeroes: false,
+                chain_sequence,
+            };
+            return (answer, Bytes::new());
         }
         (ReadAnswer { result: Ok(()), page_crcs, zeroes: false, chain_sequence }, payload.into())
     }

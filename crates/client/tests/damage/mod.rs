@@ -77,6 +77,20 @@ fn replicas_damaged_at_different_pages_make_up_the_whole_file() {
 }
 
 #[test]
+fn what_is_written_while_it_is_sent_is_asked_for_again() {
+    let data = pattern(2 * MIB);
+    let model = data.clone();
+    with_file(&data, |cluster, client, _, handle| async move {
+        cluster.state().racing = true;
+        for offset in [0, 999_999, MIB + 7] {
+            let found = client.read(handle, offset as u64, 100_000).await.expect("it is good");
+            assert!(found == model[offset..offset + 100_000]);
+        }
+        assert_eq!(reads(&cluster) % 2, 0, "each of the same replica");
+    });
+}
+
+#[test]
 fn a_page_damaged_on_every_replica_fails_alone() {
     let data = pattern(2 * MIB);
     let model = data.clone();
@@ -136,8 +150,8 @@ fn the_search_for_good_pages_costs_some_requests_for_each_bad_one() {
             let good = (0..256).find(|page| !bad.contains(page)).expect("there is one");
             let found = client.read(handle, good * PAGE as u64, 1).await.expect("it is good");
             assert_eq!(found[0], model[good as usize * PAGE]);
-            // The window itself; then eight levels, at each of them two halves from one or two replicas.
-            let most = 2 + bad.len() * 8 * 3;
+            // The window itself, twice of each replica; then eight levels, at each of them two halves from one or two.
+            let most = 4 + bad.len() * 8 * 3;
             assert!(reads(&cluster) <= most, "{} for {bad:?}", reads(&cluster));
             assert_eq!(unreadable(&client, handle, &model).await, bad);
         });

@@ -308,6 +308,7 @@ impl Message for Read {
             verified: self.verified,
             ordered: self.ordered,
             recorded: self.recorded,
+            doubted: self.doubted,
         };
         append(&message, out);
     }
@@ -330,6 +331,7 @@ impl Message for Read {
             verified: message.verified,
             ordered: message.ordered,
             recorded: message.recorded,
+            doubted: message.doubted,
         })
     }
 }

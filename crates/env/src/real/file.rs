@@ -1,10 +1,11 @@
 //! A real file.
 
+use super::resident;
 use crate::File;
 use rustix::fs::FallocateFlags;
 use rustix::io::{Errno, ReadWriteFlags};
 use std::io::{self, IoSliceMut};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
 /// Piece in which zeroes are written where a filesystem cannot punch holes.
@@ -45,8 +46,24 @@ impl File for RealFile {
         }
     }
 
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.file.as_fd())
+    }
+
+    fn is_resident(&self, offset: u64, length: u32) -> bool {
+        resident::is_resident(&self.file, offset, length)
+    }
+
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
         self.file.write_all_at(data, offset)
+    }
+
+    #[allow(unsafe_code, reason = "no safe binding of sync_file_range exists")]
+    fn start_writing(&self, offset: u64, length: u64) {
+        let (Ok(offset), Ok(length)) = (offset.try_into(), length.try_into()) else { return };
+        // SAFETY: the descriptor is open as long as `self.file`, and the call touches no memory of ours. It takes no error
+        // away from a later fdatasync, since it waits for nothing.
+        unsafe { libc::sync_file_range(self.file.as_raw_fd(), offset, length, libc::SYNC_FILE_RANGE_WRITE) };
     }
 
     fn sync_data(&self) -> io::Result<()> {

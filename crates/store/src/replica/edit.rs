@@ -248,7 +248,11 @@ impl Replica {
 
     fn carry_out(&mut self, edit: &Edit<'_>, tables: BTreeMap<usize, TablePage>) -> io::Result<()> {
         for (page, data) in &edit.writes {
-            self.file.write_at(data, u64::from(*page) * PAGE as u64)?;
+            let offset = u64::from(*page) * PAGE as u64;
+            self.file.write_at(data, offset)?;
+            if let Some(row) = self.stream.wrote(offset, data.len() as u64) {
+                self.file.start_writing(row.start, row.end - row.start);
+            }
         }
         if self.fresh {
             for page in tables.keys() {
