@@ -426,9 +426,10 @@ fn fsx_finds_no_difference() {
     }
     let fsx = find_program("fsx").unwrap().display().to_string();
     let demo = Demo::start();
-    let operations = if soak() { 100_000 } else { 4_000 };
+    let operations = if soak() { 200_000 } else { 4_000 };
+    let first = std::env::var("MUSKOX_FSX_SEED").map_or(1, |seed| seed.parse::<u64>().unwrap());
     let artifacts = demo.data.display().to_string();
-    for seed in 1..=3 {
+    for seed in first..first + 3 {
         sh(
             &demo.mountpoint,
             &format!(
@@ -439,7 +440,9 @@ fn fsx_finds_no_difference() {
     sh(
         &demo.mountpoint,
         &format!(
-            "{fsx} -q -N {operations} -S 11 -P {artifacts} one & a=$!; {fsx} -q -N {operations} -S 12 -P {artifacts} two & b=$!; wait $a; wait $b"
+            "{fsx} -q -N {operations} -S {} -P {artifacts} one & a=$!; {fsx} -q -N {operations} -S {} -P {artifacts} two & b=$!; wait $a && wait $b",
+            first + 10,
+            first + 11
         ),
     );
 }

@@ -10,7 +10,9 @@
 //! 3. A reservation goes when its chunk is born, when all its sessions are gone, or when its range is cut
 //!    or its inode freed; what was written for it is deleted then, unless the chunk was born.
 //! 4. A fresh chain has at least as many members as may acknowledge a write.
-//! 5. A reservation that failed and was replaced may still be committed by another session that shares it.
+//! 5. There are never more than fit: a further one takes the place of the one that is reserved longest, of a file that was
+//!    made and not written. If somebody was about to commit it, that is refused, and done again with another one.
+//! 6. A reservation that failed and was replaced may still be committed by another session that shares it.
 
 use crate::fleet::Fleet;
 use crate::{Command, GrantParts, ReportedReplica, Ticket};
@@ -199,11 +201,18 @@ impl Fleet {
                 self.hosts.out_of_room(failed.to);
             }
         }
-        let of_session = self.reservations.by_session.get(&wanted.session).map_or(0, BTreeSet::len);
-        if self.reservations.len() >= RESERVATIONS_MAX || of_session >= SESSION_RESERVATIONS_MAX {
-            return Err(Status::TryAgain);
-        }
         let disks = self.place_fresh(wanted.class, &hops, now_ms)?;
+        let of_session = self.reservations.by_session.get(&wanted.session).map_or(0, BTreeSet::len);
+        let longest = if of_session >= SESSION_RESERVATIONS_MAX {
+            self.reservations.by_session.get(&wanted.session).and_then(|chunks| chunks.first().copied())
+        } else if self.reservations.len() >= RESERVATIONS_MAX {
+            self.reservations.by_chunk.keys().next().copied()
+        } else {
+            None
+        };
+        if let Some(longest) = longest {
+            self.release(longest, LogIndex(0), now_ms, out);
+        }
         self.reservations.minted += 1;
         let chunk = ChunkId::new(self.term, self.reservations.minted).ok_or(Status::NoSpace)?;
         if let Some(old) = live {

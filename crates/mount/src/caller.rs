@@ -21,6 +21,9 @@ fn groups_in(status: &str) -> Vec<u32> {
     line.split_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
+/// Signals by which somebody asks a program to end, whether it catches them or not: SIGHUP, SIGINT, SIGQUIT, SIGTERM.
+const ASKING: u64 = signals(&[1, 2, 3, 15]);
+
 /// Signals whose default is to be ignored or to stop or continue the process: SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP,
 /// SIGTTIN, SIGTTOU, SIGURG, SIGWINCH.
 const HARMLESS: u64 = signals(&[17, 18, 19, 20, 21, 22, 23, 28]);
@@ -34,8 +37,9 @@ const fn signals(numbers: &[u32]) -> u64 {
     set
 }
 
-/// Whether a signal that will end the thread waits for it, or the thread is gone. A signal that the program catches
-/// must not end an operation: it may have been done already, and a program does not expect files to give EINTR.
+/// Whether a signal that will end the thread, or asks its program to end, waits for it, or the thread is gone. Any other
+/// signal that the program catches must not end an operation, which may have been done already: a program that uses timers or
+/// waits for children does not expect files to give EINTR.
 pub(crate) fn wants_out(pid: u32) -> bool {
     if pid == 0 {
         // A caller outside our pid namespace: nothing can be known.
@@ -49,8 +53,9 @@ fn is_to_end(status: &str) -> bool {
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
         u64::from_str_radix(line.trim(), 16).unwrap_or(0)
     };
-    let survived = mask("SigBlk:") | mask("SigIgn:") | mask("SigCgt:") | HARMLESS;
-    (mask("SigPnd:") | mask("ShdPnd:")) & !survived != 0
+    let kept_away = mask("SigBlk:") | mask("SigIgn:");
+    let survived = mask("SigCgt:") & !ASKING | HARMLESS;
+    (mask("SigPnd:") | mask("ShdPnd:")) & !(kept_away | survived) != 0
 }
 
 #[cfg(test)]
@@ -58,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_signal_that_ends_the_process_ends_an_operation() {
+    fn only_a_signal_that_ends_the_process_or_asks_it_to_end_ends_an_operation() {
         let status = |pending: u64, blocked: u64, ignored: u64, caught: u64| {
             format!(
                 "Name:\tx\nGroups:\t4 24 1000 \nSigPnd:\t0\nShdPnd:\t{pending:016x}\nSigBlk:\t{blocked:016x}\n\
@@ -71,6 +76,8 @@ mod tests {
         assert!(!is_to_end(&status(interrupt, interrupt, 0, 0)));
         assert!(!is_to_end(&status(interrupt, 0, interrupt, 0)));
         assert!(!is_to_end(&status(alarm, 0, 0, alarm)), "it is caught");
+        assert!(is_to_end(&status(interrupt, 0, 0, interrupt)), "somebody pressed Ctrl-C");
+        assert!(!is_to_end(&status(interrupt, interrupt, 0, interrupt)));
         assert!(!is_to_end(&status(child, 0, 0, 0)));
         assert!(!is_to_end(&status(0, 0, 0, 0)));
         assert_eq!(groups_in(&status(0, 0, 0, 0)), [4, 24, 1000]);

@@ -62,6 +62,15 @@ const SOAKS: &[Soak] = &[
         fresh: Some(("MUSKOX_STRESS_SEED", 1)),
     },
     Soak {
+        name: "fsx",
+        says: "a million operations of fsx a round (default 1), over five seeds, of which two at the same time",
+        cargo: &["test", "--release", "-p", "muskox", "--test", "workloads", "fsx", "--", "--nocapture"],
+        variables: &[("MUSKOX_SOAK", "1")],
+        seconds: None,
+        rounds: None,
+        fresh: Some(("MUSKOX_FSX_SEED", 1)),
+    },
+    Soak {
         name: "properties",
         says: "property tests of the crates with fresh cases (default 20 rounds); a failing round names its seed",
         cargo: &["test", "--quiet", "--workspace", "--exclude", "muskox", "--exclude", "sim"],
@@ -72,7 +81,7 @@ const SOAKS: &[Soak] = &[
     },
     Soak {
         name: "e2e",
-        says: "the end-to-end tests with full-size data (4 GiB file, large trees, fsx 100,000 per seed)",
+        says: "the end-to-end tests with full-size data (4 GiB file, large trees, fsx 200,000 per seed)",
         cargo: &["test", "--release", "-p", "muskox", "--", "--nocapture", "--test-threads", "1"],
         variables: &[("MUSKOX_SOAK", "1")],
         seconds: None,

@@ -422,7 +422,8 @@ impl Pipeline {
                         hop.status = Status::TimedOut;
                     }
                     self.fail(status);
-                } else if !chunk.trouble(now, self.rules.timeout) {
+                } else if status == Status::TimedOut || !chunk.trouble(now, self.rules.timeout) {
+                    // The question alone has taken as long as the limit allows, or all of them together.
                     self.fail(Status::Io);
                 }
                 return;

@@ -101,3 +101,20 @@ fn a_disk_that_had_no_room_gets_no_new_chunk_before_it_says_otherwise() {
     world.set_free(0..2, 1 << 40);
     assert_eq!(world.grant(3).unwrap().chain.len(), 2);
 }
+
+#[test]
+fn a_mount_that_made_more_empty_files_than_may_be_reserved_writes_on() {
+    let mut world = World::new(2);
+    let (first, last) = (inode(1), inode(70_000));
+    for n in 1..70_000 {
+        let ticket = world.want((inode(n), ZERO), SESSION, None);
+        assert!(world.grants[&ticket].is_ok(), "file {n}");
+    }
+    let ticket = world.want((last, ZERO), SESSION, None);
+    let grant = world.grants[&ticket].clone().unwrap();
+    world.commit((last, ZERO), grant.chunk, grant.version).unwrap();
+    // The first is made anew when it is written.
+    let again = world.want((first, ZERO), SESSION, None);
+    let again = world.grants[&again].clone().unwrap();
+    world.commit((first, ZERO), again.chunk, again.version).unwrap();
+}

@@ -1,0 +1,349 @@
+//! What programs on one machine may rely on, promise by promise: docs/semantics.md names the tests of each paragraph.
+//!
+//! Between mounts: `two_mounts.rs`. Programs that people use: `workloads.rs`. Each case of POSIX: `posix.rs`.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
+
+mod common;
+use common::*;
+use rustix::fs::{FallocateFlags, FlockOperation, OFlags, SeekFrom, fallocate, flock, seek};
+use rustix::io::Errno;
+use rustix::mm::{MapFlags, MsyncFlags, ProtFlags};
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+const PAGE: usize = 4096;
+const CHUNK: u64 = 64 << 20;
+
+fn file(path: &Path) -> File {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).unwrap()
+}
+
+#[test]
+fn o_excl_lets_exactly_one_make_a_name() {
+    if !can_mount("o_excl_lets_exactly_one_make_a_name") {
+        return;
+    }
+    let demo = Demo::start();
+    let made: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                let demo = &demo;
+                scope.spawn(move || {
+                    (0..50).filter(|n| File::create_new(demo.path(&format!("f{n}"))).is_ok()).count()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(made, 50);
+}
+
+#[test]
+fn what_passes_the_cache_by_what_goes_through_it_and_what_is_mapped_are_the_same_bytes() {
+    if !can_mount("what_passes_the_cache_by_what_goes_through_it_and_what_is_mapped_are_the_same_bytes") {
+        return;
+    }
+    let demo = Demo::start();
+    let path = demo.path("f");
+    let cached = file(&path);
+    cached.write_all_at(&bytes(1, 4 * PAGE), 0).unwrap();
+    let direct = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(OFlags::DIRECT.bits() as i32)
+        .open(&path)
+        .unwrap();
+    let mut model = bytes(1, 4 * PAGE);
+    let mut found = vec![0; 4 * PAGE];
+    cached.read_exact_at(&mut found, 0).unwrap();
+    // Aligned or not: nothing of this system wants alignment.
+    for (n, (at, length)) in [(0, PAGE), (PAGE + 7, 100), (3 * PAGE - 1, PAGE)].into_iter().enumerate() {
+        let data = bytes(10 + n as u64, length);
+        direct.write_all_at(&data, at as u64).unwrap();
+        model[at..at + length].copy_from_slice(&data);
+        for reader in [&cached, &direct] {
+            reader.read_exact_at(&mut found, 0).unwrap();
+            assert!(found == model, "after the write at {at}");
+        }
+    }
+    cached.write_all_at(b"through", 5).unwrap();
+    model[5..12].copy_from_slice(b"through");
+    direct.read_exact_at(&mut found, 0).unwrap();
+    assert!(found == model);
+    // Mapped: shared shows and is shown, private is for itself.
+    let map = |flags| Mapping::new(&cached, 4 * PAGE, flags);
+    let (mut shared, mut private) = (map(MapFlags::SHARED), map(MapFlags::PRIVATE));
+    assert!(shared.bytes() == model && private.bytes() == model);
+    shared.bytes()[2 * PAGE..2 * PAGE + 6].copy_from_slice(b"shared");
+    model[2 * PAGE..2 * PAGE + 6].copy_from_slice(b"shared");
+    private.bytes()[0..7].copy_from_slice(b"private");
+    shared.sync();
+    cached.read_exact_at(&mut found, 0).unwrap();
+    assert!(found == model);
+    cached.write_all_at(b"written", PAGE as u64).unwrap();
+    model[PAGE..PAGE + 7].copy_from_slice(b"written");
+    assert!(shared.bytes() == model);
+    drop((shared, private));
+    drop((cached, direct));
+    assert!(fs::read(&path).unwrap() == model);
+}
+
+/// A mapped file.
+struct Mapping {
+    at: *mut std::ffi::c_void,
+    length: usize,
+}
+
+#[allow(unsafe_code, reason = "memory is mapped")]
+impl Mapping {
+    fn new(file: &File, length: usize, flags: MapFlags) -> Self {
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: the kernel chooses the place.
+        let at = unsafe { rustix::mm::mmap(std::ptr::null_mut(), length, access, flags, file, 0) }.unwrap();
+        Self { at, length }
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: mapped until `self` is dropped; the file is not cut meanwhile.
+        unsafe { std::slice::from_raw_parts_mut(self.at.cast(), self.length) }
+    }
+
+    fn sync(&self) {
+        // SAFETY: the range is mapped.
+        unsafe { rustix::mm::msync(self.at, self.length, MsyncFlags::SYNC) }.unwrap();
+    }
+}
+
+#[allow(unsafe_code, reason = "memory is mapped")]
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: nobody has the bytes any more.
+        unsafe { rustix::mm::munmap(self.at, self.length) }.unwrap();
+    }
+}
+
+#[test]
+fn what_o_sync_and_o_dsync_wrote_outlives_the_mount_at_once() {
+    if !can_mount("what_o_sync_and_o_dsync_wrote_outlives_the_mount_at_once") {
+        return;
+    }
+    let demo = Demo::start();
+    let data = demo.data.to_str().unwrap();
+    for (name, flag) in [("sync", OFlags::SYNC), ("dsync", OFlags::DSYNC)] {
+        let mut open = OpenOptions::new();
+        let mut file =
+            open.write(true).create_new(true).custom_flags(flag.bits() as i32).open(demo.path(name)).unwrap();
+        file.write_all(name.as_bytes()).unwrap();
+        demo.ask(&["demo", "kill", "mount", "--data", data]);
+        drop(file);
+        demo.ask(&["demo", "start", "mount", "--data", data]);
+        wait_until("it is mounted again", || fs::read(demo.path(name)).is_ok());
+        assert_eq!(fs::read_to_string(demo.path(name)).unwrap(), name);
+    }
+}
+
+#[test]
+fn every_mode_of_fallocate_does_what_it_says_or_is_refused() {
+    if !can_mount("every_mode_of_fallocate_does_what_it_says_or_is_refused") {
+        return;
+    }
+    let demo = Demo::start();
+    let file = file(&demo.path("f"));
+    let mut model = bytes(1, 100_000);
+    file.write_all_at(&model, 0).unwrap();
+    let (keep, punch, zero) =
+        (FallocateFlags::KEEP_SIZE, FallocateFlags::PUNCH_HOLE, FallocateFlags::ZERO_RANGE);
+    let check = |model: &[u8], what: &str| {
+        assert_eq!(file.metadata().unwrap().len(), model.len() as u64, "{what}");
+        let mut found = vec![1; model.len()];
+        file.read_exact_at(&mut found, 0).unwrap();
+        assert!(found == model, "{what}");
+    };
+    fallocate(&file, keep, 50_000, 200_000).unwrap();
+    check(&model, "room beyond the end, and the length stays");
+    fallocate(&file, FallocateFlags::empty(), 90_000, 20_000).unwrap();
+    model.resize(110_000, 0);
+    check(&model, "longer");
+    fallocate(&file, punch | keep, 5_000, 60_001).unwrap();
+    model[5_000..65_001].fill(0);
+    check(&model, "a hole");
+    fallocate(&file, zero | keep, 65_000, 100_000).unwrap();
+    model[65_000..].fill(0);
+    check(&model, "zeroes, and the length stays");
+    fallocate(&file, zero, 109_000, 3_000).unwrap();
+    model.resize(112_000, 0);
+    check(&model, "zeroes, longer");
+    for refused in [FallocateFlags::COLLAPSE_RANGE, FallocateFlags::INSERT_RANGE, punch] {
+        assert_eq!(fallocate(&file, refused, 0, PAGE as u64), Err(Errno::OPNOTSUPP), "{refused:?}");
+    }
+    check(&model, "what was refused changed nothing");
+}
+
+#[test]
+fn holes_are_found_at_the_grain_of_chunks() {
+    if !can_mount("holes_are_found_at_the_grain_of_chunks") {
+        return;
+    }
+    let demo = Demo::start();
+    let file = file(&demo.path("f"));
+    file.write_all_at(b"first", 10).unwrap();
+    file.write_all_at(b"third", 2 * CHUNK + 100).unwrap();
+    let end = 2 * CHUNK + 105;
+    let at = |from| seek(&file, from);
+    assert_eq!(at(SeekFrom::Data(0)), Ok(0));
+    assert_eq!(at(SeekFrom::Hole(0)), Ok(CHUNK));
+    assert_eq!(at(SeekFrom::Data(CHUNK)), Ok(2 * CHUNK));
+    assert_eq!(at(SeekFrom::Hole(2 * CHUNK + 3)), Ok(end), "the end is a hole");
+    assert_eq!(at(SeekFrom::Data(end)), Err(Errno::NXIO));
+    assert_eq!(at(SeekFrom::Hole(end)), Err(Errno::NXIO));
+}
+
+#[test]
+fn reading_does_not_change_the_access_time_and_setting_it_does() {
+    if !can_mount("reading_does_not_change_the_access_time_and_setting_it_does") {
+        return;
+    }
+    let demo = Demo::start();
+    fs::write(demo.path("f"), "content").unwrap();
+    sh(
+        &demo.mountpoint,
+        "touch -a -d '2001-02-03 04:05:06.789 UTC' f; mkdir d; touch -a -d '2001-02-03 UTC' d",
+    );
+    let times = || {
+        ["f", "d"].map(|name| fs::metadata(demo.path(name)).unwrap()).map(|of| (of.atime(), of.atime_nsec()))
+    };
+    let before = times();
+    assert_eq!(before[0], (981_173_106, 789_000_000));
+    fs::read(demo.path("f")).unwrap();
+    fs::read_dir(demo.path("d")).unwrap().count();
+    assert_eq!(times(), before);
+    // Nor does a write, which changes the other two.
+    let old = fs::metadata(demo.path("f")).unwrap();
+    fs::write(demo.path("f"), "more").unwrap();
+    let new = fs::metadata(demo.path("f")).unwrap();
+    assert_eq!(times(), before);
+    assert!(
+        new.modified().unwrap() > old.modified().unwrap()
+            && (new.ctime(), new.ctime_nsec()) > (old.ctime(), old.ctime_nsec())
+    );
+}
+
+/// A lock of the range on an open file, as another process would see it.
+#[allow(unsafe_code, reason = "no safe binding of these locks exists")]
+fn lock_range(file: &File, kind: libc::c_int, from: i64, length: i64) -> Result<(), Errno> {
+    // SAFETY: all zeroes are a valid flock.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    (lock.l_type, lock.l_whence) = (kind as libc::c_short, libc::SEEK_SET as libc::c_short);
+    (lock.l_start, lock.l_len) = (from, length);
+    // SAFETY: the descriptor is open and the structure outlives the call.
+    let done = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
+    if done == 0 { Ok(()) } else { Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap()) }
+}
+
+#[test]
+fn locks_hold_within_one_mount() {
+    if !can_mount("locks_hold_within_one_mount") {
+        return;
+    }
+    let demo = Demo::start();
+    let (one, two) = (file(&demo.path("f")), file(&demo.path("f")));
+    flock(&one, FlockOperation::NonBlockingLockExclusive).unwrap();
+    assert_eq!(flock(&two, FlockOperation::NonBlockingLockShared), Err(Errno::AGAIN));
+    // Another process, which waits until it is free.
+    let mut waiting = Command::new("flock");
+    let waiting = waiting.arg(demo.path("f")).args(["echo", "mine"]).stdout(Stdio::piped()).spawn().unwrap();
+    flock(&one, FlockOperation::Unlock).unwrap();
+    assert_eq!(text(&waiting.wait_with_output().unwrap()), "mine\n");
+    flock(&two, FlockOperation::NonBlockingLockShared).unwrap();
+    flock(&one, FlockOperation::NonBlockingLockShared).unwrap();
+    drop(two);
+    flock(&one, FlockOperation::NonBlockingLockExclusive).unwrap();
+    // Ranges.
+    let two = file(&demo.path("f"));
+    lock_range(&one, libc::F_WRLCK, 0, 100).unwrap();
+    lock_range(&two, libc::F_WRLCK, 100, 100).unwrap();
+    assert_eq!(lock_range(&two, libc::F_RDLCK, 99, 1), Err(Errno::AGAIN));
+    lock_range(&one, libc::F_UNLCK, 50, 50).unwrap();
+    lock_range(&two, libc::F_RDLCK, 99, 1).unwrap();
+    assert_eq!(lock_range(&two, libc::F_RDLCK, 49, 1), Err(Errno::AGAIN));
+}
+
+#[test]
+fn a_directory_that_moved_knows_its_new_parent_and_links_count_names() {
+    if !can_mount("a_directory_that_moved_knows_its_new_parent_and_links_count_names") {
+        return;
+    }
+    let demo = Demo::start();
+    let at = |name: &str| demo.path(name);
+    let inode = |name: &str| fs::metadata(at(name)).unwrap().ino();
+    let links = |name: &str| fs::metadata(at(name)).unwrap().nlink();
+    fs::create_dir_all(at("a/d")).unwrap();
+    fs::create_dir(at("b")).unwrap();
+    fs::write(at("a/d/f"), "f").unwrap();
+    assert_eq!((inode("a/d/.."), links("a"), links("b")), (inode("a"), 3, 2));
+    fs::rename(at("a/d"), at("b/d")).unwrap();
+    assert_eq!((inode("b/d/.."), links("a"), links("b")), (inode("b"), 2, 3));
+    assert_eq!(inode("b/d/../.."), inode("."));
+    // Two names of one file: a rename of one over the other does nothing, and each may go alone.
+    fs::hard_link(at("b/d/f"), at("g")).unwrap();
+    fs::rename(at("g"), at("b/d/f")).unwrap();
+    assert_eq!((inode("g"), links("g")), (inode("b/d/f"), 2));
+    fs::remove_file(at("b/d/f")).unwrap();
+    assert_eq!((links("g"), fs::read_to_string(at("g")).unwrap()), (1, "f".into()));
+    assert_eq!(fs::hard_link(at("a"), at("h")).unwrap_err().raw_os_error(), Some(libc::EPERM));
+    assert_eq!(fs::rename(at("b"), at("b/d/x")).unwrap_err().raw_os_error(), Some(libc::EINVAL));
+}
+
+/// A program that does something with a file of the mount.
+fn program(demo: &Demo, script: &str) -> Child {
+    let mut command = Command::new("bash");
+    command.current_dir("/").args(["-c", script, "bash"]).arg(&demo.mountpoint);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+#[test]
+fn without_a_cluster_every_waiting_program_can_be_ended_also_one_that_catches_the_signal() {
+    if !can_mount("without_a_cluster_every_waiting_program_can_be_ended_also_one_that_catches_the_signal") {
+        return;
+    }
+    let demo = Demo::start();
+    fs::write(demo.path("f"), bytes(1, 3 << 20)).unwrap();
+    let data = demo.data.to_str().unwrap();
+    for name in ["master", "cs1", "cs2", "cs3"] {
+        demo.ask(&["demo", "kill", name, "--data", data]);
+    }
+    // dd catches SIGINT, to say how far it came.
+    let scripts = [
+        "exec cat $1/f",
+        "exec dd if=$1/f of=/dev/null bs=1M iflag=direct",
+        "exec dd if=/dev/zero of=$1/f bs=4096 count=1 conv=fsync,notrunc",
+        "exec mkdir $1/d",
+        "exec stat $1/nobody",
+    ];
+    let mut programs: Vec<Child> = scripts.iter().map(|script| program(&demo, script)).collect();
+    let waits = |child: &Child| {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
+        let name = stat.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
+        name.is_some_and(|(name, rest)| name != "bash" && rest.trim_start().starts_with(['S', 'D']))
+    };
+    wait_until("all of them wait", || programs.iter().all(waits));
+    for child in &programs {
+        signal(child.id().cast_signed(), rustix::process::Signal::INT);
+    }
+    for (child, script) in programs.iter_mut().zip(scripts) {
+        wait_within(Duration::from_secs(20), script, || child.try_wait().unwrap().is_some());
+        assert!(!child.wait().unwrap().success(), "{script}");
+    }
+    let mut nothing = Vec::new();
+    for name in ["master", "cs1", "cs2", "cs3"] {
+        demo.ask(&["demo", "start", name, "--data", data]);
+    }
+    File::open(demo.path("f")).unwrap().read_to_end(&mut nothing).unwrap();
+    assert_eq!(nothing.len(), 3 << 20, "and the mount goes on");
+}
