@@ -316,6 +316,27 @@ fn attributes_are_told_although_the_writes_before_them_are_lost() {
 }
 
 #[test]
+fn a_question_that_took_the_whole_limit_is_not_asked_again() {
+    let (world, mut pipeline) = (World::default(), pipeline());
+    write(&mut pipeline, &world, 0, b"hello");
+    pipeline.want_flush();
+    let ask = |pipeline: &mut Pipeline, now| {
+        let mut actions = Vec::new();
+        pipeline.decide(Moment { now, ..world.moment() }, &mut actions);
+        matches!(&actions[..], [Action::Grant { .. }])
+    };
+    let mut now = Instant(world.now);
+    for status in [Status::TryAgain, Status::TimedOut] {
+        assert!(ask(&mut pipeline, now));
+        now = now + Duration::from_secs(2);
+        pipeline.handle(Event::Granted { index: ChunkIndex(0), result: Err(status) }, now);
+        now = now + Duration::from_secs(2);
+    }
+    assert_eq!(lost(&mut pipeline), [Status::Io]);
+    assert!(!ask(&mut pipeline, now));
+}
+
+#[test]
 fn write_and_fsync_is_one_pass_of_the_chain_and_one_commit() {
     let (mut world, mut pipeline) = (World::default(), pipeline());
     write(&mut pipeline, &world, 0, b"hello");
