@@ -35,6 +35,9 @@ const PROGRESS: u64 = 12;
 /// Until every chunk has its replicas again; the holds of `hosts.rs` are some seconds.
 const HEALED_WITHIN: Duration = Duration::from_secs(90);
 
+/// A load is ended and looked at after so many rounds, since what has to be healed grows as long as it goes on.
+const ROUNDS_OF_A_LOAD: u64 = 4;
+
 /// How often something is killed: once in CI, as often as asked in the soak.
 fn rounds() -> u64 {
     std::env::var("MUSKOX_KILL_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap())
@@ -72,29 +75,36 @@ fn no_program_notices_that_a_chunkserver_is_killed_and_its_replicas_are_rebuilt(
         return;
     }
     let mut hosts = Hosts::start();
-    let load = Load::start(&hosts.path("load"), 1);
-    load.wait_for(PROGRESS);
-    for round in 0..rounds() {
-        let victim = ["cs1", "cs2", "cs3"][round as usize % 3];
-        hosts.kill(victim);
+    let mut round = 0;
+    while round < rounds() {
+        let directory = hosts.path(&format!("load{round}"));
+        let load = Load::start(&directory, round + 1);
         load.wait_for(PROGRESS);
-        // Not started again before what it held is elsewhere, on every other round.
-        if round % 2 == 1 {
-            hosts.start_one(victim);
-            hosts.wait_whole();
-            load.wait_for(PROGRESS);
-            continue;
+        for _ in 0..ROUNDS_OF_A_LOAD.min(rounds() - round) {
+            kill_one_and_wait(&mut hosts, &load, round);
+            round += 1;
         }
+        let promised = load.end();
+        promised.assert_no_error();
+        check_afresh(&mut hosts, &promised);
+        check_replicas(&hosts, &promised);
+        fs::remove_dir_all(directory).unwrap();
+        eprintln!("{round} rounds, {} files in the last ones", promised.files.len());
+    }
+}
+
+/// A chunkserver is away for a while, on every other round until what it held is elsewhere.
+fn kill_one_and_wait(hosts: &mut Hosts, load: &Load, round: u64) {
+    let victim = ["cs1", "cs2", "cs3"][round as usize % 3];
+    hosts.kill(victim);
+    load.wait_for(PROGRESS);
+    if round % 2 == 0 {
         let rebuilt = || hosts.count("endangered") == Some(0);
         wait_within(HEALED_WITHIN, "lost replicas are rebuilt on the other servers", rebuilt);
-        hosts.start_one(victim);
-        hosts.wait_whole();
-        load.wait_for(PROGRESS);
     }
-    let promised = load.end();
-    promised.assert_no_error();
-    check_afresh(&mut hosts, &promised);
-    check_replicas(&hosts, &promised);
+    hosts.start_one(victim);
+    hosts.wait_whole();
+    load.wait_for(PROGRESS);
 }
 
 #[test]
