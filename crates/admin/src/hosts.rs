@@ -45,6 +45,9 @@ struct Server<'a> {
     disks: u64,
     heard_ms_ago: u64,
     version: &'a str,
+    removing: bool,
+    maintenance: bool,
+    maintenance_left_ms: Option<u64>,
 }
 
 fn server_values(status: &ClusterStatus) -> Vec<Server<'_>> {
@@ -58,10 +61,22 @@ fn server_values(status: &ClusterStatus) -> Vec<Server<'_>> {
         disks: disks(server.server),
         heard_ms_ago: server.heard_ms_ago,
         version: &server.version,
+        removing: server.removing,
+        maintenance: server.maintenance.is_some(),
+        maintenance_left_ms: server.maintenance.and_then(|one| one.left_ms),
     });
     let mut values: Vec<Server<'_>> = values.collect();
     values.sort_by(|one, other| (one.name, &one.id).cmp(&(other.name, &other.id)));
     values
+}
+
+fn server_state(server: &Server<'_>) -> String {
+    let left = server.maintenance_left_ms.map(|ms| format!(" for {}", age(ms.max(1_000))));
+    match (server.maintenance, server.removing) {
+        (true, _) => format!("{}, maintenance{}", server.state, left.unwrap_or_default()),
+        (false, true) => format!("{}, leaving", server.state),
+        (false, false) => server.state.to_owned(),
+    }
 }
 
 /// `muskox server ls`.
@@ -71,7 +86,7 @@ pub fn servers(status: &ClusterStatus) -> String {
             if server.name.is_empty() { server.id.clone() } else { printable(server.name.as_bytes()) },
             printable(server.address.as_bytes()),
             printable(server.labels.join(",").as_bytes()),
-            server.state.to_owned(),
+            server_state(server),
             count(server.disks),
             format!("{} ago", age(server.heard_ms_ago)),
             printable(server.version.as_bytes()),
@@ -179,6 +194,7 @@ mod tests {
             heard_ms_ago: 1_500,
             labels: vec!["site=home".into()],
             version: "0.1.0".into(),
+            ..ServerStatus::default()
         };
         let client = |name: &str, connected| ClientStatus {
             name: name.into(),

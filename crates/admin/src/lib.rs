@@ -18,6 +18,7 @@ pub mod file_info;
 pub mod hosts;
 pub mod locate;
 mod refusal;
+pub mod removal;
 pub mod status;
 mod table;
 pub mod task;

@@ -92,6 +92,18 @@ impl From<Refusal> for Failure {
                 format!("there are as many {subject} as there can be"),
                 format!("delete {subject} that nobody needs"),
             ),
+            RefusalKind::Connected => (
+                "E0224",
+                Exit::Refused,
+                format!("server {subject} is connected"),
+                format!("muskox server remove {subject} --wait   (then switch it off)"),
+            ),
+            RefusalKind::WouldLose => (
+                "E0225",
+                Exit::Refused,
+                format!("server {subject} may hold the last replicas of chunks"),
+                "bring it back, or the other disks that have these chunks: muskox status".to_owned(),
+            ),
         };
         let meant = if near.is_empty() { String::new() } else { format!("did you mean {near}?") };
         let why = [why, meant].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
@@ -114,7 +126,7 @@ mod tests {
             assert!(failure.what.contains("photos") && !failure.next.is_empty(), "{failure}");
             assert!(!matches!(failure.exit, Exit::Done | Exit::Degraded | Exit::Critical));
         }
-        assert_eq!(codes.len(), 15);
+        assert_eq!(codes.len(), 17);
     }
 
     #[test]

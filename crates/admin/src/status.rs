@@ -107,6 +107,7 @@ fn chunks(status: &ClusterStatus) -> String {
         count(c.missing)
     );
     for (number, word) in [
+        (c.leaving, "leaving"),
         (c.overgoal, "over"),
         (c.unknown, "not yet reported"),
         (c.quarantined, "quarantined"),
@@ -196,7 +197,15 @@ fn disk(status: &ClusterStatus, disk: &DiskStatus) -> Vec<String> {
         server_name(status, disk.server),
         place,
         printable(disk.labels.join(",").as_bytes()),
-        state_word(disk.state).into(),
+        match &disk.removal {
+            Some(removal) if disk.state == Some(DiskState::Good) => {
+                crate::removal::in_table(removal, disk.chunks)
+            }
+            Some(removal) => {
+                format!("{}, {}", state_word(disk.state), crate::removal::in_table(removal, disk.chunks))
+            }
+            None => state_word(disk.state).into(),
+        },
         format!("{} of {}", percent(used, disk.total_bytes), size(disk.total_bytes)),
         count(disk.chunks),
         count(disk.errors),

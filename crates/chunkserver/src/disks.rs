@@ -6,17 +6,21 @@
 //!    again, and comes into service without a restart.
 //! 3. Only a directory that was there and blank at the start is ever stamped, and only after a master has told
 //!    the cluster.
+//! 4. A disk that was removed from the cluster is closed and stays so, also if the configuration names it.
 //!
 //! # Elsewhere
-//! One disk: `slot`. How it is doing: `health`. Closing files: `tidier`. Why a directory is not served: `refusal`.
+//! One disk: `slot`. Those that were removed: `closed`. How it is doing: `health`. Closing files: `tidier`. Why a directory is not served: `refusal`.
 
+mod closed;
 mod health;
 mod refusal;
 mod slot;
 mod tidier;
 
+pub(crate) use closed::ClosedDisks;
 pub(crate) use slot::{Slot, on_disk};
 
+use crate::chains::Chains;
 use crate::config::{Config, DISK_OPEN_MAX};
 use crate::error::StartError;
 use codec::control::{DiskRefusal, DiskReport, RefusedDisk};
@@ -26,12 +30,26 @@ use slot::{Found, State};
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 use tokio::sync::watch;
-use types::{ClusterId, DiskId};
+use types::{ClusterId, DiskId, Status};
+
+/// Replicas that an open disk holds, of whatever condition.
+async fn count(slot: &Arc<Slot>, disk: &Arc<store::Disk>) -> Result<u64, Status> {
+    let disk = Arc::clone(disk);
+    let counted = slot.call(move || {
+        let mut count = 0;
+        disk.inventory(&mut |_| count += 1).map(|()| count)
+    });
+    match counted.await {
+        Ok(Ok(count)) => Ok(count),
+        Ok(Err(_)) | Err(_) => Err(Status::Io),
+    }
+}
 
 /// All of them.
 pub(crate) struct Disks {
     env: Env,
     all: Vec<Arc<Slot>>,
+    closed: ClosedDisks,
     by_id: RwLock<BTreeMap<DiskId, Arc<Slot>>>,
     /// Disks that came into service after the start.
     came: watch::Sender<u64>,
@@ -42,6 +60,7 @@ impl Disks {
     pub(crate) async fn open(
         env: &Env,
         config: &Config,
+        closed: ClosedDisks,
         cluster: Option<ClusterId>,
     ) -> Result<Self, StartError> {
         let all: Vec<_> = config
@@ -50,7 +69,8 @@ impl Disks {
             .enumerate()
             .map(|(number, disk)| Slot::new(env, number, disk.clone(), cluster))
             .collect();
-        let disks = Self { env: env.clone(), all, by_id: RwLock::default(), came: watch::Sender::new(0) };
+        let (by_id, came) = (RwLock::default(), watch::Sender::new(0));
+        let disks = Self { env: env.clone(), all, closed, by_id, came };
         let until = tokio::time::Instant::now() + DISK_OPEN_MAX;
         for slot in &disks.all {
             if let Ok(found) = tokio::time::timeout_at(until, slot.first_look()).await {
@@ -82,6 +102,12 @@ impl Disks {
         let mut by_id = self.by_id.write().expect("nothing panics while it is held");
         let another = |id: DiskId| by_id.get(&id).is_some_and(|holder| !Arc::ptr_eq(holder, slot));
         let state = match found {
+            Found::Open(disk) if self.closed.contains(disk.id()) => {
+                tracing::info!(path, disk = %disk.id(), "a disk that was removed is not served");
+                slot.run(move || drop(disk.close()));
+                State::Closed
+            }
+            Found::Refused(_) if self.closed.was_at(path) => State::Closed,
             Found::Open(disk) if another(disk.id()) => State::Refused(Refusal::duplicate(path, disk.id())),
             Found::Open(disk) => State::Open(disk),
             Found::Blank(dir) if slot.config.format_if_blank && first => {
@@ -102,6 +128,48 @@ impl Disks {
             by_id.insert(id, Arc::clone(slot));
         }
         slot.id().is_some() && slot.failed().is_none()
+    }
+
+    /// Closes a disk for good that nothing is needed of, unless it holds more replicas than its master knows of.
+    pub(crate) async fn close(&self, id: DiskId, replicas: u64, chains: &Chains) -> Result<(), Status> {
+        if self.closed.contains(id) {
+            return Ok(());
+        }
+        let slot = self.get(id);
+        let path = slot.as_ref().map_or("", |slot| &slot.config.path);
+        let Some(slot) = &slot else {
+            return self.closed.add(id, path).await.map_err(|_| Status::Io);
+        };
+        // From here on nothing begins on it; what had begun is brought to its end.
+        let disk = slot.disk();
+        slot.set(State::Closed);
+        chains.leave_disk(id).await;
+        let done = match &disk {
+            Some(disk) => match count(slot, disk).await {
+                Ok(count) if count > replicas => Err(Status::Busy),
+                Ok(_) => self.closed.add(id, path).await.map_err(|_| Status::Io),
+                Err(status) => Err(status),
+            },
+            None => self.closed.add(id, path).await.map_err(|_| Status::Io),
+        };
+        match (done, disk) {
+            (Err(status), Some(disk)) => {
+                // Whoever is told what it holds is told all of it: what was to be told was dropped.
+                slot.set(State::Open(disk));
+                self.came.send_modify(|count| *count += 1);
+                return Err(status);
+            }
+            (Err(status), None) => return Err(status),
+            (Ok(()), Some(disk)) => {
+                if let Ok(Err(error)) = slot.call(move || disk.close()).await {
+                    tracing::warn!(path, %error, "a disk that was removed could not be closed in order");
+                }
+            }
+            (Ok(()), None) => {}
+        }
+        self.by_id.write().expect("nothing panics while it is held").remove(&id);
+        tracing::info!(path, disk = %id, "a disk was removed: it is closed and not served again");
+        Ok(())
     }
 
     fn check_clusters(&self) -> Result<(), StartError> {

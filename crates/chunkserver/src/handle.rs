@@ -5,7 +5,7 @@ use crate::chains::Chains;
 use crate::config::{CONTROL_RUNTIME, Config};
 use crate::control::Control;
 use crate::data::DataPlane;
-use crate::disks::Disks;
+use crate::disks::{ClosedDisks, Disks};
 use crate::error::StartError;
 use crate::events::Events;
 use crate::identity::{Identity, IdentityError};
@@ -59,6 +59,8 @@ pub struct DiskStatus {
     pub disk: Option<DiskId>,
     /// An empty directory that waits to be stamped.
     pub blank: bool,
+    /// It was removed from the cluster and is not served.
+    pub closed: bool,
     /// Why it is not served, with the next step.
     pub error: Option<String>,
     /// Its requests have not ended for too long.
@@ -93,8 +95,8 @@ impl Chunkserver {
     /// the control runtime and the disks' queues are made by `env.workers`.
     pub async fn start(env: Env, config: Config) -> Result<ChunkserverHandle, StartError> {
         let queue = env.workers.queue("identity", 1);
-        let (identity, lock) = open_data(&env, &config, &queue).await?;
-        let disks = Arc::new(Disks::open(&env, &config, identity.cluster).await?);
+        let (identity, closed, lock) = open_data(&env, &config, &queue).await?;
+        let disks = Arc::new(Disks::open(&env, &config, closed, identity.cluster).await?);
         let standing = Arc::new(Standing::new(Arc::clone(&env.clock), Arc::clone(&config.data), identity));
         if let (None, Some(cluster)) = (identity.cluster, disks.cluster()) {
             let standing = Arc::clone(&standing);
@@ -185,21 +187,24 @@ impl Chunkserver {
     }
 }
 
-/// Takes the data directory and reads who this server is.
+/// Takes the data directory and reads who this server is, and which disks it is not to serve.
 async fn open_data(
     env: &Env,
     config: &Config,
     queue: &Arc<dyn env::Queue>,
-) -> Result<(Identity, Box<dyn Send + Sync>), StartError> {
+) -> Result<(Identity, ClosedDisks, Box<dyn Send + Sync>), StartError> {
     let (data, seed) = (Arc::clone(&config.data), Arc::clone(&env.seed));
+    let writer = Arc::clone(queue);
     let opened = queue.call(move || {
         let lock = data.lock(LOCK);
-        lock.map(|lock| (Identity::load_or_make(&*data, &*seed), lock))
+        lock.map(|lock| (Identity::load_or_make(&*data, &*seed), ClosedDisks::load(data, writer), lock))
     });
     match opened.await {
-        Ok(Ok((Ok(identity), lock))) => Ok((identity, lock)),
-        Ok(Ok((Err(IdentityError::Io(source)), _))) | Err(source) => Err(StartError::Data { source }),
-        Ok(Ok((Err(IdentityError::Damaged(what)), _))) => Err(StartError::DamagedIdentity { what }),
+        Ok(Ok((Ok(identity), Ok(closed), lock))) => Ok((identity, closed, lock)),
+        Ok(Ok((Err(IdentityError::Io(source)), ..) | (_, Err(source), _))) | Err(source) => {
+            Err(StartError::Data { source })
+        }
+        Ok(Ok((Err(IdentityError::Damaged(what)), ..))) => Err(StartError::DamagedIdentity { what }),
         Ok(Err(source)) if source.kind() == io::ErrorKind::ResourceBusy => Err(StartError::Locked { source }),
         Ok(Err(source)) => Err(StartError::Data { source }),
     }
@@ -240,6 +245,7 @@ impl ChunkserverHandle {
                     path: slot.config.path.clone(),
                     disk: slot.id(),
                     blank: slot.is_blank(),
+                    closed: slot.is_closed(),
                     error: slot.error(),
                     hung: slot.is_hung(now),
                     total_bytes: slot.space().total_bytes,

@@ -99,6 +99,9 @@ impl Orders {
             | OrderKind::Mend { disk, chunk, .. }
             | OrderKind::MendTorn { disk, chunk, .. }
             | OrderKind::Verify { disk, chunk, .. } => (*disk, *chunk),
+            OrderKind::Close { disk, replicas } => {
+                return self.disks.close(*disk, *replicas, &self.chains).await.into();
+            }
         };
         let Some(slot) = self.disks.get(disk) else { return Err(Status::NoChunk).into() };
         if slot.disk().is_none() {
@@ -133,6 +136,7 @@ impl Orders {
     async fn of_chain(&self, slot: &Arc<Slot>, chain: &Arc<Chain>, term: Term, what: OrderKind) -> Ended {
         match what {
             OrderKind::Verify { .. }
+            | OrderKind::Close { .. }
             | OrderKind::Mend { .. }
             | OrderKind::MendTorn { .. }
             | OrderKind::Feed { .. } => {

@@ -2,8 +2,10 @@
 
 mod change;
 mod convert;
+mod removal;
 
 pub use change::*;
+pub use removal::*;
 
 use crate::control::{DiskState, RefusedDisk};
 use types::{
@@ -114,6 +116,17 @@ pub struct ServerStatus {
     pub labels: Vec<String>,
     /// Its release.
     pub version: String,
+    /// It is to go, with all its disks.
+    pub removing: bool,
+    /// It is in maintenance.
+    pub maintenance: Option<Maintenance>,
+}
+
+/// A server is away on purpose: what it holds is not healed meanwhile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Maintenance {
+    /// For so long yet; `None`: until somebody ends it.
+    pub left_ms: Option<u64>,
 }
 
 /// A disk.
@@ -139,6 +152,8 @@ pub struct DiskStatus {
     pub errors: u64,
     /// Whether its report is complete.
     pub reported: bool,
+    /// How far it is, if the disk is to go.
+    pub removal: Option<DiskRemoval>,
 }
 
 /// Reports of failed hops since the master started, and what was decided (`docs/protocol/grants.md`).
@@ -173,6 +188,8 @@ pub struct ChunkCounts {
     pub missing: u64,
     /// More than wanted.
     pub overgoal: u64,
+    /// As many as wanted, but not without those on disks that are to go.
+    pub leaving: u64,
     /// None so far, while disks have yet to report.
     pub unknown: u64,
     /// Replicas of chunks that the metadata does not know.

@@ -467,6 +467,13 @@ pub enum OrderKind {
         /// Those that may have an older page than this replica. 0 to 9.
         doubted: Vec<ReplicaAddress>,
     },
+    /// Serve a disk no more, now and after every start. `Busy` if it holds more replicas than these.
+    Close {
+        /// The disk.
+        disk: DiskId,
+        /// Those that nobody needs.
+        replicas: u64,
+    },
     /// Answered with success if the replica is complete, sound, of this version, and its checksums can be read.
     Verify {
         /// The disk.

@@ -113,7 +113,7 @@ impl Fleet {
     }
 
     /// Replicas on these disks, as placement sees them.
-    pub(crate) fn held(disks: impl Iterator<Item = u16>) -> Vec<Held> {
-        disks.map(|disk| Held { disk, leaving: false, lagging: false }).collect()
+    pub(crate) fn held(&self, disks: impl Iterator<Item = u16>) -> Vec<Held> {
+        disks.map(|disk| Held { disk, leaving: self.table.is_leaving(disk), lagging: false }).collect()
     }
 }

@@ -6,8 +6,8 @@
 
 use placement::{Layout, ParseError, Policy};
 use types::{
-    BlockRange, ChunkId, ChunkIndex, ChunkSlot, ClassId, DiskId, Expression, FailedHop, InodeRef, Labels,
-    LogIndex, ReplicaAddress, ServerId, SessionId, Status, StorageClass, Term, Unsettled, Version,
+    BlockRange, ChunkId, ChunkIndex, ChunkSlot, ClassId, DiskId, Expression, FailedHop, Holder, InodeRef,
+    Labels, LogIndex, ReplicaAddress, ServerId, SessionId, Status, StorageClass, Term, Unsettled, Version,
 };
 
 /// The caller's number for a question; the answer carries it. Never used twice at the same time.
@@ -141,6 +141,13 @@ impl ClassPolicies {
     }
 }
 
+/// What becomes of a disk that is to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removing {
+    /// It stays in service when nothing on it is needed any more, instead of being closed.
+    pub drain_only: bool,
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "fields carry the names of the vocabulary")]
@@ -177,6 +184,12 @@ pub enum Event {
     ServerLabels { server: ServerId, labels: Labels },
     /// `meta`: the same of a disk.
     DiskLabels { disk: DiskId, labels: Labels },
+    /// `meta`: a server, with all its disks, or a disk is to go; `None`: it stays.
+    Removing { holder: Holder, removing: Option<Removing> },
+    /// `meta`: what a server holds is not healed before then, since it is away on purpose; `None`: it is not.
+    Maintenance { server: ServerId, until_ms: Option<u64> },
+    /// `meta`: the server or disk is not known any more. A disk that is seen again is a new one.
+    Forgotten { holder: Holder },
     /// `meta`: a record gave the chunk this version (a raise or an edit was applied).
     ChunkVersion { slot: ChunkSlot, chunk: ChunkId, version: Version },
     /// The log is stable (here and wherever `ack` asks for) up to and including this index.
@@ -267,6 +280,8 @@ pub enum Order {
     Mend { disk: DiskId, chunk: ChunkId, version: Version, sources: Vec<ReplicaAddress> },
     /// Answer `Ok` only if the replica is complete, sound, of this version, and its checksums can be read.
     Verify { disk: DiskId, chunk: ChunkId, version: Version },
+    /// Serve the disk no more, now and after every start. Refused if it holds more replicas than these, which nobody needs.
+    Close { disk: DiskId, replicas: u64 },
 }
 
 /// A grant, less the capability that the master adds.
@@ -303,6 +318,8 @@ pub enum Command {
     Granted { ticket: Ticket, grant: Result<GrantParts, Status> },
     /// The answer to `EditWanted`: all members have this version and the cuts.
     EditReady { ticket: Ticket, version: Result<Version, Status> },
+    /// The disk was to go, is closed and holds nothing that is needed: log that it is forgotten.
+    Closed { disk: DiskId },
     /// A replica carries a term above ours: there is a newer master, this one must stop.
     StepDown { seen: Term },
 }

@@ -5,6 +5,7 @@ use crate::garbage::Garbage;
 use crate::heal::Healing;
 use crate::hops::Blames;
 use crate::hosts::Hosts;
+use crate::marks::Draining;
 use crate::raise::Raises;
 use crate::reserve::{FreshWanted, Reservations};
 use crate::review::Review;
@@ -30,6 +31,8 @@ pub(crate) enum Purpose {
     Verify(ChunkSlot),
     /// Removing a replica that is not needed.
     Remove(ChunkSlot),
+    /// Closing a disk that is to go.
+    Close,
 }
 
 /// An order that has not been answered.
@@ -65,6 +68,8 @@ pub struct Fleet {
     pub(crate) garbage: Garbage,
     pub(crate) blames: Blames,
     pub(crate) healing: Healing,
+    /// Disks that are to go.
+    pub(crate) draining: BTreeMap<u16, Draining>,
     pub(crate) tie: u64,
     /// Grants and edits that were told to wait for more replicas.
     pub(crate) held_back: u64,
@@ -92,6 +97,7 @@ impl Fleet {
             garbage: Garbage::default(),
             blames: Blames::default(),
             healing: Healing::default(),
+            draining: BTreeMap::new(),
             tie: 0,
             held_back: 0,
             last_order: 0,
@@ -111,8 +117,10 @@ impl Fleet {
                 for (server, disk) in disks {
                     let Some(server) = self.hosts.add_server(server) else { continue };
                     let Some(disk) = self.hosts.add_disk(disk, server) else { continue };
-                    let disk = self.hosts.disk_mut(disk);
-                    disk.awaited = !disk.reported;
+                    let entry = self.hosts.disk_mut(disk);
+                    entry.awaited = !entry.reported;
+                    self.weigh_server(server);
+                    self.weigh(disk, now_ms);
                 }
                 self.settle(now_ms, out);
             }
@@ -138,6 +146,9 @@ impl Fleet {
             Event::ClassGone { class } => self.class_changed(class, None),
             Event::ServerLabels { server, labels } => self.server_labels(server, labels),
             Event::DiskLabels { disk, labels } => self.disk_labels(disk, labels),
+            Event::Removing { holder, removing } => self.removing(holder, removing, now_ms),
+            Event::Maintenance { server, until_ms } => self.maintenance(server, until_ms),
+            Event::Forgotten { holder } => self.forgotten(holder, now_ms, out),
             Event::ChunkVersion { slot, chunk, version } => self.version_applied(slot, chunk, version),
             Event::Stable { index } => self.stable(index, now_ms, out),
             Event::InodeGone { inode, index } => {
@@ -180,6 +191,7 @@ impl Fleet {
                 self.removal_deadlines(now_ms);
                 self.go_on_reviewing();
                 self.heal(now_ms, out);
+                self.close_drained(now_ms, out);
             }
         }
     }
@@ -214,6 +226,7 @@ impl Fleet {
         let misplaced = health == Some(Health::Ok) && self.is_misplaced(slot, new);
         self.healing.set_damaged(slot, new.damaged().chain(new.kept()).next().is_some());
         self.healing.classify(slot, health, surplus, misplaced);
+        self.note_draining(slot, &old, new);
     }
 
     /// Whether known disks are still awaited after the start.

@@ -5,7 +5,7 @@
 //! Each pass looks at a bounded number of queued chunks, endangered ones first.
 //!
 //! # Invariants
-//! 1. `endangered` and `undergoal` hold exactly the chunks of that health; `surplus` those at their goal or above
+//! 1. `endangered`, `undergoal` and `leaving` hold exactly the chunks of that health; `surplus` those at their goal or above
 //!    that have a replica which is not needed, `misplaced` those at their goal whose replicas are not where their class wants them.
 //!    When a class or a label changed, this holds of a chunk from its next look on (`review`).
 //! 2. A chunk has at most one copy that counts; a server reads and writes at most
@@ -26,10 +26,10 @@ mod room;
 mod unfinished;
 mod unsettled;
 
-use crate::Command;
 use crate::fleet::Fleet;
 use crate::slot_set::SlotSet;
 use crate::table::{ChunkTable, Health};
+use crate::{Command, Obstacle};
 use copy::Copy;
 use mend::Mending;
 use remove::{REMOVALS_MAX, Removal};
@@ -92,6 +92,7 @@ struct Load {
 pub(crate) struct Healing {
     endangered: Queue,
     undergoal: Queue,
+    leaving: Queue,
     surplus: Queue,
     misplaced: Queue,
     unsettled: Queue,
@@ -122,9 +123,9 @@ impl Healing {
         surplus: bool,
         misplaced: bool,
     ) {
-        let (endangered, undergoal) = (health == Some(Health::Endangered), health == Some(Health::Undergoal));
-        self.endangered.set(slot, endangered);
-        self.undergoal.set(slot, undergoal);
+        self.endangered.set(slot, health == Some(Health::Endangered));
+        self.undergoal.set(slot, health == Some(Health::Undergoal));
+        self.leaving.set(slot, health == Some(Health::Leaving));
         self.surplus.set(slot, surplus);
         self.misplaced.set(slot, misplaced);
         if self.is_queued(slot) {
@@ -180,6 +181,7 @@ impl Healing {
         let queues = [
             &self.endangered,
             &self.undergoal,
+            &self.leaving,
             &self.surplus,
             &self.misplaced,
             &self.unsettled,
@@ -187,6 +189,16 @@ impl Healing {
             &self.damaged,
         ];
         queues.iter().any(|queue| queue.slots.contains(slot))
+    }
+
+    /// Why the chunk has to wait although it is its turn.
+    fn why_later(&self, slot: ChunkSlot, now_ms: u64) -> Option<Obstacle> {
+        let later = self.later.get(&slot)?;
+        match () {
+            () if now_ms < later.alone_until_ms => Some(Obstacle::BeingWritten),
+            () if later.failures > 0 => Some(Obstacle::Failed),
+            () => None,
+        }
     }
 
     /// Copies under way.
@@ -213,6 +225,16 @@ impl Fleet {
         if !begun && is_idle {
             self.healing.idle_until_ms = now_ms + IDLE_MS;
         }
+    }
+
+    /// Whether a replica of the chunk is being made, or its version raised for that.
+    pub(crate) fn is_copied(&self, slot: ChunkSlot) -> bool {
+        self.healing.copies.contains_key(&slot)
+    }
+
+    /// Why the chunk has to wait although it is its turn.
+    pub(crate) fn why_later(&self, slot: ChunkSlot, now_ms: u64) -> Option<Obstacle> {
+        self.healing.why_later(slot, now_ms)
     }
 
     /// Whether the chunk cannot have its turn, whatever it lacks.
@@ -258,21 +280,25 @@ impl Fleet {
         begun
     }
 
-    /// Whether the chunk has fewer sound replicas than its class wants, and some.
+    /// Whether the chunk has fewer sound replicas that count than its class wants, and some.
     pub(crate) fn is_short(&self, slot: ChunkSlot) -> bool {
-        matches!(self.table.health(slot), Some(Health::Endangered | Health::Undergoal))
+        matches!(self.table.health(slot), Some(Health::Endangered | Health::Undergoal | Health::Leaving))
     }
 
     fn begin_copies(&mut self, now_ms: u64, out: &mut Vec<Command>) -> bool {
         let silence = self.silence();
         let mut begun = false;
-        for endangered in [true, false] {
-            let queue = if endangered { &mut self.healing.endangered } else { &mut self.healing.undergoal };
+        for health in [Health::Endangered, Health::Undergoal, Health::Leaving] {
+            let queue = match health {
+                Health::Endangered => &mut self.healing.endangered,
+                Health::Undergoal => &mut self.healing.undergoal,
+                _ => &mut self.healing.leaving,
+            };
             for slot in queue.batch(LOOKED_MAX) {
                 if self.no_copy_has_room() {
                     return begun;
                 }
-                let ripe = now_ms >= self.healed_from_ms(slot, &silence, endangered);
+                let ripe = now_ms >= self.healed_from_ms(slot, &silence, health == Health::Endangered);
                 if ripe && !self.is_put_off(slot, now_ms) && !self.waits_for_torn(slot, now_ms) {
                     if self.is_short(slot) {
                         begun |= self.begin_copy(slot, Self::destination, now_ms, out);

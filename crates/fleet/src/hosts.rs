@@ -2,11 +2,13 @@
 //!
 //! # Invariants
 //! 1. A number, once given to a disk or a server, stays with it for the reign.
-//! 2. Open in `pool` (of `placement`) are exactly the disks that may take a new chunk.
+//! 2. Open in `pool` (of `placement`) are exactly the disks that may take a new chunk; one that is to go is none of them.
 //! 3. A disk belongs to one server that is registered; a second one that shows it is not believed.
+//! 4. A disk that is forgotten is in no server's list, nor is a forgotten server shown, until it is seen again.
 
 use crate::event::{DiskInfo, DiskState, ReportedReplica, ServerInfo};
 use crate::labels::ToldLabels;
+use crate::marks::ToldMarks;
 use crate::slot_set::SlotSet;
 use placement::{Pool, Room};
 use std::collections::BTreeMap;
@@ -28,6 +30,10 @@ pub(crate) struct Server {
     pub(crate) up: bool,
     /// When it registered or fell silent last; 0: not in this reign.
     pub(crate) since_ms: u64,
+    /// It is in maintenance until then; 0: it is not.
+    pub(crate) away_until_ms: u64,
+    /// The metadata know it no longer.
+    pub(crate) forgotten: bool,
     pub(crate) disks: Vec<u16>,
 }
 
@@ -49,6 +55,12 @@ pub(crate) struct Disk {
     pub(crate) reported: bool,
     /// Known to the metadata at the start and not yet reported.
     pub(crate) awaited: bool,
+    /// It has told all its replicas in this reign.
+    pub(crate) told: bool,
+    /// It is to go.
+    pub(crate) leaving: bool,
+    /// The metadata know it no longer.
+    pub(crate) forgotten: bool,
     /// Fresh chunks being written and copies being made on it.
     pub(crate) writes: u32,
     /// Replicas in the chunk table.
@@ -80,6 +92,7 @@ pub(crate) struct Hosts {
     disk_numbers: BTreeMap<DiskId, u16>,
     pub(crate) pool: Pool,
     pub(crate) told: ToldLabels,
+    pub(crate) marks: ToldMarks,
     /// Entries of all disks' `quarantine`.
     quarantine_named: usize,
 }
@@ -117,6 +130,7 @@ impl Hosts {
     /// The number of a server, given now if need be. `None`: no numbers are left.
     pub(crate) fn add_server(&mut self, id: ServerId) -> Option<u16> {
         if let Some(number) = self.server_number(id) {
+            self.servers[usize::from(number)].forgotten = false;
             return Some(number);
         }
         let number = u16::try_from(self.servers.len()).ok()?;
@@ -130,6 +144,9 @@ impl Hosts {
     pub(crate) fn add_disk(&mut self, id: DiskId, server: u16) -> Option<u16> {
         if let Some(number) = self.disk_number(id) {
             let owner = self.disk(number).server;
+            if std::mem::take(&mut self.disk_mut(number).forgotten) {
+                self.servers[usize::from(owner)].disks.push(number);
+            }
             if owner != server {
                 if self.disk(number).up {
                     return None;
@@ -148,6 +165,14 @@ impl Hosts {
         self.disk_numbers.insert(id, number);
         self.servers[usize::from(server)].disks.push(number);
         Some(number)
+    }
+
+    /// The metadata know a disk no longer; nothing is up or known on it.
+    pub(crate) fn forget_disk(&mut self, number: u16) {
+        let disk = &mut self.disks[usize::from(number)];
+        (disk.forgotten, disk.awaited, disk.told) = (true, false, false);
+        self.servers[usize::from(disk.server)].disks.retain(|one| *one != number);
+        self.pool.remove(number);
     }
 
     /// Notes what a server says about itself as it registers.
@@ -176,7 +201,8 @@ impl Hosts {
     /// Keeps invariant 2 after any change of a disk. A disk must have room for one whole chunk.
     pub(crate) fn consider(&mut self, number: u16) {
         let disk = &self.disks[usize::from(number)];
-        if disk.up && disk.state == DiskState::Good && disk.free_bytes >= CHUNK_BYTES {
+        let takes_chunks = disk.up && disk.state == DiskState::Good && !disk.leaving;
+        if takes_chunks && disk.free_bytes >= CHUNK_BYTES {
             let (total_bytes, free_bytes, writes) = (disk.total_bytes, disk.free_bytes, disk.writes);
             self.pool.open(number, Room { total_bytes, free_bytes, writes });
         } else {

@@ -16,6 +16,18 @@ pub(crate) struct ToldLabels {
     disks: BTreeMap<DiskId, Labels>,
 }
 
+impl ToldLabels {
+    /// The metadata know it no longer.
+    pub(crate) fn forget_server(&mut self, server: ServerId) {
+        self.servers.remove(&server);
+    }
+
+    /// The same of a disk.
+    pub(crate) fn forget_disk(&mut self, disk: DiskId) {
+        self.disks.remove(&disk);
+    }
+}
+
 /// What a server says of itself is taken as far as it can be.
 fn registered(words: &[String]) -> Labels {
     let mut labels = Labels::default();

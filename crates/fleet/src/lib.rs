@@ -28,7 +28,9 @@ mod heal;
 mod hops;
 mod hosts;
 mod labels;
+mod marks;
 mod min_write;
+mod obstacles;
 mod raise;
 mod report;
 mod reserve;
@@ -42,6 +44,7 @@ mod tests;
 
 pub use event::*;
 pub use fleet::Fleet;
+pub use obstacles::{Obstacle, Obstacles, Plan};
 
 use types::{DiskId, ServerId};
 
@@ -134,6 +137,8 @@ pub struct Summary {
     pub missing: u64,
     /// More current replicas than wanted.
     pub overgoal: u64,
+    /// As many as wanted, but not without those on disks that are to go.
+    pub leaving: u64,
     /// As many as wanted, but not all on disks with the right labels, or apart from each other.
     pub misplaced: u64,
     /// A class or a label changed, and not all chunks that it concerns have been looked at again.
@@ -206,6 +211,23 @@ pub struct DiskView<'a> {
     pub replicas: u64,
     /// Replicas of unknown chunks.
     pub quarantined: u64,
+    /// How far it is with a disk that is to go.
+    pub removal: Option<RemovalView>,
+}
+
+/// How far it is with a disk that is to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RemovalView {
+    /// It stays in service.
+    pub drain_only: bool,
+    /// Since it was marked, or since the master's start.
+    pub since_ms: u64,
+    /// Most replicas it held since then.
+    pub most: u64,
+    /// Chunks that lack good replicas elsewhere.
+    pub needed: u64,
+    /// Nothing that is only here would be lost with it, and every chunk has what it wants elsewhere.
+    pub safe: bool,
 }
 
 /// Usable bytes at a number of replicas.

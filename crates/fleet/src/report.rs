@@ -18,12 +18,14 @@ impl Fleet {
         self.server_gone(info.server, now_ms, out);
         let Some(server) = self.hosts.add_server(info.server) else { return };
         self.hosts.describe_server(server, info, now_ms);
+        self.weigh_server(server);
         for disk_info in &info.disks {
             let Some(disk) = self.hosts.add_disk(disk_info.disk, server) else { continue };
             self.hosts.disk_mut(disk).up = disk_info.state != DiskState::Failed;
             if self.hosts.describe_disk(disk, disk_info) {
                 self.moved(disk);
             }
+            self.weigh(disk, now_ms);
         }
     }
 
@@ -51,7 +53,9 @@ impl Fleet {
         }
         for info in disks {
             let known = self.hosts.disk_number(info.disk);
-            let Some(disk) = known.filter(|disk| self.hosts.disk(*disk).server == number) else { continue };
+            let ours =
+                |disk: &u16| self.hosts.disk(*disk).server == number && !self.hosts.disk(*disk).forgotten;
+            let Some(disk) = known.filter(ours) else { continue };
             if info.state == DiskState::Failed {
                 self.disk_down(disk, now_ms, out);
             } else {
@@ -65,7 +69,7 @@ impl Fleet {
     }
 
     /// The disk cannot be reached: its replicas become absent, raises go on without it.
-    fn disk_down(&mut self, disk: u16, now_ms: u64, out: &mut Vec<Command>) {
+    pub(crate) fn disk_down(&mut self, disk: u16, now_ms: u64, out: &mut Vec<Command>) {
         if !self.hosts.is_up(disk) {
             return;
         }
@@ -109,6 +113,7 @@ impl Fleet {
                 Purpose::Copy { slot, .. } => self.copy_lost(slot, id),
                 Purpose::Mend(slot) => self.mending_lost(slot),
                 Purpose::Verify(slot) | Purpose::Remove(slot) => self.removal_lost(slot, id, now_ms),
+                Purpose::Close => self.close_lost(disk),
             }
         }
         self.hosts.disk_mut(disk).deleting = 0;
@@ -141,7 +146,7 @@ impl Fleet {
         self.members_told(disk, now_ms, out);
         self.healing.disk_is_back(&self.table, disk);
         let entry = self.hosts.disk_mut(disk);
-        entry.reported = true;
+        (entry.reported, entry.told) = (true, true);
         entry.awaited = false;
         self.settle(now_ms, out);
         self.pump_deletes(disk, now_ms, out);
@@ -283,6 +288,9 @@ impl Fleet {
             let up = self.hosts.is_up(member.disk);
             let present = up && !member.lost;
             open &= present;
+            if self.hosts.disk(member.disk).forgotten {
+                continue;
+            }
             if up && !present && self.hosts.disk(member.disk).reported {
                 continue; // It came back and told what it holds: this was lost before it was stable.
             }

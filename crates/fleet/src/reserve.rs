@@ -97,6 +97,12 @@ impl Reservations {
     pub(crate) fn get_mut(&mut self, chunk: ChunkId) -> Option<&mut Reservation> {
         self.by_chunk.get_mut(&chunk)
     }
+    /// Those that a disk has told of, so that somebody has begun to write them.
+    pub(crate) fn written_on(&self, disk: u16) -> impl Iterator<Item = ChunkId> + '_ {
+        let written = move |member: &FreshMember| member.disk == disk && member.told.is_some();
+        let on_disk = move |one: &&Reservation| one.members.iter().any(written);
+        self.by_chunk.iter().filter(move |(_, one)| on_disk(one)).map(|(chunk, _)| *chunk)
+    }
     pub(crate) fn all_mut(&mut self) -> impl Iterator<Item = &mut Reservation> {
         self.by_chunk.values_mut()
     }

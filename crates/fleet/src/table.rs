@@ -15,6 +15,7 @@
 //! 1. `counts` equals a recount of the health of all entries, by the goal that a class had when the entry was last put.
 //! 2. A set of up to two replicas is never spilled; a spilled one has an own place in `spill`.
 //! 3. The order of a set is kept: of an open chunk it is the order of the chain.
+//! 4. A replica on a disk that is to go is sound like any other, and does not count for the goal.
 
 use types::{ChunkId, ChunkSlot, ClassId, Term, Version};
 
@@ -186,16 +187,24 @@ pub(crate) enum Health {
     Endangered = 2,
     Missing = 3,
     Overgoal = 4,
+    /// Enough, but some of those that are needed are on disks that are to go.
+    Leaving = 5,
 }
 
 impl Health {
-    /// Of these replicas where `goal` are wanted.
-    fn of(set: &ReplicaSet, goal: usize) -> Self {
-        match set.sound().count() {
-            0 if set.damaged().next().is_some() => Self::Endangered,
+    /// All of them, in order of their numbers.
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Ok, Self::Undergoal, Self::Endangered, Self::Missing, Self::Overgoal, Self::Leaving];
+
+    /// Of so many sound replicas, of which so many stay, where `goal` are wanted; `damaged`: there is one besides.
+    fn of(sound: usize, staying: usize, damaged: bool, goal: usize) -> Self {
+        match sound {
+            0 if damaged => Self::Endangered,
             0 => Self::Missing,
-            n if n > goal => Self::Overgoal,
-            n if n == goal => Self::Ok,
+            _ if staying >= goal && sound > goal => Self::Overgoal,
+            _ if staying >= goal => Self::Ok,
+            _ if sound >= goal => Self::Leaving,
             1 => Self::Endangered,
             _ => Self::Undergoal,
         }
@@ -258,9 +267,11 @@ pub(crate) struct ChunkTable {
     pages: Vec<Box<[Entry; PAGE]>>,
     spill: Vec<Box<[Replica]>>,
     spill_free: Vec<u32>,
-    counts: [u64; 5],
+    counts: [u64; 6],
     /// By class; one that is 0 or not here is that of class 0.
     goals: Vec<u8>,
+    /// Disks that are to go; none beyond the end.
+    leaving: Vec<bool>,
 }
 
 impl ChunkTable {
@@ -270,8 +281,9 @@ impl ChunkTable {
             pages: Vec::new(),
             spill: Vec::new(),
             spill_free: Vec::new(),
-            counts: [0; 5],
+            counts: [0; 6],
             goals: vec![byte(goal)],
+            leaving: Vec::new(),
         }
     }
 
@@ -360,6 +372,29 @@ impl ChunkTable {
         usize::from(own.unwrap_or(self.goals[0]))
     }
 
+    /// Whether a disk is to go. Chunks on it count by that once they are put again.
+    pub(crate) fn set_leaving(&mut self, disk: u16, leaving: bool) {
+        let at = usize::from(disk);
+        if at >= self.leaving.len() {
+            self.leaving.resize(at + 1, false);
+        }
+        self.leaving[at] = leaving;
+    }
+
+    /// The same, asked.
+    pub(crate) fn is_leaving(&self, disk: u16) -> bool {
+        self.leaving.get(usize::from(disk)).copied().unwrap_or(false)
+    }
+
+    /// Sound replicas that count for the goal.
+    pub(crate) fn staying(&self, set: &ReplicaSet) -> usize {
+        set.sound().filter(|disk| !self.is_leaving(*disk)).count()
+    }
+
+    fn judge(&self, set: &ReplicaSet, goal: usize) -> Health {
+        Health::of(set.sound().count(), self.staying(set), set.damaged().next().is_some(), goal)
+    }
+
     /// Slots there are, vacant ones included.
     pub(crate) fn end(&self) -> usize {
         self.pages.len() * PAGE
@@ -403,7 +438,7 @@ impl ChunkTable {
 
     /// How the chunk stands against its goal.
     pub(crate) fn health(&self, slot: ChunkSlot) -> Option<Health> {
-        self.entry(slot).map(|entry| Health::of(&self.replicas(slot), self.goal(entry.class())))
+        self.entry(slot).map(|entry| self.judge(&self.replicas(slot), self.goal(entry.class())))
     }
 
     /// The replicas, in order.
@@ -450,7 +485,7 @@ impl ChunkTable {
             self.spill[index as usize] = Box::from(&set[..]);
             (index.to_le_bytes(), SPILLED)
         };
-        let health = Health::of(set, goal);
+        let health = self.judge(set, goal);
         if let Some(entry) = self.entry_mut(slot) {
             entry.set = words;
             entry.set_bits(0x7F | 7 << HEALTH_SHIFT, bits | (health as u32) << HEALTH_SHIFT);
@@ -466,8 +501,8 @@ impl ChunkTable {
 
     /// Health recounted from every entry, and whether it is what the goals of now make of it: for tests of invariant 1.
     #[cfg(test)]
-    pub(crate) fn recount(&self) -> ([u64; 5], bool) {
-        let (mut counts, mut fresh) = ([0; 5], true);
+    pub(crate) fn recount(&self) -> ([u64; 6], bool) {
+        let (mut counts, mut fresh) = ([0; 6], true);
         for slot in self.slots() {
             let stored = self.entry(slot).map_or(0, Entry::health);
             counts[stored] += 1;

@@ -14,6 +14,7 @@ mod metadata;
 mod min_write;
 mod promises;
 mod random;
+mod removal;
 mod room;
 mod torn;
 
@@ -128,6 +129,9 @@ struct World {
     files: BTreeMap<InodeRef, ClassId>,
     /// Servers have several disks, and two of them may hold one chunk.
     crowded: bool,
+    /// Disks that are to go by the metadata, and those that are gone.
+    marks: BTreeMap<DiskId, Removing>,
+    closed: BTreeSet<DiskId>,
 }
 
 fn server(n: u8) -> ServerId {
@@ -204,6 +208,8 @@ impl World {
             labels: BTreeMap::new(),
             files: BTreeMap::new(),
             crowded: false,
+            marks: BTreeMap::new(),
+            closed: BTreeSet::new(),
         }
     }
 
@@ -246,6 +252,10 @@ impl World {
             }
             Command::EditReady { ticket, version } => {
                 assert!(self.edits.insert(ticket, version).is_none(), "answered twice");
+            }
+            Command::Closed { disk } => {
+                assert!(self.closed.contains(&disk), "forgotten before it is closed");
+                self.forget(disk);
             }
             Command::StepDown { .. } => panic!("nobody has seen a higher term"),
         }
@@ -304,11 +314,15 @@ impl World {
                 assert!(!self.chains.contains_key(&(*chunk, *version)), "mended what may be written");
             }
             Order::Verify { .. } => {}
+            Order::Close { disk, .. } => {
+                assert_eq!(self.marks.get(disk), Some(&Removing { drain_only: false }), "it is to stay");
+            }
             Order::Delete { disk, chunk, version, unknown } => {
                 if let Some(mapped) = self.map.values().find(|mapped| mapped.chunk == *chunk) {
                     assert!(!*unknown && *version <= mapped.version);
                     let good = self.replicas.iter().filter(|((on, of), replica)| {
-                        on != disk && of == chunk && replica.version >= mapped.version && !replica.filling
+                        let stays = on != disk && !self.marks.contains_key(on);
+                        stays && of == chunk && replica.version >= mapped.version && !replica.filling
                     });
                     assert!(good.count() >= self.goal_of(mapped), "one too many is deleted");
                 }
@@ -374,8 +388,7 @@ impl World {
     fn check(&self) {
         let (counts, fresh) = self.fleet.table.recount();
         assert!(fresh || !self.fleet.review.is_over(), "a chunk counts by what its class wanted before");
-        let kept = [Health::Ok, Health::Undergoal, Health::Endangered, Health::Missing, Health::Overgoal]
-            .map(|health| self.fleet.table.count(health));
+        let kept = Health::ALL.map(|health| self.fleet.table.count(health));
         assert_eq!(counts, kept, "health counts drifted");
         assert!(self.fleet.table.slots().eq(self.map.keys().copied()));
         let mut of_disks = BTreeMap::new();
@@ -396,9 +409,16 @@ impl World {
                 "no replica has the version of the metadata"
             );
         }
-        for (number, view) in self.fleet.disks().enumerate() {
-            let counted = of_disks.get(&(number as u16)).copied().unwrap_or(0);
+        for view in self.fleet.disks() {
+            let number = self.fleet.hosts.disk_number(view.disk).unwrap();
+            let counted = of_disks.get(&number).copied().unwrap_or(0);
             assert_eq!(view.replicas, counted, "the disk's set of chunks drifted");
+            // What its server has not told yet is its server's to refuse, when the disk is to be closed.
+            let told = |one: &&Machine| one.id == view.server && one.connected && one.outbox.is_empty();
+            if view.removal.is_some_and(|removal| removal.safe) && self.machines.iter().any(|one| told(&one))
+            {
+                self.check_safe(view.disk);
+            }
         }
     }
 

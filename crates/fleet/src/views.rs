@@ -61,6 +61,7 @@ impl Fleet {
             endangered: count(Health::Endangered),
             missing: if settling { 0 } else { none },
             overgoal: count(Health::Overgoal),
+            leaving: count(Health::Leaving),
             misplaced: self.healing.misplaced(),
             reviewing: !self.review.is_over(),
             unknown: if settling { none } else { 0 },
@@ -78,13 +79,14 @@ impl Fleet {
             damaged: self.healing.damaged(),
             chunks: 0,
         };
-        summary.chunks = summary.ok + summary.undergoal + summary.endangered + summary.overgoal + none;
+        let some = summary.ok + summary.undergoal + summary.endangered + summary.overgoal + summary.leaving;
+        summary.chunks = some + none;
         summary
     }
 
     /// All servers seen in this reign or known to the metadata.
     pub fn servers(&self) -> impl Iterator<Item = ServerView<'_>> {
-        self.hosts.servers.iter().map(|server| ServerView {
+        self.hosts.servers.iter().filter(|server| !server.forgotten).map(|server| ServerView {
             server: server.id,
             name: &server.name,
             address: &server.address,
@@ -106,7 +108,8 @@ impl Fleet {
     pub fn disks(&self) -> impl Iterator<Item = DiskView<'_>> {
         let sharers = self.sharers(|_| true);
         let part = move |disk: &Disk, bytes: u64| bytes / sharers.get(&disk.device).copied().unwrap_or(1);
-        self.hosts.disks.iter().map(move |disk| DiskView {
+        let known = (0u16..).zip(&self.hosts.disks).filter(|(_, disk)| !disk.forgotten);
+        known.map(move |(number, disk)| DiskView {
             disk: disk.id,
             server: self.hosts.servers[usize::from(disk.server)].id,
             path: &disk.path,
@@ -118,6 +121,7 @@ impl Fleet {
             reported: disk.reported,
             replicas: disk.chunks.len(),
             quarantined: disk.quarantine.len() as u64 + disk.quarantine_unnamed,
+            removal: self.removal(number),
         })
     }
 
@@ -127,7 +131,9 @@ impl Fleet {
         let part = |disk: &Disk, bytes: u64| bytes / sharers.get(&disk.device).copied().unwrap_or(1);
         let rule = &self.classes.get(class).keep;
         let sum = |bytes: &dyn Fn(&Disk) -> u64| {
-            let of_disk = |number| Some(self.hosts.disk(number)).filter(|disk| disk.up).map_or(0, bytes);
+            let of_disk = |number| {
+                Some(self.hosts.disk(number)).filter(|disk| disk.up && !disk.leaving).map_or(0, bytes)
+            };
             self.hosts.pool.usable(rule, of_disk)
         };
         let free = |disk: &Disk| if disk.state == DiskState::Good { part(disk, disk.free_bytes) } else { 0 };
@@ -138,7 +144,10 @@ impl Fleet {
     /// met. `None`: the class is not known.
     pub fn unmet(&self, class: ClassId) -> Option<Vec<Unmet>> {
         let class = self.classes.known(class)?;
-        let serves = |disk| self.hosts.disk(disk).up && self.hosts.disk(disk).state == DiskState::Good;
+        let serves = |number| {
+            let disk = self.hosts.disk(number);
+            disk.up && disk.state == DiskState::Good && !disk.leaving
+        };
         let mut unmet = self.hosts.pool.unmet(&class.create, serves);
         for one in self.hosts.pool.unmet(&class.keep, serves) {
             if !unmet.contains(&one) {

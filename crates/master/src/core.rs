@@ -24,10 +24,12 @@ mod grants;
 mod hold;
 mod labels;
 mod log;
+mod marks;
 mod mutations;
 mod orphans;
 mod policies;
 mod registration;
+mod removal;
 mod requests;
 mod session_requests;
 mod sessions;
@@ -46,7 +48,7 @@ use crate::term::TermFile;
 use appends::Appends;
 use checkpoints::{BuildAnswerer, Checkpoints};
 use classes::ChangeAnswerer;
-use codec::admin::{Change, Changed, ClassStatus, FileTarget, TaskStatus, Warning};
+use codec::admin::{Change, Changed, ClassStatus, FileTarget, RemovalTarget, TaskStatus, Warning};
 use codec::control::{ToMaster, ToServer};
 use codec::session::{AnswerMessage, RequestMessage, SessionOpen};
 use control::Servers;
@@ -58,6 +60,7 @@ use hold::Hold;
 use log::Log;
 use meta::{Effect, Meta};
 use orphans::Orphans;
+use removal::{Plans, RemovalAnswerer};
 use rpc::admin::AdminError;
 use session_requests::Opened;
 use sessions::Sessions;
@@ -87,6 +90,8 @@ pub(crate) enum Message {
     Classes { answer: oneshot::Sender<Vec<ClassStatus>> },
     /// An operator asks for all tasks.
     Tasks { answer: oneshot::Sender<Vec<TaskStatus>> },
+    /// An operator asks what keeps a disk or a server from being removed.
+    Removal { target: RemovalTarget, answer: RemovalAnswerer },
     /// An operator wants something changed.
     Change { change: Change, answer: ChangeAnswerer },
     /// A checkpoint is wanted now.
@@ -152,6 +157,7 @@ pub(crate) struct Core {
     appends: Appends,
     orphans: Orphans,
     tasks: Tasks,
+    plans: Plans,
     checkpoints: Checkpoints,
     /// Questions to the fleet that are open.
     asked: BTreeMap<Ticket, Asked>,
@@ -221,6 +227,7 @@ impl Core {
             appends: Appends::default(),
             orphans,
             tasks: Tasks::default(),
+            plans: Plans::default(),
             checkpoints,
             asked: BTreeMap::new(),
             ticket: 0,
@@ -281,7 +288,10 @@ impl Core {
                     }
                 }
                 // Whoever else can go on does so first.
-                () = tokio::task::yield_now(), if self.tasks.can_go_on() => self.task_step(),
+                () = tokio::task::yield_now(), if self.tasks.can_go_on() || !self.plans.is_empty() => {
+                    self.task_step();
+                    self.plan_step();
+                }
             }
             self.end_batch()?;
             self.send_unsent();
@@ -299,6 +309,7 @@ impl Core {
             Message::FileInfo { target, answer } => drop(answer.send(self.file_info_for_operator(target))),
             Message::Classes { answer } => drop(answer.send(self.class_statuses())),
             Message::Tasks { answer } => drop(answer.send(self.task_statuses())),
+            Message::Removal { target, answer } => self.removal_wanted(&target, answer),
             Message::Change { change, answer } => self.change(change, answer),
             Message::Checkpoint { answer } => self.checkpoint_wanted(answer),
             Message::Built(result) => self.checkpoint_built(result),
@@ -326,6 +337,7 @@ impl Core {
         self.retry_appends();
         self.reap_orphans();
         self.retry_tasks();
+        self.end_maintenance();
         self.log.retry_room();
         self.retry_checkpoint();
     }
@@ -422,8 +434,11 @@ impl Core {
             Effect::ClassSet { class } => return self.tell_class(class),
             Effect::ClassGone { class } => Event::ClassGone { class },
             Effect::Labelled { holder } => return self.tell_labels(holder),
-            // The fleet does not ask for marks yet.
-            Effect::Marked { .. } | Effect::Forgotten { .. } => return,
+            Effect::Marked { holder } => return self.tell_mark(holder),
+            Effect::Forgotten { holder } => {
+                self.servers.forget(holder);
+                Event::Forgotten { holder }
+            }
         };
         self.tell(event);
     }

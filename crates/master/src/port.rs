@@ -13,7 +13,10 @@ use crate::config::ADMIN_ANSWER_MAX;
 use crate::core::{Answerer, Attached, Connection, LinkId, Message, OpenAnswerer, ServerMessage, now_ms};
 use bytes::Bytes;
 use codec::Message as _;
-use codec::admin::{Change, Changed, ClassStatus, ClusterStatus, FileInfoReply, FileTarget, TaskStatus};
+use codec::admin::{
+    Change, Changed, ClassStatus, ClusterStatus, FileInfoReply, FileTarget, Removal, RemovalTarget,
+    TaskStatus,
+};
 use codec::control::{ToMaster, ToServer};
 use codec::session::{AnswerMessage, RequestMessage, SessionOpen, SessionOpenAnswer};
 use env::{BoxFuture, Clock, Stream};
@@ -259,6 +262,10 @@ impl AdminApi for Admin {
 
     fn tasks(&self) -> BoxFuture<'_, Result<Vec<TaskStatus>, AdminError>> {
         Box::pin(self.ask(|answer| Message::Tasks { answer }))
+    }
+
+    fn removal(&self, target: RemovalTarget) -> BoxFuture<'_, Result<Removal, AdminError>> {
+        Box::pin(async move { self.ask(|answer| Message::Removal { target, answer }).await? })
     }
 
     fn change(&self, change: Change) -> BoxFuture<'_, Result<Changed, AdminError>> {

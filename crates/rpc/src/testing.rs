@@ -2,7 +2,7 @@
 
 use crate::admin::{
     AdminApi, AdminError, Change, Changed, ClassStatus, ClusterStatus, FileInfoReply, FileTarget, Refusal,
-    RefusalKind, TaskStatus, Unmet,
+    RefusalKind, Removal, RemovalTarget, TaskStatus, Unmet,
 };
 use crate::port::{self, PortCounters, PortOptions, Services};
 use env::{BoxFuture, Env, Listener, Net, Stream};
@@ -113,6 +113,18 @@ impl AdminApi for Answers {
     }
     fn tasks(&self) -> BoxFuture<'_, Result<Vec<TaskStatus>, AdminError>> {
         Box::pin(async { Ok(vec![TaskStatus { task: types::TaskId(5), looked: 3, ..Default::default() }]) })
+    }
+    fn removal(&self, target: RemovalTarget) -> BoxFuture<'_, Result<Removal, AdminError>> {
+        Box::pin(async move {
+            match target.disk {
+                true => Ok(Removal { holder: target.holder, obstacles_total: 7, ..Default::default() }),
+                false => Err(AdminError::NotDone(Refusal {
+                    kind: RefusalKind::NoSuchServer,
+                    subject: target.holder,
+                    ..Default::default()
+                })),
+            }
+        })
     }
     fn change(&self, change: Change) -> BoxFuture<'_, Result<Changed, AdminError>> {
         Box::pin(async move {

@@ -74,6 +74,7 @@ struct Chunks {
     settling: bool,
     unsettled: u64,
     damaged: u64,
+    leaving: u64,
 }
 
 #[derive(Serialize)]
@@ -98,6 +99,9 @@ struct Server<'a> {
     heard_ms_ago: u64,
     labels: &'a [String],
     version: &'a str,
+    removing: bool,
+    maintenance: bool,
+    maintenance_left_ms: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -113,6 +117,7 @@ struct Disk<'a> {
     chunks: u64,
     errors: u64,
     reported: bool,
+    removal: Option<crate::removal::State>,
 }
 
 #[derive(Serialize)]
@@ -198,6 +203,7 @@ pub fn json(status: &ClusterStatus) -> String {
             settling: c.settling,
             unsettled: c.unsettled,
             damaged: c.damaged,
+            leaving: c.leaving,
         },
         hops: Hops {
             reported: h.reported,
@@ -231,6 +237,9 @@ fn server(v: &rpc::admin::ServerStatus) -> Server<'_> {
         heard_ms_ago: v.heard_ms_ago,
         labels: &v.labels,
         version: &v.version,
+        removing: v.removing,
+        maintenance: v.maintenance.is_some(),
+        maintenance_left_ms: v.maintenance.and_then(|one| one.left_ms),
     }
 }
 
@@ -251,6 +260,7 @@ fn disk(v: &rpc::admin::DiskStatus) -> Disk<'_> {
         chunks: v.chunks,
         errors: v.errors,
         reported: v.reported,
+        removal: v.removal.as_ref().map(|one| crate::removal::state(one, v.chunks)),
     }
 }
 

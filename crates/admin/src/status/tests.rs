@@ -24,6 +24,7 @@ fn home() -> ClusterStatus {
         chunks: 137,
         errors: 0,
         reported: true,
+        removal: None,
     };
     ClusterStatus {
         cluster: ClusterId([9; 16]),

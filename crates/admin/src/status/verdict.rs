@@ -3,7 +3,8 @@
 use crate::Exit;
 use crate::units::counted;
 use rpc::admin::{
-    ClusterStatus, DiskRefusal, DiskState, DiskStatus, RefusedDiskStatus, ServerState, Severity, Warning,
+    ClusterStatus, DiskRefusal, DiskState, DiskStatus, RefusedDiskStatus, ServerState, ServerStatus,
+    Severity, Warning,
 };
 use std::fmt;
 
@@ -68,6 +69,11 @@ pub(super) fn is_refused(status: &ClusterStatus, disk: &DiskStatus) -> bool {
     status.refused_disks.iter().any(|r| r.server == disk.server && r.disk.path == disk.path)
 }
 
+/// Not connected, and not on purpose.
+fn is_missed(server: &ServerStatus) -> bool {
+    server.state == ServerState::Down && server.maintenance.is_none()
+}
+
 fn derived(status: &ClusterStatus) -> Vec<Warning> {
     let mut all = Vec::new();
     let mut add = |code: &str, severity, message: String, next: &str| {
@@ -82,14 +88,11 @@ fn derived(status: &ClusterStatus) -> Vec<Warning> {
             "no chunkserver is connected: nothing can be read or written".into(),
             "systemctl start muskox-chunkserver   (on each host with disks)",
         );
-    } else if up < status.servers.len() {
-        let down = status.servers.iter().filter(|s| s.state == ServerState::Down);
-        let names: Vec<&str> = down.map(|s| s.name.as_str()).take(NAMED_MAX).collect();
-        let message = format!(
-            "{} not connected: {}",
-            counted((status.servers.len() - up) as u64, "server"),
-            names.join(", ")
-        );
+    } else if status.servers.iter().any(is_missed) {
+        let down: Vec<&str> =
+            status.servers.iter().filter(|s| is_missed(s)).map(|s| s.name.as_str()).collect();
+        let named = down[..down.len().min(NAMED_MAX)].join(", ");
+        let message = format!("{} not connected: {named}", counted(down.len() as u64, "server"));
         add(
             "SERVER_DOWN",
             Severity::Warning,

@@ -37,6 +37,8 @@ pub(super) enum State {
     Open(Arc<Disk>),
     /// It was to serve or served, and failed; looked at again, too.
     Failed(DiskId, Refusal),
+    /// Removed from the cluster: not served any more.
+    Closed,
 }
 
 /// What a look at a directory found.
@@ -148,7 +150,7 @@ impl Slot {
         let old = std::mem::replace(&mut *self.lock(), state.clone());
         let reason = |state: &State| match state {
             State::Refused(refusal) | State::Failed(_, refusal) => Some(refusal.clone()),
-            State::Blank(..) | State::Open(_) => None,
+            State::Blank(..) | State::Open(_) | State::Closed => None,
         };
         if let Some(refusal) = reason(&state)
             && reason(&old).as_ref() != Some(&refusal)
@@ -161,7 +163,7 @@ impl Slot {
     /// Its id, if it is known.
     pub(crate) fn id(&self) -> Option<DiskId> {
         match &*self.lock() {
-            State::Refused(_) => None,
+            State::Refused(_) | State::Closed => None,
             State::Blank(id, _) | State::Failed(id, _) => Some(*id),
             State::Open(disk) => Some(disk.id()),
         }
@@ -171,7 +173,7 @@ impl Slot {
     pub(crate) fn disk(&self) -> Option<Arc<Disk>> {
         match &*self.lock() {
             State::Open(disk) => Some(Arc::clone(disk)),
-            State::Refused(_) | State::Blank(..) | State::Failed(..) => None,
+            State::Refused(_) | State::Blank(..) | State::Failed(..) | State::Closed => None,
         }
     }
 
@@ -179,7 +181,7 @@ impl Slot {
     pub(super) fn refusal(&self) -> Option<Refusal> {
         match &*self.lock() {
             State::Refused(refusal) => Some(refusal.clone()),
-            State::Blank(..) | State::Open(_) | State::Failed(..) => None,
+            State::Blank(..) | State::Open(_) | State::Failed(..) | State::Closed => None,
         }
     }
 
@@ -192,7 +194,7 @@ impl Slot {
     pub(crate) fn failed(&self) -> Option<DiskId> {
         match &*self.lock() {
             State::Failed(id, _) => Some(*id),
-            State::Refused(_) | State::Blank(..) | State::Open(_) => None,
+            State::Refused(_) | State::Blank(..) | State::Open(_) | State::Closed => None,
         }
     }
 
@@ -205,8 +207,13 @@ impl Slot {
     pub(crate) fn error(&self) -> Option<String> {
         match &*self.lock() {
             State::Refused(refusal) | State::Failed(_, refusal) => Some(refusal.to_string()),
-            State::Blank(..) | State::Open(_) => None,
+            State::Blank(..) | State::Open(_) | State::Closed => None,
         }
+    }
+
+    /// It was removed from the cluster.
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(&*self.lock(), State::Closed)
     }
 
     pub(crate) fn is_blank(&self) -> bool {
@@ -247,7 +254,7 @@ impl Slot {
         let (id, result) = match state {
             State::Blank(id, dir) => (id, self.stamp(dir, cluster, id)),
             State::Open(disk) => (disk.id(), Ok(disk)),
-            State::Refused(_) | State::Failed(..) => return,
+            State::Refused(_) | State::Failed(..) | State::Closed => return,
         };
         let result = result.and_then(|disk| {
             match registrations.map_or(Ok(()), |counter| disk.set_registrations(counter)) {
@@ -343,7 +350,7 @@ impl Slot {
     pub(super) fn refused(&self, now: Instant) -> Option<RefusedDisk> {
         let refusal = match &*self.lock() {
             State::Refused(refusal) | State::Failed(_, refusal) => Some(refusal.clone()),
-            State::Blank(..) | State::Open(_) => None,
+            State::Blank(..) | State::Open(_) | State::Closed => None,
         };
         let refusal = refusal.or_else(|| self.complaint(now))?;
         Some(RefusedDisk {

@@ -284,6 +284,7 @@ impl World {
             let status = handle.status();
             let reported = |disk: &chunkserver::DiskStatus| {
                 disk.error.is_some()
+                    || disk.closed
                     || disk.disk.is_some_and(|disk| self.master.heard().reports.contains_key(&disk))
             };
             status.registered && status.disks.iter().all(reported)

@@ -102,6 +102,36 @@ pub enum Change {
     },
     /// End a task; what it did stays.
     CancelTask(TaskId),
+    /// Another mark for a server or a disk.
+    SetMark {
+        /// A server's name or id; of a disk `SERVER:PATH` or its id.
+        holder: String,
+        /// Whether a disk is meant.
+        disk: bool,
+        /// Which.
+        mark: MarkWish,
+    },
+    /// Know a server no longer that is gone for good.
+    ForgetServer(String),
+}
+
+/// What an operator is about to do with a server or a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkWish {
+    /// Take it away.
+    Remove {
+        /// It is to stay in service when it is empty.
+        drain_only: bool,
+    },
+    /// Keep it after all.
+    Keep,
+    /// Stop a server for a while.
+    Maintain {
+        /// So many seconds at most; `None`: until it is ended.
+        for_s: Option<u64>,
+    },
+    /// The server is back.
+    Maintained,
 }
 
 /// What was done.
@@ -163,6 +193,10 @@ pub enum RefusalKind {
     ClassChanged = 14,
     /// There are as many as there can be.
     TooMany = 15,
+    /// The server is connected.
+    Connected = 16,
+    /// It may hold the last replica of a chunk.
+    WouldLose = 17,
 }
 
 impl RefusalKind {
@@ -183,6 +217,8 @@ impl RefusalKind {
         Self::NoSuchTask,
         Self::ClassChanged,
         Self::TooMany,
+        Self::Connected,
+        Self::WouldLose,
     ];
 }
 

@@ -2,8 +2,8 @@
 
 use super::{
     CLIENTS_MAX, ChunkCounts, ClientStatus, ClusterStatus, DiskStatus, FileChunk, FileInfoReply, FileReplica,
-    FileTarget, HopCounts, NOTES_MAX, RefusedDiskStatus, SERVERS_MAX, STATUS_DISKS_MAX, ServerState,
-    ServerStatus, Severity, Warning, WorkStatus,
+    FileTarget, HopCounts, Maintenance, NOTES_MAX, RefusedDiskStatus, SERVERS_MAX, STATUS_DISKS_MAX,
+    ServerState, ServerStatus, Severity, Warning, WorkStatus,
 };
 use crate::common::{cluster, disk, labels, list, maybe, need, part, server, term, text, version, within};
 use crate::control::{LABELS_MAX, disk_state};
@@ -103,6 +103,8 @@ impl From<&ServerStatus> for proto::ServerStatus {
             heard_ms_ago: v.heard_ms_ago,
             labels: v.labels.clone(),
             version: v.version.clone(),
+            removing: v.removing,
+            maintenance: v.maintenance.map(|one| proto::ServerMaintenance { left_ms: one.left_ms }),
         }
     }
 }
@@ -122,6 +124,8 @@ impl TryFrom<proto::ServerStatus> for ServerStatus {
             heard_ms_ago: p.heard_ms_ago,
             labels: labels(p.labels, LABELS_MAX)?,
             version: text(p.version, LABEL_BYTES_MAX, "release")?,
+            removing: p.removing,
+            maintenance: p.maintenance.map(|one| Maintenance { left_ms: one.left_ms }),
         })
     }
 }
@@ -139,6 +143,7 @@ impl From<&DiskStatus> for proto::DiskStatus {
             chunks: v.chunks,
             errors: v.errors,
             reported: v.reported,
+            removal: v.removal.as_ref().map(Into::into),
         }
     }
 }
@@ -157,6 +162,7 @@ impl TryFrom<proto::DiskStatus> for DiskStatus {
             chunks: p.chunks,
             errors: p.errors,
             reported: p.reported,
+            removal: maybe(p.removal)?,
         })
     }
 }
@@ -203,6 +209,7 @@ impl From<&ChunkCounts> for proto::ChunkCounts {
             settling: v.settling,
             unsettled: v.unsettled,
             damaged: v.damaged,
+            leaving: v.leaving,
         }
     }
 }
@@ -222,6 +229,7 @@ impl TryFrom<proto::ChunkCounts> for ChunkCounts {
             settling: p.settling,
             unsettled: p.unsettled,
             damaged: p.damaged,
+            leaving: p.leaving,
         })
     }
 }

@@ -412,6 +412,9 @@ impl From<&Order> for proto::Order {
                     doubted: doubted.iter().map(Into::into).collect(),
                 })
             }
+            OrderKind::Close { disk, replicas } => {
+                What::Close(proto::OrderClose { disk: disk.0.to_vec(), replicas: *replicas })
+            }
             OrderKind::Verify { disk, chunk, version } => What::Verify(proto::OrderVerify {
                 disk: disk.0.to_vec(),
                 chunk: chunk.0,
@@ -477,6 +480,7 @@ impl TryFrom<proto::Order> for Order {
                 sources: list(p.sources, REPLICAS_MAX, "sources of torn pages")?,
                 doubted: list(p.doubted, REPLICAS_MAX, "doubted sources of torn pages")?,
             },
+            What::Close(p) => OrderKind::Close { disk: disk(&p.disk)?, replicas: p.replicas },
             What::Verify(p) => OrderKind::Verify {
                 disk: disk(&p.disk)?,
                 chunk: ChunkId(p.chunk),

@@ -2,7 +2,8 @@
 
 use crate::strategies;
 use codec::admin::{
-    Change, Changed, ClassStatus, ClusterStatus, FileInfoReply, FileTarget, Refusal, TaskStatus,
+    Change, Changed, ClassStatus, ClusterStatus, FileInfoReply, FileTarget, Refusal, Removal, RemovalTarget,
+    TaskStatus,
 };
 use codec::{Message, proto, record};
 use proptest::prelude::*;
@@ -60,6 +61,7 @@ proptest! {
         change in strategies::change(),
         changed in strategies::changed(),
         refusal in strategies::refusal(),
+        (wanted, removal) in (strategies::removal_target(), strategies::removal()),
     ) {
         prop_assert_eq!(ClusterStatus::try_from(proto::ClusterStatus::from(&status)), Ok(status));
         prop_assert_eq!(FileTarget::try_from(proto::FileInfoQuery::from(&target)), Ok(target));
@@ -69,5 +71,7 @@ proptest! {
         prop_assert_eq!(Change::try_from(proto::ChangeQuery::from(&change)), Ok(change));
         prop_assert_eq!(Changed::try_from(proto::Changed::from(&changed)), Ok(changed));
         prop_assert_eq!(Refusal::try_from(proto::Refusal::from(&refusal)), Ok(refusal));
+        prop_assert_eq!(RemovalTarget::try_from(proto::RemovalQuery::from(&wanted)), Ok(wanted));
+        prop_assert_eq!(Removal::try_from(proto::Removal::from(&removal)), Ok(removal));
     }
 }

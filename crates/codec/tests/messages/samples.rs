@@ -574,6 +574,7 @@ pub(crate) fn to_server() -> Vec<(&'static str, ToServer)> {
     let mend_torn =
         OrderKind::MendTorn { disk: disk(17), chunk: chunk(5), version: version(2), sources, doubted };
     let verify = OrderKind::Verify { disk: disk(17), chunk: chunk(5), version: version(2) };
+    let close = OrderKind::Close { disk: disk(17), replicas: 3 };
     let messages = vec![
         ToServer::Registered(registered),
         ToServer::Refused(refused),
@@ -587,6 +588,7 @@ pub(crate) fn to_server() -> Vec<(&'static str, ToServer)> {
         order(feed),
         order(mend),
         order(mend_torn),
+        order(close),
     ];
     let named = messages.into_iter().map(|message| {
         let name = match &message {
@@ -601,6 +603,7 @@ pub(crate) fn to_server() -> Vec<(&'static str, ToServer)> {
             ToServer::Order(Order { what: OrderKind::MendTorn { .. }, .. }) => "mend_torn",
             ToServer::Order(Order { what: OrderKind::Verify { .. }, .. }) => "verify",
             ToServer::Order(Order { what: OrderKind::Repair { .. }, .. }) => "repair",
+            ToServer::Order(Order { what: OrderKind::Close { .. }, .. }) => "close",
             ToServer::HeartbeatAck { .. } => "heartbeat_ack",
         };
         (name, message)

@@ -622,6 +622,7 @@ pub(crate) fn to_server() -> impl Strategy<Value = ToServer> {
                 doubted
             }
         ),
+        (id(DiskId), any::<u64>()).prop_map(|(disk, replicas)| OrderKind::Close { disk, replicas }),
         (id(DiskId), number(ChunkId), version()).prop_map(|(disk, chunk, version)| OrderKind::Verify {
             disk,
             chunk,

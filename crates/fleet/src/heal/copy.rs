@@ -10,7 +10,7 @@
 use super::{Healing, Load, RETRY_MS};
 use crate::fleet::{Fleet, Purpose};
 use crate::raise::Purposes;
-use crate::table::ReplicaState;
+use crate::table::{Replica, ReplicaState};
 use crate::{Command, Order, OrderId, ReportedReplica};
 use placement::{Held, Use};
 use types::{ChunkSlot, DiskId, ReplicaAddress, Status};
@@ -99,15 +99,15 @@ impl Fleet {
     /// mended. At the first and every other try one with a stale replica, of which only what differs is written; else rather
     /// one of a server without any replica of the chunk.
     pub(crate) fn destination(&mut self, slot: ChunkSlot) -> Option<u16> {
-        let held = Self::held(self.table.replicas(slot).sound());
+        let held = self.held(self.table.replicas(slot).sound());
         self.destination_beside(slot, &held)
     }
 
     /// The same for a chunk some of whose disks are full: their replicas fill nothing.
     pub(super) fn way_out(&mut self, slot: ChunkSlot) -> Option<u16> {
-        let mut held = Self::held(self.table.replicas(slot).sound());
+        let mut held = self.held(self.table.replicas(slot).sound());
         for one in &mut held {
-            one.leaving = self.hosts.is_full(one.disk);
+            one.leaving |= self.hosts.is_full(one.disk);
         }
         self.destination_beside(slot, &held)
     }
@@ -116,7 +116,9 @@ impl Fleet {
         self.tie += 1;
         let set = self.table.replicas(slot);
         let damaged: Vec<u16> = set.damaged().map(|disk| self.hosts.disk(disk).server).collect();
-        let others: Vec<u16> = set.iter().map(|replica| self.hosts.disk(replica.disk).server).collect();
+        let stays = |replica: &&Replica| !self.table.is_leaving(replica.disk);
+        let others: Vec<u16> =
+            set.iter().filter(stays).map(|replica| self.hosts.disk(replica.disk).server).collect();
         let choose = |suits: &dyn Fn(u16, u16) -> bool| {
             let may = |disk| {
                 let server = self.hosts.disk(disk).server;

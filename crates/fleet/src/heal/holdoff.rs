@@ -2,7 +2,8 @@
 //!
 //! A disk that failed under a server that answers is gone: nothing is waited for. A silent server may come back:
 //! chunks with one replica left wait briefly, others longer. Several servers that fell silent together are
-//! probably behind one link, and are waited for longest.
+//! probably behind one link, and are waited for longest. A server in maintenance is away on purpose: it is waited for as
+//! long as that lasts, and says nothing about the others. A disk that is to go is not waited for.
 
 use crate::fleet::Fleet;
 use crate::table::ReplicaState;
@@ -38,7 +39,8 @@ impl Fleet {
     pub(crate) fn silence(&self) -> Silence {
         let options = self.options;
         let since = |server: &crate::hosts::Server| server.since_ms.max(self.started_ms);
-        let mut silent: Vec<u64> = self.hosts.servers.iter().filter(|server| !server.up).map(since).collect();
+        let unplanned = self.hosts.servers.iter().filter(|server| !server.up && server.away_until_ms == 0);
+        let mut silent: Vec<u64> = unplanned.map(since).collect();
         silent.sort_unstable();
         let together = |at: u64| {
             let first = silent.partition_point(|other| *other + options.heal_ms < at);
@@ -46,15 +48,16 @@ impl Fleet {
         };
         let lost = |server: &crate::hosts::Server| {
             let at = since(server);
-            if server.up {
+            let both = |at_ms: u64| Lost { endangered_ms: at_ms, others_ms: at_ms };
+            let lost = if server.up {
                 // Its disks have failed, or are about to report what they hold.
-                return Lost { endangered_ms: at + options.heal_ms, others_ms: at + options.heal_ms };
-            }
-            if together(at) {
-                let long = at + options.heal_together_ms;
-                return Lost { endangered_ms: long, others_ms: long };
-            }
-            Lost { endangered_ms: at + options.heal_endangered_ms, others_ms: at + options.heal_ms }
+                both(at + options.heal_ms)
+            } else if together(at) {
+                both(at + options.heal_together_ms)
+            } else {
+                Lost { endangered_ms: at + options.heal_endangered_ms, others_ms: at + options.heal_ms }
+            };
+            lost.later(both(server.away_until_ms))
         };
         let servers: Vec<Lost> = self.hosts.servers.iter().map(lost).collect();
         let awaited = self.hosts.disks.iter().filter(|disk| disk.awaited);
@@ -70,11 +73,12 @@ impl Fleet {
         for replica in set.iter() {
             match replica.state {
                 ReplicaState::Current | ReplicaState::Damaged | ReplicaState::Doubtful => known += 1,
+                ReplicaState::Absent if self.table.is_leaving(replica.disk) => known += 1,
                 ReplicaState::Absent => {
                     known += 1;
                     let disk = self.hosts.disk(replica.disk);
-                    let answers = self.hosts.server_of(replica.disk).up;
-                    if !answers || disk.up {
+                    let server = self.hosts.server_of(replica.disk);
+                    if !server.up || disk.up || server.away_until_ms > 0 {
                         let lost = silence.servers[usize::from(disk.server)];
                         from_ms = from_ms.max(lost.of(endangered));
                     }

@@ -13,7 +13,7 @@
 use super::{Healing, RETRY_MS};
 use crate::fleet::{Fleet, Purpose};
 use crate::raise::Purposes;
-use crate::table::{Health, ReplicaState};
+use crate::table::ReplicaState;
 use crate::{Command, Order, OrderId};
 use types::{ChunkSlot, Status, Version};
 
@@ -80,8 +80,11 @@ impl Fleet {
                 continue; // Whoever comes back with another one wakes this.
             }
             let busy = !self.table.is_quiet(slot) || self.table.is_unsettled(slot);
-            let is_short = matches!(self.table.health(slot), Some(Health::Endangered | Health::Undergoal));
-            if busy && is_short && self.healing.is_second_try(slot) && self.destination(slot).is_some() {
+            if busy
+                && self.is_short(slot)
+                && self.healing.is_second_try(slot)
+                && self.destination(slot).is_some()
+            {
                 continue; // One that is written all the time is not raised for this for ever: a copy has its turn.
             }
             begun = true;

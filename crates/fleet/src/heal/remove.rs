@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //! 1. A delete order leaves only after every replica that is to remain has answered, since the decision, that it is
-//!    complete, sound and of the chunk's version, and those are at least as many as wanted.
+//!    complete, sound and of the chunk's version, and those that are on no disk that is to go are at least as many as wanted.
 //! 2. One replica of a chunk at a time, and none while the chunk is copied or raised.
 //! 3. A current replica is given up only under a version that was granted to nobody and whose chain is closed, so
 //!    that no writer counts on it.
@@ -50,9 +50,13 @@ impl Fleet {
                 victim
             }
             None => {
-                let current: Vec<u16> = set.current().collect();
+                // A chunk that is written without a pause would keep a disk that is to go for ever: its writers go on without it.
+                // Replicas that may differ are compared with it first.
+                let is_settled = !self.table.is_unsettled(slot);
+                let goes = self.worst(slot, &set).filter(|disk| is_settled && self.table.is_leaving(*disk));
+                let members: Vec<u16> = set.current().filter(|disk| Some(*disk) != goes).collect();
                 self.healing.put_off(slot, now_ms, RETRY_MS);
-                self.start_raise(slot, &current, Purposes::default(), now_ms, out);
+                self.start_raise(slot, &members, Purposes::default(), now_ms, out);
                 return true;
             }
         };
@@ -72,7 +76,7 @@ impl Fleet {
 
     /// The replica that the class can do without best; one that can be deleted, if there is any.
     fn worst(&self, slot: ChunkSlot, set: &ReplicaSet) -> Option<u16> {
-        let held = Self::held(set.sound());
+        let held = self.held(set.sound());
         let surplus = self.hosts.pool.judge(&self.class_of(slot).keep, &held).surplus;
         let can_go = |disk: &&u16| self.hosts.disk(**disk).state == DiskState::Good;
         surplus.iter().find(can_go).or(surplus.first()).copied()
@@ -118,8 +122,9 @@ impl Fleet {
         out: &mut Vec<Command>,
     ) {
         let mut set = self.table.replicas(slot);
-        let still_sound =
-            sound.iter().filter(|disk| set.state(**disk) == Some(ReplicaState::Current)).count();
+        let counts =
+            |disk: &&u16| set.state(**disk) == Some(ReplicaState::Current) && !self.table.is_leaving(**disk);
+        let still_sound = sound.iter().filter(counts).count();
         let removable = match set.state(victim) {
             Some(ReplicaState::Stale) => true,
             Some(ReplicaState::Current | ReplicaState::Damaged) => {

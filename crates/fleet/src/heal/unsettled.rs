@@ -66,6 +66,8 @@ impl Fleet {
         } else {
             self.healing.torn.remove(slot);
         }
+        let set = self.table.replicas(slot);
+        self.note_draining(slot, &set, &set);
     }
 
     /// Whether a replica with torn pages is to wait for others that may have them sound: a raise without them would leave

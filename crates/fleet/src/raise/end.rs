@@ -318,6 +318,7 @@ impl Fleet {
             Purpose::Mend(slot) => self.mend_done(slot, order, status, now_ms, out),
             Purpose::Verify(slot) => self.verify_done(slot, order, status, now_ms, out),
             Purpose::Remove(slot) => self.remove_done(slot, order, status, now_ms, out),
+            Purpose::Close => self.close_done(order, status, now_ms, out),
         }
     }
 

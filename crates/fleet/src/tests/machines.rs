@@ -94,6 +94,7 @@ impl World {
                 Some(replica) if replica.version == version && !replica.filling => Ok(()),
                 Some(_) => Err(Status::WrongVersion),
             },
+            (None, Order::Close { disk, replicas }) => self.close(disk, replicas),
             (None, Order::Delete { disk, chunk, version, .. }) => match self.replicas.get(&(disk, chunk)) {
                 None => Err(Status::NoChunk),
                 Some(replica) if replica.version > version => Err(Status::WrongVersion),

@@ -98,6 +98,7 @@ impl World {
             machine.copying.iter_mut().for_each(|copying| copying.order = None);
         }
         self.tell_policies();
+        self.tell_marks();
         for (slot, mapped) in self.map.clone() {
             let mut out = Vec::new();
             let Mapped { chunk, version, class, .. } = mapped;

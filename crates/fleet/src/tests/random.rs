@@ -67,6 +67,10 @@ enum Step {
         n: u8,
         labels: usize,
     },
+    Mark {
+        n: u8,
+        removing: Option<bool>,
+    },
 }
 
 const SERVERS: u8 = 4;
@@ -102,7 +106,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Restart),
         2 => (0u16..3, 0..LAYOUTS.len()).prop_map(|(class, layout)| Step::Class { class, layout }),
         2 => (file_again, 0u16..4).prop_map(|(file, class)| Step::FileClass { file, class }),
-        3 => (server, 0..LABELS.len()).prop_map(|(n, labels)| Step::Label { n, labels }),
+        3 => (server.clone(), 0..LABELS.len()).prop_map(|(n, labels)| Step::Label { n, labels }),
+        2 => (server, any::<Option<bool>>()).prop_map(|(n, removing)| Step::Mark { n, removing }),
     ]
 }
 
@@ -241,6 +246,13 @@ fn apply(world: &mut World, clients: &mut Clients, step: Step) {
         // Of class 3 nobody ever tells.
         Step::FileClass { file, class } => world.set_file(file, class),
         Step::Label { n, labels } => world.label(n, LABELS[labels]),
+        // One goes for good at most, so that enough are left.
+        Step::Mark { n, removing: Some(drain_only) } => {
+            if world.marks.is_empty() && world.closed.is_empty() {
+                world.mark(n, Some(Removing { drain_only }));
+            }
+        }
+        Step::Mark { n, removing: None } => world.mark(n, None),
     }
     clients.collect(world);
 }
@@ -290,6 +302,9 @@ fn play(world: &mut World, clients: &mut Clients, steps: Vec<Step>) -> Result<()
     }
     for n in 0..SERVERS {
         world.connect(n);
+    }
+    for disk in world.marks.clone().into_keys() {
+        world.mark(disk.0[0] - 1, None);
     }
     world.settle();
     world.advance(30_000);

@@ -47,6 +47,8 @@ impl Core {
                 self.change_labels(&holder, disk, &add, &remove, replace)
             }
             Change::CancelTask(task) => self.cancel_task(task),
+            Change::SetMark { holder, disk, mark } => self.change_mark(&holder, disk, mark),
+            Change::ForgetServer(server) => self.forget_server(&server),
         };
         let done = result.is_ok();
         let out = Out::Changed(answer, result);

@@ -28,6 +28,7 @@ impl Core {
             }
             Command::Granted { ticket, grant } => self.granted(ticket, grant),
             Command::EditReady { ticket, version } => self.edit_ready(ticket, version),
+            Command::Closed { disk } => self.disk_closed(disk),
             Command::StepDown { seen } => {
                 tracing::error!(%seen, own = %self.term, "a disk has seen a newer master; this one stops");
                 self.stepped_down = Some(seen);

@@ -83,6 +83,24 @@ pub(super) struct Heard {
     pub(super) refused: Vec<RefusedDisk>,
 }
 
+impl Servers {
+    /// The metadata know a server or a disk no longer.
+    pub(super) fn forget(&mut self, holder: Holder) {
+        match holder {
+            Holder::Server(server) => drop(self.heard.remove(&server)),
+            Holder::Disk(disk) => {
+                self.disk_errors.remove(&disk);
+                self.disk_labels.remove(&disk);
+                for link in self.links.values_mut() {
+                    if let State::Serving { disks, .. } = &mut link.state {
+                        disks.remove(&disk);
+                    }
+                }
+            }
+        }
+    }
+}
+
 struct ServerLink {
     end: Attached,
     state: State,
@@ -500,6 +518,7 @@ fn order_kind(order: fleet::Order) -> OrderKind {
         fleet::Order::Mend { disk, chunk, version, sources } => {
             OrderKind::Mend { disk, chunk, version, sources }
         }
+        fleet::Order::Close { disk, replicas } => OrderKind::Close { disk, replicas },
         fleet::Order::Verify { disk, chunk, version } => OrderKind::Verify { disk, chunk, version },
     }
 }

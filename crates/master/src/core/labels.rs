@@ -17,7 +17,7 @@ impl Core {
         remove: &Labels,
         replace: bool,
     ) -> Result<Changed, AdminError> {
-        let holder = if disk { self.find_disk(name)? } else { self.find_server(name)? };
+        let holder = self.find_named(name, disk)?;
         let before = self.labels_of(holder);
         let mut after = if replace { Labels::default() } else { before.clone() };
         for label in remove {
@@ -72,6 +72,11 @@ impl Core {
                 _ => disk.to_string(),
             },
         }
+    }
+
+    /// The server or disk that an operator means.
+    pub(super) fn find_named(&self, name: &str, disk: bool) -> Result<Holder, AdminError> {
+        if disk { self.find_disk(name) } else { self.find_server(name) }
     }
 
     fn find_server(&self, name: &str) -> Result<Holder, AdminError> {

@@ -1,4 +1,4 @@
-//! What the metadata has of classes and labels, told to the fleet: all of it at the start, then what changes.
+//! What the metadata has of classes, labels and marks, told to the fleet: all of it at the start, then what changes.
 
 use super::Core;
 use fleet::{ClassPolicies, Event};
@@ -6,14 +6,17 @@ use placement::Layout;
 use types::{ClassId, Holder, InodeRef, Status};
 
 impl Core {
-    /// All classes and labels. Before the chunks, so that none of them is judged by a class that was not told.
+    /// All classes, labels and marks. Before the chunks, so that none of them is judged by a class that was not told.
     pub(super) fn introduce_policies(&mut self) {
         let classes: Vec<ClassId> = self.meta.classes().map(|(class, _)| class).collect();
         let servers = self.meta.servers().map(|(server, _)| Holder::Server(server));
         let disks = self.meta.disks().map(|(disk, _)| Holder::Disk(disk));
         let holders: Vec<Holder> = servers.chain(disks).collect();
         classes.into_iter().for_each(|class| self.tell_class(class));
-        holders.into_iter().for_each(|holder| self.tell_labels(holder));
+        for holder in holders {
+            self.tell_labels(holder);
+            self.tell_mark(holder);
+        }
     }
 
     /// What a class asks for. One that cannot be read, which only another release could have written, changes nothing.

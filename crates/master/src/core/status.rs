@@ -41,6 +41,7 @@ impl Core {
         health(&servers, &disks, &refused_disks, chunks, &mut warnings);
         warnings.extend(self.class_warnings());
         warnings.extend(self.label_warnings());
+        warnings.extend(self.mark_warnings());
         warnings.truncate(codec::admin::NOTES_MAX);
         if self.config.insecure {
             warnings.push(Warning {
@@ -95,6 +96,8 @@ impl Core {
                 heard_ms_ago: now_ms.saturating_sub(heard.at_ms.max(self.started_ms)),
                 labels: words(&known.labels),
                 version: heard.version,
+                removing: matches!(known.mark, types::Mark::Removing { .. }),
+                maintenance: self.maintenance_of(view.server),
             }
         };
         self.fleet.servers().take(codec::admin::SERVERS_MAX).map(status).collect()
@@ -105,6 +108,7 @@ impl Core {
         let status = |view: fleet::DiskView<'_>| DiskStatus {
             disk: view.disk,
             server: view.server,
+            removal: self.disk_removal(&view),
             path: if view.path.is_empty() { known(view.disk).path } else { view.path.into() },
             labels: words(&known(view.disk).labels),
             state: (view.up || view.state == fleet::DiskState::Failed).then_some(match view.state {
@@ -124,7 +128,7 @@ impl Core {
     /// What is being done in the background.
     fn work(&self) -> Vec<WorkStatus> {
         let summary = self.fleet.summary();
-        let waiting = summary.endangered + summary.undergoal;
+        let waiting = summary.endangered + summary.undergoal + summary.leaving;
         let mut work = Vec::new();
         if summary.copying > 0 {
             let what = format!("healing: {} copies under way", summary.copying);
@@ -182,6 +186,7 @@ impl Core {
             settling: summary.settling,
             unsettled: summary.unsettled,
             damaged: summary.damaged,
+            leaving: summary.leaving,
         }
     }
 
@@ -286,7 +291,9 @@ fn health(
         let message = format!("{} chunks have fewer replicas than wanted", chunks.undergoal);
         add("CHUNK_UNDERGOAL", Severity::Warning, message, HEALS);
     }
-    for server in servers.iter().filter(|server| server.state == ServerState::Down) {
+    let unplanned =
+        |server: &&ServerStatus| server.state == ServerState::Down && server.maintenance.is_none();
+    for server in servers.iter().filter(unplanned) {
         let message = format!("chunkserver {} ({}) is not connected", server.name, server.address);
         add("SERVER_DOWN", Severity::Warning, message, "start it, or look at its log");
     }

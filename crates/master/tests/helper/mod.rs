@@ -375,6 +375,7 @@ impl FakeServer {
                 }
                 OrderKind::Repair { .. }
                 | OrderKind::Verify { .. }
+                | OrderKind::Close { .. }
                 | OrderKind::Fill { .. }
                 | OrderKind::Mend { .. }
                 | OrderKind::MendTorn { .. } => {}

@@ -4,6 +4,7 @@ pub(crate) mod class;
 pub(crate) mod client;
 pub(crate) mod disk;
 mod labels;
+mod removal;
 pub(crate) mod server;
 pub(crate) mod task;
 

@@ -2,7 +2,7 @@
 
 use super::{
     ANSWER_BYTES_MAX, AdminApi, AdminError, Change, Changed, ClassStatus, ClusterStatus, FileInfoReply,
-    FileTarget, QUESTION_BYTES_MAX, TaskStatus, plain,
+    FileTarget, QUESTION_BYTES_MAX, Removal, RemovalTarget, TaskStatus, plain,
 };
 use crate::channel;
 use crate::generated::admin_client::AdminClient as Grpc;
@@ -114,6 +114,20 @@ impl AdminClient {
         codec::admin::tasks(answer.tasks).map_err(|e| self.bad(e.to_string()))
     }
 
+    async fn ask_removal(&self, target: RemovalTarget) -> Result<Removal, AdminError> {
+        let query = proto::RemovalQuery::from(&target);
+        let answer = match &self.carrier {
+            Carrier::Grpc(client) => self.grpc(client.clone().removal(query).await)?,
+            Carrier::Plain(client) => client.removal(query).await.map_err(|e| self.bad(e.to_string()))?,
+        };
+        let malformed = |e: codec::Malformed| self.bad(e.to_string());
+        if let Some(refusal) = answer.refusal {
+            return Err(AdminError::NotDone(refusal.try_into().map_err(malformed)?));
+        }
+        let removal = refused(answer.status)?.then_some(answer.removal).flatten();
+        removal.ok_or_else(|| self.bad("it is empty"))?.try_into().map_err(malformed)
+    }
+
     async fn ask_change(&self, change: Change) -> Result<Changed, AdminError> {
         let query = proto::ChangeQuery::from(&change);
         let answer = match &self.carrier {
@@ -153,6 +167,10 @@ impl AdminApi for AdminClient {
 
     fn tasks(&self) -> BoxFuture<'_, Result<Vec<TaskStatus>, AdminError>> {
         Box::pin(self.within(self.ask_tasks()))
+    }
+
+    fn removal(&self, target: RemovalTarget) -> BoxFuture<'_, Result<Removal, AdminError>> {
+        Box::pin(self.within(self.ask_removal(target)))
     }
 
     fn change(&self, change: Change) -> BoxFuture<'_, Result<Changed, AdminError>> {

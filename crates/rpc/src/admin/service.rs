@@ -1,6 +1,6 @@
 //! Carriers of operators' questions: gRPC, and the plain one of a simulation.
 
-use super::{AdminApi, AdminError, Change, FileTarget};
+use super::{AdminApi, AdminError, Change, FileTarget, RemovalTarget};
 use crate::generated::admin_server::Admin;
 use codec::proto;
 use std::sync::Arc;
@@ -34,6 +34,13 @@ impl Admin for AdminService {
 
     async fn tasks(&self, _: Request<proto::TasksQuery>) -> Result<Response<proto::TasksAnswer>, Status> {
         Ok(Response::new(tasks(&*self.api).await))
+    }
+
+    async fn removal(
+        &self,
+        request: Request<proto::RemovalQuery>,
+    ) -> Result<Response<proto::RemovalAnswer>, Status> {
+        Ok(Response::new(removal(&*self.api, request.into_inner()).await))
     }
 
     async fn change(
@@ -86,6 +93,20 @@ async fn tasks(api: &dyn AdminApi) -> proto::TasksAnswer {
     }
 }
 
+async fn removal(api: &dyn AdminApi, query: proto::RemovalQuery) -> proto::RemovalAnswer {
+    let answer = match RemovalTarget::try_from(query) {
+        Ok(target) => api.removal(target).await,
+        Err(_) => Err(AdminError::Refused(types::Status::BadMessage)),
+    };
+    match answer {
+        Ok(removal) => proto::RemovalAnswer { status: 0, refusal: None, removal: Some((&removal).into()) },
+        Err(error) => {
+            let refusal = if let AdminError::NotDone(refusal) = &error { Some(refusal.into()) } else { None };
+            proto::RemovalAnswer { status: code(error), refusal, removal: None }
+        }
+    }
+}
+
 async fn change(api: &dyn AdminApi, query: proto::ChangeQuery) -> proto::ChangeAnswer {
     let answer = match Change::try_from(query) {
         Ok(change) => api.change(change).await,
@@ -116,6 +137,7 @@ pub(crate) mod plain {
     const CLASSES: u8 = 3;
     const TASKS: u8 = 4;
     const CHANGE: u8 = 5;
+    const REMOVAL: u8 = 6;
 
     /// Asks one question at a time.
     pub(crate) struct Client(Mutex<Connection>);
@@ -165,6 +187,13 @@ pub(crate) mod plain {
             self.ask(question).await
         }
 
+        /// Asks what keeps a disk or a server.
+        pub(crate) async fn removal(&self, query: proto::RemovalQuery) -> io::Result<proto::RemovalAnswer> {
+            let mut question = vec![REMOVAL];
+            question.extend_from_slice(&query.encode_to_vec());
+            self.ask(question).await
+        }
+
         async fn ask<A: Message + Default>(&self, question: Vec<u8>) -> io::Result<A> {
             let mut connection = self.0.lock().await;
             if std::mem::replace(&mut connection.torn, true) {
@@ -198,6 +227,10 @@ pub(crate) mod plain {
                 Some((&TASKS, _)) => super::tasks(api).await.encode_to_vec(),
                 Some((&CHANGE, query)) => match proto::ChangeQuery::decode(query) {
                     Ok(query) => super::change(api, query).await.encode_to_vec(),
+                    Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+                },
+                Some((&REMOVAL, query)) => match proto::RemovalQuery::decode(query) {
+                    Ok(query) => super::removal(api, query).await.encode_to_vec(),
                     Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
                 },
                 _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "unknown question")),

@@ -51,6 +51,22 @@ async fn changes_and_their_refusals_come_back_over_both_carriers() {
 }
 
 #[tokio::test]
+async fn what_keeps_a_disk_comes_back_over_both_carriers() {
+    for port in
+        [real(services(), PortOptions::default()).await, simulated(services(), PortOptions::default()).await]
+    {
+        let client = AdminClient::connect(&port.env, &port.address, TIMEOUT).await.expect("the port is up");
+        let removal = client.removal(RemovalTarget { holder: "cs1:/d1".into(), disk: true }).await;
+        assert_eq!(removal.map(|one| (one.holder, one.obstacles_total)), Ok(("cs1:/d1".into(), 7)));
+        let refused = client.removal(RemovalTarget { holder: "cs9".into(), disk: false }).await;
+        match refused {
+            Err(AdminError::NotDone(refusal)) => assert_eq!(refusal.kind, RefusalKind::NoSuchServer),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_master_that_does_not_answer_is_told_from_one_that_is_not_there() {
     let quick = Duration::from_millis(200);
     for port in

@@ -1,7 +1,8 @@
 //! What operators change, to and from protobuf.
 
-use super::{Change, Changed, ClassStatus, Refusal, RefusalKind, TASKS_MAX, TaskStatus, Unmet};
+use super::{Change, Changed, ClassStatus, MarkWish, Refusal, RefusalKind, TASKS_MAX, TaskStatus, Unmet};
 use crate::admin::FileTarget;
+use crate::admin::removal::HOLDER_BYTES_MAX;
 use crate::class::{class_id, class_name, labels_in, labels_out};
 use crate::common::{list, need, part, text, within};
 use crate::limits::{LABEL_BYTES_MAX, PATH_BYTES_MAX, TEXT_BYTES_MAX};
@@ -127,6 +128,17 @@ impl From<&Change> for proto::ChangeQuery {
                 replace: *replace,
             }),
             Change::CancelTask(task) => P::CancelTask(proto::CancelTask { task: task.0 }),
+            Change::SetMark { holder, disk, mark } => {
+                use proto::change_mark::Mark as M;
+                let mark = match mark {
+                    MarkWish::Remove { drain_only } => M::Remove(*drain_only),
+                    MarkWish::Keep => M::Keep(true),
+                    MarkWish::Maintain { for_s } => M::MaintainS(for_s.unwrap_or(0)),
+                    MarkWish::Maintained => M::Maintained(true),
+                };
+                P::SetMark(proto::ChangeMark { holder: holder.clone(), disk: *disk, mark: Some(mark) })
+            }
+            Change::ForgetServer(server) => P::ForgetServer(proto::ForgetServer { server: server.clone() }),
         };
         Self { change: Some(change) }
     }
@@ -157,6 +169,18 @@ impl TryFrom<proto::ChangeQuery> for Change {
                 replace: p.replace,
             },
             P::CancelTask(p) => Self::CancelTask(TaskId(p.task)),
+            P::SetMark(p) => {
+                use proto::change_mark::Mark as M;
+                let mark = match need(p.mark, "mark")? {
+                    M::Remove(drain_only) => MarkWish::Remove { drain_only },
+                    M::Keep(_) => MarkWish::Keep,
+                    M::MaintainS(for_s) => MarkWish::Maintain { for_s: Some(for_s).filter(|s| *s > 0) },
+                    M::Maintained(_) => MarkWish::Maintained,
+                };
+                let holder = text(p.holder, HOLDER_BYTES_MAX, "name of a server or disk")?;
+                Self::SetMark { holder, disk: p.disk, mark }
+            }
+            P::ForgetServer(p) => Self::ForgetServer(text(p.server, HOLDER_BYTES_MAX, "name of a server")?),
         })
     }
 }

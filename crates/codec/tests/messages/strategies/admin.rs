@@ -2,25 +2,81 @@
 
 use super::*;
 use codec::admin::{
-    Change, Changed, ChunkCounts, ClassStatus, ClientStatus, ClusterStatus, DiskStatus, FileChunk,
-    FileInfoReply, FileReplica, FileTarget, HopCounts, Refusal, RefusalKind, RefusedDiskStatus, ServerState,
-    ServerStatus, Severity, TaskStatus, Unmet, Warning, WorkStatus,
+    Change, Changed, ChunkCounts, ClassStatus, ClientStatus, ClusterStatus, DiskRemoval, DiskStatus,
+    FileChunk, FileInfoReply, FileReplica, FileTarget, HopCounts, Maintenance, MarkWish, ObstacleKind,
+    Refusal, RefusalKind, RefusedDiskStatus, Removal, RemovalDisk, RemovalObstacle, RemovalTarget,
+    ServerState, ServerStatus, Severity, TaskStatus, Unmet, Warning, WorkStatus,
 };
 
-pub(crate) fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
-    let server = (id(ServerId), text(), text(), any::<bool>(), any::<u64>(), vec(text(), 0..2)).prop_map(
-        |(server, name, address, up, heard_ms_ago, labels)| ServerStatus {
-            server,
-            version: name.clone(),
-            name,
-            address,
-            state: if up { ServerState::Up } else { ServerState::Down },
-            heard_ms_ago,
-            labels,
+fn disk_removal() -> impl Strategy<Value = DiskRemoval> {
+    any::<(bool, [u64; 3], bool)>().prop_map(|(drain_only, n, safe)| DiskRemoval {
+        drain_only,
+        since_ms_ago: n[0],
+        most: n[1],
+        needed: n[2],
+        safe,
+    })
+}
+
+pub(crate) fn removal_target() -> impl Strategy<Value = RemovalTarget> {
+    (text(), any::<bool>()).prop_map(|(holder, disk)| RemovalTarget { holder, disk })
+}
+
+pub(crate) fn removal() -> impl Strategy<Value = Removal> {
+    let disk = (text(), any::<u64>(), of(disk_removal())).prop_map(|(name, chunks, removal)| RemovalDisk {
+        name,
+        chunks,
+        removal,
+    });
+    let obstacle = (
+        number(ChunkId),
+        of((1..9_u64).prop_map(InodeId)),
+        small(ChunkIndex),
+        select(ObstacleKind::ALL),
+        text(),
+    )
+        .prop_map(|(chunk, inode, index, kind, wants)| RemovalObstacle {
+            chunk,
+            inode,
+            index,
+            kind,
+            wants,
+        });
+    (text(), any::<(bool, bool)>(), vec(disk, 0..3), any::<[u64; 5]>(), vec(obstacle, 0..3)).prop_map(
+        |(holder, (marked, safe), disks, n, obstacles)| Removal {
+            holder,
+            marked,
+            disks,
+            chunks: n[0],
+            copies: n[1],
+            bytes: n[2],
+            room_bytes: n[3],
+            safe,
+            obstacles,
+            obstacles_total: n[4],
         },
-    );
-    let disk = (id(DiskId), id(ServerId), text(), of(disk_state()), any::<[u64; 4]>(), any::<bool>())
-        .prop_map(|(disk, server, path, state, n, reported)| DiskStatus {
+    )
+}
+
+pub(crate) fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
+    let marks = any::<(bool, Option<Option<u64>>)>();
+    let server = (id(ServerId), text(), text(), any::<bool>(), any::<u64>(), vec(text(), 0..2), marks)
+        .prop_map(|(server, name, address, up, heard_ms_ago, labels, (removing, maintenance))| {
+            ServerStatus {
+                server,
+                version: name.clone(),
+                name,
+                address,
+                state: if up { ServerState::Up } else { ServerState::Down },
+                heard_ms_ago,
+                labels,
+                removing,
+                maintenance: maintenance.map(|left_ms| Maintenance { left_ms }),
+            }
+        });
+    let ids = (id(DiskId), id(ServerId));
+    let disk = (ids, text(), of(disk_state()), any::<[u64; 4]>(), any::<bool>(), of(disk_removal()))
+        .prop_map(|((disk, server), path, state, n, reported, removal)| DiskStatus {
             disk,
             server,
             labels: vec![path.clone()],
@@ -31,10 +87,11 @@ pub(crate) fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
             chunks: n[2],
             errors: n[3],
             reported,
+            removal,
         });
     let refused =
         (id(ServerId), refused_disk()).prop_map(|(server, disk)| RefusedDiskStatus { server, disk });
-    let counts = (any::<[u64; 10]>(), any::<bool>()).prop_map(|(n, settling)| ChunkCounts {
+    let counts = (any::<[u64; 11]>(), any::<bool>()).prop_map(|(n, settling)| ChunkCounts {
         ok: n[0],
         undergoal: n[1],
         endangered: n[2],
@@ -46,6 +103,7 @@ pub(crate) fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
         settling,
         unsettled: n[8],
         damaged: n[9],
+        leaving: n[10],
     });
     let client = (text(), number(SessionId), text(), any::<u64>(), any::<bool>()).prop_map(
         |(name, session, address, since_ms_ago, connected)| ClientStatus {
@@ -175,6 +233,21 @@ pub(crate) fn change() -> impl Strategy<Value = Change> {
             }
         ),
         number(TaskId).prop_map(Change::CancelTask),
+        (text(), any::<bool>(), mark_wish()).prop_map(|(holder, disk, mark)| Change::SetMark {
+            holder,
+            disk,
+            mark
+        }),
+        text().prop_map(Change::ForgetServer),
+    ]
+}
+
+fn mark_wish() -> impl Strategy<Value = MarkWish> {
+    prop_oneof![
+        any::<bool>().prop_map(|drain_only| MarkWish::Remove { drain_only }),
+        Just(MarkWish::Keep),
+        of(1..u64::MAX).prop_map(|for_s| MarkWish::Maintain { for_s }),
+        Just(MarkWish::Maintained),
     ]
 }
 

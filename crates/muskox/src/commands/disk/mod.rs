@@ -1,7 +1,9 @@
 //! `muskox disk`.
 
+mod keep;
 mod label;
 mod ls;
+mod remove;
 
 use crate::config::Config;
 use crate::failure::Failure;
@@ -14,6 +16,10 @@ pub(crate) enum DiskCommand {
     Ls(ls::Arguments),
     /// Give labels to a disk, live
     Label(label::Arguments),
+    /// Empty a disk and take it out of the cluster
+    Remove(remove::Arguments),
+    /// Undo `remove`
+    Keep(keep::Arguments),
 }
 
 /// Runs a verb.
@@ -21,5 +27,7 @@ pub(crate) fn run(command: &DiskCommand, config: &Config) -> Result<ExitCode, Fa
     match command {
         DiskCommand::Ls(arguments) => ls::run(arguments, config),
         DiskCommand::Label(arguments) => label::run(arguments, config),
+        DiskCommand::Remove(arguments) => remove::run(arguments, config),
+        DiskCommand::Keep(arguments) => keep::run(arguments, config),
     }
 }
