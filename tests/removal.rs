@@ -238,7 +238,9 @@ fn a_server_in_maintenance_is_expected_back_also_by_a_new_master() {
         let output = run(&demo, &["server", "ls"]);
         String::from_utf8(output.stdout).unwrap().contains("down, maintenance for 29 min")
     });
-    assert!(warns(&demo, "SERVER_MAINTENANCE") && !warns(&demo, "SERVER_DOWN"));
+    wait_until("it is missed by nobody", || {
+        warns(&demo, "SERVER_MAINTENANCE") && !warns(&demo, "SERVER_DOWN")
+    });
     demo.ask(&["server", "maintenance", "off", server]);
     assert!(warns(&demo, "SERVER_DOWN"));
     wait_within(REMOVED_WITHIN, "its replicas are made elsewhere", || {

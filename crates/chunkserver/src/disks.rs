@@ -107,7 +107,8 @@ impl Disks {
                 slot.run(move || drop(disk.close()));
                 State::Closed
             }
-            Found::Refused(_) if self.closed.was_at(path) => State::Closed,
+            // What is left there may be the directory that its device was mounted on.
+            Found::Refused(_) | Found::Blank(_) if self.closed.was_at(path) => State::Closed,
             Found::Open(disk) if another(disk.id()) => State::Refused(Refusal::duplicate(path, disk.id())),
             Found::Open(disk) => State::Open(disk),
             Found::Blank(dir) if slot.config.format_if_blank && first => {

@@ -54,5 +54,15 @@ fn a_closed_disk_is_served_no_more_also_after_a_start_and_a_loss_of_power() {
         assert!(status.disks[0].closed && status.disks[0].disk.is_none(), "{:?}", status.disks);
         assert!(!world.master.heard().reports.contains_key(&disk));
         assert!(world.master.heard().refused.is_empty(), "nobody is bothered with it");
+        // What is left when its device is gone is an empty directory, and no new disk.
+        world.kill(1).await;
+        let below = world.sim.as_ref().unwrap().disk("below the mountpoint");
+        if let Storage::Simulated { disks, .. } = &mut world.servers[1].storage {
+            disks[0] = below;
+        }
+        world.start(1).await;
+        let status = world.servers[1].handle.as_ref().unwrap().status();
+        assert!(status.disks[0].closed && !status.disks[0].blank, "{:?}", status.disks);
+        assert!(world.sim_disk(1).dir().list("").unwrap().is_empty(), "it was stamped");
     });
 }
