@@ -16,7 +16,7 @@ use crate::orders::Orders;
 use crate::standing::Standing;
 use crate::tasks::Tasks;
 use codec::control::{
-    BornReplica, ChunkReport, DiskState, REPORT_ENTRIES_MAX, Register, Registered, ReplicaFlags,
+    BornReplica, ChunkReport, DiskState, OrderKind, REPORT_ENTRIES_MAX, Register, Registered, ReplicaFlags,
     ReportedChunk, ToMaster, ToServer,
 };
 use env::{Env, Instant, Queue};
@@ -286,13 +286,18 @@ impl Control {
                 // there, since the link has more to bring than orders.
                 self.tasks.spawn(async move {
                     let Ok(turn) = running.acquire().await else { return };
+                    let closes = matches!(order.what, OrderKind::Close { .. });
                     let done = orders.carry_out(order).await;
+                    let is_refused = done.result.is_err();
                     drop(turn);
                     // A replica is not told of after its deletion. If the link broke, the next one begins with a report of all.
                     if !tx.is_closed() {
                         let _ = tell_born(events.take_born(), &tx).await;
                     }
                     let _ = send(&tx, ToMaster::OrderDone(done)).await;
+                    if closes && is_refused {
+                        orders.disks.tell_anew();
+                    }
                 });
                 Ok(())
             }

@@ -131,7 +131,13 @@ impl Disks {
         slot.id().is_some() && slot.failed().is_none()
     }
 
-    /// Closes a disk for good that nothing is needed of, unless it holds more replicas than its master knows of.
+    /// Links register anew: what was to be told of a disk that was not closed after all was dropped.
+    pub(crate) fn tell_anew(&self) {
+        self.came.send_modify(|count| *count += 1);
+    }
+
+    /// Closes a disk for good that nothing is needed of, unless it holds more replicas than its master knows of. If it is refused,
+    /// [`Disks::tell_anew`] is to follow the answer.
     pub(crate) async fn close(&self, id: DiskId, replicas: u64, chains: &Chains) -> Result<(), Status> {
         if self.closed.contains(id) {
             return Ok(());
@@ -155,9 +161,7 @@ impl Disks {
         };
         match (done, disk) {
             (Err(status), Some(disk)) => {
-                // Whoever is told what it holds is told all of it: what was to be told was dropped.
                 slot.set(State::Open(disk));
-                self.came.send_modify(|count| *count += 1);
                 return Err(status);
             }
             (Err(status), None) => return Err(status),
