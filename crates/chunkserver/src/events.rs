@@ -113,6 +113,10 @@ impl EventQueue {
         std::mem::take(&mut self.waiting.lock().expect("nothing panics while it is held").born)
     }
 
+    pub(crate) fn take_damaged(&self) -> Vec<Concern> {
+        std::mem::take(&mut self.waiting.lock().expect("nothing panics while it is held").damaged)
+    }
+
     pub(crate) fn take(&self) -> Waiting {
         std::mem::take(&mut *self.waiting.lock().expect("nothing panics while it is held"))
     }

@@ -426,10 +426,8 @@ impl Disk {
         self.activity.touch(chunk)?;
         if !cuts.is_empty() {
             replica.load_table(&ALL_PAGES)?;
-            if let Err(error) = replica.cut(cuts, &self.activity) {
-                self.note(replica, &error);
-                return Err(error);
-            }
+            let cut = self.cut(replica, cuts);
+            cut.inspect_err(|error| self.note(replica, error))?;
             // Before the header: the new version must never be found without the cuts.
             self.sync_replica(chunk, replica)?;
         }
@@ -440,6 +438,23 @@ impl Disk {
         self.sync_replica(chunk, replica)?;
         self.index.put(chunk, entry_of(replica));
         Ok(self.activity.touch(chunk)?)
+    }
+
+    /// Makes ranges of a replica read as zeroes, but for damaged pages that they begin or end in: those stay damaged.
+    fn cut(&self, replica: &mut Replica, cuts: &[(u64, u64)]) -> Result<(), StoreError> {
+        let chunk = replica.chunk();
+        if replica.has_damaged_table() {
+            let settled = replica.prove_table()?;
+            add(&self.counts.damaged_pages, settled.rotten_pages);
+            tracing::warn!(%chunk, disk = %self.disk, ?settled, "a damaged record table was made anew");
+        }
+        let planned = replica.plan_cut(cuts)?;
+        if let Some(page) = planned.damaged {
+            tracing::warn!(%chunk, disk = %self.disk, page, "a cut goes through a damaged page, which stays damaged");
+            self.note(replica, &StoreError::Damaged { chunk, page });
+            self.sync_replica(chunk, replica)?;
+        }
+        replica.carry_out_cut(planned, &self.activity)
     }
 
     /// Whether the replica has this version, is complete and sound, and its checksums can be read.

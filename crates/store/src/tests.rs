@@ -1,6 +1,7 @@
 //! Promises of a disk.
 
 mod basic;
+mod cuts;
 mod damage;
 mod disks;
 mod files;

@@ -30,9 +30,24 @@ impl Disk {
     /// name for [`Disk::purge_deleted`]. If its header cannot be read, the index says the version; if nothing does, nobody can
     /// tell what it is, and it goes to `quarantine/`.
     pub fn delete(&self, chunk: ChunkId, upto: Version, now_s: u64) -> Result<Version, StoreError> {
+        let deleted = self.delete_if(chunk, upto, now_s, || true)?;
+        Ok(deleted.expect("it is wanted"))
+    }
+
+    /// As [`Disk::delete`], if it is still wanted when nobody else has the chunk; `None` if not.
+    pub fn delete_if(
+        &self,
+        chunk: ChunkId,
+        upto: Version,
+        now_s: u64,
+        wanted: impl FnOnce() -> bool,
+    ) -> Result<Option<Version>, StoreError> {
         let slot = self.slot(chunk);
         let _syncing = lock(&slot.sync);
         let mut state = exclusive(&slot.state);
+        if !wanted() {
+            return Ok(None);
+        }
         let found = match self.load(chunk, &mut state) {
             Ok(()) => state.as_ref().map_or(UNREADABLE.version, Replica::version),
             Err(LoadError::Unreadable(_)) => UNREADABLE.version,
@@ -66,7 +81,7 @@ impl Disk {
         }
         *state = None;
         self.gone(chunk)?;
-        Ok(found)
+        Ok(Some(found))
     }
 
     /// What the index says, which may know what cannot be read.

@@ -87,6 +87,24 @@ pub(super) struct Edit<'a> {
     replaces: bool,
 }
 
+/// A cut that was looked at, and not begun.
+#[derive(Default)]
+pub(crate) struct PlannedCut {
+    edit: Edit<'static>,
+    /// The first page that is damaged, and is neither made whole nor given up by it.
+    pub(crate) damaged: Option<u32>,
+    /// Whole pages whose records cannot be read: offset and length of what becomes zeroes without them.
+    unrecorded: Vec<(u64, u64)>,
+}
+
+/// What a page is beside its record.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum PageState {
+    Sound,
+    Torn,
+    Damaged,
+}
+
 impl Edit<'_> {
     /// A page gets the checksum of the bytes that it has.
     pub(super) fn keep(&mut self, page: u32, data: &[u8]) {
@@ -139,19 +157,32 @@ impl Replica {
         self.apply(edit, activity)
     }
 
-    /// Makes byte ranges read as zeroes. All records are loaded.
+    /// Makes byte ranges read as zeroes, or changes nothing because a page that is to be cut in two is damaged. All records are
+    /// loaded.
     pub(crate) fn cut(&mut self, cuts: &[(u64, u64)], activity: &Activity) -> Result<(), StoreError> {
+        let planned = self.plan_cut(cuts)?;
+        match planned.damaged {
+            Some(page) => Err(self.mismatch(page)),
+            None => self.carry_out_cut(planned, activity),
+        }
+    }
+
+    /// What a cut does. All records are loaded. A page that is damaged stays so: its bytes become zeroes in the range, its record goes
+    /// on not matching them. Where the device cannot read it, all of it becomes zeroes, for what it holds must not come back
+    /// uncut. Where its record cannot be read, its bytes are cut, so that the record, if it comes back, does not match.
+    pub(crate) fn plan_cut(&self, cuts: &[(u64, u64)]) -> Result<PlannedCut, StoreError> {
         for (from, to) in cuts {
             if from > to || *to > CHUNK_BYTES {
                 return Err(StoreError::Invalid { what: "a cut is a range within the chunk" });
             }
         }
         // Edges are merged in memory first, since two cuts may meet in one page.
-        let mut edges: BTreeMap<u32, (Vec<u8>, bool)> = BTreeMap::new();
+        let mut edges: BTreeMap<u32, (Vec<u8>, PageState)> = BTreeMap::new();
         let mut gone: BTreeMap<u32, ()> = BTreeMap::new();
+        let mut planned = PlannedCut::default();
         for (from, to) in cuts {
             for piece in pieces(*from, to - from) {
-                if self.record_of(piece.page)?.1 {
+                if self.has_record(piece.page) && self.record_of(piece.page)?.1 {
                     continue;
                 }
                 if piece.is_whole() {
@@ -159,29 +190,56 @@ impl Replica {
                 } else {
                     let page = match edges.entry(piece.page) {
                         Entry::Occupied(known) => known.into_mut(),
-                        Entry::Vacant(free) => free.insert(self.page_or_torn(piece.page)?),
+                        Entry::Vacant(free) => free.insert(self.page_as_it_is(piece.page)?),
                     };
                     page.0[piece.start..piece.end].fill(0);
                 }
             }
         }
-        let mut edit = Edit::default();
-        for (page, (data, torn)) in edges {
-            match torn {
+        for (page, (data, state)) in edges {
+            match state {
                 _ if gone.contains_key(&page) => {}
-                false => edit.merged(page, data),
+                PageState::Sound => planned.edit.merged(page, data),
                 // It stays torn, unless this is the write that was cut short.
-                true => edit.writes.push((page, data.into())),
+                PageState::Torn => planned.edit.writes.push((page, data.into())),
+                PageState::Damaged => {
+                    planned.damaged.get_or_insert(page);
+                    planned.edit.writes.push((page, data.into()));
+                }
             }
         }
         for page in gone.into_keys() {
-            edit.pages.push(PageChange { page, crc: ZERO_PAGE_CRC, look: false });
+            let punches = if self.has_record(page) {
+                planned.edit.pages.push(PageChange { page, crc: ZERO_PAGE_CRC, look: false });
+                &mut planned.edit.punches
+            } else {
+                planned.damaged.get_or_insert(page);
+                &mut planned.unrecorded
+            };
             let at = u64::from(page) * PAGE as u64;
-            match edit.punches.last_mut() {
+            match punches.last_mut() {
                 Some((from, length)) if *from + *length == at => *length += PAGE as u64,
-                _ => edit.punches.push((at, PAGE as u64)),
+                _ => punches.push((at, PAGE as u64)),
             }
         }
+        Ok(planned)
+    }
+
+    /// Carries out a cut. If it leaves a page damaged, the header says so durably by now: what is marked and does not match is taken
+    /// for torn after a stop, and may keep its bytes.
+    pub(crate) fn carry_out_cut(
+        &mut self,
+        planned: PlannedCut,
+        activity: &Activity,
+    ) -> Result<(), StoreError> {
+        if !planned.unrecorded.is_empty() {
+            self.written += 1;
+            self.at_stake = self.written;
+        }
+        for (offset, length) in &planned.unrecorded {
+            self.file.punch_hole(*offset, *length)?;
+        }
+        let edit = planned.edit;
         if edit.pages.is_empty() && edit.writes.is_empty() { Ok(()) } else { self.apply(edit, activity) }
     }
 

@@ -5,7 +5,7 @@
 //! 2. A torn page is neither read nor merged with; a write of the whole page, or a cut, replaces it.
 //! 3. Bytes of a torn page get a new checksum only by [`Replica::keep_torn`].
 
-use super::edit::Edit;
+use super::edit::{Edit, PageState};
 use super::{PAGES, Pages, Replica};
 use crate::StoreError;
 use crate::activity::{Activity, regions};
@@ -69,11 +69,16 @@ impl Replica {
         Ok(read)
     }
 
-    /// A page's bytes, and whether they are torn.
-    pub(super) fn page_or_torn(&self, page: u32) -> Result<(Vec<u8>, bool), StoreError> {
+    /// A page's bytes, and whether they are its own. Those of a damaged page that the device cannot read are zeroes.
+    pub(super) fn page_as_it_is(&self, page: u32) -> Result<(Vec<u8>, PageState), StoreError> {
         match self.verified_page(page) {
-            Err(StoreError::Torn { .. }) => Ok((self.bytes_of(page)?, true)),
-            verified => Ok((verified?, false)),
+            Err(StoreError::Torn { .. }) => Ok((self.bytes_of(page)?, PageState::Torn)),
+            Err(StoreError::Damaged { .. } | StoreError::DamagedFile { .. }) => {
+                let mut data = vec![0; PAGE];
+                super::read_readable(&*self.file, &mut data, u64::from(page) * PAGE as u64)?;
+                Ok((data, PageState::Damaged))
+            }
+            verified => Ok((verified?, PageState::Sound)),
         }
     }
 

@@ -96,7 +96,7 @@ fn a_damaged_page_is_never_merged_with() {
     flip(&*file(&dir), 5000);
     let (disk, _) = open(&dir);
     assert!(matches!(write(&disk, CHUNK, V1, 4500, b"edge"), Err(StoreError::Damaged { page: 1, .. })));
-    assert!(matches!(disk.raise(CHUNK, V1, V2, &[(4500, 4600)]), Err(StoreError::Damaged { .. })));
+    assert!(matches!(disk.punch(CHUNK, V1, &[(4500, 4600)]), Err(StoreError::Damaged { page: 1, .. })));
     assert!(disk.entry(CHUNK).unwrap().damaged);
     assert_eq!(disk.entry(CHUNK).unwrap().version, V1);
     write(&disk, CHUNK, V1, 4096, &pattern(9, 4096)).unwrap();
