@@ -21,8 +21,12 @@ pub(crate) const DISK_JOBS_MAX: usize = 1_024;
 pub(crate) const OPENING_FRAMES_MAX: usize = 128;
 /// Replicas whose chain is remembered; idle ones are forgotten beyond it, and their next write asks for a raise.
 pub(crate) const CHAINS_MAX: usize = 65_536;
-/// Orders carried out at the same time; further ones wait in the link.
+/// Orders that are carried out at the same time on one disk.
 pub(crate) const ORDERS_RUNNING_MAX: usize = 256;
+/// Those on one disk that read from other servers; each has a piece of a chunk in memory.
+pub(crate) const ORDERS_PULLING_MAX: usize = 64;
+/// Orders for one disk that are under way or wait, about 2 KiB each; a further one is told to try again.
+pub(crate) const ORDERS_TAKEN_MAX: usize = 16_384;
 /// An order that could not begin because its chunk is busy (a hung disk) is given up after this.
 pub(crate) const ORDER_WAIT_MAX: Duration = Duration::from_secs(20);
 /// Born and damaged replicas waiting to be told to one master; beyond it the link is made anew, with a report.

@@ -9,12 +9,13 @@
 //! A disk that was told failed, because it hung, and answers again is reported anew: the master forgot its replicas.
 
 use crate::chain::Context;
-use crate::config::{HEARTBEAT_INTERVAL, ORDERS_RUNNING_MAX};
+use crate::config::HEARTBEAT_INTERVAL;
 use crate::disks::{Disks, Slot, on_disk};
-use crate::events::EventQueue;
+use crate::events::{Concern, EventQueue};
 use crate::orders::Orders;
 use crate::standing::Standing;
 use crate::tasks::Tasks;
+use crate::turns::{Alive, Tie};
 use codec::control::{
     BornReplica, ChunkReport, DiskState, OrderKind, REPORT_ENTRIES_MAX, Register, Registered, ReplicaFlags,
     ReportedChunk, ToMaster, ToServer,
@@ -25,7 +26,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use store::{InventoryEntry, ReplicaState};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use types::DiskId;
 
@@ -207,10 +208,11 @@ impl Control {
         let mut reports = JoinSet::new();
         for slot in self.disks.all() {
             if let (Some(disk), true) = (slot.id(), slot.disk().is_some()) {
+                slot.turns.reported();
                 reports.spawn(report(Arc::clone(slot), disk, tx.clone()));
             }
         }
-        let running = Arc::new(Semaphore::new(ORDERS_RUNNING_MAX));
+        let (_alive, tie) = Alive::new();
         let mut heartbeat = tokio::time::interval(HEARTBEAT_INTERVAL);
         heartbeat.reset();
         heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -222,7 +224,7 @@ impl Control {
                 biased;
                 message = rx.recv() => {
                     heard = tokio::time::Instant::now();
-                    self.message(message, registered, &mut told, &running, events, &tx).await
+                    self.message(message, registered, &mut told, &tie, events, &tx).await
                 }
                 () = events.arrived.notified(), if !gathering => {
                     gathering = true;
@@ -241,6 +243,7 @@ impl Control {
                     well.map(|well| {
                         for disk in well {
                             if let Some(slot) = self.disks.get(disk) {
+                                slot.turns.reported();
                                 reports.spawn(report(slot, disk, tx.clone()));
                             }
                         }
@@ -274,27 +277,31 @@ impl Control {
         message: Option<ToServer>,
         registered: &Registered,
         told: &mut Told,
-        running: &Arc<Semaphore>,
+        tie: &Tie,
         events: &Arc<EventQueue>,
         tx: &mpsc::Sender<ToMaster>,
     ) -> Result<(), Left> {
         match message {
             Some(ToServer::Order(order)) => {
                 let (orders, events, tx) = (Arc::clone(&self.orders), Arc::clone(events), tx.clone());
-                let running = Arc::clone(running);
+                let claim = match orders.claim(&order, tie) {
+                    Ok(claim) => claim,
+                    Err(refused) => return send(&tx, ToMaster::OrderDone(refused)).await,
+                };
                 // Not a task of this link: an order that was begun is carried out also if the link breaks. It waits for its turn
                 // there, since the link has more to bring than orders.
                 self.tasks.spawn(async move {
-                    let Ok(turn) = running.acquire().await else { return };
                     let closes = matches!(order.what, OrderKind::Close { .. });
-                    let done = orders.carry_out(order).await;
+                    let done = orders.carry_out(order, &claim).await;
                     let is_refused = done.result.is_err();
-                    drop(turn);
                     // A replica is not told of after its deletion. If the link broke, the next one begins with a report of all.
                     if !tx.is_closed() {
                         let _ = tell_born(events.take_born(), &tx).await;
+                        // Nor does a raise end before the master knows what it met.
+                        let _ = tell_damaged(events.take_damaged(), &tx).await;
                     }
                     let _ = send(&tx, ToMaster::OrderDone(done)).await;
+                    drop(claim);
                     if closes && is_refused {
                         orders.disks.tell_anew();
                     }
@@ -336,6 +343,13 @@ async fn tell_born(born: Vec<BornReplica>, tx: &mpsc::Sender<ToMaster>) -> Resul
     Ok(())
 }
 
+async fn tell_damaged(damaged: Vec<Concern>, tx: &mpsc::Sender<ToMaster>) -> Result<(), Left> {
+    for Concern { disk, chunk, version } in damaged {
+        send(tx, ToMaster::Damaged { disk, chunk, version }).await?;
+    }
+    Ok(())
+}
+
 /// Tells what happened to replicas.
 async fn tell(events: &EventQueue, tx: &mpsc::Sender<ToMaster>) -> Result<(), Left> {
     let waiting = events.take();
@@ -343,10 +357,7 @@ async fn tell(events: &EventQueue, tx: &mpsc::Sender<ToMaster>) -> Result<(), Le
         return Err(Left::Broken("too much happened to be told: the replicas are reported anew".into()));
     }
     tell_born(waiting.born, tx).await?;
-    for damaged in waiting.damaged {
-        let (disk, chunk, version) = (damaged.disk, damaged.chunk, damaged.version);
-        send(tx, ToMaster::Damaged { disk, chunk, version }).await?;
-    }
+    tell_damaged(waiting.damaged, tx).await?;
     for unsettled in waiting.unsettled {
         let (disk, chunk, version) = (unsettled.disk, unsettled.chunk, unsettled.version);
         send(tx, ToMaster::Unsettled { disk, chunk, version }).await?;

@@ -156,6 +156,7 @@ impl Chunkserver {
                 chains: Arc::clone(&chains),
                 context: Arc::clone(&context),
                 clock: Arc::clone(&env.clock),
+                strays: Arc::default(),
             }),
             tasks: Arc::clone(&tasks),
             queue,

@@ -40,6 +40,7 @@ mod source;
 mod standing;
 mod tasks;
 mod torn;
+mod turns;
 mod upkeep;
 
 pub use config::{Config, DiskConfig, OpenDir};

@@ -5,6 +5,9 @@
 //! 2. Before a replica is changed its chain is closed and drained, so that no frame of the old version is
 //!    queued or running; what was taken is applied first, for members behind may have it.
 //! 3. An order carried out twice changes nothing the second time, and does not disturb the chain.
+//!
+//! # Elsewhere
+//! Whose turn it is, and which order is not begun any more: `turns`.
 
 use crate::chain::Chain;
 use crate::chains::Chains;
@@ -12,6 +15,7 @@ use crate::config::{DELETED_HOLD, ORDER_WAIT_MAX, UNKNOWN_HOLD};
 use crate::disks::{Disks, Slot, on_disk};
 use crate::events::Events;
 use crate::standing::Standing;
+use crate::turns::{Claim, Tie, Turns};
 use codec::control::{Cut, Order, OrderDone, OrderKind, TOUCHED_MAX};
 use env::Clock;
 use std::future::Future;
@@ -28,6 +32,8 @@ pub(crate) struct Orders {
     pub(crate) chains: Arc<Chains>,
     pub(crate) context: Arc<crate::chain::Context>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Of orders for disks that are not here.
+    pub(crate) strays: Arc<Turns>,
 }
 
 /// How an order ended, apart from its number.
@@ -54,15 +60,33 @@ struct OnDisk {
     memory: Memory,
 }
 
+impl OnDisk {
+    fn untouched() -> Self {
+        Self { result: Ok(()), now: None, memory: Memory::Kept }
+    }
+}
+
 impl Orders {
-    /// Carries out one order.
-    pub(crate) async fn carry_out(&self, order: Order) -> OrderDone {
+    /// Takes an order that came over a link, to be carried out in its turn; or refuses it, since too many wait for its disk.
+    pub(crate) fn claim(&self, order: &Order, tie: &Tie) -> Result<Arc<Claim>, OrderDone> {
+        let slot = self.disks.get(target(&order.what).0);
+        let turns = slot.as_ref().map_or(&self.strays, |slot| &slot.turns);
+        let claim = turns.claim(&order.what, tie).map(Arc::new);
+        claim.ok_or_else(|| done(order.order, Err(Status::TryAgain).into()))
+    }
+
+    /// Carries out one order in its turn.
+    pub(crate) async fn carry_out(&self, order: Order, claim: &Arc<Claim>) -> OrderDone {
         let number = order.order;
-        let ended = if order.term < self.standing.highest_term() {
+        let turn = claim.turn().await;
+        let ended = if turn.is_none() || claim.is_void() {
+            Err(Status::TryAgain).into()
+        } else if order.term < self.standing.highest_term() {
             Err(Status::WrongTerm).into()
         } else {
-            self.of_term(order.term, order.what).await
+            self.of_term(order.term, order.what, claim).await
         };
+        drop(turn);
         if let Err(status) = ended.result {
             // A delete of what was never written is the ordinary end of an unused grant.
             match status {
@@ -74,34 +98,15 @@ impl Orders {
                 }
             }
         }
-        OrderDone {
-            order: number,
-            result: ended.result,
-            found: ended.found,
-            applied: ended.closed.applied,
-            unsettled: Unsettled {
-                touched: blocks(&ended.closed.unacknowledged),
-                recent: blocks(&ended.closed.recent),
-                memory: ended.memory,
-                failed: ended.closed.failed,
-            },
-        }
+        done(number, ended)
     }
 
-    async fn of_term(&self, term: Term, what: OrderKind) -> Ended {
-        let (disk, chunk) = match &what {
-            OrderKind::Raise { disk, chunk, .. }
-            | OrderKind::Delete { disk, chunk, .. }
-            | OrderKind::Copy { disk, chunk, .. }
-            | OrderKind::Fill { disk, chunk, .. }
-            | OrderKind::Feed { disk, chunk, .. }
-            | OrderKind::Repair { disk, chunk, .. }
-            | OrderKind::Mend { disk, chunk, .. }
-            | OrderKind::MendTorn { disk, chunk, .. }
-            | OrderKind::Verify { disk, chunk, .. } => (*disk, *chunk),
-            OrderKind::Close { disk, replicas } => {
-                return self.disks.close(*disk, *replicas, &self.chains).await.into();
+    async fn of_term(&self, term: Term, what: OrderKind, claim: &Arc<Claim>) -> Ended {
+        let (disk, chunk) = match (target(&what), &what) {
+            ((disk, _), OrderKind::Close { replicas, .. }) => {
+                return self.disks.close(disk, *replicas, &self.chains).await.into();
             }
+            (place, _) => place,
         };
         let Some(slot) = self.disks.get(disk) else { return Err(Status::NoChunk).into() };
         if slot.disk().is_none() {
@@ -128,12 +133,22 @@ impl Orders {
                 self.chains.forget(&chain);
                 continue;
             }
-            return self.of_chain(&slot, &chain, term, what).await;
+            if claim.is_void() {
+                return Err(Status::TryAgain).into();
+            }
+            return self.of_chain(&slot, &chain, term, what, claim).await;
         }
     }
 
     /// Carries out what changes a replica; its chain's `order` is held.
-    async fn of_chain(&self, slot: &Arc<Slot>, chain: &Arc<Chain>, term: Term, what: OrderKind) -> Ended {
+    async fn of_chain(
+        &self,
+        slot: &Arc<Slot>,
+        chain: &Arc<Chain>,
+        term: Term,
+        what: OrderKind,
+        claim: &Arc<Claim>,
+    ) -> Ended {
         match what {
             OrderKind::Verify { .. }
             | OrderKind::Close { .. }
@@ -150,12 +165,17 @@ impl Orders {
             OrderKind::Repair { version, source, blocks, .. } => {
                 self.repair(slot, chain, term, version, source, &blocks).await.into()
             }
-            OrderKind::Delete { version, unknown, .. } => self.delete(slot, chain, version, unknown).await,
+            OrderKind::Delete { version, unknown, .. } => {
+                self.delete(slot, chain, version, unknown, claim).await
+            }
         }
     }
 
     /// Looks whether a replica is what the master takes it for. Writes of it go on meanwhile.
     async fn verify(&self, slot: &Arc<Slot>, disk: DiskId, chunk: ChunkId, version: Version) -> Ended {
+        if slot.turns.is_deleting(chunk) {
+            return Err(Status::TryAgain).into();
+        }
         match on_disk(slot, move |disk| disk.check(chunk, version)).await {
             Ok(Ok(())) => Ok(()).into(),
             Ok(Err(error)) => {
@@ -184,22 +204,44 @@ impl Orders {
         let chunk = chain.chunk;
         let cuts: Vec<(u64, u64)> = cuts.iter().map(|cut| (u64::from(cut.from), u64::from(cut.to))).collect();
         let touched = !closed.unacknowledged.is_empty();
-        let done = on_disk(slot, move |disk| raise_on(disk, chunk, from, to, &cuts, touched)).await;
+        let done = on_disk(slot, move |disk| {
+            let is_damaged = || disk.entry(chunk).is_ok_and(|entry| entry.damaged);
+            let before = is_damaged();
+            (raise_on(disk, chunk, from, to, &cuts, touched), !before && is_damaged())
+        });
+        let done = done.await;
+        // A cut goes through damage that it meets.
+        if let Ok(((OnDisk { result: Ok(()), .. }, _), true)) = &done {
+            self.context.events.damaged(chain.disk, chunk, to);
+        }
+        let done = done.map(|(done, _)| done);
         self.after(chain, done, closed, |now, raised| {
             let origin = if raised { Origin::Beginning } else { Origin::Unknown };
             (now == to).then_some(origin)
         })
     }
 
-    async fn delete(&self, slot: &Arc<Slot>, chain: &Arc<Chain>, version: Version, unknown: bool) -> Ended {
+    async fn delete(
+        &self,
+        slot: &Arc<Slot>,
+        chain: &Arc<Chain>,
+        version: Version,
+        unknown: bool,
+        claim: &Arc<Claim>,
+    ) -> Ended {
         let Some(closed) = within(chain.close(Status::NoChunk)).await else {
             return Err(Status::TimedOut).into();
         };
         let (chunk, now_s) = (chain.chunk, u64::try_from(self.clock.wall().0).unwrap_or(0));
         let longer = if unknown { UNKNOWN_HOLD - DELETED_HOLD } else { Duration::ZERO };
         let now_s = now_s + longer.as_secs();
-        let done = on_disk(slot, move |disk| delete_on(disk, chunk, version, now_s)).await;
-        self.after(chain, done.map(|done| (done, false)), closed, |_, _| None)
+        // The job may wait for its disk while the link breaks and the replica is told anew.
+        let claim = Arc::clone(claim);
+        let done = on_disk(slot, move |disk| delete_on(disk, chunk, version, now_s, &claim)).await;
+        let void = matches!(done, Ok(None));
+        let done = done.map(|done| (done.unwrap_or_else(OnDisk::untouched), false));
+        let ended = self.after(chain, done, closed, |_, _| None);
+        if void { Err(Status::TryAgain).into() } else { ended }
     }
 
     /// Reopens the chain or drops it: a replica whose state is not known for sure is read again when the next
@@ -302,13 +344,46 @@ fn memory_of(entry: &InventoryEntry) -> Memory {
     }
 }
 
-fn delete_on(disk: &Disk, chunk: ChunkId, version: Version, now_s: u64) -> OnDisk {
-    let deleted = disk.delete(chunk, version, now_s);
+/// `None`: the order counted no more.
+fn delete_on(disk: &Disk, chunk: ChunkId, version: Version, now_s: u64, claim: &Claim) -> Option<OnDisk> {
+    let deleted = disk.delete_if(chunk, version, now_s, || !claim.is_void()).transpose()?;
     let now = match &deleted {
         Ok(found) | Err(StoreError::WrongVersion { found, .. }) => Some(*found),
         Err(_) => None,
     };
-    OnDisk { result: deleted.map(drop), now, memory: Memory::Kept }
+    Some(OnDisk { result: deleted.map(drop), now, memory: Memory::Kept })
+}
+
+/// The disk and the chunk that an order is about.
+fn target(what: &OrderKind) -> (DiskId, ChunkId) {
+    match what {
+        OrderKind::Raise { disk, chunk, .. }
+        | OrderKind::Delete { disk, chunk, .. }
+        | OrderKind::Copy { disk, chunk, .. }
+        | OrderKind::Fill { disk, chunk, .. }
+        | OrderKind::Feed { disk, chunk, .. }
+        | OrderKind::Repair { disk, chunk, .. }
+        | OrderKind::Mend { disk, chunk, .. }
+        | OrderKind::MendTorn { disk, chunk, .. }
+        | OrderKind::Verify { disk, chunk, .. } => (*disk, *chunk),
+        OrderKind::Close { disk, .. } => (*disk, ChunkId(0)),
+    }
+}
+
+/// What is said of an order that ended.
+fn done(order: u64, ended: Ended) -> OrderDone {
+    OrderDone {
+        order,
+        result: ended.result,
+        found: ended.found,
+        applied: ended.closed.applied,
+        unsettled: Unsettled {
+            touched: blocks(&ended.closed.unacknowledged),
+            recent: blocks(&ended.closed.recent),
+            memory: ended.memory,
+            failed: ended.closed.failed,
+        },
+    }
 }
 
 pub(crate) async fn within<T>(work: impl Future<Output = T>) -> Option<T> {

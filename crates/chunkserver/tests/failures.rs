@@ -26,9 +26,14 @@ fn a_disk_that_cannot_be_written_is_given_up_and_comes_back_under_another_verifi
         let data = pattern(1, 5_000);
         let first = send(&link, &write_of(&chain, V1, 1, 0, &data), &data).await;
         assert_eq!(first.result, Ok(()));
+        let device = world.master.heard().boots[&world.disk(0)];
         world.sim_disk(0).inject(fault(Effort::Write, "", u64::MAX));
         assert_eq!(send(&link, &write_of(&chain, V1, 2, 0, &data), &data).await.result, Err(Status::Io));
         until("it is told failed", || refusal(&world) == Some(DiskRefusal::Failed)).await;
+        let heartbeats = world.master.heard().heartbeats;
+        until("it is told so again", || world.master.heard().heartbeats > heartbeats).await;
+        assert_eq!(world.master.heard().boots[&world.disk(0)], device, "it is on the device that it was on");
+        assert_ne!(device, 0);
         assert_eq!(
             read(&link, world.disk(0), V1, 0, 100).await,
             Err(Status::Io),

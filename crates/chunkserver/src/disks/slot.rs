@@ -4,6 +4,7 @@ use super::health::Health;
 use super::refusal::Refusal;
 use super::tidier::Tidier;
 use crate::config::{DISK_JOBS_MAX, DiskConfig};
+use crate::turns::Turns;
 use codec::control::{DiskRefusal, DiskReport, DiskState, RefusedDisk};
 use env::{Clock, Dir, Env, Instant, Queue};
 use std::io;
@@ -21,6 +22,7 @@ pub(crate) struct Slot {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) health: Health,
     pub(super) tidier: Tidier,
+    pub(crate) turns: Arc<Turns>,
     state: Mutex<State>,
     /// The look that was begun at the start, until its result was taken.
     first: tokio::sync::Mutex<Option<oneshot::Receiver<Found>>>,
@@ -51,6 +53,8 @@ pub(super) enum Found {
 #[derive(Default)]
 struct Space {
     last: DiskSpace,
+    /// Of the kernel and the mount, when it was open last: its device is counted once also when it is not.
+    boot: u64,
     /// A look at the disk that has not come back.
     asked: Option<Instant>,
 }
@@ -92,6 +96,7 @@ impl Slot {
             clock: Arc::clone(&env.clock),
             health: Health::default(),
             tidier: Tidier::new(env, number),
+            turns: Arc::default(),
             first: tokio::sync::Mutex::default(),
             space: Mutex::default(),
             errors: AtomicU64::new(0),
@@ -300,9 +305,11 @@ impl Slot {
         let (send, looked) = oneshot::channel();
         self.run(move || {
             let found = slot.disk().and_then(|disk| slot.examine(&disk));
+            let boot = slot.disk().map(|disk| disk.boot());
             let mut space = slot.space.lock().expect("nothing panics while it is held");
             space.asked = None;
             space.last = found.unwrap_or(space.last);
+            space.boot = boot.unwrap_or(space.boot);
             drop(space);
             let _ = send.send(());
         });
@@ -326,7 +333,7 @@ impl Slot {
 
     pub(super) fn report(&self, now: Instant) -> Option<DiskReport> {
         let (disk, open) = (self.id()?, self.disk());
-        let space = self.space();
+        let Space { last: space, boot, .. } = *self.space.lock().expect("nothing panics while it is held");
         let state = if self.error().is_some() || self.is_hung(now) {
             DiskState::Failed
         } else if self.is_hanging(now) || self.is_read_only() {
@@ -341,7 +348,7 @@ impl Slot {
             total_bytes: space.total_bytes,
             free_bytes: space.free_bytes + space.deleted_bytes,
             registrations: open.as_ref().map_or(0, |disk| disk.registrations()),
-            boot: open.as_ref().map_or(0, |disk| disk.boot()),
+            boot: open.as_ref().map_or(boot, |disk| disk.boot()),
             state,
             errors: self.errors(),
         })
