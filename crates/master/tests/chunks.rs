@@ -216,6 +216,41 @@ fn a_truncate_that_a_replica_was_told_of_is_carried_out_although_its_client_gave
 }
 
 #[test]
+fn a_truncate_that_replicas_refuse_at_once_is_repeated_at_growing_pauses() {
+    run(async |world| {
+        let (_master, mut servers) = two_servers(&world).await;
+        let mut client = world.client("a").await;
+        let (inode, _) = written(&mut client, &mut servers, "f", 100_000).await;
+        servers.iter_mut().for_each(|server| server.refuses = Some(Status::Io));
+        let [one, two] = &mut servers;
+        let answer = client.ask(Request::SetLength { inode, length: 10, clear_privileges: false });
+        tokio::pin!(answer);
+        let refused = async {
+            loop {
+                tokio::join!(one.serve_one(), two.serve_one());
+            }
+        };
+        tokio::select! {
+            biased;
+            answer = &mut answer => panic!("nothing was cut: {answer:?}"),
+            refused = tokio::time::timeout(Duration::from_secs(20), refused) => assert!(refused.is_err()),
+        }
+        assert!((5..30).contains(&one.orders.len()), "{} orders in 20 s", one.orders.len());
+        (one.refuses, two.refuses) = (None, None);
+        let served = async {
+            loop {
+                tokio::join!(one.serve_one(), two.serve_one());
+            }
+        };
+        tokio::select! {
+            biased;
+            answer = &mut answer => assert!(answer.is_ok(), "{answer:?}"),
+            () = served => unreachable!("servers serve for ever"),
+        }
+    });
+}
+
+#[test]
 fn replicas_of_a_removed_file_are_deleted_once_the_record_is_stable() {
     run(async |world| {
         let (_master, mut servers) = two_servers(&world).await;

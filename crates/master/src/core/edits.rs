@@ -23,6 +23,10 @@ use types::{
 
 /// How long an edit waits for a first replica of its boundary chunks.
 const EDIT_WAIT_MAX_MS: u64 = 20_000;
+/// Pause before a part that could not be had is asked for again, doubled up to the greatest: replicas may refuse at once, and
+/// each time all of them raise the chunk.
+const RETRY_MIN_MS: u64 = 100;
+const RETRY_MAX_MS: u64 = 3_200;
 
 /// Edits that wait for their boundary chunks, and what waits behind them. All of it is bounded by the
 /// requests that sessions may have open.
@@ -49,6 +53,9 @@ struct Part {
     boundary: Boundary,
     ticket: Ticket,
     state: PartState,
+    /// When it may be asked for again, and the pause after that.
+    retry_ms: u64,
+    pause_ms: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -118,7 +125,13 @@ impl Core {
         self.sessions.wait(origin.session, origin.sequence, answer);
         let parts = boundaries
             .into_iter()
-            .map(|boundary| Part { boundary, ticket: Ticket(0), state: PartState::Retry })
+            .map(|boundary| Part {
+                boundary,
+                ticket: Ticket(0),
+                state: PartState::Retry,
+                retry_ms: 0,
+                pause_ms: RETRY_MIN_MS,
+            })
             .collect();
         let deadline_ms = self.now_ms() + EDIT_WAIT_MAX_MS;
         let edit = Edit { origin, request, parts, begun: false, deadline_ms };
@@ -126,12 +139,13 @@ impl Core {
         self.ask_parts(inode.id);
     }
 
-    /// Asks the fleet for each part that is not asked for yet.
+    /// Asks the fleet for each part that is not asked for yet, and whose pause is over.
     fn ask_parts(&mut self, inode: InodeId) {
+        let now_ms = self.now_ms();
         let Some(busy) = self.edits.busy.get_mut(&inode) else { return };
         let mut events = Vec::new();
         for (part, state) in busy.edit.parts.iter_mut().enumerate() {
-            if state.state != PartState::Retry {
+            if state.state != PartState::Retry || now_ms < state.retry_ms {
                 continue;
             }
             self.ticket += 1;
@@ -151,11 +165,16 @@ impl Core {
 
     /// The fleet answered for a part.
     pub(super) fn edit_part_ready(&mut self, inode: InodeId, part: usize, version: Result<Version, Status>) {
+        let now_ms = self.now_ms();
         let busy = self.edits.busy.get_mut(&inode).expect("an asked part belongs to an edit that runs");
         let part = &mut busy.edit.parts[part];
         match version {
             Ok(version) => part.state = PartState::Ready(version),
-            Err(Status::TryAgain) => part.state = PartState::Retry,
+            Err(Status::TryAgain) => {
+                part.state = PartState::Retry;
+                part.retry_ms = now_ms + part.pause_ms;
+                part.pause_ms = (part.pause_ms * 2).min(RETRY_MAX_MS);
+            }
             Err(status) => return self.end_edit(inode, Err(status)),
         }
         let ready = |part: &Part| matches!(part.state, PartState::Ready(_));

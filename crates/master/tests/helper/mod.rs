@@ -265,6 +265,8 @@ pub struct FakeServer {
     pub replicas: BTreeMap<ChunkId, Version>,
     /// Directories that it does not serve.
     pub refused: Vec<RefusedDisk>,
+    /// How it answers every order, without doing anything.
+    pub refuses: Option<Status>,
     /// Orders carried out.
     pub orders: Vec<OrderKind>,
     end: Option<ServerEnd>,
@@ -280,6 +282,7 @@ impl FakeServer {
             labels: Vec::new(),
             replicas: BTreeMap::new(),
             refused: Vec::new(),
+            refuses: None,
             orders: Vec::new(),
             end: None,
         }
@@ -364,6 +367,7 @@ impl FakeServer {
         loop {
             let ToServer::Order(order) = end.rx.recv().await.unwrap() else { continue };
             match &order.what {
+                _ if self.refuses.is_some() => {}
                 OrderKind::Raise { chunk, to, .. } => {
                     self.replicas.insert(*chunk, *to);
                 }
@@ -383,7 +387,7 @@ impl FakeServer {
             self.orders.push(order.what);
             let done = OrderDone {
                 order: order.order,
-                result: Ok(()),
+                result: self.refuses.map_or(Ok(()), Err),
                 found: None,
                 applied: ChainSequence(0),
                 unsettled: types::Unsettled::default(),
