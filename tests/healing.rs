@@ -5,6 +5,7 @@
 mod common;
 use common::*;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -262,4 +263,56 @@ fn a_page_that_is_sound_nowhere_is_shown_and_whole_again_when_it_is_written() {
     }
     assert!(fs::read(&path).unwrap() == content);
     wait_within(HEALED_WITHIN, "it is whole", || is_healed(&demo, 1) && count(&demo, "damaged") == 0);
+}
+
+/// The cut goes through a page that no replica has sound. That page stays damaged; everything else of the file goes on.
+#[test]
+fn a_truncate_into_a_page_that_is_damaged_everywhere_leaves_a_file_that_can_be_written() {
+    if !can_mount("a_truncate_into_a_page_that_is_damaged_everywhere_leaves_a_file_that_can_be_written") {
+        return;
+    }
+    const PAGE: usize = 4096;
+    let mut demo = Demo::start();
+    let mut content = bytes(6, 6_000_000);
+    let file = fs::File::create(demo.path("f")).unwrap();
+    file.write_all_at(&content, 0).unwrap();
+    file.sync_all().unwrap();
+    drop(file);
+    wait_until("the chunk is counted", || is_healed(&demo, 1));
+    demo.stop();
+    demo.run(&[]);
+    wait_until("its replicas were compared", || is_healed(&demo, 1) && count(&demo, "unsettled") == 0);
+    demo.stop();
+    let end = 5_000_000;
+    let page = end / PAGE * PAGE;
+    let paths = chunk_files(&demo);
+    assert_eq!(paths.len(), 2);
+    paths.iter().for_each(|path| rot(path, page as u64 + 7));
+    demo.run(&[]);
+    let path = demo.path("f");
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_len(end as u64).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().len(), end as u64);
+    let new = bytes(7, 10_000);
+    file.write_all_at(&new, 100).unwrap();
+    file.sync_all().unwrap();
+    content[100..10_100].copy_from_slice(&new);
+    assert!(fs::read(&path).is_err(), "neither zeroes nor what rotted");
+    wait_until("both are found", || count(&demo, "damaged") == 1);
+    content.truncate(page);
+    content.extend_from_slice(&new[..PAGE]);
+    file.write_all_at(&new[..PAGE], page as u64).unwrap();
+    file.sync_all().unwrap();
+    let mut appended = fs::File::options().append(true).open(&path).unwrap();
+    appended.write_all(&new).unwrap();
+    appended.sync_all().unwrap();
+    content.extend_from_slice(&new);
+    assert!(fs::read(&path).unwrap() == content, "written anew, it is whole");
+    wait_within(HEALED_WITHIN, "it is whole", || is_healed(&demo, 1) && count(&demo, "damaged") == 0);
+    file.set_len(0).unwrap();
+    file.write_all_at(&new, 0).unwrap();
+    file.sync_all().unwrap();
+    assert!(fs::read(&path).unwrap() == new);
+    fs::write(&path, &new[..100]).unwrap();
+    assert!(fs::read(&path).unwrap() == new[..100]);
 }

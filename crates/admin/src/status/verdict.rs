@@ -120,7 +120,9 @@ fn derived(status: &ClusterStatus) -> Vec<Warning> {
         );
     }
     if chunks.endangered > 0 {
-        let message = format!("{} with a single replica left", counted(chunks.endangered, "chunk"));
+        // Those with damaged replicas and no other are among them.
+        let what = if chunks.damaged > 0 { "at most one sound replica" } else { "a single replica" };
+        let message = format!("{} with {what} left", counted(chunks.endangered, "chunk"));
         add(
             "CHUNK_ENDANGERED",
             Severity::Warning,

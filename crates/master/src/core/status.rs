@@ -13,6 +13,9 @@ use types::{Attributes, ClassId, DiskId, InodeId, Label, Labels, Name, ServerId,
 const HEALS: &str =
     "they are copied to other servers if there are any with room; else bring back what is down";
 
+/// What to do about chunks of which some have damaged replicas only.
+const MENDS: &str = "what is sound of them is mended and copied by itself; bring back what is down; a page that is damaged on each replica has to be written again";
+
 /// Answers a question for the status.
 pub(crate) type StatusAnswerer = tokio::sync::oneshot::Sender<ClusterStatus>;
 /// Answers a question about a file.
@@ -284,8 +287,13 @@ fn health(
         add("CHUNK_MISSING", Severity::Critical, message, "bring back the servers and disks that are down");
     }
     if chunks.endangered > 0 {
-        let message = format!("{} chunks have one replica left", chunks.endangered);
-        add("CHUNK_ENDANGERED", Severity::Warning, message, HEALS);
+        // Those with damaged replicas and no other are among them.
+        let (what, next) = match chunks.damaged {
+            0 => ("one replica left", HEALS),
+            _ => ("at most one sound replica left", MENDS),
+        };
+        let message = format!("{} chunks have {what}", chunks.endangered);
+        add("CHUNK_ENDANGERED", Severity::Warning, message, next);
     }
     if chunks.undergoal > 0 {
         let message = format!("{} chunks have fewer replicas than wanted", chunks.undergoal);
@@ -317,5 +325,28 @@ fn health(
     for disk in disks.iter().filter(failed).filter(|disk| !explained(disk)) {
         let message = format!("disk {} at {} has failed", disk.disk, disk.path);
         add("DISK_DAMAGED", Severity::Warning, message, "replace the disk (smartctl, dmesg say why)");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endangered(chunks: ChunkCounts) -> Warning {
+        let mut warnings = Vec::new();
+        health(&[], &[], &[], chunks, &mut warnings);
+        warnings.pop().expect("there is something to warn of")
+    }
+
+    #[test]
+    fn of_a_chunk_that_is_damaged_everywhere_nobody_is_told_that_it_has_a_replica_and_is_copied() {
+        let whole = endangered(ChunkCounts { endangered: 1, ..Default::default() });
+        assert!(whole.message.contains("one replica left") && whole.next.contains("are copied"), "{whole:?}");
+        let damaged = endangered(ChunkCounts { endangered: 1, damaged: 1, ..Default::default() });
+        assert!(damaged.message.contains("at most one sound replica"), "{damaged:?}");
+        assert!(
+            !damaged.next.contains("are copied") && damaged.next.contains("written again"),
+            "{damaged:?}"
+        );
     }
 }
