@@ -354,7 +354,7 @@ fn delete_on(disk: &Disk, chunk: ChunkId, version: Version, now_s: u64, claim: &
     Some(OnDisk { result: deleted.map(drop), now, memory: Memory::Kept })
 }
 
-/// The disk and the chunk that an order is about.
+/// The disk and the chunk that an order is about; one that closes a disk is about no chunk.
 fn target(what: &OrderKind) -> (DiskId, ChunkId) {
     match what {
         OrderKind::Raise { disk, chunk, .. }
