@@ -34,7 +34,7 @@ impl Fleet {
             return self.hold_back(waiter, out);
         }
         if self.raises.is_running(slot) {
-            if !self.raises.join(slot, ticket) {
+            if !self.raises.join(slot, ticket, now_ms + self.options.raise_timeout_ms) {
                 self.refuse(waiter, types::Status::TryAgain, out);
             }
             return;

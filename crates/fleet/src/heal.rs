@@ -244,6 +244,7 @@ impl Fleet {
             || self.healing.removals.contains_key(&slot)
             || self.raises.is_running(slot)
             || self.waits_for_pages(slot, now_ms)
+            || self.waits_for_witnesses(slot, now_ms)
             || self
                 .healing
                 .later
@@ -255,7 +256,7 @@ impl Fleet {
     fn waits_for_pages(&self, slot: ChunkSlot, now_ms: u64) -> bool {
         let set = self.table.replicas(slot);
         let here: Vec<u16> = set.current().collect();
-        !here.is_empty() && self.leaves_pages_behind(&set, &here, now_ms)
+        !here.is_empty() && self.leaves_pages_behind(slot, &set, &here, now_ms)
     }
 
     /// More raises would keep those waiting that somebody asks for.

@@ -59,6 +59,8 @@ pub struct FleetOptions {
     pub settle_ms: u64,
     /// How long a member of a chain may take to answer a raise before it is dropped.
     pub raise_timeout_ms: u64,
+    /// The same as long as nobody waits for the raise: a disk may be busy.
+    pub unasked_timeout_ms: u64,
     /// How long members of a raise may take to become equal before they are dropped: up to 64 MiB are compared.
     pub settle_members_ms: u64,
     /// How long a delete order may take before it is sent again.
@@ -90,6 +92,7 @@ impl Default for FleetOptions {
             grace_ms: 3_000,
             settle_ms: 30_000,
             raise_timeout_ms: 3_000,
+            unasked_timeout_ms: 20_000,
             settle_members_ms: 20_000,
             delete_timeout_ms: 30_000,
             unknown_ms: 3_600_000,

@@ -9,6 +9,7 @@
 //! 1. A chain that is handed out has at least as many such members at that moment as the class of its chunk says.
 //! 2. A raise that somebody waits for to write is recorded only with so many.
 //! 3. A raise that nobody waits for is recorded with fewer than that, and than it began with, only when those whom it lost are given up.
+//!    With as many or more it leaves out nobody who counts and whose server answers before that (`raise`).
 
 use crate::Command;
 use crate::fleet::Fleet;
@@ -42,17 +43,30 @@ impl Fleet {
         let damaged = members.iter().filter(is_damaged).count();
         let least = self.class_of(slot).min_write;
         members.len() - damaged >= least
-            || members.len() >= least && !self.may_be_mended(set, &members, now_ms)
+            || members.len() >= least && !self.may_be_mended(slot, set, &members, now_ms)
     }
 
     /// Whether a chain or a record without the other replicas loses pages that one of these may have: all members are damaged.
-    pub(crate) fn leaves_pages_behind(&self, set: &ReplicaSet, members: &[u16], now_ms: u64) -> bool {
+    pub(crate) fn leaves_pages_behind(
+        &self,
+        slot: ChunkSlot,
+        set: &ReplicaSet,
+        members: &[u16],
+        now_ms: u64,
+    ) -> bool {
         let is_damaged = |disk: &u16| set.state(*disk) == Some(ReplicaState::Damaged);
-        members.iter().all(is_damaged) && self.may_be_mended(set, members, now_ms)
+        members.iter().all(is_damaged) && self.may_be_mended(slot, set, members, now_ms)
     }
 
     /// Whether a replica on none of these disks may have the pages that are bad on them.
-    fn may_be_mended(&self, set: &ReplicaSet, members: &[u16], now_ms: u64) -> bool {
+    fn may_be_mended(&self, slot: ChunkSlot, set: &ReplicaSet, members: &[u16], now_ms: u64) -> bool {
+        use ReplicaState::{Absent, Current, Damaged, Doubtful};
+        let known =
+            set.iter().filter(|one| matches!(one.state, Current | Absent | Damaged | Doubtful)).count();
+        // At a start it may be on a disk that has not been heard of.
+        if known < self.goal(slot) && self.awaits_disks(now_ms) {
+            return true;
+        }
         set.iter().filter(|replica| !members.contains(&replica.disk)).any(|replica| match replica.state {
             ReplicaState::Current => true,
             ReplicaState::Absent => self.may_return(self.hosts.disk(replica.disk), now_ms),

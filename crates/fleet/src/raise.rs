@@ -15,17 +15,19 @@
 //! 6. One raise per chunk at a time; what is asked meanwhile joins or waits.
 //! 7. A raise with several members is logged only when all of them hold the same bytes.
 //! 8. A raise that somebody waits for to write is logged only with as many members as may acknowledge a write. One that nobody
-//!    waits for leaves nobody behind below that number before he is taken for lost (`min_write`).
+//!    waits for leaves nobody behind below that number before he is taken for lost (`min_write`), and nobody at all whose server
+//!    answers before that has lasted for `heal_ms`, except one whose own disk failed.
 //! 9. No raise is logged with damaged members alone while a sound replica of the version before is there, or may come back.
 
 use crate::fleet::{Fleet, Purpose};
 use crate::hops::Accusation;
-use crate::table::ReplicaState;
+use crate::table::{ReplicaSet, ReplicaState};
 use crate::{Command, Cut, Order, OrderId, RaiseTicket, ReportedReplica, Ticket};
 use std::collections::{BTreeMap, VecDeque};
 use types::{BlockRange, ChunkId, ChunkSlot, Status, Unsettled, Version};
 
 mod accused;
+mod ahead;
 mod end;
 mod join;
 mod settle;
@@ -83,6 +85,13 @@ impl Phase {
             Self::Logging(_) | Self::Held => None,
         }
     }
+
+    /// Somebody has come to wait: what members are asked to do at once is to be done by then.
+    fn hurry(&mut self, by_ms: u64) {
+        if let Self::Ordering { deadline_ms } | Self::Settled { deadline_ms, .. } = self {
+            *deadline_ms = (*deadline_ms).min(by_ms);
+        }
+    }
 }
 
 /// A replica that is begun, or was.
@@ -107,6 +116,8 @@ struct Raise {
     lost: bool,
     /// One was since the beginning.
     thinned: bool,
+    /// Those of them who said that their own disk failed: waiting for them is of no use.
+    failed: Vec<u16>,
     /// What was compared since the metadata's version, by this raise or ones that failed before it: who followed a donor then
     /// has said so, and may have what a member of this round lacks.
     compared: Vec<BlockRange>,
@@ -143,6 +154,8 @@ struct Remains {
     compared: Vec<BlockRange>,
     /// Replicas that are known to have one of the versions minted, by disk.
     taken: BTreeMap<u16, Version>,
+    /// Replicas that had a version of an earlier reign above the metadata's.
+    earlier: BTreeMap<u16, Version>,
 }
 
 /// All raises.
@@ -196,11 +209,12 @@ impl Raises {
         deserted
     }
 
-    /// A grant waits for the end of the raise of this chunk. False: there is no room.
-    pub(crate) fn join(&mut self, slot: ChunkSlot, ticket: Ticket) -> bool {
+    /// A grant waits for the end of the raise of this chunk, whose members have until then to answer. False: there is no room.
+    pub(crate) fn join(&mut self, slot: ChunkSlot, ticket: Ticket, deadline_ms: u64) -> bool {
         match self.running.get_mut(&slot) {
             Some(raise) if raise.waiters.len() < WAITERS_MAX => {
                 raise.waiters.push(ticket);
+                raise.phase.hurry(deadline_ms);
                 true
             }
             _ => false,
@@ -235,14 +249,6 @@ impl Raises {
     }
 }
 
-/// A replica with a version above the metadata's.
-#[derive(Clone, Copy)]
-pub(crate) struct Ahead {
-    pub(crate) disk: u16,
-    pub(crate) version: Version,
-    pub(crate) damaged: bool,
-}
-
 /// What a raise is for.
 #[derive(Default)]
 pub(crate) struct Purposes {
@@ -267,13 +273,36 @@ impl Raise {
 }
 
 impl Fleet {
-    /// Whether too few are left to acknowledge a write, and that is to be waited for: because of those who want to write, or
-    /// of those who would begin as stale when they return.
+    /// Whether too few are left, and that is to be waited for: to acknowledge a write, because of those who want to write; or
+    /// because of those who would begin as stale, if nobody waits.
     fn lacks_members(&self, slot: ChunkSlot, now_ms: u64) -> bool {
         let set = self.table.replicas(slot);
         let Some(raise) = self.raises.running.get(&slot) else { return false };
         let enough = self.may_acknowledge(slot, &set, raise.members.iter().map(|member| member.disk), now_ms);
-        !enough && (raise.is_for_writing() || raise.thinned && !self.are_given_up(slot, now_ms))
+        if raise.is_for_writing() {
+            return !enough;
+        }
+        raise.thinned
+            && (!enough || self.leaves_out_well_ones(&set, raise))
+            && !self.are_given_up(slot, now_ms)
+    }
+
+    /// Whether one who counts and whose server answers is no member, for no better reason than that it was slow.
+    fn leaves_out_well_ones(&self, set: &ReplicaSet, raise: &Raise) -> bool {
+        let is_out = |disk: u16| {
+            !raise.failed.contains(&disk) && raise.members.iter().all(|member| member.disk != disk)
+        };
+        set.iter().any(|replica| match replica.state {
+            ReplicaState::Current | ReplicaState::Damaged => is_out(replica.disk),
+            // It is back, and about to tell.
+            ReplicaState::Absent => is_out(replica.disk) && self.hosts.is_up(replica.disk),
+            _ => false,
+        })
+    }
+
+    /// How long members have to answer an order that is soon carried out.
+    fn answer_ms(&self, is_for_writing: bool) -> u64 {
+        if is_for_writing { self.options.raise_timeout_ms } else { self.options.unasked_timeout_ms }
     }
 
     /// Whether those whom raises of the chunk lost are taken for lost: by healing, if their servers are silent; if they
@@ -287,7 +316,7 @@ impl Fleet {
     /// Whether those who are still members lack pages that one who was left out has.
     fn loses_pages(&self, slot: ChunkSlot, now_ms: u64) -> bool {
         let members = self.raises.members(slot);
-        self.leaves_pages_behind(&self.table.replicas(slot), &members, now_ms)
+        self.leaves_pages_behind(slot, &self.table.replicas(slot), &members, now_ms)
     }
 
     /// A disk told all it holds: raises go on without what it lost.
@@ -350,6 +379,7 @@ impl Fleet {
             members: disks.iter().map(member).collect(),
             lost: false,
             thinned: false,
+            failed: Vec::new(),
             compared,
             shunned: None,
             avoids_shunned: false,
@@ -380,7 +410,7 @@ impl Fleet {
         let before = raise.members.len();
         raise.members.retain(|member| !member.away && self.hosts.is_up(member.disk));
         raise.thinned |= raise.members.len() < before;
-        raise.phase = Phase::Ordering { deadline_ms: now_ms + self.options.raise_timeout_ms };
+        raise.phase = Phase::Ordering { deadline_ms: now_ms + self.answer_ms(raise.is_for_writing()) };
         for member in &mut raise.members {
             member.done = false;
             let what = Order::Raise {
@@ -420,20 +450,22 @@ impl Fleet {
         self.check_members(slot, now_ms, out);
     }
 
-    /// A member is left behind: it refused, did not answer in time or went away. `absent`: it says that
-    /// it does not have the chunk.
+    /// A member is left behind: it refused, did not answer in time or went away.
     pub(crate) fn member_failed(
         &mut self,
         slot: ChunkSlot,
         order: OrderId,
-        absent: bool,
+        why: Status,
         now_ms: u64,
         out: &mut Vec<Command>,
     ) {
         let Some(raise) = self.raises.running.get_mut(&slot) else { return };
         let Some(at) = raise.members.iter().position(|member| member.order == order) else { return };
         let member = raise.leave_behind(at);
-        if absent {
+        if matches!(why, Status::Io | Status::Corrupt) {
+            raise.failed.push(member.disk);
+        }
+        if why == Status::NoChunk {
             let mut set = self.table.replicas(slot);
             set.remove(member.disk);
             self.put_replicas(slot, &set);
@@ -511,70 +543,5 @@ impl Fleet {
             version: raise.target,
             members: raise.members.iter().map(|member| self.hosts.disk(member.disk).id).collect(),
         });
-    }
-
-    /// A replica has a version above the metadata's: an unfinished raise is finished. Of an earlier reign (what it cut is not
-    /// known) the replica is recorded as it is, and those below are stale; the first grant raises it anyway.
-    pub(crate) fn adopt(&mut self, slot: ChunkSlot, ahead: Ahead, now_ms: u64, out: &mut Vec<Command>) {
-        let Ahead { disk, version, damaged } = ahead;
-        let Some(chunk) = self.table.chunk(slot) else { return };
-        if version.term == self.term {
-            return self.repeat_with(slot, ahead, now_ms, out);
-        }
-        self.table.set_open(slot, false);
-        let raise = Raise {
-            chunk,
-            target: version,
-            first: None,
-            cuts: Vec::new(),
-            edit: None,
-            members: vec![Member {
-                disk,
-                from: version,
-                order: OrderId(0),
-                done: true,
-                away: false,
-                damaged,
-                unsettled: Unsettled::default(),
-            }],
-            lost: false,
-            thinned: false,
-            compared: Vec::new(),
-            shunned: None,
-            avoids_shunned: false,
-            accused: None,
-            phase: Phase::Held,
-            joining: None,
-            waiters: Vec::new(),
-            edits: VecDeque::new(),
-            later: Vec::new(),
-        };
-        self.raises.running.insert(slot, raise);
-        self.log_raise(slot, out);
-    }
-
-    /// A replica has a version of our own reign: the raise that failed is repeated to a fresh one, for others may have taken the
-    /// same without being heard, together with all who are current. If these became so since by another way, they may differ
-    /// by what that way or this one cut: all is compared.
-    fn repeat_with(&mut self, slot: ChunkSlot, ahead: Ahead, now_ms: u64, out: &mut Vec<Command>) {
-        let Ahead { disk, version, damaged } = ahead;
-        let Some(recorded) = self.table.version(slot) else { return };
-        let mut set = self.table.replicas(slot);
-        set.remove(disk);
-        set.set(disk, if damaged { ReplicaState::Damaged } else { ReplicaState::Current });
-        self.put_replicas(slot, &set);
-        self.table.set_open(slot, false);
-        let fresh = || Remains { since_ms: now_ms, base: recorded, first: version, ..Remains::default() };
-        let remains = self.raises.remains.entry(slot).or_insert_with(fresh);
-        remains.minted = remains.minted.max(version);
-        remains.taken.insert(disk, version);
-        if remains.base != recorded || version < remains.first {
-            remains.compared = vec![BlockRange::ALL];
-        }
-        if self.is_out_of_reach(slot, now_ms) {
-            return self.healing.set_unfinished(slot, true, now_ms);
-        }
-        let members: Vec<u16> = set.members().collect();
-        self.start_raise(slot, &members, Purposes::default(), now_ms, out);
     }
 }

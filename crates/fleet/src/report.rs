@@ -5,13 +5,12 @@
 //!    took part in the raise that gave the chunk its version).
 //! 2. What a complete report does not name is not on the disk.
 //! 3. A version above the metadata's was never granted (grants follow the stable record): whoever has it
-//!    went through an unfinished raise and is complete. It is recorded before anything else happens.
+//!    went through an unfinished raise and is complete, as are those with the metadata's version (`raise::ahead`).
 
 use crate::fleet::{Fleet, Purpose};
-use crate::raise::Ahead;
 use crate::table::ReplicaState;
 use crate::{Command, DiskInfo, DiskState, ReportedReplica, ServerInfo};
-use types::{ChunkId, ChunkSlot, ClassId, DiskId, ServerId, Version};
+use types::{ChunkId, ChunkSlot, ClassId, DiskId, ServerId, Status, Version};
 
 impl Fleet {
     pub(crate) fn server_registered(&mut self, info: &ServerInfo, now_ms: u64, out: &mut Vec<Command>) {
@@ -107,9 +106,9 @@ impl Fleet {
         for (id, order) in lost {
             self.orders.remove(&id);
             match order.purpose {
-                Purpose::Raise(slot) => self.member_failed(slot, id, false, now_ms, out),
+                Purpose::Raise(slot) => self.member_failed(slot, id, Status::ChainBroken, now_ms, out),
                 Purpose::Delete(chunk, version) => self.requeue_delete(disk, chunk, version),
-                Purpose::Fill(slot) => self.join_done(slot, id, Err(types::Status::ChainBroken), now_ms, out),
+                Purpose::Fill(slot) => self.join_done(slot, id, Err(Status::ChainBroken), now_ms, out),
                 Purpose::Copy { slot, .. } => self.copy_lost(slot, id),
                 Purpose::Mend(slot) => self.mending_lost(slot),
                 Purpose::Verify(slot) | Purpose::Remove(slot) => self.removal_lost(slot, id, now_ms),
@@ -199,9 +198,7 @@ impl Fleet {
         // Nobody ever wrote under a version that is quiet: nothing of it can be missing.
         let doubtful = seen.power_lost && !self.table.is_quiet(slot);
         if seen.complete && seen.version > version && !doubtful {
-            let ahead = Ahead { disk, version: seen.version, damaged: seen.damaged };
-            self.adopt(slot, ahead, now_ms, out);
-            return;
+            return self.found_ahead(slot, disk, seen, now_ms, out);
         }
         let mut set = self.table.replicas(slot);
         // Nobody ever wrote under a version that is quiet: there a page that does not match has rotted.
@@ -235,6 +232,7 @@ impl Fleet {
         }
         set.set(disk, state);
         self.put_replicas(slot, &set);
+        self.take_up(slot, now_ms, out);
     }
 
     pub(crate) fn replica_born(

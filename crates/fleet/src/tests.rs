@@ -14,9 +14,11 @@ mod metadata;
 mod min_write;
 mod promises;
 mod random;
+mod reigns;
 mod removal;
 mod room;
 mod torn;
+mod unasked;
 
 use crate::table::Health;
 use crate::*;
@@ -113,6 +115,12 @@ struct World {
     last_ticket: u64,
     grants: BTreeMap<Ticket, Result<GrantParts, Status>>,
     edits: BTreeMap<Ticket, Result<Version, Status>>,
+    /// Who asked for a grant of which place, and who wants which chunk cut.
+    asked: BTreeMap<Ticket, (InodeRef, ChunkIndex)>,
+    cutting: BTreeMap<Ticket, ChunkId>,
+    /// Since the version was recorded: when the first member was ordered, and whose disk failed.
+    begun_ms: BTreeMap<ChunkId, u64>,
+    refused: BTreeSet<(DiskId, ChunkId)>,
     /// What was granted for a version, ever.
     chains: BTreeMap<(ChunkId, Version), Vec<ReplicaAddress>>,
     /// Versions ordered per chunk.
@@ -198,6 +206,10 @@ impl World {
             last_ticket: 0,
             grants: BTreeMap::new(),
             edits: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            cutting: BTreeMap::new(),
+            begun_ms: BTreeMap::new(),
+            refused: BTreeSet::new(),
             chains: BTreeMap::new(),
             minted: BTreeMap::new(),
             ordered: BTreeSet::new(),
@@ -220,10 +232,12 @@ impl World {
 
     fn tell(&mut self, event: Event) {
         let mut out = Vec::new();
+        let dropped = if let Event::EditDropped { ticket } = &event { Some(*ticket) } else { None };
         self.fleet.handle(event, self.now_ms, &mut out);
         for command in out {
             self.carry_out(command);
         }
+        dropped.and_then(|ticket| self.cutting.remove(&ticket));
         self.check();
     }
 
@@ -239,9 +253,10 @@ impl World {
             }
             Command::LogRaise { raise, chunk, version, members } => {
                 assert!(!members.is_empty(), "a raise without members");
-                for member in members {
-                    assert_eq!(self.replicas[&(member, chunk)].version, version, "logged before taken");
+                for member in &members {
+                    assert_eq!(self.replicas[&(*member, chunk)].version, version, "logged before taken");
                 }
+                self.check_left_out(chunk, &members);
                 self.unlogged.push((raise, chunk, version));
             }
             Command::Granted { ticket, grant } => {
@@ -251,6 +266,9 @@ impl World {
                 assert!(self.grants.insert(ticket, grant).is_none(), "answered twice");
             }
             Command::EditReady { ticket, version } => {
+                if version.is_err() {
+                    self.cutting.remove(&ticket);
+                }
                 assert!(self.edits.insert(ticket, version).is_none(), "answered twice");
             }
             Command::Closed { disk } => {
@@ -261,9 +279,35 @@ impl World {
         }
     }
 
+    /// A raise that nobody waits for leaves nobody out who counts, and whose server answers, unless that lasted.
+    fn check_left_out(&self, chunk: ChunkId, members: &[DiskId]) {
+        let Some((slot, mapped)) = self.map.iter().find(|(_, mapped)| mapped.chunk == chunk) else { return };
+        let waits =
+            |(ticket, place): (&Ticket, &_)| *place == mapped.place && !self.grants.contains_key(ticket);
+        let is_old = self.now_ms >= self.begun_ms[&chunk] + self.options.heal_ms;
+        if is_old || self.cutting.values().any(|of| *of == chunk) || self.asked.iter().any(waits) {
+            return;
+        }
+        for replica in self.fleet.table.replicas(*slot).sound() {
+            let disk = self.fleet.hosts.disk(replica).id;
+            let excused = members.contains(&disk) || self.refused.contains(&(disk, chunk));
+            assert!(
+                excused,
+                "{disk} counts, its server answers, and nobody waits: {chunk} goes on without it"
+            );
+        }
+    }
+
+    /// The metadata has another version of the chunk.
+    fn recorded(&mut self, chunk: ChunkId) {
+        self.begun_ms.remove(&chunk);
+        self.refused.retain(|(_, of)| *of != chunk);
+    }
+
     fn check_order(&mut self, what: &Order) {
         match what {
             Order::Raise { disk, chunk, from, to, .. } => {
+                self.begun_ms.entry(*chunk).or_insert(self.now_ms);
                 assert!(from < to);
                 let minted = self.minted.entry(*chunk).or_default();
                 assert!(*to >= *minted, "{chunk}: {to} ordered after {minted}");
@@ -534,6 +578,7 @@ impl World {
             self.map.iter().find(|(_, one)| one.place == place).map(|(slot, one)| (*slot, one.chunk));
         let (inode, index) = place;
         let class = self.class_of(inode);
+        self.asked.insert(ticket, place);
         self.tell(Event::GrantWanted { ticket, inode, index, existing, class, session, failed });
         ticket
     }

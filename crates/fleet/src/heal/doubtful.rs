@@ -36,8 +36,12 @@ impl Fleet {
                 | ReplicaState::Kept => {}
             }
         }
-        let unheard = || self.hosts.disks.iter().any(|disk| disk.awaited && self.may_return(disk, now_ms));
-        better || known < self.goal(slot) && unheard()
+        better || known < self.goal(slot) && self.awaits_disks(now_ms)
+    }
+
+    /// Whether a disk that the metadata knows has not been heard of in this reign, and is waited for.
+    pub(crate) fn awaits_disks(&self, now_ms: u64) -> bool {
+        self.hosts.disks.iter().any(|disk| disk.awaited && self.may_return(disk, now_ms))
     }
 
     /// All doubtful replicas of a chunk that has no better one and need not wait for one any more: a raise makes them equal.

@@ -1,11 +1,13 @@
 //! Raises that failed: members may have taken a version that nobody was told of, and then readers are sent to replicas
 //! that refuse them. Nobody may come to ask for the chunk again, so the raise is repeated until it succeeds. With fewer
-//! members than may acknowledge a write it waits as long as healing does: who returns in time does not begin as stale.
+//! members than may acknowledge a write it waits as long as healing does, and after a start for whoever has not been heard
+//! (`raise::ahead`): who returns in time does not begin as stale.
 
 use super::{Healing, RETRY_MS};
 use crate::Command;
 use crate::fleet::Fleet;
 use crate::raise::Purposes;
+use crate::table::ReplicaState;
 use types::ChunkSlot;
 
 impl Healing {
@@ -36,11 +38,14 @@ impl Fleet {
             if self.waits_for_torn(slot, now_ms) {
                 continue;
             }
-            let too_few = self.is_out_of_reach(slot, now_ms);
+            // One on a disk that is back is about to be told.
+            let set = self.table.replicas(slot);
+            let mut absent = set.iter().filter(|one| one.state == ReplicaState::Absent).map(|one| one.disk);
+            let too_few = self.is_out_of_reach(slot, now_ms) || absent.any(|disk| self.hosts.is_up(disk));
             if too_few && now_ms < self.healed_from_ms(slot, &silence, true) {
                 continue;
             }
-            let current: Vec<u16> = self.table.replicas(slot).members().collect();
+            let current: Vec<u16> = set.members().collect();
             if !current.is_empty() && !self.is_put_off(slot, now_ms) {
                 self.start_raise(slot, &current, Purposes::default(), now_ms, out);
                 begun = true;

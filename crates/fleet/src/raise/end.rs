@@ -79,13 +79,11 @@ impl Fleet {
             self.healing.set_unfinished(slot, false, now_ms);
         }
         let set = self.table.replicas(slot);
-        let whole = target.term == self.term
-            && set.current().count() == raise.members.len()
+        let whole = set.current().count() == raise.members.len()
             && raise.members.iter().all(|member| set.current().any(|disk| disk == member.disk));
         self.table.set_open(slot, whole);
-        self.table.set_quiet(slot, target.term == self.term);
-        // What a master before this one did not bring to its end it may not have settled either.
-        self.set_unsettled(slot, target.term != self.term);
+        self.table.set_quiet(slot, true);
+        self.set_unsettled(slot, false);
         for (disk, seen) in std::mem::take(&mut raise.later) {
             if !self.raises.keep_for_later(slot, disk, seen) {
                 self.judge(slot, disk, &seen, now_ms, out);
@@ -139,6 +137,7 @@ impl Fleet {
         out: &mut Vec<Command>,
     ) {
         if let Some(raise) = self.raises.running.get_mut(&slot) {
+            raise.phase.hurry(now_ms + self.options.raise_timeout_ms);
             raise.waiters.extend(purposes.waiters);
             raise.edits.extend(purposes.edit);
             raise.edits.extend(purposes.edits);
@@ -308,7 +307,7 @@ impl Fleet {
                         self.check_members(slot, now_ms, out);
                     }
                     Err(status) => {
-                        self.member_failed(slot, order, status == Status::NoChunk, now_ms, out);
+                        self.member_failed(slot, order, status, now_ms, out);
                     }
                 }
             }
@@ -335,7 +334,7 @@ impl Fleet {
             .collect();
         for (slot, order) in late {
             self.orders.remove(&order);
-            self.member_failed(slot, order, false, now_ms, out);
+            self.member_failed(slot, order, Status::TimedOut, now_ms, out);
         }
         self.join_deadlines(now_ms, out);
     }

@@ -17,6 +17,7 @@
 use super::{Member, Phase, Raise};
 use crate::fleet::{Fleet, Purpose};
 use crate::{Command, Order, OrderId};
+use std::collections::BTreeMap;
 use types::{BlockRange, ChunkSlot, Memory, Status};
 
 /// Ranges of blocks in one order; beyond it one range that covers them all.
@@ -59,12 +60,14 @@ impl Fleet {
                 return self.fail_raise(slot, Status::TryAgain, now_ms, out);
             }
         }
+        let members = self.raises.members(slot).into_iter();
+        let ranks: BTreeMap<u16, _> = members.map(|disk| (disk, self.raises.rank(slot, disk))).collect();
         let Some(raise) = self.raises.running.get_mut(&slot) else { return };
         let place = |disk: u16| set.iter().position(|replica| replica.disk == disk).unwrap_or(set.len());
         let donor = raise.members.iter().min_by_key(|member| {
             let memory = member.unsettled.memory;
             let shunned = raise.shunned == Some(member.disk);
-            (memory.lost_power(), shunned, memory, place(member.disk))
+            (memory.lost_power(), ranks[&member.disk], shunned, memory, place(member.disk))
         });
         let Some(donor) = donor else { return };
         let (donor, torn) = (donor.disk, donor.unsettled.memory.is_torn());
@@ -117,8 +120,10 @@ impl Fleet {
 
     /// The others are equal to the donor, which may forget what it kept for them.
     pub(super) fn settle_donor(&mut self, slot: ChunkSlot, donor: u16, now_ms: u64, out: &mut Vec<Command>) {
+        let Some(is_for_writing) = self.raises.running.get(&slot).map(Raise::is_for_writing) else { return };
+        let answer_ms = self.answer_ms(is_for_writing);
         let Some(raise) = self.raises.running.get_mut(&slot) else { return };
-        raise.phase = Phase::Settled { donor, deadline_ms: now_ms + self.options.raise_timeout_ms };
+        raise.phase = Phase::Settled { donor, deadline_ms: now_ms + answer_ms };
         let Some(at) = raise.members.iter().position(|member| member.disk == donor) else { return };
         self.order_repair(slot, at, donor, &[], now_ms, out);
     }

@@ -16,6 +16,11 @@ impl World {
     pub(super) fn obey(&mut self, n: u8, fail: Option<Status>) -> bool {
         let Some((order, what)) = self.machines[usize::from(n)].inbox.pop_front() else { return false };
         let mut unsettled = Unsettled::default();
+        if let (Some(Status::Io), Order::Raise { disk, chunk, .. } | Order::Repair { disk, chunk, .. })
+        | (Some(Status::Io), Order::MendTorn { disk, chunk, .. }) = (fail, &what)
+        {
+            self.refused.insert((*disk, *chunk));
+        }
         let status = match (fail, what) {
             (Some(status), _) => Err(status),
             (None, Order::Repair { disk, chunk, version, source, blocks }) => {

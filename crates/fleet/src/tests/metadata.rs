@@ -13,6 +13,7 @@ impl World {
             };
             let slot = *slot;
             mapped.version = version;
+            self.recorded(chunk);
             self.log.0 += 1;
             self.waiting_stable.push((self.log, Event::Logged { raise, result: Ok(()) }));
             self.tell(Event::ChunkVersion { slot, chunk, version });
@@ -67,6 +68,7 @@ impl World {
         mapped.perhaps_cut.insert(range);
         let cuts = vec![Cut { from: range, to: range + 1 }];
         let chunk = mapped.chunk;
+        self.cutting.insert(ticket, chunk);
         self.tell(Event::EditWanted { ticket, slot, chunk, cuts });
         ticket
     }
@@ -78,6 +80,8 @@ impl World {
         mapped.content.retain(|write| write % 8 != range);
         mapped.perhaps.retain(|write| write % 8 != range);
         let chunk = mapped.chunk;
+        self.recorded(chunk);
+        self.cutting.remove(&ticket);
         self.log.0 += 1;
         self.waiting_stable.push((self.log, Event::EditLogged { ticket }));
         self.tell(Event::ChunkVersion { slot, chunk, version });
@@ -88,6 +92,9 @@ impl World {
         let term = Term(self.fleet.term().0 + 1);
         self.fleet = Fleet::new(term, self.options, self.now_ms);
         self.unlogged.clear();
+        self.asked.clear();
+        self.cutting.clear();
+        self.begun_ms.clear();
         // Every chunk's version was stable before it was acted upon; what was only applied is kept too.
         self.waiting_stable.clear();
         self.stable = self.log;

@@ -1,0 +1,129 @@
+//! Raises that nobody asked for: they take nothing from a chunk that is well.
+
+use super::*;
+use crate::table::ReplicaState;
+
+/// Two replicas are to be compared since their chain failed; nobody comes to write. The first answers at once, the other one is slow.
+struct Slow {
+    world: World,
+    slot: ChunkSlot,
+    grant: GrantParts,
+    fast: u8,
+    slow: u8,
+}
+
+fn compared() -> Slow {
+    let mut world = World::new(2);
+    let (slot, grant) = world.file(1);
+    world.write_upto(&grant, 2, 1);
+    while (0..2).any(|n| world.hear(n)) {}
+    world.advance(10_000);
+    assert!(world.fleet.raises.is_running(slot));
+    let (fast, slow) = (machine_of(&grant, 0), machine_of(&grant, 1));
+    Slow { world, slot, grant, fast, slow }
+}
+
+impl Slow {
+    fn second(&mut self) {
+        let world = &mut self.world;
+        while world.obey(self.fast, None) | world.hear(self.fast) {}
+        world.log_all();
+        world.sync();
+        world.advance(1_000);
+    }
+
+    fn seconds(&mut self, count: u64) {
+        (0..count).for_each(|_| self.second());
+    }
+
+    fn is_as_it_was(&self) -> bool {
+        let set = self.world.fleet.table.replicas(self.slot);
+        self.world.fleet.version(self.slot) == Some(self.grant.version) && set.sound().count() == 2
+    }
+
+    /// All it did late is heard, and the rest done.
+    fn catch_up(&mut self) {
+        for _ in 0..70 {
+            self.world.settle();
+            self.world.advance(1_000);
+        }
+        self.world.settle();
+        assert_eq!(self.world.fleet.locations(self.slot).len(), 2);
+        assert_eq!(self.world.fleet.summary().copied, 0, "they are as good as before");
+        self.world.check_twins();
+    }
+}
+
+#[test]
+fn a_member_that_is_slow_is_not_left_behind_while_nobody_waits() {
+    for seconds in [4, 19, 25, 45] {
+        let mut it = compared();
+        it.seconds(seconds);
+        assert!(it.is_as_it_was(), "after {seconds} s");
+        it.catch_up();
+        let once = it.world.fleet.version(it.slot).unwrap().counter == it.grant.version.counter + 1;
+        assert_eq!(once, seconds < 20, "its answer counts although it is late");
+    }
+}
+
+#[test]
+fn a_member_that_answers_nothing_is_left_behind_when_that_has_lasted() {
+    let mut it = compared();
+    let begun_ms = it.world.now_ms;
+    while it.is_as_it_was() {
+        it.second();
+        assert!(it.world.now_ms < begun_ms + 200_000, "readers are not refused for ever");
+    }
+    assert!(it.world.now_ms >= begun_ms + it.world.options.heal_ms);
+    it.seconds(1);
+    assert_eq!(it.world.fleet.locations(it.slot).len(), 1);
+}
+
+#[test]
+fn a_writer_who_comes_meanwhile_is_served_as_soon_as_ever() {
+    let mut it = compared();
+    it.seconds(6);
+    let place = (inode(1), ZERO);
+    let ticket = it.world.want(place, SESSION, None);
+    it.seconds(2);
+    assert!(!it.world.grants.contains_key(&ticket));
+    it.seconds(2);
+    assert_eq!(it.world.grants[&ticket].clone().unwrap().chain, it.grant.chain[..1]);
+}
+
+#[test]
+fn who_comes_to_cut_meanwhile_is_served_as_soon_as_ever() {
+    let mut it = compared();
+    it.seconds(6);
+    let ticket = it.world.edit(it.slot, 5);
+    it.seconds(8);
+    assert!(it.world.edits[&ticket].is_ok());
+}
+
+/// Copies, mending and removals wait for nothing that a failed disk could give.
+#[test]
+fn a_member_whose_own_disk_fails_is_not_waited_for() {
+    let mut it = compared();
+    it.world.obey(it.slow, Some(Status::Io));
+    it.world.hear(it.slow);
+    it.seconds(2);
+    assert_eq!(it.world.fleet.locations(it.slot).len(), 1);
+}
+
+#[test]
+fn a_member_whose_server_is_gone_is_not_waited_for_but_one_that_is_back_is() {
+    for is_back in [false, true] {
+        let mut it = compared();
+        it.world.disconnect(it.slow);
+        if is_back {
+            it.world.register(it.slow);
+        }
+        it.seconds(2);
+        let set = it.world.fleet.table.replicas(it.slot);
+        let stale = set.iter().any(|one| one.state == ReplicaState::StaleAbsent);
+        assert_eq!(stale, !is_back);
+        if is_back {
+            it.catch_up();
+        }
+    }
+}
