@@ -1,7 +1,7 @@
 //! One seed from its beginning to its end.
 
 use crate::chance::Chance;
-use crate::cluster::{CLIENTS, Cluster};
+use crate::cluster::{CLIENTS, Cluster, SERVERS, Stop};
 use crate::driver::{Driver, Stage, Violation};
 use crate::invariants;
 use crate::losses;
@@ -18,6 +18,9 @@ const ROUNDS: usize = 2;
 const OPERATIONS: u64 = 60;
 /// After the faults stop: longer than any call of a client, so that nothing is on its way any more.
 const SETTLE: Duration = Duration::from_secs(45);
+
+/// How late a server hears the master that is about to be killed.
+const LATE: Duration = Duration::from_secs(1);
 
 /// What a run is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +108,11 @@ impl Plan {
         invariants::restart::check(stage).await?;
         invariants::garbage::send(stage, &mut chance).await?;
         invariants::rot::flip(stage, &mut chance).await?;
-        look(stage, drivers).await?;
+        if self.faults.destroy() {
+            kill_who_mends(stage, drivers, &mut chance).await?;
+        } else {
+            look(stage, drivers).await?;
+        }
         invariants::healed::wait(stage).await?;
         look(stage, drivers).await
     }
@@ -173,6 +180,24 @@ pub(crate) fn on_stage(
         Ok(()) => return Ok(report),
     };
     Err(format!("seed {seed} ({faults:?}): {broken}\nbefore it:\n{tail}replay: {replay}\n"))
+}
+
+/// The rot is met while one server hears the master late, and the master is killed in the middle of what it does about it: replicas
+/// may have taken the version of a raise that no record names.
+async fn kill_who_mends(
+    stage: &Stage,
+    drivers: &mut [Driver<'_>],
+    chance: &mut Chance,
+) -> Result<(), Violation> {
+    let (cluster, net, hosts) = (&stage.cluster, stage.cluster.world().net(), stage.cluster.hosts());
+    let late = &hosts[1 + chance.below(SERVERS as u64) as usize];
+    net.set_delay(&hosts[0], late, LATE, Duration::ZERO);
+    look(stage, drivers).await?;
+    tokio::time::sleep(LATE.mul_f64(chance.below(150) as f64 / 100.0)).await;
+    stage.trace.note(format_args!("the master is killed while {late} hears it late"));
+    cluster.stop_master(Stop::Kill).await;
+    net.forget_delay(&hosts[0], late);
+    cluster.start_master().await.map_err(Violation)
 }
 
 async fn look(stage: &Stage, drivers: &mut [Driver<'_>]) -> Result<(), Violation> {
