@@ -107,6 +107,7 @@ fn a_member_whose_own_disk_fails_is_not_waited_for() {
     it.world.obey(it.slow, Some(Status::Io));
     it.world.hear(it.slow);
     it.seconds(2);
+    assert!(it.world.fleet.version(it.slot) > Some(it.grant.version));
     assert_eq!(it.world.fleet.locations(it.slot).len(), 1);
 }
 
