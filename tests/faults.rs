@@ -98,7 +98,7 @@ fn kill_one_and_wait(hosts: &mut Hosts, load: &Load, round: u64) {
     let victim = ["cs1", "cs2", "cs3"][round as usize % 3];
     hosts.kill(victim);
     load.wait_for(PROGRESS);
-    if round % 2 == 0 {
+    if round.is_multiple_of(2) {
         let rebuilt = || hosts.count("endangered") == Some(0);
         wait_within(HEALED_WITHIN, "lost replicas are rebuilt on the other servers", rebuilt);
     }

@@ -350,7 +350,17 @@ fn a_write_by_another_user_drops_setuid() {
     for dir in demo.mountpoint.ancestors().take(2) {
         let _ = fs::set_permissions(dir, fs::Permissions::from_mode(0o755));
     }
-    for (name, how) in [("written", "echo more >> written"), ("cut", ": > cut")] {
+    let direct = "dd if=/dev/zero of=direct bs=4096 count=1 oflag=direct conv=notrunc status=none";
+    let both = "dd if=/dev/zero of=both bs=4096 count=1 oflag=direct,sync conv=notrunc status=none";
+    let page = "dd if=/dev/zero of=page bs=4096 count=1 conv=notrunc status=none";
+    let ways = [
+        ("written", "echo more >> written"),
+        ("cut", ": > cut"),
+        ("direct", direct),
+        ("both", both),
+        ("page", page),
+    ];
+    for (name, how) in ways {
         fs::write(demo.path(name), "content").unwrap();
         fs::set_permissions(demo.path(name), fs::Permissions::from_mode(0o6777)).unwrap();
         sh(&demo.mountpoint, &format!("setpriv --reuid 1000 --regid 1000 --clear-groups bash -c '{how}'"));

@@ -54,6 +54,9 @@ def verdict(table):
     if good:
         mean = math.exp(statistics.fmean(map(math.log, good)))
         yield f"geometric mean of {len(good)} of {len(counted)} counted rows: {mean:.2f} (required: {MEAN})"
+    failed = ", ".join(line.row.name for line in counted if line.ratio is None)
+    if failed:
+        yield f"FAILED, so that the mean says nothing: {failed}"
     for excused in (False, True):
         low = [line for line in counted if line.below() and bool(line.row.excuse) == excused]
         names = ", ".join(f"{line.row.name} {_number(line.ratio)} (of {line.row.floor})" for line in low)

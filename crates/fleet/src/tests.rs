@@ -290,7 +290,14 @@ impl World {
         }
         for replica in self.fleet.table.replicas(*slot).sound() {
             let disk = self.fleet.hosts.disk(replica).id;
-            let excused = members.contains(&disk) || self.refused.contains(&(disk, chunk));
+            let stay = |member: &&DiskId| {
+                let number = self.fleet.hosts.disk_number(**member);
+                number.is_some_and(|number| !self.fleet.table.is_leaving(number))
+            };
+            // It is to go, and the others are enough.
+            let goes = self.fleet.table.is_leaving(replica)
+                && members.iter().filter(stay).count() >= self.fleet.goal(*slot);
+            let excused = goes || members.contains(&disk) || self.refused.contains(&(disk, chunk));
             assert!(
                 excused,
                 "{disk} counts, its server answers, and nobody waits: {chunk} goes on without it"

@@ -8,7 +8,7 @@
 //! 2. Giving never waits for the other end.
 
 use crate::error::Lost;
-use crate::payload::Payload;
+use crate::payload::{self, Payload};
 use crate::stream::{Direct, Writing};
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
@@ -127,7 +127,15 @@ impl SendQueue {
     }
 }
 
-/// One system call; what was sent leaves the batch.
+/// What one step did.
+enum Did {
+    /// So many bytes left.
+    Send(usize),
+    /// The first of the batch was read, and can be sent now.
+    Read(Payload),
+}
+
+/// One system call, or the reading of a file's rest; what was sent leaves the batch.
 async fn send_some(stream: &mut Writing, batch: &mut VecDeque<Payload>) -> Result<(), Lost> {
     let mut slices = [IoSlice::new(&[]); 2 * BATCH_FRAMES_MAX];
     let mut count = 0;
@@ -137,18 +145,25 @@ async fn send_some(stream: &mut Writing, batch: &mut VecDeque<Payload>) -> Resul
         count += 1;
     }
     let send = async {
-        match (count, batch.front()) {
-            (0, Some(Payload::File(range))) => stream.send_file(range).await,
+        match batch.front() {
+            Some(Payload::File(range)) => match payload::next_of(range).await? {
+                Payload::File(piece) => stream.send_file(&piece).await.map(Did::Send),
+                read @ Payload::Bytes(_) => Ok(Did::Read(read)),
+            },
             // A head that left alone would wake the other end for nothing.
-            _ if count < batch.len() => stream.send_more(&slices[..count]).await,
-            _ => stream.write_vectored(&slices[..count]).await,
+            _ if count < batch.len() => stream.send_more(&slices[..count]).await.map(Did::Send),
+            _ => stream.write_vectored(&slices[..count]).await.map(Did::Send),
         }
     };
     let mut sent = match tokio::time::timeout(STALL_MAX, send).await {
         Err(_) => return Err(Lost::Silent),
         Ok(Err(error)) => return Err(Lost::Io(Arc::new(error))),
-        Ok(Ok(0)) => return Err(Lost::Closed),
-        Ok(Ok(sent)) => sent,
+        Ok(Ok(Did::Send(0))) => return Err(Lost::Closed),
+        Ok(Ok(Did::Send(sent))) => sent,
+        Ok(Ok(Did::Read(bytes))) => {
+            batch[0] = bytes;
+            return Ok(());
+        }
     };
     while let Some(first) = batch.front_mut() {
         if sent < first.len() {
@@ -243,11 +258,16 @@ mod tests {
         const LENGTH: usize = 3 << 20;
         let content: Vec<u8> = (0..LENGTH).map(|n| (n / 7 * 31) as u8).collect();
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("f"), &content).unwrap();
+        let path = folder.path().join("f");
+        std::fs::write(&path, &content).unwrap();
         let file = env::RealDir::open(folder.path()).unwrap().open("f", env::OpenMode::Read).unwrap();
         let range = |offset, length| FileRange { file: Arc::clone(&file), offset, length };
         let (queue, mut far, _reading, task) = queue().await;
         queue.give(Bytes::from_static(b"one"), range(5, (LENGTH - 5) as u32));
+        // As if the memory had been needed: the rest is read from the device.
+        let written = std::fs::File::open(&path).unwrap();
+        written.sync_all().unwrap();
+        rustix::fs::fadvise(&written, 1 << 20, None, rustix::fs::Advice::DontNeed).unwrap();
         queue.give(Bytes::from_static(b"two"), Bytes::from_static(b"2"));
         queue.give(Bytes::from_static(b"three"), range(0, 1));
         let read = std::thread::spawn(move || {

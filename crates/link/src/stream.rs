@@ -56,7 +56,7 @@ impl Writing {
         socket.async_io(Interest::WRITABLE, send).await
     }
 
-    /// Sends bytes of a file from the page cache.
+    /// Sends bytes of a file that are in the page cache.
     pub(crate) async fn send_file(&mut self, range: &FileRange) -> io::Result<usize> {
         let (Self::Tcp(half), Some(file)) = (self, range.file.descriptor()) else {
             return Err(io::ErrorKind::Unsupported.into());

@@ -379,7 +379,8 @@ impl Filesystem for Adapter {
             Err(status) => reply.error(errno(status)),
         };
         let sync = wants_sync(flags.0);
-        let kill = append && write_flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
+        // Said of what passes the cache by; of the rest the kernel has dropped them itself.
+        let kill = write_flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
         let tried = if kill {
             None
         } else if append {
