@@ -101,7 +101,6 @@ fn appends_of_two_mounts_neither_overlap_nor_vanish() {
     }
 }
 
-/// What is read is sent from the servers' page caches as it is then: a write may come between it and its checksums.
 #[test]
 fn a_file_that_one_mount_writes_all_the_time_is_read_by_the_other_without_an_error() {
     if !can_mount("a_file_that_one_mount_writes_all_the_time_is_read_by_the_other_without_an_error") {

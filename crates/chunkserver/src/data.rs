@@ -12,7 +12,7 @@ use env::Stream;
 use link::{Counters, Incoming, Refused, Replier, ServeOptions};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use store::{Disk, Lent, ReadBack, ReplicaState, StoreError};
+use store::{Disk, ReadBack, ReplicaState, StoreError};
 use types::{ChainSequence, DiskId, PAGE_BYTES, Rights, Status};
 use wire::chain::Refusal;
 use wire::frame::PROTOCOL_VERSION;
@@ -175,10 +175,6 @@ impl DataPlane {
         // not to match.
         let (offset, length) = (u64::from(read.offset), read.length);
         let look = read.verified || read.doubted;
-        if !look && let Some(lent) = disk.lend_resident(capability.chunk, capability.version, offset, length)
-        {
-            return answer_lent(replier, lent);
-        }
         if !look
             && let Some(result) = disk.read_resident(capability.chunk, capability.version, offset, length)
         {
@@ -257,12 +253,6 @@ pub(crate) fn answer_read(
         }
         Err(error) => refuse_read(replier, error.status()),
     }
-}
-
-fn answer_lent(replier: Replier, lent: Lent) {
-    let (page_crcs, chain_sequence) = (lent.page_crcs, ChainSequence(0));
-    let answer = ReadAnswer { result: Ok(()), page_crcs, zeroes: false, chain_sequence };
-    replier.answer(&answer.to_bytes(), lent.range);
 }
 
 fn answer_recorded(replier: Replier, disk: &Disk, read: &Read) {

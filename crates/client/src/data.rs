@@ -244,7 +244,7 @@ async fn read_from(
     let asked = replicas.ask(replica.disk);
     let mut outcome = ask_once(pool, replica, &read).await;
     if matches!(outcome, Err(ReplicaError::Mismatch)) && !read.doubted {
-        // Written while it was sent, or damaged: the server looks, and says so to the master.
+        // Damaged there or on its way: the server looks, and says so to the master.
         read.doubted = true;
         outcome = ask_once(pool, replica, &read).await;
     }

@@ -5,7 +5,6 @@
 //! run them through [`crate::Workers`], never on a data runtime (but for `read_resident_at`).
 
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 /// How to open a file.
@@ -96,31 +95,12 @@ pub trait Dir: Send + Sync {
     fn real_path(&self) -> Option<std::path::PathBuf>;
 }
 
-/// Bytes of a real file as they are when they leave: sent from the page cache, without a copy in this process.
-#[derive(Clone)]
-pub struct FileRange {
-    /// It has a descriptor.
-    pub file: Arc<dyn File>,
-    /// Where they begin.
-    pub offset: u64,
-    /// How many.
-    pub length: u32,
-}
-
 /// An open file. Positions are explicit; all methods may be called from any thread.
 pub trait File: Send + Sync {
     /// Reads up to `buffer.len()` bytes; fewer only at the end of the file.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Reads without waiting for the device; `None` if not everything is in the page cache.
     fn read_resident_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<Option<usize>>;
-    /// What the system sends by itself ([`FileRange`]), if this is a real file.
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        None
-    }
-    /// Whether a range can be sent from the page cache without waiting for the device. False if nobody can tell.
-    fn is_resident(&self, _offset: u64, _length: u32) -> bool {
-        false
-    }
     /// Writes all of `data`.
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()>;
     /// Has what was written of a range leave for the device, without waiting for it. A hint: what fails is told by the

@@ -22,7 +22,7 @@ mod sim;
 mod workers;
 
 pub use clock::{Clock, Instant};
-pub use disk::{Dir, DirEntry, EntryKind, File, FileRange, Identity, OpenMode, Space};
+pub use disk::{Dir, DirEntry, EntryKind, File, Identity, OpenMode, Space};
 pub use net::{BoxFuture, Listener, Net, SimulatedStream, Stream};
 pub use real::{FILESYSTEM, Mounted, RealDir, mounted};
 pub use runtime::{Runtime, Task};

@@ -6,7 +6,6 @@ mod file;
 mod identity;
 mod mounts;
 mod net;
-mod resident;
 mod seed;
 mod workers;
 

@@ -17,7 +17,6 @@
 mod call;
 mod counters;
 mod error;
-mod payload;
 mod pool;
 mod queue;
 mod read;
@@ -27,6 +26,5 @@ mod stream;
 pub use call::{Link, LinkOptions, Pending};
 pub use counters::{Counters, CountersSnapshot};
 pub use error::{LinkError, Lost};
-pub use payload::Payload;
 pub use pool::{Pool, PoolOptions};
 pub use serve::{Incoming, Refused, Replier, ServeOptions, serve};

@@ -8,7 +8,6 @@
 //! 2. Giving never waits for the other end.
 
 use crate::error::Lost;
-use crate::payload::{self, Payload};
 use crate::stream::{Direct, Writing};
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
@@ -37,7 +36,7 @@ pub(crate) struct SendQueue {
 
 #[derive(Default)]
 struct Frames {
-    waiting: VecDeque<(Bytes, Payload)>,
+    waiting: VecDeque<(Bytes, Bytes)>,
     /// The task has taken frames and not sent all of them.
     sending: bool,
     closed: bool,
@@ -47,9 +46,9 @@ struct Frames {
 
 impl Frames {
     /// Sends what can be sent without waiting; false: something is left.
-    fn send_now(&self, head: &mut Bytes, payload: &mut Payload) -> bool {
+    fn send_now(&self, head: &mut Bytes, payload: &mut Bytes) -> bool {
         let length = head.len() + payload.len();
-        let (Some((task, stream)), Payload::Bytes(payload)) = (&self.direct, payload) else { return false };
+        let Some((task, stream)) = &self.direct else { return false };
         if self.sending
             || !self.waiting.is_empty()
             || length > DIRECT_BYTES_MAX
@@ -72,8 +71,7 @@ impl SendQueue {
     }
 
     /// `head`: header and body. After [`SendQueue::close`] it goes nowhere.
-    pub(crate) fn give(&self, mut head: Bytes, payload: impl Into<Payload>) {
-        let mut payload = payload.into();
+    pub(crate) fn give(&self, mut head: Bytes, mut payload: Bytes) {
         let mut frames = self.frames();
         if frames.closed || frames.send_now(&mut head, &mut payload) {
             return;
@@ -96,11 +94,11 @@ impl SendQueue {
         self.frames().waiting.len() > LONG_FRAMES
     }
 
-    fn take_batch(&self, batch: &mut VecDeque<Payload>) {
+    fn take_batch(&self, batch: &mut VecDeque<Bytes>) {
         let mut frames = self.frames();
         for _ in 0..BATCH_FRAMES_MAX {
             let Some((head, payload)) = frames.waiting.pop_front() else { break };
-            batch.extend([head.into(), payload].into_iter().filter(|bytes| !bytes.is_empty()));
+            batch.extend([head, payload].into_iter().filter(|bytes| !bytes.is_empty()));
         }
         frames.sending = !batch.is_empty();
     }
@@ -127,43 +125,19 @@ impl SendQueue {
     }
 }
 
-/// What one step did.
-enum Did {
-    /// So many bytes left.
-    Send(usize),
-    /// The first of the batch was read, and can be sent now.
-    Read(Payload),
-}
-
-/// One system call, or the reading of a file's rest; what was sent leaves the batch.
-async fn send_some(stream: &mut Writing, batch: &mut VecDeque<Payload>) -> Result<(), Lost> {
+/// One system call; what was sent leaves the batch.
+async fn send_some(stream: &mut Writing, batch: &mut VecDeque<Bytes>) -> Result<(), Lost> {
     let mut slices = [IoSlice::new(&[]); 2 * BATCH_FRAMES_MAX];
-    let mut count = 0;
-    for (slice, payload) in slices.iter_mut().zip(batch.iter()) {
-        let Payload::Bytes(bytes) = payload else { break };
+    for (slice, bytes) in slices.iter_mut().zip(batch.iter()) {
         *slice = IoSlice::new(bytes);
-        count += 1;
     }
-    let send = async {
-        match batch.front() {
-            Some(Payload::File(range)) => match payload::next_of(range).await? {
-                Payload::File(piece) => stream.send_file(&piece).await.map(Did::Send),
-                read @ Payload::Bytes(_) => Ok(Did::Read(read)),
-            },
-            // A head that left alone would wake the other end for nothing.
-            _ if count < batch.len() => stream.send_more(&slices[..count]).await.map(Did::Send),
-            _ => stream.write_vectored(&slices[..count]).await.map(Did::Send),
-        }
-    };
-    let mut sent = match tokio::time::timeout(STALL_MAX, send).await {
+    let count = batch.len().min(slices.len());
+    let write = tokio::time::timeout(STALL_MAX, stream.write_vectored(&slices[..count]));
+    let mut sent = match write.await {
         Err(_) => return Err(Lost::Silent),
         Ok(Err(error)) => return Err(Lost::Io(Arc::new(error))),
-        Ok(Ok(Did::Send(0))) => return Err(Lost::Closed),
-        Ok(Ok(Did::Send(sent))) => sent,
-        Ok(Ok(Did::Read(bytes))) => {
-            batch[0] = bytes;
-            return Ok(());
-        }
+        Ok(Ok(0)) => return Err(Lost::Closed),
+        Ok(Ok(sent)) => sent,
     };
     while let Some(first) = batch.front_mut() {
         if sent < first.len() {
@@ -180,7 +154,6 @@ async fn send_some(stream: &mut Writing, batch: &mut VecDeque<Payload>) -> Resul
 mod tests {
     use super::*;
     use crate::stream::{Reading, split};
-    use env::FileRange;
     use std::io::Read;
     use std::sync::mpsc;
     use tokio::net::{TcpListener, TcpStream};
@@ -229,7 +202,7 @@ mod tests {
         let (half, is_half) = mpsc::channel();
         let given = std::thread::spawn(move || {
             for number in 0..FRAMES {
-                giver.give(Bytes::from(number.to_be_bytes().to_vec()), Bytes::from(frame(number)));
+                giver.give(Bytes::from(number.to_be_bytes().to_vec()), frame(number).into());
                 if number == FRAMES / 2 {
                     half.send(()).unwrap();
                 }
@@ -251,43 +224,6 @@ mod tests {
         }
         given.join().unwrap();
         read.join().unwrap();
-    }
-
-    #[tokio::test]
-    async fn bytes_of_a_file_leave_in_their_place_and_what_cannot_be_read_ends_the_connection() {
-        const LENGTH: usize = 3 << 20;
-        let content: Vec<u8> = (0..LENGTH).map(|n| (n / 7 * 31) as u8).collect();
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("f");
-        std::fs::write(&path, &content).unwrap();
-        let file = env::RealDir::open(folder.path()).unwrap().open("f", env::OpenMode::Read).unwrap();
-        let range = |offset, length| FileRange { file: Arc::clone(&file), offset, length };
-        let (queue, mut far, _reading, task) = queue().await;
-        queue.give(Bytes::from_static(b"one"), range(5, (LENGTH - 5) as u32));
-        // As if the memory had been needed: the rest is read from the device.
-        let written = std::fs::File::open(&path).unwrap();
-        written.sync_all().unwrap();
-        rustix::fs::fadvise(&written, 1 << 20, None, rustix::fs::Advice::DontNeed).unwrap();
-        queue.give(Bytes::from_static(b"two"), Bytes::from_static(b"2"));
-        queue.give(Bytes::from_static(b"three"), range(0, 1));
-        let read = std::thread::spawn(move || {
-            let mut found = vec![0; 3 + LENGTH - 5 + 4 + 6];
-            far.read_exact(&mut found).unwrap();
-            (found, far)
-        });
-        while !read.is_finished() {
-            tokio::task::yield_now().await;
-        }
-        let (found, mut far) = read.join().unwrap();
-        let expected = [b"one", &content[5..], b"two2three", &content[..1]].concat();
-        assert!(found == expected);
-        // It ends before.
-        queue.give(Bytes::from_static(b"four"), range(LENGTH as u64 - 1, 2));
-        task.await.unwrap();
-        drop((queue, _reading));
-        let mut rest = Vec::new();
-        let _reset = far.read_to_end(&mut rest);
-        assert!(rest.len() <= 5, "{}", rest.len());
     }
 
     #[tokio::test]

@@ -2,7 +2,6 @@
 
 use crate::counters::Counters;
 use crate::error::Lost;
-use crate::payload::Payload;
 use crate::queue::SendQueue;
 use crate::read::{FrameReader, Limits};
 use crate::stream::{Reading, Writing, split};
@@ -202,8 +201,7 @@ pub struct Replier {
 
 impl Replier {
     /// Sends the answer. One that is above the limits of a frame is not sent; its maker has a fault.
-    pub fn answer(self, body: &[u8], payload: impl Into<Payload>) {
-        let payload = payload.into();
+    pub fn answer(self, body: &[u8], payload: Bytes) {
         match frame::encode(self.kind, true, self.id, body, payload.len()) {
             Some(head) => self.queue.give(head, payload),
             None => {

@@ -1,13 +1,11 @@
 //! The two halves of a stream, real or simulated.
 
-use env::{FileRange, SimulatedStream, Stream};
-use rustix::net::{self, SendAncillaryBuffer, SendFlags};
+use env::{SimulatedStream, Stream};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf, ReadHalf, WriteHalf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, ReadHalf, WriteHalf};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 type Simulated = Box<dyn SimulatedStream>;
@@ -42,33 +40,6 @@ impl Writing {
         match self {
             Self::Tcp(half) => Some(Direct(Arc::downgrade(half))),
             Self::Simulated(_) => None,
-        }
-    }
-}
-
-impl Writing {
-    /// Sends bytes after which more will follow at once.
-    pub(crate) async fn send_more(&mut self, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
-        let Self::Tcp(half) = self else { return self.write_vectored(bytes).await };
-        let socket: &TcpStream = (**half).as_ref();
-        let flags = SendFlags::MORE | SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        let send = || Ok(net::sendmsg(socket, bytes, &mut SendAncillaryBuffer::default(), flags)?);
-        socket.async_io(Interest::WRITABLE, send).await
-    }
-
-    /// Sends bytes of a file that are in the page cache.
-    pub(crate) async fn send_file(&mut self, range: &FileRange) -> io::Result<usize> {
-        let (Self::Tcp(half), Some(file)) = (self, range.file.descriptor()) else {
-            return Err(io::ErrorKind::Unsupported.into());
-        };
-        let socket: &TcpStream = (**half).as_ref();
-        let send = || {
-            let mut offset = range.offset;
-            Ok(rustix::fs::sendfile(socket, file, Some(&mut offset), range.length as usize)?)
-        };
-        match socket.async_io(Interest::WRITABLE, send).await {
-            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-            sent => sent,
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::index::{Index, IndexEntry};
 use crate::locks::{exclusive, lock};
 use crate::names::{FOLDERS, chunk_path, folder_of, folder_path};
 use crate::replica::{ALL_PAGES, CheckedWrite, LoadError, Replica};
-use crate::report::{Counters, DiskSpace, InventoryEntry, Lent, ReadBack, Write};
+use crate::report::{Counters, DiskSpace, InventoryEntry, ReadBack, Write};
 use crate::stamp::Stamp;
 use env::{Dir, OpenMode};
 use std::collections::BTreeSet;
@@ -41,8 +41,6 @@ pub use open::{DiskOptions, Format, Opened};
 /// Part of the device that is kept free: a hundredth, at most 1 GiB.
 const RESERVE_PART: u64 = 100;
 const RESERVE_BYTES_MAX: u64 = 1 << 30;
-/// Shorter reads are copied: that costs less than to find out whether they can be sent from the page cache.
-const LENT_BYTES_MIN: u32 = 128 << 10;
 
 /// One open disk. Dropping it without [`Disk::close`] is what a kill does: nothing that was synced is
 /// lost, and the next open checks what was being written.
@@ -324,23 +322,6 @@ impl Disk {
             }
             Err(error) => Some(Err(error)),
         }
-    }
-
-    /// As [`Disk::read_resident`], without looking at the bytes; `None` also for what is short, has holes, or may be torn.
-    pub fn lend_resident(&self, chunk: ChunkId, version: Version, offset: u64, length: u32) -> Option<Lent> {
-        if length < LENT_BYTES_MIN {
-            return None;
-        }
-        let pages = checked_pages(offset, length).ok()?;
-        let slot = self.cache.known(chunk)?;
-        let state = slot.state.try_read().ok()?;
-        let replica = state.as_ref().filter(|replica| replica.has_table(&pages))?;
-        replica.check_whole(version).ok()?;
-        let lent = replica.lend(pages)?;
-        add(&self.counts.reads, 1);
-        add(&self.counts.resident_reads, 1);
-        add(&self.counts.read_bytes, u64::from(lent.range.length));
-        Some(lent)
     }
 
     fn read_back(&self, pages: crate::replica::Pages) -> ReadBack {

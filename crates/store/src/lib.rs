@@ -42,5 +42,5 @@ mod tests;
 pub use disk::{Disk, DiskOptions, FillStart, Format, Opened};
 pub use error::{FormatError, OpenDiskError, StoreError};
 pub use report::{
-    Counters, DiskSpace, InventoryEntry, Lent, OpenReport, Purged, ReadBack, ReplicaState, ScanReport, Write,
+    Counters, DiskSpace, InventoryEntry, OpenReport, Purged, ReadBack, ReplicaState, ScanReport, Write,
 };

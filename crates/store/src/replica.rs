@@ -21,11 +21,10 @@ use crate::StoreError;
 use crate::crc::{PAGE, crc32c};
 use crate::error::is_exhausted;
 use crate::header::{Chosen, Flags, Header, HeaderError, SLOT_BYTES};
-use crate::report::Lent;
 use crate::table::{Decoded, TABLE_PAGES, TablePage, blocks_of, place_of, range_of};
 use crate::value::{block_value, hole_value};
 use bytes::Bytes;
-use env::{File, FileRange, buffer};
+use env::{File, buffer};
 use std::io;
 use std::sync::{Arc, LazyLock};
 use stream::Stream;
@@ -377,23 +376,6 @@ impl Replica {
             from += run;
         }
         Ok(Some(Pages { data: buffer::share(data), crcs, zeroes: false, read_bytes }))
-    }
-
-    /// Whole pages for somebody who sends them from the page cache, if all of them are there and none is a hole or may be torn.
-    pub(crate) fn lend(&self, pages: std::ops::Range<u32>) -> Option<Lent> {
-        let mut page_crcs = Vec::with_capacity(pages.len());
-        for page in pages.clone() {
-            match self.record_of(page) {
-                Ok((crc, false)) => page_crcs.push(crc),
-                Ok((_, true)) | Err(_) => return None,
-            }
-        }
-        let (offset, length) = (u64::from(pages.start) * PAGE as u64, (page_crcs.len() * PAGE) as u32);
-        let sendable = self.header.torn == 0
-            && self.file.descriptor().is_some()
-            && self.file.is_resident(offset, length);
-        let range = FileRange { file: Arc::clone(&self.file), offset, length };
-        sendable.then_some(Lent { range, page_crcs })
     }
 
     /// Reads one page and verifies it.

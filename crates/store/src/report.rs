@@ -1,7 +1,6 @@
 //! What goes in and out of a [`crate::Disk`]: requests, answers, inventory, counts.
 
 use bytes::Bytes;
-use env::FileRange;
 use types::{ChunkId, Version};
 
 /// One write.
@@ -33,16 +32,6 @@ pub struct ReadBack {
     pub page_crcs: Vec<u32>,
     /// All pages are zeroes.
     pub zeroes: bool,
-}
-
-/// Whole pages that are sent as they are in the file at that moment: a write meanwhile, or rot, shows as a page that does not
-/// match its CRC.
-#[derive(Clone)]
-pub struct Lent {
-    /// Where they are.
-    pub range: FileRange,
-    /// Stored CRC32C of each page, of the moment of asking.
-    pub page_crcs: Vec<u32>,
 }
 
 /// What a replica is good for, apart from damage.

@@ -36,7 +36,7 @@ pub(crate) struct State {
     pub(crate) rotten: BTreeSet<u8>,
     /// These pages of every chunk, counted from its start, come from this chunkserver with a bit flipped.
     pub(crate) rotten_pages: BTreeSet<(u8, u64)>,
-    /// What is read is written while it is sent, and does not match its checksums, unless it is looked at before.
+    /// What is read does not match its checksums, unless it is looked at before.
     pub(crate) racing: bool,
     /// The master says that other replicas may be read soon.
     pub(crate) more: bool,

@@ -1,11 +1,10 @@
 //! A real file.
 
-use super::resident;
 use crate::File;
 use rustix::fs::FallocateFlags;
 use rustix::io::{Errno, ReadWriteFlags};
 use std::io::{self, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
 /// Piece in which zeroes are written where a filesystem cannot punch holes.
@@ -44,14 +43,6 @@ impl File for RealFile {
             Ok(_) | Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::INTR | Errno::NOSYS) => Ok(None),
             Err(error) => Err(error.into()),
         }
-    }
-
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.file.as_fd())
-    }
-
-    fn is_resident(&self, offset: u64, length: u32) -> bool {
-        resident::is_resident(&self.file, offset, length)
     }
 
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()> {

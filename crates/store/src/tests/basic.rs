@@ -19,29 +19,6 @@ fn what_was_written_is_read_and_the_rest_is_zeroes() {
     assert!(disk.read(CHUNK, V1, CHUNK_BYTES - 100, 101).is_err());
 }
 
-/// Where the kernel cannot tell what is in the page cache, nothing is lent.
-#[test]
-fn what_is_in_the_page_cache_is_lent_with_its_checksums_and_a_hole_or_a_short_range_is_not() {
-    let (_guard, dir, disk) = disk();
-    let data = pattern(1, 1 << 20);
-    write(&disk, CHUNK, V1, 0, &data).unwrap();
-    assert!(disk.lend_resident(CHUNK, V1, 0, 4096).is_none(), "a copy costs less");
-    assert!(disk.lend_resident(CHUNK, V1, 4096, 1 << 20).is_none(), "its last page is a hole");
-    assert!(disk.lend_resident(CHUNK, V2, 0, 1 << 20).is_none(), "another version");
-    let file = dir.open(&crate::names::chunk_path(CHUNK), env::OpenMode::Read).unwrap();
-    let Some(lent) = disk.lend_resident(CHUNK, V1, 5000, 300_000) else {
-        return assert!(!file.is_resident(0, 4096));
-    };
-    assert_eq!((lent.range.offset, lent.range.length), (4096, 303_104));
-    let mut found = vec![0; lent.range.length as usize];
-    lent.range.file.read_at(&mut found, lent.range.offset).unwrap();
-    assert!(found == data[4096..4096 + 303_104]);
-    assert_eq!(lent.page_crcs, crcs(4096, &found));
-    disk.raise(CHUNK, V1, V2, &[(8192, 12_288)]).unwrap();
-    assert!(disk.lend_resident(CHUNK, V2, 5000, 300_000).is_none(), "there is a hole");
-    assert!(disk.lend_resident(CHUNK, V2, 12_288, 300_000).is_some());
-}
-
 #[test]
 fn a_4_kib_replica_costs_at_most_12_kib_of_disk() {
     let (_guard, dir, disk) = disk();

@@ -104,15 +104,6 @@ fn a_damaged_page_is_never_merged_with() {
 }
 
 #[test]
-fn nothing_is_lent_of_a_replica_with_torn_pages_since_somebody_is_to_look_at_them() {
-    let (_guard, dir, _torn) = torn();
-    let (disk, _) = open(&dir);
-    write(&disk, CHUNK, V1, 8 << 20, &pattern(7, 1 << 20)).unwrap();
-    assert!(disk.lend_resident(CHUNK, V1, 8 << 20, 1 << 20).is_none());
-    assert!(matches!(disk.read_resident(CHUNK, V1, 8 << 20, 1 << 20), Some(Ok(_))));
-}
-
-#[test]
 fn a_kill_between_data_and_table_is_torn_until_others_were_asked_also_after_further_stops() {
     let (_guard, dir, torn) = torn();
     for round in 0..3 {
