@@ -107,7 +107,13 @@ impl Core {
             }
         }
         removal.marked = removal.disks.iter().all(|disk| disk.removal.is_some());
-        removal.safe = removal.disks.iter().all(|disk| disk.removal.is_some_and(|one| one.safe));
+        // Of a disk that nobody has told of since the master started, nothing is known.
+        let is_heard = |(disk, server)| match holder {
+            Holder::Disk(one) => one != disk || disks.contains(&disk),
+            Holder::Server(one) => one != server || disks.contains(&disk),
+        };
+        let all_heard = self.meta.disks().all(|(disk, known)| is_heard((disk, known.server)));
+        removal.safe = all_heard && removal.disks.iter().all(|disk| disk.removal.is_some_and(|one| one.safe));
         Ok((removal, disks))
     }
 
