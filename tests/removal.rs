@@ -248,3 +248,21 @@ fn a_server_in_maintenance_is_expected_back_also_by_a_new_master() {
         is_healed(&demo) && holders(&demo, &file).iter().all(|holder| *holder != place)
     });
 }
+
+#[test]
+fn of_a_server_that_a_new_master_has_not_heard_nothing_is_said_to_be_safe() {
+    if !can_mount("of_a_server_that_a_new_master_has_not_heard_nothing_is_said_to_be_safe") {
+        return;
+    }
+    let demo = Demo::start_with(&["--chunkservers", "3", "--disks", "1"]);
+    let data = demo.data.to_str().unwrap();
+    for name in ["cs1", "master"] {
+        demo.ask(&["demo", "kill", name, "--data", data]);
+    }
+    demo.ask(&["demo", "start", "master", "--data", data]);
+    let plan = || -> Option<Value> {
+        serde_json::from_slice(&run(&demo, &["server", "remove", "cs1", "--plan", "--json"]).stdout).ok()
+    };
+    wait_until("the new master answers", || plan().is_some_and(|plan| !plan["safe"].is_null()));
+    assert_eq!(plan().unwrap()["safe"], false);
+}
