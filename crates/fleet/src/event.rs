@@ -223,6 +223,8 @@ pub enum Event {
         /// Why the grant it has is of no use.
         failed: Option<FailedHop>,
     },
+    /// A session wants to read a chunk of which [`crate::Fleet::may_refuse_readers`] says so.
+    ReadWanted { slot: ChunkSlot },
     /// A truncate or punch cuts ranges out of a chunk of the map. Answer: [`Command::EditReady`], after
     /// which the chunk is held until [`Event::EditLogged`] or [`Event::EditDropped`]. The caller runs
     /// one edit per inode at a time (two edits with two chunks each could otherwise wait for each other).

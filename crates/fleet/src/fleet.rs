@@ -168,6 +168,7 @@ impl Fleet {
                     self.grant_existing(ticket, slot, chunk, session, failed.as_ref(), now_ms, out);
                 }
             },
+            Event::ReadWanted { slot } => self.read_wanted(slot, now_ms),
             Event::EditWanted { ticket, slot, chunk, cuts } => {
                 self.edit_wanted(ticket, slot, chunk, cuts, now_ms, out);
             }

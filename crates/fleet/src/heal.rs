@@ -168,6 +168,14 @@ impl Healing {
         later.retry_ms = later.retry_ms.max(now_ms + pause_ms);
     }
 
+    /// Somebody waits for what failed: it is tried again as after a first failure.
+    pub(crate) fn hasten(&mut self, slot: ChunkSlot, now_ms: u64) {
+        if let Some(later) = self.later.get_mut(&slot) {
+            later.retry_ms = later.retry_ms.min(now_ms + RETRY_MS);
+            self.wake();
+        }
+    }
+
     /// A disk has told all it holds: what failed without it may succeed with it, so the chunks on it wait no longer.
     pub(crate) fn disk_is_back(&mut self, table: &ChunkTable, disk: u16) {
         let concerned = |slot: &ChunkSlot| table.replicas(*slot).state(disk).is_some();

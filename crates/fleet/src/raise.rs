@@ -14,7 +14,7 @@
 //!    (before any grant), so that members never differ by them.
 //! 6. One raise per chunk at a time; what is asked meanwhile joins or waits.
 //! 7. A raise with several members is logged only when all of them hold the same bytes.
-//! 8. A raise that somebody waits for to write is logged only with as many members as may acknowledge a write. One that nobody
+//! 8. A raise that somebody waits for is logged only with as many members as may acknowledge a write. One that nobody
 //!    waits for leaves nobody behind below that number before he is taken for lost (`min_write`), and nobody at all whose server
 //!    answers before that has lasted for `heal_ms`, except one whose own disk failed.
 //! 9. No raise is logged with damaged members alone while a sound replica of the version before is there, or may come back.
@@ -30,6 +30,8 @@ mod accused;
 mod ahead;
 mod end;
 mod join;
+mod readers;
+mod refusal;
 mod settle;
 
 /// Most questions that wait for one raise; the next is told to try again.
@@ -116,8 +118,8 @@ struct Raise {
     lost: bool,
     /// One was since the beginning.
     thinned: bool,
-    /// Those of them who said that their own disk failed: waiting for them is of no use.
-    failed: Vec<u16>,
+    /// Those of them who said that their own disk fails, or has no room for what is to be cut.
+    failed: BTreeMap<u16, Status>,
     /// What was compared since the metadata's version, by this raise or ones that failed before it: who followed a donor then
     /// has said so, and may have what a member of this round lacks.
     compared: Vec<BlockRange>,
@@ -132,6 +134,8 @@ struct Raise {
     joining: Option<Joining>,
     /// Grants that wait for the end.
     waiters: Vec<Ticket>,
+    /// Somebody wants to read, whom those that took the version refuse.
+    is_read: bool,
     /// Edits that come next.
     edits: VecDeque<(Ticket, Vec<Cut>)>,
     /// Reports that came meanwhile; judged at the end.
@@ -260,9 +264,9 @@ pub(crate) struct Purposes {
 }
 
 impl Raise {
-    /// Somebody waits for it to write, or to cut.
-    fn is_for_writing(&self) -> bool {
-        !self.waiters.is_empty() || self.edit.is_some() || !self.edits.is_empty()
+    /// Somebody waits for it to write, to cut or to read.
+    fn is_awaited(&self) -> bool {
+        !self.waiters.is_empty() || self.edit.is_some() || !self.edits.is_empty() || self.is_read
     }
 
     /// The member is left behind: it may have the version, so the others are raised once more.
@@ -273,13 +277,13 @@ impl Raise {
 }
 
 impl Fleet {
-    /// Whether too few are left, and that is to be waited for: to acknowledge a write, because of those who want to write; or
-    /// because of those who would begin as stale, if nobody waits.
+    /// Whether too few are left, and that is to be waited for: to acknowledge a write, if somebody waits for the raise; or
+    /// because of those who would begin as stale, if nobody does.
     fn lacks_members(&self, slot: ChunkSlot, now_ms: u64) -> bool {
         let set = self.table.replicas(slot);
         let Some(raise) = self.raises.running.get(&slot) else { return false };
         let enough = self.may_acknowledge(slot, &set, raise.members.iter().map(|member| member.disk), now_ms);
-        if raise.is_for_writing() {
+        if raise.is_awaited() {
             return !enough;
         }
         raise.thinned
@@ -290,7 +294,8 @@ impl Fleet {
     /// Whether one who counts and whose server answers is no member, for no better reason than that it was slow.
     fn leaves_out_well_ones(&self, set: &ReplicaSet, raise: &Raise) -> bool {
         let is_out = |disk: u16| {
-            !raise.failed.contains(&disk) && raise.members.iter().all(|member| member.disk != disk)
+            !matches!(raise.failed.get(&disk), Some(Status::Io | Status::Corrupt))
+                && raise.members.iter().all(|member| member.disk != disk)
         };
         set.iter().any(|replica| match replica.state {
             ReplicaState::Current | ReplicaState::Damaged => is_out(replica.disk),
@@ -301,8 +306,8 @@ impl Fleet {
     }
 
     /// How long members have to answer an order that is soon carried out.
-    fn answer_ms(&self, is_for_writing: bool) -> u64 {
-        if is_for_writing { self.options.raise_timeout_ms } else { self.options.unasked_timeout_ms }
+    fn answer_ms(&self, is_awaited: bool) -> u64 {
+        if is_awaited { self.options.raise_timeout_ms } else { self.options.unasked_timeout_ms }
     }
 
     /// Whether those whom raises of the chunk lost are taken for lost: by healing, if their servers are silent; if they
@@ -379,7 +384,7 @@ impl Fleet {
             members: disks.iter().map(member).collect(),
             lost: false,
             thinned: false,
-            failed: Vec::new(),
+            failed: BTreeMap::new(),
             compared,
             shunned: None,
             avoids_shunned: false,
@@ -387,6 +392,7 @@ impl Fleet {
             phase: Phase::Ordering { deadline_ms: now_ms },
             joining: None,
             waiters: purposes.waiters,
+            is_read: false,
             edits: purposes.edits,
             later: Vec::new(),
         };
@@ -410,7 +416,7 @@ impl Fleet {
         let before = raise.members.len();
         raise.members.retain(|member| !member.away && self.hosts.is_up(member.disk));
         raise.thinned |= raise.members.len() < before;
-        raise.phase = Phase::Ordering { deadline_ms: now_ms + self.answer_ms(raise.is_for_writing()) };
+        raise.phase = Phase::Ordering { deadline_ms: now_ms + self.answer_ms(raise.is_awaited()) };
         for member in &mut raise.members {
             member.done = false;
             let what = Order::Raise {
@@ -462,8 +468,8 @@ impl Fleet {
         let Some(raise) = self.raises.running.get_mut(&slot) else { return };
         let Some(at) = raise.members.iter().position(|member| member.order == order) else { return };
         let member = raise.leave_behind(at);
-        if matches!(why, Status::Io | Status::Corrupt) {
-            raise.failed.push(member.disk);
+        if matches!(why, Status::Io | Status::Corrupt | Status::NoSpace) {
+            raise.failed.insert(member.disk, why);
         }
         if why == Status::NoChunk {
             let mut set = self.table.replicas(slot);

@@ -14,6 +14,7 @@ mod metadata;
 mod min_write;
 mod promises;
 mod random;
+mod refusal;
 mod reigns;
 mod removal;
 mod room;
@@ -107,6 +108,8 @@ struct World {
     machines: Vec<Machine>,
     replicas: BTreeMap<(DiskId, ChunkId), Replica>,
     map: BTreeMap<ChunkSlot, Mapped>,
+    /// When somebody last wanted to read.
+    read_ms: BTreeMap<ChunkSlot, u64>,
     gone: BTreeMap<ChunkId, LogIndex>,
     log: LogIndex,
     stable: LogIndex,
@@ -198,6 +201,7 @@ impl World {
             machines: (0..servers).map(machine).collect(),
             replicas: BTreeMap::new(),
             map: BTreeMap::new(),
+            read_ms: BTreeMap::new(),
             gone: BTreeMap::new(),
             log: LogIndex(0),
             stable: LogIndex(0),
@@ -223,6 +227,11 @@ impl World {
             marks: BTreeMap::new(),
             closed: BTreeSet::new(),
         }
+    }
+
+    fn read(&mut self, slot: ChunkSlot) {
+        self.read_ms.insert(slot, self.now_ms);
+        self.tell(Event::ReadWanted { slot });
     }
 
     fn ticket(&mut self) -> Ticket {
@@ -285,7 +294,9 @@ impl World {
         let waits =
             |(ticket, place): (&Ticket, &_)| *place == mapped.place && !self.grants.contains_key(ticket);
         let is_old = self.now_ms >= self.begun_ms[&chunk] + self.options.heal_ms;
-        if is_old || self.cutting.values().any(|of| *of == chunk) || self.asked.iter().any(waits) {
+        // For a reader the raise is hurried that he finds, with all its rounds, and the next one.
+        let is_read = self.read_ms.get(slot).is_some_and(|read_ms| self.now_ms < read_ms + 60_000);
+        if is_old || is_read || self.cutting.values().any(|of| *of == chunk) || self.asked.iter().any(waits) {
             return;
         }
         for replica in self.fleet.table.replicas(*slot).sound() {

@@ -427,3 +427,43 @@ fn a_delete_order_is_given_again_when_the_server_restarted_before_it_answered() 
         });
     }
 }
+
+#[test]
+fn a_truncate_that_every_disk_refuses_ends_and_the_file_goes_on() {
+    run(async |world| {
+        let (_master, mut servers) = two_servers(&world).await;
+        let (mut client, mut other) = (world.client("a").await, world.client("b").await);
+        let (inode, grant) = written(&mut client, &mut servers, "f", 100_000).await;
+        let [one, two] = &mut servers;
+        (one.refuses, two.refuses) = (Some(Status::Io), Some(Status::Io));
+        let refuse = async |server: &mut FakeServer| {
+            loop {
+                match tokio::time::timeout(Duration::from_secs(2), server.serve_one()).await {
+                    Ok(()) => {}
+                    Err(_) => server.heartbeat().await,
+                }
+            }
+        };
+        let begun = tokio::time::Instant::now();
+        let truncate = async {
+            client.sequence += 1;
+            loop {
+                let request = Request::SetLength { inode, length: 10, clear_privileges: false };
+                if let Ok(answer) = client.try_ask(client.sequence, request).await {
+                    break answer.outcome;
+                }
+            }
+        };
+        let behind = async {
+            tokio::time::sleep(Duration::from_secs(45)).await;
+            other.commit(inode, 200_000, &grant).await
+        };
+        let (cut, committed) = tokio::select! {
+            both = async { tokio::join!(truncate, behind) } => both,
+            _ = async { tokio::join!(refuse(one), refuse(two)) } => unreachable!("they refuse for ever"),
+        };
+        assert_eq!(cut.map(drop), Err(Status::Io));
+        assert!(begun.elapsed() >= Duration::from_secs(60), "for a while it may pass");
+        assert_eq!(committed.unwrap().length, 200_000, "what waited behind it goes on");
+    });
+}

@@ -181,6 +181,7 @@ impl Fleet {
         let Some(raise) = self.raises.running.get(&slot) else { return };
         let minted = raise.target;
         let base = self.table.version(slot).unwrap_or_default();
+        let refusal = self.refusal_for_good(slot, now_ms);
         let Some(mut raise) = self.raises.running.remove(&slot) else { return };
         self.forget_orders(&raise);
         self.copy_given_up(slot, now_ms);
@@ -196,7 +197,12 @@ impl Fleet {
         remains.cuts = std::mem::take(&mut raise.cuts);
         self.healing.set_unfinished(slot, true, now_ms);
         let later = std::mem::take(&mut raise.later);
-        self.refuse(unanswered(raise), status, out);
+        let mut purposes = unanswered(raise);
+        if let Some(refusal) = refusal {
+            let edit = purposes.edit.take();
+            self.refuse(Purposes { edit, ..Purposes::default() }, refusal, out);
+        }
+        self.refuse(purposes, status, out);
         for (disk, seen) in later {
             if !self.raises.keep_for_later(slot, disk, seen) {
                 self.judge(slot, disk, &seen, now_ms, out);

@@ -120,8 +120,8 @@ impl Fleet {
 
     /// The others are equal to the donor, which may forget what it kept for them.
     pub(super) fn settle_donor(&mut self, slot: ChunkSlot, donor: u16, now_ms: u64, out: &mut Vec<Command>) {
-        let Some(is_for_writing) = self.raises.running.get(&slot).map(Raise::is_for_writing) else { return };
-        let answer_ms = self.answer_ms(is_for_writing);
+        let Some(is_awaited) = self.raises.running.get(&slot).map(Raise::is_awaited) else { return };
+        let answer_ms = self.answer_ms(is_awaited);
         let Some(raise) = self.raises.running.get_mut(&slot) else { return };
         raise.phase = Phase::Settled { donor, deadline_ms: now_ms + answer_ms };
         let Some(at) = raise.members.iter().position(|member| member.disk == donor) else { return };

@@ -48,6 +48,9 @@ enum Step {
     EndEdit {
         record: bool,
     },
+    Read {
+        file: u64,
+    },
     Remove {
         file: u64,
     },
@@ -101,6 +104,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (0usize..8).prop_map(|grant| Step::Commit { grant }),
         5 => (file.clone(), 0u64..8).prop_map(|(file, range)| Step::Edit { file, range }),
         8 => any::<bool>().prop_map(|record| Step::EndEdit { record }),
+        4 => file.clone().prop_map(|file| Step::Read { file }),
         1 => file.clone().prop_map(|file| Step::Remove { file }),
         1 => (1u64..4).prop_map(|session| Step::SessionGone { session }),
         1 => Just(Step::Restart),
@@ -231,6 +235,11 @@ fn apply(world: &mut World, clients: &mut Clients, step: Step) {
             clients.edits.push((ticket, world.map[&slot].chunk, range));
         }
         Step::EndEdit { record } => clients.end_edit(world, record),
+        Step::Read { file } => {
+            if let Some(slot) = slot_of(world, file) {
+                world.read(slot);
+            }
+        }
         Step::Remove { file } => {
             if let Some(slot) = slot_of(world, file) {
                 world.remove(slot);

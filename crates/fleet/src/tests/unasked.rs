@@ -92,6 +92,49 @@ fn a_writer_who_comes_meanwhile_is_served_as_soon_as_ever() {
 }
 
 #[test]
+fn a_reader_who_comes_meanwhile_does_not_wait_longer_than_a_writer() {
+    // Within the first raise; and in the pauses after raises that failed, which grow.
+    for (seconds, most) in [(6, 4), (22, 6), (45, 6)] {
+        let mut it = compared();
+        it.seconds(seconds);
+        assert!(it.is_as_it_was());
+        assert!(it.world.fleet.may_refuse_readers(it.slot));
+        let mut waited = 0;
+        while it.is_as_it_was() {
+            it.world.read(it.slot);
+            it.second();
+            waited += 1;
+        }
+        assert!((2..=most).contains(&waited), "after {seconds} s: {waited} s");
+        assert_eq!(it.world.fleet.locations(it.slot).len(), 1);
+    }
+}
+
+#[test]
+fn a_raise_that_failed_often_is_repeated_soon_for_a_reader() {
+    let waited = |reads: bool| {
+        let mut it = compared();
+        for _ in 0..35 {
+            let both = [it.fast, it.slow];
+            while both.iter().any(|n| it.world.obey(*n, Some(Status::TryAgain)) | it.world.hear(*n)) {}
+            it.world.advance(1_000);
+        }
+        let mut seconds = 0;
+        while it.is_as_it_was() {
+            if reads {
+                it.world.read(it.slot);
+            }
+            it.world.settle();
+            it.world.advance(1_000);
+            seconds += 1;
+        }
+        seconds
+    };
+    assert!(waited(false) > 10, "the pauses grow");
+    assert!(waited(true) <= 3);
+}
+
+#[test]
 fn who_comes_to_cut_meanwhile_is_served_as_soon_as_ever() {
     let mut it = compared();
     it.seconds(6);

@@ -10,7 +10,8 @@
 //! 2. Each ready part is answered to the fleet by exactly one of logged and dropped.
 //! 3. An edit of which a replica may have been told ends with its record, however long replicas are away and although its
 //!    client has given up: what is cut already must not be lost in vain. One whose chunks have no replica is refused
-//!    with `TryAgain` after [`EDIT_WAIT_MAX_MS`].
+//!    with `TryAgain` after [`EDIT_WAIT_MAX_MS`], and one that every replica has refused, for a reason of its own disk, with that
+//!    reason (`fleet`, `raise::refusal`).
 
 use super::grants::Asked;
 use super::{Answerer, Core, Out};

@@ -4,6 +4,7 @@ use super::bystanders::Bystanders;
 use super::{Answerer, Applied, Core, Out};
 use codec::limits::{FILE_INFO_CHUNKS_MAX, LOCATIONS_MAX};
 use codec::session::RequestMessage;
+use fleet::Event;
 use meta::ChunkView;
 use types::{
     Attributes, BODY_BYTES_MAX, ChunkIndex, ChunkLocation, ClassId, Entry, FileInfo, FileKind, FsStat,
@@ -100,6 +101,11 @@ impl Core {
             Request::Locate { inode, first, count } => {
                 let count = count.min(LOCATIONS_MAX as u32);
                 let views = self.meta.chunks(inode, first, count)?;
+                for slot in views.iter().map(|view| view.slot) {
+                    if self.fleet.may_refuse_readers(slot) {
+                        self.tell(Event::ReadWanted { slot });
+                    }
+                }
                 Reply::Locations(views.into_iter().map(|view| self.location(view)).collect())
             }
             Request::FileInfo { inode } => Reply::FileInfo(Box::new(self.file_info(inode)?)),

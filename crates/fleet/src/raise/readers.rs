@@ -1,0 +1,25 @@
+//! Readers of a chunk that is raised: members that took the version refuse them until it is recorded, so whoever asks for
+//! the chunk's place meanwhile waits for the raise, and members that are slow have no more time than for a writer. One that failed is
+//! repeated soon.
+
+use crate::fleet::Fleet;
+use types::ChunkSlot;
+
+impl Fleet {
+    /// Whether replicas of the chunk may refuse readers because of a raise: a reader is to be told of then
+    /// ([`crate::Event::ReadWanted`]).
+    pub fn may_refuse_readers(&self, slot: ChunkSlot) -> bool {
+        self.raises.running.contains_key(&slot) || self.raises.remains.contains_key(&slot)
+    }
+
+    /// Somebody wants to read the chunk.
+    pub(crate) fn read_wanted(&mut self, slot: ChunkSlot, now_ms: u64) {
+        let by_ms = now_ms + self.options.raise_timeout_ms;
+        if let Some(raise) = self.raises.running.get_mut(&slot) {
+            raise.is_read = true;
+            raise.phase.hurry(by_ms);
+        } else if self.raises.remains.contains_key(&slot) {
+            self.healing.hasten(slot, now_ms);
+        }
+    }
+}
