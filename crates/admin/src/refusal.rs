@@ -104,6 +104,16 @@ impl From<Refusal> for Failure {
                 format!("server {subject} may hold the last replicas of chunks"),
                 "bring it back, or the other disks that have these chunks: muskox status".to_owned(),
             ),
+            RefusalKind::NotConnected => (
+                "E0228",
+                Exit::Unreachable,
+                format!("server {subject} is not connected"),
+                format!("start its chunkserver, and see its log: muskox server ls   ({subject} must be up)"),
+            ),
+            RefusalKind::DiskNotTaken => {
+                let next = if near.is_empty() { "muskox disk ls".to_owned() } else { near };
+                return Self::new("E0229", Exit::Refused, format!("{subject} is not added"), next).because(why);
+            }
         };
         let meant = if near.is_empty() { String::new() } else { format!("did you mean {near}?") };
         let why = [why, meant].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
@@ -126,7 +136,7 @@ mod tests {
             assert!(failure.what.contains("photos") && !failure.next.is_empty(), "{failure}");
             assert!(!matches!(failure.exit, Exit::Done | Exit::Degraded | Exit::Critical));
         }
-        assert_eq!(codes.len(), 17);
+        assert_eq!(codes.len(), 19);
     }
 
     #[test]

@@ -65,6 +65,9 @@ pub(crate) const DEADLINE_MAX: Duration = Duration::from_secs(60);
 /// device may be mounted over it.
 pub type OpenDir = Arc<dyn Fn() -> io::Result<Arc<dyn Dir>> + Send + Sync>;
 
+/// How a disk is opened that an operator adds, by its path.
+pub type OpenAdded = Arc<dyn Fn(&str) -> DiskConfig + Send + Sync>;
+
 /// One disk.
 #[derive(Clone)]
 pub struct DiskConfig {
@@ -127,6 +130,8 @@ pub struct Config {
     pub disks: Vec<DiskConfig>,
     /// `host:port` of each master.
     pub masters: Vec<String>,
+    /// How disks are opened that operators add; `None`: none can be.
+    pub open_added: Option<OpenAdded>,
 }
 
 impl Config {
@@ -145,6 +150,7 @@ impl Config {
             data,
             disks,
             masters,
+            open_added: None,
         }
     }
 }

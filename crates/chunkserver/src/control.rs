@@ -10,14 +10,15 @@
 
 use crate::chain::Context;
 use crate::config::HEARTBEAT_INTERVAL;
-use crate::disks::{Disks, Slot, on_disk};
+use crate::disks::{Disks, Refusal, Slot, on_disk};
 use crate::events::{Concern, EventQueue};
 use crate::orders::Orders;
 use crate::standing::Standing;
 use crate::tasks::Tasks;
 use crate::turns::{Alive, Tie};
+use crate::upkeep;
 use codec::control::{
-    BornReplica, ChunkReport, DiskState, OrderKind, REPORT_ENTRIES_MAX, Register, Registered, ReplicaFlags,
+    BornReplica, ChunkReport, DiskState, OrderKind, REPORT_ENTRIES_MAX, RefusedDisk, Register, Registered, ReplicaFlags,
     ReportedChunk, ToMaster, ToServer,
 };
 use env::{Env, Instant, Queue};
@@ -103,7 +104,7 @@ impl Control {
         }
     }
 
-    async fn attach(&self, master: &str) -> Left {
+    async fn attach(self: &Arc<Self>, master: &str) -> Left {
         let link = match rpc::control::connect(&self.env, master).await {
             Ok(link) => link,
             Err(error) => return Left::Broken(error.to_string()),
@@ -140,7 +141,7 @@ impl Control {
             Some(ToServer::Refused(refused)) => {
                 return Err(Left::Broken(format!("refused: {}: {}", refused.status, refused.reason)));
             }
-            Some(ToServer::Order(_) | ToServer::HeartbeatAck { .. }) => {
+            Some(ToServer::Order(_) | ToServer::HeartbeatAck { .. } | ToServer::AddDisk { .. }) => {
                 return Err(Left::Broken("an order before the registration was answered".into()));
             }
             None => return Err(Left::Broken("the link ended before the registration was answered".into())),
@@ -165,7 +166,7 @@ impl Control {
     /// Room on the disks, as far as they answer at once.
     async fn look_at_disks(&self) {
         let now = self.env.clock.now();
-        let looks: Vec<_> = self.disks.all().iter().filter_map(|slot| slot.probe(now)).collect();
+        let looks: Vec<_> = self.disks.all().into_iter().filter_map(|slot| slot.probe(now)).collect();
         let all = async {
             for look in looks {
                 // A lost look shows as a hung disk.
@@ -180,7 +181,7 @@ impl Control {
         let mut disks = JoinSet::new();
         for slot in self.disks.all() {
             let counter = registered.disks.iter().find(|(disk, _)| Some(*disk) == slot.id());
-            let (slot, cluster) = (Arc::clone(slot), registered.cluster);
+            let cluster = registered.cluster;
             let counter = counter.map(|(_, counter)| *counter);
             disks.spawn(async move {
                 let done = tokio::time::timeout(DISK_MAX, slot.register(cluster, counter)).await;
@@ -193,7 +194,7 @@ impl Control {
     }
 
     async fn attached(
-        &self,
+        self: &Arc<Self>,
         link: ServerEnd,
         registered: &Registered,
         events: &Arc<EventQueue>,
@@ -209,7 +210,7 @@ impl Control {
         for slot in self.disks.all() {
             if let (Some(disk), true) = (slot.id(), slot.disk().is_some()) {
                 slot.turns.reported();
-                reports.spawn(report(Arc::clone(slot), disk, tx.clone()));
+                reports.spawn(report(slot, disk, tx.clone()));
             }
         }
         let (_alive, tie) = Alive::new();
@@ -257,6 +258,31 @@ impl Control {
         }
     }
 
+    /// Looks after a disk, also while it is not served.
+    pub(crate) fn look_after(&self, slot: Arc<Slot>) {
+        let (disks, chains) = (Arc::clone(&self.disks), Arc::clone(&self.orders.chains));
+        let (standing, clock) = (Arc::clone(&self.standing), Arc::clone(&self.env.clock));
+        let context = Arc::clone(&self.context);
+        self.tasks.spawn(upkeep::look_after(slot, disks, chains, standing, context, clock));
+    }
+
+    /// Takes a disk into service that an operator adds. If it is, masters see it when the links register anew.
+    async fn add_disk(&self, path: String, tx: &mpsc::Sender<ToMaster>) {
+        match self.disks.add(&path, self.standing.cluster()).await {
+            Ok((slot, is_new)) => {
+                if is_new {
+                    self.look_after(slot);
+                }
+                self.disks.tell_anew();
+            }
+            Err(Refusal { refusal, reason, next }) => {
+                tracing::warn!(path, reason, next, "a disk was not added");
+                let refused = RefusedDisk { path, labels: Vec::new(), refusal, reason, next };
+                let _ = send(tx, ToMaster::DiskNotAdded(refused)).await;
+            }
+        }
+    }
+
     /// Sends one; which disks it says to be well that were told failed before.
     async fn heartbeat(&self, tx: &mpsc::Sender<ToMaster>, told: &mut Told) -> Result<Vec<DiskId>, Left> {
         let now = self.env.clock.now();
@@ -273,7 +299,7 @@ impl Control {
     }
 
     async fn message(
-        &self,
+        self: &Arc<Self>,
         message: Option<ToServer>,
         registered: &Registered,
         told: &mut Told,
@@ -306,6 +332,11 @@ impl Control {
                         orders.disks.tell_anew();
                     }
                 });
+                Ok(())
+            }
+            Some(ToServer::AddDisk { path }) => {
+                let (control, tx) = (Arc::clone(self), tx.clone());
+                self.tasks.spawn(async move { control.add_disk(path, &tx).await });
                 Ok(())
             }
             Some(ToServer::HeartbeatAck { term }) => {

@@ -5,7 +5,7 @@ use crate::chains::Chains;
 use crate::config::{CONTROL_RUNTIME, Config};
 use crate::control::Control;
 use crate::data::DataPlane;
-use crate::disks::{ClosedDisks, Disks};
+use crate::disks::{DiskList, Disks};
 use crate::error::StartError;
 use crate::events::Events;
 use crate::identity::{Identity, IdentityError};
@@ -95,8 +95,8 @@ impl Chunkserver {
     /// the control runtime and the disks' queues are made by `env.workers`.
     pub async fn start(env: Env, config: Config) -> Result<ChunkserverHandle, StartError> {
         let queue = env.workers.queue("identity", 1);
-        let (identity, closed, lock) = open_data(&env, &config, &queue).await?;
-        let disks = Arc::new(Disks::open(&env, &config, closed, identity.cluster).await?);
+        let (identity, list, lock) = open_data(&env, &config, &queue).await?;
+        let disks = Arc::new(Disks::open(&env, &config, list, identity.cluster).await?);
         let standing = Arc::new(Standing::new(Arc::clone(&env.clock), Arc::clone(&config.data), identity));
         if let (None, Some(cluster)) = (identity.cluster, disks.cluster()) {
             let standing = Arc::clone(&standing);
@@ -167,10 +167,7 @@ impl Chunkserver {
         context.tasks.spawn(upkeep::keep_deadlines(Arc::clone(&context)));
         tasks.spawn(upkeep::probe(Arc::clone(&disks), Arc::clone(&env.clock)));
         for slot in disks.all() {
-            let (slot, disks, chains) = (Arc::clone(slot), Arc::clone(&disks), Arc::clone(&chains));
-            let (standing, clock) = (Arc::clone(&standing), Arc::clone(&env.clock));
-            let context = Arc::clone(&context);
-            tasks.spawn(upkeep::look_after(slot, disks, chains, standing, context, clock));
+            control.look_after(slot);
         }
         tracing::info!(address, server = %standing.server(), "the chunkserver listens");
         Ok(ChunkserverHandle {
@@ -193,15 +190,15 @@ async fn open_data(
     env: &Env,
     config: &Config,
     queue: &Arc<dyn env::Queue>,
-) -> Result<(Identity, ClosedDisks, Box<dyn Send + Sync>), StartError> {
+) -> Result<(Identity, DiskList, Box<dyn Send + Sync>), StartError> {
     let (data, seed) = (Arc::clone(&config.data), Arc::clone(&env.seed));
     let writer = Arc::clone(queue);
     let opened = queue.call(move || {
         let lock = data.lock(LOCK);
-        lock.map(|lock| (Identity::load_or_make(&*data, &*seed), ClosedDisks::load(data, writer), lock))
+        lock.map(|lock| (Identity::load_or_make(&*data, &*seed), DiskList::load(data, writer), lock))
     });
     match opened.await {
-        Ok(Ok((Ok(identity), Ok(closed), lock))) => Ok((identity, closed, lock)),
+        Ok(Ok((Ok(identity), Ok(list), lock))) => Ok((identity, list, lock)),
         Ok(Ok((Err(IdentityError::Io(source)), ..) | (_, Err(source), _))) | Err(source) => {
             Err(StartError::Data { source })
         }

@@ -43,6 +43,6 @@ mod torn;
 mod turns;
 mod upkeep;
 
-pub use config::{Config, DiskConfig, OpenDir};
+pub use config::{Config, DiskConfig, OpenAdded, OpenDir};
 pub use error::StartError;
 pub use handle::{Chunkserver, ChunkserverHandle, DiskStatus, Status};

@@ -60,6 +60,8 @@ pub enum ToMaster {
         /// The version of the damaged replica.
         version: Version,
     },
+    /// [`ToServer::AddDisk`] changed nothing. If it did, the server registers anew, with the disk.
+    DiskNotAdded(RefusedDisk),
 }
 
 /// To a chunkserver.
@@ -75,6 +77,11 @@ pub enum ToServer {
     HeartbeatAck {
         /// The master's term.
         term: Term,
+    },
+    /// Serve a directory that the configuration does not name, or that was removed.
+    AddDisk {
+        /// From the root of the server's filesystems.
+        path: String,
     },
 }
 

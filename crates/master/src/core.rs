@@ -13,6 +13,7 @@
 //! # Elsewhere
 //! Sockets and frames: `port`. Recovery before the core runs: `recover`.
 
+mod additions;
 mod appends;
 mod bystanders;
 mod checkpoints;
@@ -47,6 +48,7 @@ use crate::recover::Recovered;
 use crate::term::TermFile;
 use appends::Appends;
 use checkpoints::{BuildAnswerer, Checkpoints};
+use additions::Additions;
 use classes::ChangeAnswerer;
 use codec::admin::{Change, Changed, ClassStatus, FileTarget, RemovalTarget, TaskStatus, Warning};
 use codec::control::{ToMaster, ToServer};
@@ -158,6 +160,7 @@ pub(crate) struct Core {
     orphans: Orphans,
     tasks: Tasks,
     plans: Plans,
+    additions: Additions,
     checkpoints: Checkpoints,
     /// Questions to the fleet that are open.
     asked: BTreeMap<Ticket, Asked>,
@@ -228,6 +231,7 @@ impl Core {
             orphans,
             tasks: Tasks::default(),
             plans: Plans::default(),
+            additions: Additions::default(),
             checkpoints,
             asked: BTreeMap::new(),
             ticket: 0,
@@ -338,6 +342,7 @@ impl Core {
         self.reap_orphans();
         self.retry_tasks();
         self.end_maintenance();
+        self.expire_additions();
         self.log.retry_room();
         self.retry_checkpoint();
     }

@@ -24,6 +24,8 @@ pub(crate) struct Slot {
     pub(super) tidier: Tidier,
     pub(crate) turns: Arc<Turns>,
     state: Mutex<State>,
+    /// Held from a look until its result is the disk's state.
+    pub(super) looking: tokio::sync::Mutex<()>,
     /// The look that was begun at the start, until its result was taken.
     first: tokio::sync::Mutex<Option<oneshot::Receiver<Found>>>,
     space: Mutex<Space>,
@@ -97,6 +99,7 @@ impl Slot {
             health: Health::default(),
             tidier: Tidier::new(env, number),
             turns: Arc::default(),
+            looking: tokio::sync::Mutex::default(),
             first: tokio::sync::Mutex::default(),
             space: Mutex::default(),
             errors: AtomicU64::new(0),

@@ -113,6 +113,15 @@ pub enum Change {
     },
     /// Know a server no longer that is gone for good.
     ForgetServer(String),
+    /// Have a server serve a directory that its configuration does not name, or that was removed.
+    AddDisk {
+        /// A server's name or id.
+        server: String,
+        /// From the root of the server's filesystems.
+        path: String,
+        /// Labels to be there.
+        labels: Labels,
+    },
 }
 
 /// What an operator is about to do with a server or a disk.
@@ -145,6 +154,8 @@ pub enum Changed {
     Inodes(u64),
     /// A task was begun.
     Task(TaskId),
+    /// A disk of this name is in service.
+    Disk(String),
     /// Labels of a server or a disk.
     Labels {
         /// Whose.
@@ -197,6 +208,10 @@ pub enum RefusalKind {
     Connected = 16,
     /// It may hold the last replica of a chunk.
     WouldLose = 17,
+    /// The server is not connected.
+    NotConnected = 18,
+    /// A server does not take a directory as a disk. `near` is the next step.
+    DiskNotTaken = 19,
 }
 
 impl RefusalKind {
@@ -219,6 +234,8 @@ impl RefusalKind {
         Self::TooMany,
         Self::Connected,
         Self::WouldLose,
+        Self::NotConnected,
+        Self::DiskNotTaken,
     ];
 }
 
@@ -231,7 +248,7 @@ pub struct Refusal {
     pub subject: String,
     /// More, as a sentence; may be empty.
     pub why: String,
-    /// What was probably meant; may be empty.
+    /// What was probably meant, or what to do; may be empty.
     pub near: String,
 }
 

@@ -60,6 +60,7 @@ impl From<&ToMaster> for proto::ToMaster {
                 chunk: chunk.0,
                 version: version.to_u64(),
             }),
+            ToMaster::DiskNotAdded(v) => P::DiskNotAdded(v.into()),
         };
         Self { message: Some(message) }
     }
@@ -86,6 +87,7 @@ impl TryFrom<proto::ToMaster> for ToMaster {
                 chunk: ChunkId(p.chunk),
                 version: version(p.version)?,
             },
+            P::DiskNotAdded(p) => Self::DiskNotAdded(p.try_into()?),
         })
     }
 }
@@ -102,6 +104,7 @@ impl From<&ToServer> for proto::ToServer {
             }),
             ToServer::Order(v) => P::Order(v.into()),
             ToServer::HeartbeatAck { term } => P::HeartbeatAck(proto::HeartbeatAck { term: term.0 }),
+            ToServer::AddDisk { path } => P::AddDisk(proto::AddDisk { path: path.clone() }),
         };
         Self { message: Some(message) }
     }
@@ -120,6 +123,7 @@ impl TryFrom<proto::ToServer> for ToServer {
             }),
             P::Order(p) => Self::Order(p.try_into()?),
             P::HeartbeatAck(p) => Self::HeartbeatAck { term: term(p.term)? },
+            P::AddDisk(p) => Self::AddDisk { path: text(p.path, PATH_BYTES_MAX, "path of a disk")? },
         })
     }
 }

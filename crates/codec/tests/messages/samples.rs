@@ -508,6 +508,7 @@ pub(crate) fn to_master() -> Vec<(&'static str, ToMaster)> {
         ToMaster::Heartbeat { disks: Vec::new(), refused: vec![refused_disk()] },
         ToMaster::OrderDone(forgetful),
         ToMaster::Unsettled { disk: disk(17), chunk: chunk(5), version: version(1) },
+        ToMaster::DiskNotAdded(refused_disk()),
     ];
     let named = messages.into_iter().map(|message| {
         let name = match &message {
@@ -518,6 +519,7 @@ pub(crate) fn to_master() -> Vec<(&'static str, ToMaster)> {
             ToMaster::OrderDone(_) => "order_done",
             ToMaster::Damaged { .. } => "damaged",
             ToMaster::Unsettled { .. } => "unsettled",
+            ToMaster::DiskNotAdded(_) => "disk_not_added",
         };
         (name, message)
     });
@@ -589,6 +591,7 @@ pub(crate) fn to_server() -> Vec<(&'static str, ToServer)> {
         order(mend),
         order(mend_torn),
         order(close),
+        ToServer::AddDisk { path: "/mnt/d9".into() },
     ];
     let named = messages.into_iter().map(|message| {
         let name = match &message {
@@ -605,6 +608,7 @@ pub(crate) fn to_server() -> Vec<(&'static str, ToServer)> {
             ToServer::Order(Order { what: OrderKind::Repair { .. }, .. }) => "repair",
             ToServer::Order(Order { what: OrderKind::Close { .. }, .. }) => "close",
             ToServer::HeartbeatAck { .. } => "heartbeat_ack",
+            ToServer::AddDisk { .. } => "add_disk",
         };
         (name, message)
     });

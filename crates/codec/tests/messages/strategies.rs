@@ -561,6 +561,7 @@ pub(crate) fn to_master() -> impl Strategy<Value = ToMaster> {
             .prop_map(|(disks, refused)| ToMaster::Heartbeat { disks, refused }),
         vec(born, 0..5).prop_map(ToMaster::Born),
         done.prop_map(ToMaster::OrderDone),
+        refused_disk().prop_map(ToMaster::DiskNotAdded),
         (id(DiskId), number(ChunkId), version()).prop_map(|(disk, chunk, version)| ToMaster::Unsettled {
             disk,
             chunk,
@@ -638,5 +639,6 @@ pub(crate) fn to_server() -> impl Strategy<Value = ToServer> {
             what
         })),
         term().prop_map(|term| ToServer::HeartbeatAck { term }),
+        text().prop_map(|path| ToServer::AddDisk { path }),
     ]
 }

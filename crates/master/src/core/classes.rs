@@ -36,6 +36,9 @@ impl Core {
     /// Carries out what an operator wants. Refusals leave after this batch's write, all else when it is stable.
     pub(super) fn change(&mut self, change: Change, answer: ChangeAnswerer) {
         let result = match change {
+            Change::AddDisk { server, path, labels } => {
+                return self.add_disk(&server, &path, labels, answer);
+            }
             Change::PutClass { before, class, allow_unsatisfiable } => {
                 self.put_class(before.as_deref(), *class, allow_unsatisfiable)
             }

@@ -219,7 +219,10 @@ impl Core {
                     self.servers.disk_labels.insert(disk.disk, disk.labels.clone());
                     infos.push(disk_info(disk));
                 }
-                Err(warning) => untaken.push(warning),
+                Err(warning) => {
+                    self.disk_not_added(server, &disk.path, &warning.message, &warning.next);
+                    untaken.push(warning);
+                }
             }
         }
         self.servers.untaken.insert(server, untaken);
@@ -331,6 +334,9 @@ impl Core {
         // Those that it registered with are of its configuration.
         self.tell_labels(Holder::Server(info.server));
         info.disks.iter().for_each(|disk| self.tell_labels(Holder::Disk(disk.disk)));
+        for disk in &info.disks {
+            self.disk_added(info.server, disk.disk, &disk.path);
+        }
         self.tell(Event::ServerRegistered(info));
     }
 
@@ -385,6 +391,9 @@ impl Core {
                     });
                 }
             }
+            ToMaster::DiskNotAdded(refused) => {
+                self.disk_not_added(server, &refused.path, &refused.reason, &refused.next);
+            }
             ToMaster::OrderDone(done) => {
                 let codec::control::OrderDone { order, result: status, unsettled, .. } = done;
                 self.tell(Event::OrderDone { order: OrderId(order), status, unsettled });
@@ -414,6 +423,13 @@ impl Core {
         let Some(link) = self.servers.current.get(&server) else { return };
         let order = Order { order: order.0, term, what: order_kind(what) };
         self.out.push(Out::ToServer(*link, ToServer::Order(order)));
+    }
+
+    /// The link of a server that is registered.
+    pub(super) fn link_in_service(&self, server: ServerId) -> Option<LinkId> {
+        let link = self.servers.current.get(&server)?;
+        let is_serving = |link: &ServerLink| matches!(link.state, State::Serving { .. });
+        self.servers.links.get(link).filter(|link| is_serving(link)).map(|_| *link)
     }
 
     pub(super) fn send_to_server(&mut self, id: LinkId, message: ToServer) {

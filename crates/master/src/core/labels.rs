@@ -50,7 +50,7 @@ impl Core {
         met.map(|(_, class)| class.name.clone()).collect()
     }
 
-    fn labels_of(&self, holder: Holder) -> Labels {
+    pub(super) fn labels_of(&self, holder: Holder) -> Labels {
         match holder {
             Holder::Server(server) => self.meta.server(server).map(|known| known.labels.clone()),
             Holder::Disk(disk) => self.meta.disk(disk).map(|known| known.labels.clone()),

@@ -23,13 +23,15 @@ pub(crate) struct Wanted {
     talk: Talk,
 }
 
+/// Labels that go together.
+pub(super) fn one_of_each(labels: &[Label]) -> Result<Labels, Failure> {
+    Labels::new(labels.iter().cloned())
+        .map_err(|error| fail("E0222", error.to_string(), "give each key one value").exit(Exit::Usage))
+}
+
 /// Sets labels and tells what became of them.
 pub(super) fn run(holder: &str, disk: bool, wanted: &Wanted, config: &Config) -> Result<ExitCode, Failure> {
-    let set = |labels: &[Label]| {
-        Labels::new(labels.iter().cloned())
-            .map_err(|error| fail("E0222", error.to_string(), "give each key one value").exit(Exit::Usage))
-    };
-    let (add, remove) = (set(&wanted.labels)?, set(&wanted.remove)?);
+    let (add, remove) = (one_of_each(&wanted.labels)?, one_of_each(&wanted.remove)?);
     let change = Change::SetLabels { holder: holder.to_owned(), disk, add, remove, replace: wanted.replace };
     ask(&wanted.talk, config, async |master| match master.change(change).await? {
         Changed::Labels { holder, before, after, unmet } => Ok(if wanted.talk.json {

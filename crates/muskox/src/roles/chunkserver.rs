@@ -13,6 +13,7 @@ use chunkserver::{Chunkserver, DiskConfig};
 use env::Env;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Where a chunkserver listens if nothing else is said.
 const LISTEN: &str = "127.0.0.1:9422";
@@ -72,21 +73,23 @@ pub(crate) fn run(arguments: &ChunkserverArgs, config: &Config) -> Result<ExitCo
 pub(crate) async fn serve(settings: Settings, stop: Stop, ready: Ready) -> Result<(), Failure> {
     allow_listening(&settings.listen, settings.insecure)?;
     let data = directory(&settings.data, true)?;
-    let mut disks = Vec::new();
     // Half of what this process may open is for sockets and all else.
     let files_per_disk = files::raise_limit() / 2 / settings.disks.len().max(1) as u64;
-    for DiskWords { path, labels } in &settings.disks {
-        // A disk's directory is never made here: an unmounted disk must not be taken for an empty one.
-        let mut disk = DiskConfig::at(path.clone());
-        disk.labels = labels.clone();
-        disk.format_if_blank = settings.format;
-        disk.open_chunks_max = usize::try_from(files_per_disk).ok();
-        disks.push(disk);
-    }
+    let open_chunks_max = usize::try_from(files_per_disk).ok();
+    // A disk's directory is never made here: an unmounted disk must not be taken for an empty one.
+    let named = |DiskWords { path, labels }: &DiskWords| DiskConfig {
+        labels: labels.clone(),
+        format_if_blank: settings.format,
+        open_chunks_max,
+        ..DiskConfig::at(path.clone())
+    };
+    let disks = settings.disks.iter().map(named).collect();
     let mut config = chunkserver::Config::new(settings.listen, data, disks, settings.masters);
     config.advertise = settings.advertise;
     config.name = settings.name;
     config.labels = settings.labels;
+    config.open_added =
+        Some(Arc::new(move |path| DiskConfig { open_chunks_max, ..DiskConfig::at(PathBuf::from(path)) }));
     let handle = Chunkserver::start(Env::real(), config)
         .await
         .map_err(|error| chain("E0135", &error, error.next()))?;

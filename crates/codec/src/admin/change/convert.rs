@@ -139,6 +139,11 @@ impl From<&Change> for proto::ChangeQuery {
                 P::SetMark(proto::ChangeMark { holder: holder.clone(), disk: *disk, mark: Some(mark) })
             }
             Change::ForgetServer(server) => P::ForgetServer(proto::ForgetServer { server: server.clone() }),
+            Change::AddDisk { server, path, labels } => P::AddDisk(proto::AddServerDisk {
+                server: server.clone(),
+                path: path.clone(),
+                labels: labels_out(labels),
+            }),
         };
         Self { change: Some(change) }
     }
@@ -181,6 +186,11 @@ impl TryFrom<proto::ChangeQuery> for Change {
                 Self::SetMark { holder, disk: p.disk, mark }
             }
             P::ForgetServer(p) => Self::ForgetServer(text(p.server, HOLDER_BYTES_MAX, "name of a server")?),
+            P::AddDisk(p) => Self::AddDisk {
+                server: text(p.server, HOLDER_BYTES_MAX, "name of a server")?,
+                path: text(p.path, PATH_BYTES_MAX, "path of a disk")?,
+                labels: labels_in(&p.labels)?,
+            },
         })
     }
 }
@@ -193,6 +203,7 @@ impl From<&Changed> for proto::Changed {
             Changed::Class(class) => P::Class(class.into()),
             Changed::Inodes(count) => P::Inodes(*count),
             Changed::Task(task) => P::Task(task.0),
+            Changed::Disk(name) => P::Disk(name.clone()),
             Changed::Labels { holder, before, after, unmet } => P::Labels(proto::LabelsChanged {
                 holder: holder.clone(),
                 before: labels_out(before),
@@ -213,6 +224,7 @@ impl TryFrom<proto::Changed> for Changed {
             P::Class(class) => Self::Class(class.try_into()?),
             P::Inodes(count) => Self::Inodes(count),
             P::Task(task) => Self::Task(TaskId(task)),
+            P::Disk(name) => Self::Disk(text(name, HOLDER_BYTES_MAX, "name of a disk")?),
             P::Labels(p) => {
                 within(p.unmet.len(), CLASSES_MAX, "classes")?;
                 Self::Labels {

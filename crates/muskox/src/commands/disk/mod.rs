@@ -1,5 +1,6 @@
 //! `muskox disk`.
 
+mod add;
 mod keep;
 mod label;
 mod ls;
@@ -14,6 +15,8 @@ use std::process::ExitCode;
 pub(crate) enum DiskCommand {
     /// Disks, their labels and how full they are
     Ls(ls::Arguments),
+    /// Have a running server serve a directory, at once and from now on
+    Add(add::Arguments),
     /// Give labels to a disk, live
     Label(label::Arguments),
     /// Empty a disk and take it out of the cluster
@@ -26,6 +29,7 @@ pub(crate) enum DiskCommand {
 pub(crate) fn run(command: &DiskCommand, config: &Config) -> Result<ExitCode, Failure> {
     match command {
         DiskCommand::Ls(arguments) => ls::run(arguments, config),
+        DiskCommand::Add(arguments) => add::run(arguments, config),
         DiskCommand::Label(arguments) => label::run(arguments, config),
         DiskCommand::Remove(arguments) => remove::run(arguments, config),
         DiskCommand::Keep(arguments) => keep::run(arguments, config),

@@ -1,0 +1,146 @@
+//! Disks that are added while their server runs, through the command line, with real processes.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
+
+mod common;
+use common::*;
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Exit code, and what it says on stderr.
+fn failed(demo: &Demo, arguments: &[&str]) -> (i32, String) {
+    let output = demo.muskox(arguments).output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// The disk at a path, as `status` shows it.
+fn shown(demo: &Demo, path: &Path) -> Option<Value> {
+    let status = demo.status();
+    status["disks"].as_array()?.iter().find(|disk| disk["path"] == path.to_str().unwrap()).cloned()
+}
+
+fn is_up(demo: &Demo, path: &Path) -> bool {
+    shown(demo, path).is_some_and(|disk| disk["state"] == "ok" && disk["reported"] == true)
+}
+
+/// Paths of the disks that hold the first chunk of a file.
+fn holders(demo: &Demo, file: &Path) -> Vec<PathBuf> {
+    let info = demo.ask(&["file", "info", "--json", file.to_str().unwrap()]);
+    let info: Value = serde_json::from_str(&info).unwrap();
+    let replicas = info["chunks"][0]["replicas"].as_array().unwrap();
+    replicas.iter().map(|replica| PathBuf::from(replica["diskPath"].as_str().unwrap())).collect()
+}
+
+/// Three servers with a disk each, and an empty directory that nobody was told of.
+fn given() -> (Demo, PathBuf) {
+    let demo = Demo::start_with(&["--disks", "1"]);
+    let extra = demo.data.join("extra");
+    fs::create_dir(&extra).unwrap();
+    (demo, extra)
+}
+
+/// A file of which one replica is on the disk with the label `fast`.
+fn write_fast(demo: &Demo, name: &str) -> PathBuf {
+    let dir = demo.path("fast");
+    if !dir.exists() {
+        fs::create_dir(&dir).unwrap();
+        demo.ask(&["class", "create", "fast", "--keep", "fast,*"]);
+        demo.ask(&["class", "set", "fast", dir.to_str().unwrap()]);
+    }
+    let file = dir.join(name);
+    fs::write(&file, pattern(300_000)).unwrap();
+    file
+}
+
+fn pattern(length: usize) -> Vec<u8> {
+    (0..length).map(|at| (at / 251 + at) as u8).collect()
+}
+
+#[test]
+fn a_disk_is_added_to_a_server_that_runs_and_is_served_after_its_restart() {
+    let (demo, extra) = given();
+    let path = extra.to_str().unwrap();
+    let says = demo.ask(&["disk", "add", "cs1", path, "--label", "fast,kind=nvme"]);
+    assert!(says.contains(&format!("cs1:{path} is in service")), "{says}");
+    // Who was told so finds it, with its labels.
+    let disk = shown(&demo, &extra).unwrap();
+    let mut labels: Vec<&str> = disk["labels"].as_array().unwrap().iter().map(|l| l.as_str().unwrap()).collect();
+    labels.sort_unstable();
+    assert_eq!(labels, ["fast", "kind=nvme"]);
+    wait_until("it takes chunks", || is_up(&demo, &extra));
+    let file = write_fast(&demo, "a");
+    assert!(holders(&demo, &file).contains(&extra));
+
+    let data = demo.data.to_str().unwrap();
+    for process in ["cs1", "master"] {
+        demo.ask(&["demo", "kill", process, "--data", data]);
+        demo.ask(&["demo", "start", process, "--data", data]);
+    }
+    wait_until("it is back, although no configuration names it", || is_up(&demo, &extra));
+    assert_eq!(shown(&demo, &extra).unwrap()["labels"], disk["labels"]);
+    assert_eq!(fs::read(&file).unwrap(), pattern(300_000));
+    let file = write_fast(&demo, "b");
+    assert!(holders(&demo, &file).contains(&extra));
+}
+
+#[test]
+fn a_disk_that_was_removed_is_added_again() {
+    let (demo, extra) = given();
+    let (path, name) = (extra.to_str().unwrap(), format!("cs1:{}", extra.display()));
+    let add = ["disk", "add", "cs1", path, "--label", "fast"];
+    demo.ask(&add);
+    wait_until("it takes chunks", || is_up(&demo, &extra));
+    let file = write_fast(&demo, "a");
+    // Its chunks may go anywhere for now.
+    demo.ask(&["class", "edit", "fast", "--keep", "2"]);
+    demo.ask(&["disk", "remove", &name, "--wait"]);
+    assert!(shown(&demo, &extra).is_none());
+    demo.ask(&add);
+    wait_until("it takes chunks again", || is_up(&demo, &extra));
+    demo.ask(&["class", "edit", "fast", "--keep", "fast,*"]);
+    wait_until("chunks are where their class wants them", || holders(&demo, &file).contains(&extra));
+    assert_eq!(fs::read(&file).unwrap(), pattern(300_000));
+    let data = demo.data.to_str().unwrap();
+    demo.ask(&["demo", "kill", "cs1", "--data", data]);
+    demo.ask(&["demo", "start", "cs1", "--data", data]);
+    wait_until("it stays", || is_up(&demo, &extra));
+}
+
+#[test]
+fn what_cannot_be_a_disk_is_refused_with_a_next_step_and_changes_nothing() {
+    let (demo, extra) = given();
+    let path = extra.to_str().unwrap();
+    let foreign = demo.data.join("foreign");
+    fs::create_dir(&foreign).unwrap();
+    fs::write(foreign.join("letter.txt"), "dear").unwrap();
+    let own: Value = demo.status()["disks"][0].clone();
+    let (server, own_path) = (own["server"].as_str().unwrap(), own["path"].as_str().unwrap());
+    let absent = demo.data.join("absent");
+    for (arguments, code, exit) in [
+        (&["cs1", absent.to_str().unwrap()][..], "E0229", 6),
+        (&["cs1", foreign.to_str().unwrap()], "E0229", 6),
+        (&["cs1", "extra"], "E0229", 6),
+        (&[server, own_path], "E0229", 6),
+        (&["cs9", path], "E0209", 5),
+    ] {
+        let (found, says) = failed(&demo, &[&["disk", "add"], arguments].concat());
+        assert!(says.starts_with(code) && says.contains("next: "), "{arguments:?}: {says}");
+        assert_eq!(found, exit, "{says}");
+    }
+    assert_eq!(fs::read_dir(&foreign).unwrap().count(), 1, "a directory of somebody else stays as it is");
+    assert_eq!(fs::read_dir(&extra).unwrap().count(), 0);
+    let data = demo.data.to_str().unwrap();
+    demo.ask(&["demo", "kill", "cs1", "--data", data]);
+    wait_until("the server is away", || {
+        let status = demo.status();
+        let servers = status["servers"].as_array().unwrap();
+        servers.iter().any(|server| server["name"] == "cs1" && server["state"] == "down")
+    });
+    let (exit, says) = failed(&demo, &["disk", "add", "cs1", path]);
+    assert!(says.starts_with("E0228"), "{says}");
+    assert_eq!(exit, 7);
+    demo.ask(&["demo", "start", "cs1", "--data", data]);
+    wait_until("nothing of it is left", || demo.status()["servers"].as_array().unwrap().len() == 3);
+    assert_eq!(demo.status()["disks"].as_array().unwrap().len(), 3);
+}
