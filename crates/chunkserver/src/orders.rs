@@ -23,7 +23,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Disk, InventoryEntry, ReplicaState, StoreError};
-use types::{BLOCK_BYTES, BlockRange, CHUNK_BYTES, ChunkId, DiskId, Memory, Status, Term, Unsettled, Version};
+use types::{
+    BLOCK_BYTES, BlockRange, CHUNK_BYTES, ChunkId, DiskId, Memory, Status, Term, Unsettled, Version,
+};
 use wire::chain::{Closed, Origin};
 
 /// What orders need.
