@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::{Notify, RwLock};
-use types::{Attributes, DirCursor, InodeId, InodeRef, LogIndex, Timestamp};
+use types::{Attributes, DirCursor, InodeId, InodeRef, LogIndex, Status, Timestamp};
 
 /// Attributes and when they were asked for.
 #[derive(Clone, Copy, Debug)]
@@ -386,6 +386,8 @@ impl Inodes {
             match state.losses.untold() {
                 _ if unlinked => {}
                 Some(status) => table.debts.owe(inode.reference, status),
+                // Its handles were told; those to come would sync what is not known any more.
+                None if is_unsynced => table.debts.owe(inode.reference, Status::Io),
                 None => table.debts.watch(inode.reference, state.changed_at, stable),
             }
             table.forgotten.insert(inode.reference);

@@ -318,7 +318,7 @@ impl Shared {
             (stamp, before)
         };
         let open = open.map(|open| (open, Call::Close));
-        self.wait(inode, open, before, |pipeline| pipeline.is_flushed(stamp)).await
+        self.wait(inode, open, before, |pipeline| pipeline.is_flushed(stamp).then_some(Ok(()))).await
     }
 
     /// Waits until every write made before, and the attributes, are on stable storage.
@@ -337,7 +337,7 @@ impl Shared {
             (sync, state.losses.count())
         };
         let open = open.map(|open| (open, Call::Sync));
-        self.wait(inode, open, before, |pipeline| pipeline.is_synced(sync)).await
+        self.wait(inode, open, before, |pipeline| pipeline.sync_outcome(sync)).await
     }
 
     /// Fails if something was lost since the count was `before`: what is waited for will not come, even if
@@ -347,7 +347,7 @@ impl Shared {
         inode: &Inode,
         open: Option<(&Open, Call)>,
         before: u64,
-        done: impl Fn(&Pipeline) -> bool,
+        outcome: impl Fn(&Pipeline) -> Option<Result<(), Status>>,
     ) -> Result<(), Status> {
         loop {
             let progress = inode.progress.next();
@@ -357,8 +357,10 @@ impl Shared {
                     open.report(&mut state, call)?;
                 }
                 state.losses.since(before)?;
-                if state.writer.as_ref().is_none_or(|writer| done(&writer.pipeline)) {
-                    return Ok(());
+                match state.writer.as_ref().map(|writer| outcome(&writer.pipeline)) {
+                    None => return Ok(()),
+                    Some(Some(outcome)) => return outcome,
+                    Some(None) => {}
                 }
             }
             progress.await;
