@@ -301,6 +301,39 @@ fn a_directory_that_moved_knows_its_new_parent_and_links_count_names() {
 }
 
 /// A program that does something with a file of the mount, and ignores no signal, whoever runs this test.
+#[test]
+fn an_open_directory_that_is_removed_or_replaced_is_empty_and_has_no_name() {
+    if !can_mount("an_open_directory_that_is_removed_or_replaced_is_empty_and_has_no_name") {
+        return;
+    }
+    let demo = Demo::start();
+    sh(&demo.mountpoint, "mkdir removed replaced other; chmod 750 removed replaced");
+    let open = |name: &str, flags: OFlags| {
+        OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(demo.path(name)).unwrap()
+    };
+    let kept: Vec<File> = ["removed", "replaced"]
+        .iter()
+        .flat_map(|name| [open(name, OFlags::DIRECTORY), open(name, OFlags::PATH)])
+        .collect();
+    fs::remove_dir(demo.path("removed")).unwrap();
+    fs::rename(demo.path("other"), demo.path("replaced")).unwrap();
+    for wait in [0, 1_100] {
+        // Also once what the kernel was told of attributes is outdated.
+        std::thread::sleep(Duration::from_millis(wait));
+        for dir in &kept {
+            let known = dir.metadata().unwrap();
+            assert_eq!((known.mode(), known.nlink()), (libc::S_IFDIR | 0o750, 0));
+            let path = format!("/proc/self/fd/{}", dir.as_raw_fd());
+            assert_eq!(fs::read_dir(path).unwrap().count(), 0);
+            let make = rustix::fs::openat(dir, "f", OFlags::CREATE | OFlags::RDWR, 0o600.into());
+            assert_eq!(make.map(drop), Err(Errno::NOENT));
+            let look = rustix::fs::statat(dir, "f", rustix::fs::AtFlags::empty());
+            assert_eq!(look.map(drop), Err(Errno::NOENT));
+        }
+    }
+    assert_eq!(fs::metadata(demo.path("replaced")).unwrap().nlink(), 2);
+}
+
 fn program(demo: &Demo, script: &str) -> Child {
     let mut command = Command::new("bash");
     let script = format!("exec env --default-signal=INT {script}");

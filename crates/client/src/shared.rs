@@ -219,6 +219,7 @@ impl Shared {
         let recent = state.cached.and_then(|cached| cached.at).filter(|_| !hurry);
         inode.reference.id != InodeId::ROOT
             && !state.is_held()
+            && !state.is_left_over()
             && recent.is_none_or(|at| self.now().since(at) > self.options.attribute_ttl)
     }
 
@@ -234,12 +235,18 @@ impl Shared {
         })
     }
 
-    /// Attributes asked for at most `age` ago, or now.
+    /// Attributes asked for at most `age` ago, or now. Of a directory that is no more, the last ones, without a name.
     pub(crate) async fn attributes(&self, inode: &Inode, age: Duration) -> Result<Known, Status> {
         if let Some(known) = self.cached(inode, age) {
             return Ok(known);
         }
-        self.told(inode, Request::GetAttributes { inode: inode.reference }).await
+        let at = self.now();
+        match self.told(inode, Request::GetAttributes { inode: inode.reference }).await {
+            Err(Status::Stale) if Inodes::removed_directory(inode, at) => {
+                self.cached(inode, Duration::MAX).ok_or(Status::Stale)
+            }
+            told => told,
+        }
     }
 
     /// Takes in what an answer tells of inodes besides its own. Those that are not known here do not matter.
