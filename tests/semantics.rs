@@ -218,6 +218,9 @@ fn reading_does_not_change_the_access_time_and_setting_it_does() {
     let times = || {
         ["f", "d"].map(|name| fs::metadata(demo.path(name)).unwrap()).map(|of| (of.atime(), of.atime_nsec()))
     };
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mount = table.lines().find(|line| line.contains(demo.mountpoint.to_str().unwrap())).unwrap();
+    assert!(mount.contains(",noatime"), "{mount}");
     let before = times();
     assert_eq!(before[0], (981_173_106, 789_000_000));
     fs::read(demo.path("f")).unwrap();
