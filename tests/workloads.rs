@@ -342,7 +342,7 @@ fn the_namespace_behaves_like_a_local_filesystem() {
 #[test]
 fn a_write_by_another_user_drops_setuid() {
     let test = "a_write_by_another_user_drops_setuid";
-    if !can_mount(test) || !rustix::process::getuid().is_root() || !has_program(test, "setpriv") {
+    if !can_mount(test) || !is_root(test) || !has_program(test, "setpriv") {
         return;
     }
     let demo = Demo::start();
