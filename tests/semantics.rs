@@ -337,6 +337,49 @@ fn an_open_directory_that_is_removed_or_replaced_is_empty_and_has_no_name() {
     assert_eq!(fs::metadata(demo.path("replaced")).unwrap().nlink(), 2);
 }
 
+/// Runs on a thread of its own that is another user, who may do nothing special.
+fn as_somebody<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let run = || {
+        let somebody = rustix::process::Uid::from_raw(1000);
+        rustix::thread::set_thread_res_uid(somebody, somebody, somebody).unwrap();
+        work()
+    };
+    std::thread::scope(|scope| scope.spawn(run).join().unwrap())
+}
+
+#[test]
+fn trusted_attributes_are_there_for_administrators_alone() {
+    let test = "trusted_attributes_are_there_for_administrators_alone";
+    if !can_mount(test) || !is_root(test) {
+        return;
+    }
+    let demo = Demo::start();
+    let path = demo.path("f");
+    fs::write(&path, "content").unwrap();
+    sh(&demo.mountpoint, "chmod 666 f; chmod 755 . ..");
+    let (secret, seen) = ("trusted.secret", "user.seen");
+    let set = |name: &str| rustix::fs::setxattr(&path, name, b"value", rustix::fs::XattrFlags::empty());
+    set(secret).unwrap();
+    set(seen).unwrap();
+    let names = || {
+        let mut list = [0_u8; 256];
+        let length = rustix::fs::listxattr(&path, &mut list[..]).unwrap();
+        assert_eq!(rustix::fs::listxattr_query(&path), Ok(length));
+        let names = list[..length].split_inclusive(|byte| *byte == 0);
+        names.map(|name| String::from_utf8_lossy(&name[..name.len() - 1]).into_owned()).collect::<Vec<_>>()
+    };
+    let get = |name: &str| rustix::fs::getxattr(&path, name, &mut [0_u8; 16][..]);
+    let mut all = names();
+    all.sort();
+    assert_eq!((all, get(secret)), (vec![secret.to_owned(), seen.to_owned()], Ok(5)));
+    as_somebody(|| {
+        assert_eq!(names(), [seen]);
+        assert_eq!((get(seen), get(secret)), (Ok(5), Err(Errno::NODATA)));
+        assert_eq!((set(seen), set(secret)), (Ok(()), Err(Errno::PERM)));
+        assert_eq!(rustix::fs::removexattr(&path, secret), Err(Errno::PERM));
+    });
+}
+
 fn program(demo: &Demo, script: &str) -> Child {
     let mut command = Command::new("bash");
     let script = format!("exec env --default-signal=INT {script}");

@@ -4,7 +4,7 @@
 //! directories, setuid and setgid dropped by writes and chown) the master does from what is sent here.
 
 use crate::attributes::{kind_of_mode, set_time, to_kernel};
-use crate::caller::with_groups;
+use crate::caller::{is_administrator, with_groups};
 use crate::dispatch::Dispatch;
 use crate::errno::errno;
 use crate::flags::{fopen_flags, open_flags, permission_bits, wants_sync};
@@ -562,8 +562,14 @@ impl Filesystem for Adapter {
 
     fn listxattr(&self, request: &Request, number: INodeNo, size: u32, reply: ReplyXattr) {
         let client = self.client.clone();
+        let (uid, pid) = (request.uid(), request.pid());
         let operation = async move {
-            let names = client.list_xattrs(inode(number)).await?;
+            let mut names = client.list_xattrs(inode(number)).await?;
+            // What others can do to these the kernel decides itself, but not who learns of them.
+            let is_trusted = |name: &Vec<u8>| name.starts_with(b"trusted.");
+            if names.iter().any(is_trusted) && !is_administrator(uid, pid) {
+                names.retain(|name| !is_trusted(name));
+            }
             Ok(names.iter().flat_map(|name| name.iter().copied().chain([0])).collect::<Vec<u8>>())
         };
         self.dispatch.run(request.pid(), operation, move |outcome| answer_sized(outcome, size, reply));
