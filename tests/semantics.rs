@@ -165,18 +165,30 @@ fn every_mode_of_fallocate_does_what_it_says_or_is_refused() {
         file.read_exact_at(&mut found, 0).unwrap();
         assert!(found == model, "{what}");
     };
-    fallocate(&file, keep, 50_000, 200_000).unwrap();
+    let allocate = |flags: FallocateFlags, offset, length| {
+        let times = || {
+            let of = file.metadata().unwrap();
+            ((of.mtime(), of.mtime_nsec()), (of.ctime(), of.ctime_nsec()))
+        };
+        let before = times();
+        std::thread::sleep(Duration::from_millis(10));
+        fallocate(&file, flags, offset, length).unwrap();
+        let after = times();
+        assert!(after.0 > before.0 && after.1 > before.1, "{flags:?}: {before:?}, {after:?}");
+    };
+    allocate(keep, 50_000, 200_000);
+    allocate(FallocateFlags::empty(), 0, 5_000);
     check(&model, "room beyond the end, and the length stays");
-    fallocate(&file, FallocateFlags::empty(), 90_000, 20_000).unwrap();
+    allocate(FallocateFlags::empty(), 90_000, 20_000);
     model.resize(110_000, 0);
     check(&model, "longer");
-    fallocate(&file, punch | keep, 5_000, 60_001).unwrap();
+    allocate(punch | keep, 5_000, 60_001);
     model[5_000..65_001].fill(0);
     check(&model, "a hole");
-    fallocate(&file, zero | keep, 65_000, 100_000).unwrap();
+    allocate(zero | keep, 65_000, 100_000);
     model[65_000..].fill(0);
     check(&model, "zeroes, and the length stays");
-    fallocate(&file, zero, 109_000, 3_000).unwrap();
+    allocate(zero, 109_000, 3_000);
     model.resize(112_000, 0);
     check(&model, "zeroes, longer");
     for refused in [FallocateFlags::COLLAPSE_RANGE, FallocateFlags::INSERT_RANGE, punch] {
