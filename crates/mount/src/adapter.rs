@@ -7,7 +7,7 @@ use crate::attributes::{kind_of_mode, set_time, to_kernel};
 use crate::caller::{is_administrator, with_groups};
 use crate::dispatch::Dispatch;
 use crate::errno::errno;
-use crate::flags::{fopen_flags, open_flags, permission_bits, wants_sync};
+use crate::flags::{PRIVILEGES, drops_privileges, fopen_flags, open_flags, permission_bits, wants_sync};
 use crate::listing;
 use crate::unasked::forget;
 use client::{AllocateMode, Client, FileHandle as Handle, Known, SeekWhat};
@@ -379,8 +379,9 @@ impl Filesystem for Adapter {
             Err(status) => reply.error(errno(status)),
         };
         let sync = wants_sync(flags.0);
-        // Said of what passes the cache by; of the rest the kernel has dropped them itself.
-        let kill = write_flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
+        let kill = drops_privileges(write_flags, || {
+            self.client.try_attributes(inode(number)).map(|known| known.attributes.mode)
+        });
         let tried = if kill {
             None
         } else if append {
@@ -398,7 +399,7 @@ impl Filesystem for Adapter {
         let operation = async move {
             if kill {
                 let mode = client.attributes(inode(number)).await?.attributes.mode;
-                let bare = mode & !0o6000; // The kernel leaves it to us here.
+                let bare = mode & !PRIVILEGES; // The kernel leaves it to us here.
                 if bare != mode {
                     let changes = AttributeChanges { mode: Some(bare), ..AttributeChanges::default() };
                     client.set_attributes(inode(number), changes, Caller::default()).await?;
