@@ -240,6 +240,7 @@ fn a_raise_that_finds_an_unfinished_one_of_a_dead_master_compares_all() {
     world.begin_late(slow);
     succeed(&mut world, &[0, 1]);
     let ticket = world.want((inode(1), ZERO), SESSION, None);
+    assert!(world.obey(slow, None), "the order waits for the one before, which nobody hears of");
     world.settle();
     assert!(world.grants[&ticket].is_ok());
     assert!(world.machines.iter().all(|machine| machine.late.is_empty()));
