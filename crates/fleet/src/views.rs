@@ -23,17 +23,15 @@ impl Fleet {
             return Some((recorded, self.locations(slot)));
         }
         let set = self.table.replicas(slot);
-        // Those that are being made equal are read when they are.
-        let known =
-            set.readable().filter_map(|disk| Some((self.raises.version_on(slot, disk)?.max(recorded), disk)));
-        let known: Vec<(Version, u16)> = known.collect();
-        let Some(least) = known.iter().map(|(version, _)| *version).min() else {
+        let known = |disk: u16| self.raises.version_on(slot, disk);
+        // Those that take a version now, or are made equal, are read when they are.
+        let ahead = set.readable().filter_map(known).min().filter(|version| *version > recorded);
+        let Some(version) = ahead else {
             return Some((recorded, self.locations(slot)));
         };
-        // Who reads one of several that may differ, and then another, may be told two things.
-        let most = if least > recorded || self.table.is_unsettled(slot) { 1 } else { usize::MAX };
-        let of_it = known.into_iter().filter(|(version, _)| *version == least).map(|(_, disk)| disk);
-        Some((least, of_it.take(most).map(|disk| self.hosts.address(disk)).collect()))
+        let most = if self.table.is_unsettled(slot) { 1 } else { usize::MAX };
+        let of_it = set.readable().filter(|disk| known(*disk) == Some(version));
+        Some((version, of_it.take(most).map(|disk| self.hosts.address(disk)).collect()))
     }
 
     /// Whether replicas that are not among [`Fleet::locations`] may be soon, or be compared with these: who finds a page damaged

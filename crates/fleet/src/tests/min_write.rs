@@ -340,3 +340,31 @@ fn a_replica_that_took_a_version_alone_is_read_under_it_while_the_others_may_com
         assert_eq!(world.fleet.version(slot), Some(grant.version), "nothing is recorded with one of three");
     }
 }
+
+/// Its disk was busy for longer than a raise waits; and somebody reads all the time, which is no reason to go on with too few.
+#[test]
+fn a_replica_that_took_a_version_late_and_alone_is_read_and_raised_in_the_end() {
+    let mut world = World::with_goal(3, 3);
+    let (slot, grant) = world.file(1);
+    let (stays, slow, slower) = (machine_of(&grant, 0), machine_of(&grant, 1), machine_of(&grant, 2));
+    let ticket = world.edit(slot, 5);
+    for n in [slow, slower] {
+        world.disconnect(n);
+    }
+    world.advance(3_500);
+    assert_eq!(world.edits[&ticket], Err(Status::TryAgain));
+    world.obey(stays, None);
+    world.hear(stays);
+    let mut recorded_after = 0;
+    while world.fleet.version(slot) == Some(grant.version) {
+        world.read(slot);
+        let (version, locations) = world.fleet.readable(slot).unwrap();
+        assert_eq!(locations.len(), 1);
+        assert_eq!(version, world.replicas[&(locations[0].disk, grant.chunk)].version, "it would refuse");
+        world.advance(1_000);
+        world.settle();
+        recorded_after += 1;
+        assert!(recorded_after < 1_000, "it is never recorded");
+    }
+    assert!(recorded_after > 500, "two servers that fell silent together are waited for");
+}
