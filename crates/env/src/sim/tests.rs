@@ -357,6 +357,33 @@ async fn an_abandoned_connection_is_silent_both_ways_and_a_new_one_works() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_a_queue_snags_one_job_takes_seconds_and_others_overtake_it() {
+    let world = SimWorld::new(1);
+    let queue = world.env("host").workers.queue("disk-0", 2);
+    world.snag_queue("host", "disk-0", Duration::from_secs(8));
+    let (mut quick, mut long) = (0, 0);
+    for _ in 0..100 {
+        let begun = tokio::time::Instant::now();
+        queue.call(|| ()).await.unwrap();
+        match begun.elapsed() {
+            Duration::ZERO => quick += 1,
+            taken if taken > Duration::from_secs(1) => long += 1,
+            _ => {}
+        }
+    }
+    assert!(quick > 50 && long > 10, "{quick} {long}");
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let jobs = (0..16).map(|number| {
+        let order = Arc::clone(&order);
+        queue.call(move || order.lock().unwrap().push(number))
+    });
+    for job in jobs.map(tokio::spawn).collect::<Vec<_>>() {
+        job.await.unwrap().unwrap();
+    }
+    assert!(!order.lock().unwrap().is_sorted(), "{order:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_queue_answers_late_and_a_hung_one_when_it_goes_on() {
     let world = SimWorld::new(1);
     let env = world.env("host");

@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //! 1. Jobs of a queue with one thread run in the order given, whatever its pace was meanwhile. With more threads a
-//!    slow job may be overtaken, as on a real disk.
+//!    slow job may be overtaken, as on a real disk; of those that snag only a few are slow, and the others go by at once.
 //! 2. A job that was begun while its queue hangs runs when the queue goes on, if its process still exists by then.
 
 use super::rng::Rng;
@@ -12,6 +12,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
+
+/// Of so many jobs one has to wait where a queue snags: for a sync, say.
+const SNAG_ONE_IN: u64 = 4;
 
 /// How fast the queues of a world work.
 #[derive(Clone)]
@@ -32,6 +35,8 @@ struct State {
 enum Pace {
     /// Each job takes up to so long.
     Slow(Duration),
+    /// One job in [`SNAG_ONE_IN`] takes up to so long, the others no time.
+    Snags(Duration),
     Hung,
 }
 
@@ -58,6 +63,10 @@ impl Paces {
         self.set(host, queue, Some(Pace::Slow(longest)));
     }
 
+    pub(super) fn snag(&self, host: &str, queue: &str, longest: Duration) {
+        self.set(host, queue, Some(Pace::Snags(longest)));
+    }
+
     pub(super) fn hang(&self, host: &str, queue: &str) {
         self.set(host, queue, Some(Pace::Hung));
     }
@@ -70,6 +79,11 @@ impl Paces {
         self.lock().slow.get(key).copied()
     }
 
+    fn up_to(&self, longest: Duration) -> Duration {
+        let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
+        Duration::from_nanos(self.lock().rng.below(nanos))
+    }
+
     /// Takes as long as a job takes now.
     async fn pass(&self, key: &(String, String)) {
         loop {
@@ -77,9 +91,13 @@ impl Paces {
             match self.pace(key) {
                 None => return,
                 Some(Pace::Slow(longest)) => {
-                    let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
-                    let taken = Duration::from_nanos(self.lock().rng.below(nanos));
-                    return tokio::time::sleep(taken).await;
+                    return tokio::time::sleep(self.up_to(longest)).await;
+                }
+                Some(Pace::Snags(longest)) => {
+                    if self.lock().rng.below(SNAG_ONE_IN) == 0 {
+                        tokio::time::sleep(self.up_to(longest)).await;
+                    }
+                    return;
                 }
                 Some(Pace::Hung) => changed.await,
             }

@@ -5,10 +5,15 @@ use crate::cluster::{DISKS, Place, SERVERS};
 use crate::invariants::rot::rot;
 use env::{Effort, Fault, Stray};
 use std::time::Duration;
+use tokio::time::Instant;
 use types::CHUNK_BYTES;
 
 /// Longest delay of one job on a slow disk.
 const SLOW_MAX_MS: u64 = 1_500;
+/// Longest delay of a job where a disk snags: longer than a server takes to find a new master and to tell it what it has.
+const SNAG_MAX_MS: u64 = 8_000;
+/// How long a disk snags at most: some edits.
+const SNAGS_MS: u64 = 40_000;
 /// Room that a full disk still has, in bytes, at most.
 const ROOM_MAX: u64 = 1 << 20;
 /// Where most of what is written lies in a chunk.
@@ -41,6 +46,19 @@ impl Nemesis<'_> {
         self.stage.trace.note(format_args!("{queue} of {host} takes up to {longest:?}"));
         self.stage.cluster.world().slow_queue(&host, &queue, longest);
         self.undo_later(Undo::Queue(host, queue));
+    }
+
+    pub(super) fn snag(&mut self) {
+        let (host, queue) = self.some_queue();
+        // The changelog has one thread: nothing overtakes there.
+        if queue == LOG_QUEUE {
+            return;
+        }
+        let longest = Duration::from_millis(self.chance.within(1_000, SNAG_MAX_MS));
+        self.stage.trace.note(format_args!("{queue} of {host} takes up to {longest:?} over some jobs"));
+        self.stage.cluster.world().snag_queue(&host, &queue, longest);
+        let until = Instant::now() + Duration::from_millis(self.chance.within(SNAG_MAX_MS, SNAGS_MS));
+        self.lasting.push((until, Undo::Queue(host, queue)));
     }
 
     pub(super) fn hang(&mut self) {
