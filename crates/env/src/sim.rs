@@ -93,8 +93,8 @@ impl SimWorld {
         self.paces.slow(host, queue, longest);
     }
 
-    /// Some jobs of a host's queue take up to `longest` from now on, and others overtake them in its other threads, as where one
-    /// fdatasync lasts for seconds while the disk still reads.
+    /// Some jobs of a host's queue that sync take up to `longest` from now on, and others overtake them in its other threads, as where
+    /// one fdatasync lasts for seconds while the disk still reads.
     pub fn snag_queue(&self, host: &str, queue: &str, longest: Duration) {
         self.paces.snag(host, queue, longest);
     }

@@ -55,8 +55,10 @@ pub(crate) struct Stage {
     pub(crate) settled: Cell<bool>,
     /// Files with a chunk that a loss of power took before it was synced.
     pub(crate) lost: RefCell<BTreeSet<InodeId>>,
-    /// The client whose truncate or punch is under way.
-    pub(crate) editing: Cell<Option<usize>>,
+    /// The client whose truncate or punch is under way, and the how manieth edit it is.
+    pub(crate) editing: Cell<Option<(usize, u64)>>,
+    /// Edits so far.
+    pub(crate) edits: Cell<u64>,
     /// The one disk whose stored bytes the faults of this run may destroy.
     pub(crate) suspect: Cell<Option<Place>>,
     pub(crate) faults: Faults,

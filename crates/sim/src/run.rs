@@ -164,6 +164,7 @@ pub(crate) fn on_stage(
             settled: Cell::new(false),
             lost: RefCell::default(),
             editing: Cell::new(None),
+            edits: Cell::new(0),
             suspect: Cell::new(None),
             faults,
             removals: RefCell::default(),

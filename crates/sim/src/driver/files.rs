@@ -159,9 +159,11 @@ impl Driver<'_> {
 
     /// Says meanwhile that it edits.
     async fn editing<T>(&self, edit: impl Future<Output = T>) -> T {
-        self.stage.editing.set(Some(self.number));
+        let number = self.stage.edits.get() + 1;
+        self.stage.edits.set(number);
+        self.stage.editing.set(Some((self.number, number)));
         let done = edit.await;
-        if self.stage.editing.get() == Some(self.number) {
+        if self.stage.editing.get() == Some((self.number, number)) {
             self.stage.editing.set(None);
         }
         done

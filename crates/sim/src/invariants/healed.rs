@@ -25,7 +25,9 @@ pub(crate) async fn wait(stage: &Stage) -> Result<(), Violation> {
                 let replicas: u64 = here.map(|disk| disk.chunks).sum();
                 let short = chunks.endangered + chunks.undergoal + chunks.unknown;
                 let needed = chunks.ok * u64::from(status.goal);
-                let waiting = short + chunks.overgoal + chunks.unsettled > 0;
+                // What is gone may have been unsettled before; there is nothing left to compare.
+                let unsettled = chunks.unsettled.saturating_sub(chunks.missing);
+                let waiting = short + chunks.overgoal + unsettled > 0;
                 if !waiting && chunks.missing == 0 && replicas == needed {
                     stage.settled.set(stage.calm.get());
                     return Ok(());

@@ -1,7 +1,7 @@
 //! What goes wrong with disks.
 
 use super::{Nemesis, Undo};
-use crate::cluster::{DISKS, Place, SERVERS};
+use crate::cluster::{Cluster, DISKS, Place, SERVERS};
 use crate::invariants::rot::rot;
 use env::{Effort, Fault, Stray};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use types::CHUNK_BYTES;
 
 /// Longest delay of one job on a slow disk.
 const SLOW_MAX_MS: u64 = 1_500;
-/// Longest delay of a job where a disk snags: longer than a server takes to find a new master and to tell it what it has.
+/// Longest sync where a disk snags: longer than a server takes to find a new master and to tell it what it has.
 const SNAG_MAX_MS: u64 = 8_000;
 /// How long a disk snags at most: some edits.
 const SNAGS_MS: u64 = 40_000;
@@ -50,12 +50,26 @@ impl Nemesis<'_> {
 
     pub(super) fn snag(&mut self) {
         let (host, queue) = self.some_queue();
+        self.snag_one(host, queue);
+    }
+
+    /// About half of the disks.
+    pub(super) fn snag_all(&mut self) {
+        for place in Cluster::places() {
+            if self.chance.percent(50) {
+                let host = self.stage.cluster.hosts()[1 + place.server].clone();
+                self.snag_one(host, format!("disk-{}", place.disk));
+            }
+        }
+    }
+
+    fn snag_one(&mut self, host: String, queue: String) {
         // The changelog has one thread: nothing overtakes there.
         if queue == LOG_QUEUE {
             return;
         }
         let longest = Duration::from_millis(self.chance.within(1_000, SNAG_MAX_MS));
-        self.stage.trace.note(format_args!("{queue} of {host} takes up to {longest:?} over some jobs"));
+        self.stage.trace.note(format_args!("{queue} of {host} takes up to {longest:?} over some syncs"));
         self.stage.cluster.world().snag_queue(&host, &queue, longest);
         let until = Instant::now() + Duration::from_millis(self.chance.within(SNAG_MAX_MS, SNAGS_MS));
         self.lasting.push((until, Undo::Queue(host, queue)));

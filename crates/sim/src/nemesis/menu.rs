@@ -31,7 +31,7 @@ pub enum Faults {
     BadDisk,
     /// The suspect's bits rot, and its writes are lost or land elsewhere.
     Rot,
-    /// A master and a client die together in the middle of an edit, while a disk takes seconds over some of its jobs.
+    /// A master and a client die together in the middle of an edit, while disks take seconds over some syncs.
     Edits,
     /// All that destroys nothing, but for what `Edits` adds.
     Everything,
@@ -121,7 +121,7 @@ pub(super) enum Kind {
     Clock,
     /// A disk or the changelog becomes slow.
     Slow,
-    /// A disk takes seconds over some jobs, while others overtake them.
+    /// A disk takes seconds over some syncs, while what does not sync overtakes them.
     Snag,
     /// The master and a client that edits a file are killed at the same time.
     Pair,

@@ -6,7 +6,7 @@ use crate::driver::Violation;
 use std::time::Duration;
 
 /// How long it is waited for an edit in whose middle to strike.
-const EDIT_WITHIN: Duration = Duration::from_secs(5);
+const EDIT_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How far an edit has got at most when it is struck.
 const INTO_EDIT_MS: u64 = 2_500;
@@ -44,18 +44,24 @@ impl Nemesis<'_> {
     /// The master and a client die together, if possible in the middle of an edit, so that nobody repeats it; the chunkservers live on, and
     /// the master is back at once.
     pub(super) async fn strike_pair(&mut self) -> Result<(), Violation> {
+        self.snag_all();
+        let into = if self.chance.percent(70) { 150 } else { INTO_EDIT_MS };
+        let into = Duration::from_millis(self.chance.below(into));
         let editing = async {
             loop {
-                if let Some(client) = self.stage.editing.get() {
-                    return client;
-                }
                 tokio::time::sleep(LOOK_EVERY).await;
+                let begun = self.stage.editing.get();
+                if let Some((client, number)) = begun {
+                    tokio::time::sleep(into).await;
+                    // One that is over already is of no use.
+                    if self.stage.editing.get() == Some((client, number)) {
+                        return client;
+                    }
+                }
             }
         };
         let client = tokio::time::timeout(EDIT_WITHIN, editing).await;
         let client = client.unwrap_or_else(|_| self.chance.below(CLIENTS as u64) as usize);
-        let into = if self.chance.percent(50) { 100 } else { INTO_EDIT_MS };
-        tokio::time::sleep(Duration::from_millis(self.chance.below(into))).await;
         self.stop(Target::Client(client), Stop::Kill).await;
         self.stop(Target::Master, Stop::Kill).await;
         tokio::time::sleep(Duration::from_millis(self.chance.below(100))).await;
