@@ -15,6 +15,27 @@ impl Fleet {
         self.table.replicas(slot).readable().take(most).map(|disk| self.hosts.address(disk)).collect()
     }
 
+    /// Where a chunk can be read now, and under which version: that of the metadata, or, if no replica is known to have it any more, one
+    /// that a raise gave to a replica and that is not recorded. It was granted to nobody, so that replica has all that was acknowledged.
+    pub fn readable(&self, slot: ChunkSlot) -> Option<(Version, Vec<ReplicaAddress>)> {
+        let recorded = self.table.version(slot)?;
+        if !self.may_refuse_readers(slot) {
+            return Some((recorded, self.locations(slot)));
+        }
+        let set = self.table.replicas(slot);
+        // Those that are being made equal are read when they are.
+        let known =
+            set.readable().filter_map(|disk| Some((self.raises.version_on(slot, disk)?.max(recorded), disk)));
+        let known: Vec<(Version, u16)> = known.collect();
+        let Some(least) = known.iter().map(|(version, _)| *version).min() else {
+            return Some((recorded, self.locations(slot)));
+        };
+        // Who reads one of several that may differ, and then another, may be told two things.
+        let most = if least > recorded || self.table.is_unsettled(slot) { 1 } else { usize::MAX };
+        let of_it = known.into_iter().filter(|(version, _)| *version == least).map(|(_, disk)| disk);
+        Some((least, of_it.take(most).map(|disk| self.hosts.address(disk)).collect()))
+    }
+
     /// Whether replicas that are not among [`Fleet::locations`] may be soon, or be compared with these: who finds a page damaged
     /// there had better wait.
     pub fn may_have_more(&self, slot: ChunkSlot, now_ms: u64) -> bool {

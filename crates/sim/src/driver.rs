@@ -13,7 +13,7 @@ mod names;
 use crate::chance::Chance;
 use crate::cluster::{Cluster, Place, Program};
 use crate::invariants::bounded::bounded;
-use crate::invariants::redundancy;
+use crate::invariants::{numbered, redundancy};
 use crate::nemesis::Faults;
 use crate::oracle::Oracle;
 use crate::oracle::tree::FileId;
@@ -64,6 +64,8 @@ pub(crate) struct Stage {
     pub(crate) faults: Faults,
     /// What was deleted so far.
     pub(crate) removals: RefCell<redundancy::Watch>,
+    /// What had which number so far.
+    pub(crate) numbers: RefCell<numbered::Watch>,
 }
 
 impl Stage {

@@ -110,7 +110,11 @@ impl Plan {
             look(stage, drivers).await?;
         }
         invariants::healed::wait(stage).await?;
-        look(stage, drivers).await
+        look(stage, drivers).await?;
+        if chance.percent(20) {
+            invariants::unknown::check(stage, &mut chance).await?;
+        }
+        Ok(())
     }
 
     async fn disturb(
@@ -168,6 +172,7 @@ pub(crate) fn on_stage(
             suspect: Cell::new(None),
             faults,
             removals: RefCell::default(),
+            numbers: RefCell::default(),
         };
         let outcome = play(&stage).await;
         let (trace, events) = stage.trace.digest();

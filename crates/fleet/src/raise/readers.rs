@@ -2,8 +2,23 @@
 //! the chunk's place meanwhile waits for the raise, and members that are slow have no more time than for a writer. One that failed is
 //! repeated soon.
 
+use super::Raises;
 use crate::fleet::Fleet;
-use types::ChunkSlot;
+use types::{ChunkSlot, Version};
+
+impl Raises {
+    /// The highest version that this disk's replica is known to have taken and that is not recorded, zero if none; `None`: it takes one now, or
+    /// is made equal to others.
+    pub(crate) fn version_on(&self, slot: ChunkSlot, disk: u16) -> Option<Version> {
+        if let Some(raise) = self.running.get(&slot)
+            && raise.members.iter().any(|member| member.disk == disk && member.done)
+        {
+            return None;
+        }
+        let taken = self.remains.get(&slot).and_then(|remains| remains.taken.get(&disk));
+        Some(taken.copied().unwrap_or_default())
+    }
+}
 
 impl Fleet {
     /// Whether replicas of the chunk may refuse readers because of a raise: a reader is to be told of then
