@@ -212,3 +212,9 @@ fn a_raise_that_outlasts_its_master_and_its_client_is_told_of() {
 fn what_is_gone_is_not_waited_for_although_it_was_unsettled() {
     holds(Faults::PowerCuts, 2_886_368_954_661_658_794);
 }
+
+/// Two replicas were damaged in different pages, and while they were mended readers were told of one of them alone: they gave up.
+#[test]
+fn readers_are_told_of_all_damaged_replicas_while_they_are_mended() {
+    holds(Faults::Rot, 35);
+}

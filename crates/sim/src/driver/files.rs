@@ -176,7 +176,7 @@ impl Driver<'_> {
         let what = format_args!("truncate file {file} to {length}");
         let call = program.client.set_length(inode, length, false);
         let shown = |known: &client::Known| known.attributes.length.to_string();
-        let answer = self.editing(self.ask(program, what, shown, call)).await?;
+        let answer = self.editing(Box::pin(self.ask(program, what, shown, call))).await?;
         let sure = matches!(answer, Answer::Done(_));
         self.stage.oracle.borrow_mut().file(file).content.cut(length, sure);
         if let Answer::Done(known) = &answer
@@ -194,7 +194,7 @@ impl Driver<'_> {
         let (offset, length) = (self.some_offset(), self.chance.within(1, WRITE_BYTES_MAX));
         let what = format_args!("punch file {file} at {offset}, {length} bytes");
         let call = program.client.allocate(handle, AllocateMode::PunchHole, offset, length);
-        let answer = self.editing(self.ask(program, what, nothing, call)).await?;
+        let answer = self.editing(Box::pin(self.ask(program, what, nothing, call))).await?;
         let sure = matches!(answer, Answer::Done(()));
         self.stage.oracle.borrow_mut().file(file).content.punch(offset, offset + length, sure);
         self.file_changed(file, &answer)
