@@ -5,7 +5,7 @@
 //! | 1 an acknowledged change survives `kill -9` | `restart`, and the oracle's `tree` |
 //! | 2 what an fsync covers is on stable storage, on min-write replicas | `synced` at each fsync, `durable`, and the oracle's `content` |
 //! | 3 no read returns wrong bytes | `rot`, and the oracle's `content` |
-//! | 4 no stale replica is read | `located` |
+//! | 4 no stale replica is read; what is there is found | `located`, `readable` |
 //! | 5 the last good replica stays | `last_good` |
 //! | 6 what the master does not know is kept; nothing is numbered twice | `unknown`, `numbered` |
 //! | 9 checkpoint and log give the live state | `replay`, `restart` |
@@ -27,6 +27,7 @@ mod last_good;
 mod located;
 pub(crate) mod numbered;
 pub(crate) mod once;
+mod readable;
 pub(crate) mod redundancy;
 mod replay;
 pub(crate) mod restart;
@@ -45,6 +46,7 @@ pub(crate) async fn check_quiet(stage: &Stage) -> Result<(), Violation> {
         let quiet = Quiet::look(stage).await?;
         replay::check(&quiet, &stage.cluster).await?;
         last_good::check(&quiet)?;
+        readable::check(&quiet, stage)?;
         twins::check(&quiet)?;
         durable::check(&quiet)?;
         let mut numbers = std::mem::take(&mut *stage.numbers.borrow_mut());
