@@ -332,6 +332,120 @@ fn a_chunkserver_that_may_have_no_more_files_open_goes_on_and_blames_no_disk() {
     wait_within(Duration::from_secs(90), "all have two replicas", || is_healed(&demo, 200));
 }
 
+/// Lets a process open no further file; what it has open stays.
+fn no_more_files(pid: i32) -> rustix::process::Rlimit {
+    let is_open = |fd: &u64| fs::symlink_metadata(format!("/proc/{pid}/fd/{fd}")).is_ok();
+    // Numbers are given from below.
+    let current = (0..).find(|fd| !is_open(fd));
+    let before = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    limit_files(pid, rustix::process::Rlimit { current, maximum: before.maximum });
+    before
+}
+
+fn limit_files(pid: i32, limit: rustix::process::Rlimit) {
+    let pid = rustix::process::Pid::from_raw(pid);
+    rustix::process::prlimit(pid, rustix::process::Resource::Nofile, limit).unwrap();
+}
+
+#[test]
+fn a_master_that_may_have_no_more_files_open_refuses_what_needs_one_and_loses_nothing() {
+    if !can_mount("a_master_that_may_have_no_more_files_open_refuses_what_needs_one_and_loses_nothing") {
+        return;
+    }
+    let mut demo = Demo::start_with(&["--chunkservers", "2", "--disks", "1"]);
+    let files: Vec<_> = (0..20).map(|n| (format!("f{n}"), bytes(n, 50_000))).collect();
+    let value = bytes(2, 60_000);
+    let stored = |demo: &Demo, some: &[(String, Vec<u8>)]| {
+        some.iter().for_each(|(name, content)| store(demo, name, content).unwrap());
+    };
+    stored(&demo, &files[..10]);
+    let pid = demo.pid("master");
+    let before = no_more_files(pid);
+    // Sessions go on; whoever comes anew is told, or waits.
+    stored(&demo, &files[10..]);
+    let begun = Instant::now();
+    let asked = demo.muskox(&["status", "--json"]).output().unwrap();
+    assert!(!asked.status.success() && !asked.stderr.is_empty(), "{asked:?}");
+    assert!(begun.elapsed() < TOLD_WITHIN, "{:?}", begun.elapsed());
+    // The log cannot go on in a further segment. Each change carries much to it.
+    let change = |n: u32| {
+        let path = demo.path(&format!("x{n}"));
+        File::create(&path)?;
+        rustix::fs::setxattr(&path, "user.n", &value, rustix::fs::XattrFlags::empty())
+            .map_err(io::Error::from)
+    };
+    let mut done = 0;
+    let refused = loop {
+        match change(done) {
+            Ok(()) => done += 1,
+            refused => break refused,
+        }
+        assert!(done < 10_000, "the log found files to open");
+    };
+    assert!(is_full(&refused), "{refused:?} after {done}");
+    for (name, content) in &files {
+        assert!(fs::read(demo.path(name)).unwrap() == *content, "{name}");
+    }
+    assert_eq!((is_alive(pid), demo.pid("master")), (true, pid));
+    limit_files(pid, before);
+    wait_until("changes are taken again", || change(done).is_ok());
+    File::open(&demo.mountpoint).unwrap().sync_all().unwrap();
+    demo.kill_all();
+    demo.run(&["--chunkservers", "2", "--disks", "1"]);
+    for (name, content) in &files {
+        assert!(fs::read(demo.path(name)).unwrap() == *content, "{name}");
+    }
+    for n in 0..=done {
+        let mut found = vec![0; value.len()];
+        let length = rustix::fs::getxattr(demo.path(&format!("x{n}")), "user.n", &mut found[..]).unwrap();
+        assert!(length == value.len() && found == value, "x{n}");
+    }
+}
+
+#[test]
+fn a_mount_that_may_have_no_more_files_open_waits_for_one() {
+    if !can_mount("a_mount_that_may_have_no_more_files_open_waits_for_one") {
+        return;
+    }
+    let demo = Demo::start_with(&["--chunkservers", "2", "--disks", "1"]);
+    let content = bytes(1, 300_000);
+    let pid = demo.pid("mount");
+    // It has no connection to a chunkserver so far.
+    let before = no_more_files(pid);
+    let ended = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| store(&demo, "f", &content));
+        std::thread::sleep(Duration::from_secs(3));
+        let ended = writer.is_finished();
+        // What needs no chunkserver is done.
+        fs::create_dir(demo.path("d")).unwrap();
+        limit_files(pid, before);
+        let begun = Instant::now();
+        writer.join().unwrap().unwrap();
+        assert!(begun.elapsed() < TOLD_WITHIN, "{:?}", begun.elapsed());
+        ended
+    });
+    assert!(!ended, "it found a file to open");
+    assert!(is_alive(pid));
+    assert!(fs::read(demo.path("f")).unwrap() == content);
+    wait_within(Duration::from_secs(90), "it has two replicas", || is_healed(&demo, 1));
+}
+
+#[test]
+fn a_command_that_may_have_few_files_open_does_its_work_or_says_why_not() {
+    let demo = Demo::prepared();
+    for files in 3..40 {
+        let mut command = std::process::Command::new("bash");
+        let script = format!("ulimit -n {files}; exec {MUSKOX} status --json --master 127.0.0.1:1");
+        command.env("HOME", demo.data.parent().unwrap()).arg("-c").arg(script);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            !output.status.success() && !said.is_empty() && !said.contains("panicked"),
+            "{files}: {said}"
+        );
+    }
+}
+
 #[test]
 fn full_disks_give_enospc_lose_nothing_acknowledged_and_freed_room_is_used_again() {
     let name = "full_disks_give_enospc_lose_nothing_acknowledged_and_freed_room_is_used_again";

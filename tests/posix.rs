@@ -19,10 +19,20 @@ const CASES_MIN: usize = 393;
 /// that one mount(8) needs none.
 const WITH_HELPER: &str = r#"[ ! -e /sbin/mount.fuse ] || mount --bind "$0" /sbin/mount.fuse && exec "$@""#;
 
+const CASES: &str = "every_case_of_pjdfstest_passes_but_those_that_cannot_be_run";
+
+#[test]
+fn a_test_whose_program_is_not_installed_says_that_it_was_not_run_and_passes() {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", CASES]).env("PATH", "").env("CARGO_HOME", "/nowhere");
+    let run = ok(command);
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert!(said.contains(&format!("NOT RUN: {CASES} needs ")), "{said}");
+}
+
 #[test]
 fn every_case_of_pjdfstest_passes_but_those_that_cannot_be_run() {
-    let test = "every_case_of_pjdfstest_passes_but_those_that_cannot_be_run";
-    if !can_mount(test) || !has_program(test, "pjdfstest") || !rustix::process::getuid().is_root() {
+    if !can_mount(CASES) || !has_program(CASES, "pjdfstest") || !is_root(CASES) {
         return;
     }
     let demo = Demo::start();

@@ -165,18 +165,30 @@ fn every_mode_of_fallocate_does_what_it_says_or_is_refused() {
         file.read_exact_at(&mut found, 0).unwrap();
         assert!(found == model, "{what}");
     };
-    fallocate(&file, keep, 50_000, 200_000).unwrap();
+    let allocate = |flags: FallocateFlags, offset, length| {
+        let times = || {
+            let of = file.metadata().unwrap();
+            ((of.mtime(), of.mtime_nsec()), (of.ctime(), of.ctime_nsec()))
+        };
+        let before = times();
+        std::thread::sleep(Duration::from_millis(10));
+        fallocate(&file, flags, offset, length).unwrap();
+        let after = times();
+        assert!(after.0 > before.0 && after.1 > before.1, "{flags:?}: {before:?}, {after:?}");
+    };
+    allocate(keep, 50_000, 200_000);
+    allocate(FallocateFlags::empty(), 0, 5_000);
     check(&model, "room beyond the end, and the length stays");
-    fallocate(&file, FallocateFlags::empty(), 90_000, 20_000).unwrap();
+    allocate(FallocateFlags::empty(), 90_000, 20_000);
     model.resize(110_000, 0);
     check(&model, "longer");
-    fallocate(&file, punch | keep, 5_000, 60_001).unwrap();
+    allocate(punch | keep, 5_000, 60_001);
     model[5_000..65_001].fill(0);
     check(&model, "a hole");
-    fallocate(&file, zero | keep, 65_000, 100_000).unwrap();
+    allocate(zero | keep, 65_000, 100_000);
     model[65_000..].fill(0);
     check(&model, "zeroes, and the length stays");
-    fallocate(&file, zero, 109_000, 3_000).unwrap();
+    allocate(zero, 109_000, 3_000);
     model.resize(112_000, 0);
     check(&model, "zeroes, longer");
     for refused in [FallocateFlags::COLLAPSE_RANGE, FallocateFlags::INSERT_RANGE, punch] {
@@ -218,6 +230,9 @@ fn reading_does_not_change_the_access_time_and_setting_it_does() {
     let times = || {
         ["f", "d"].map(|name| fs::metadata(demo.path(name)).unwrap()).map(|of| (of.atime(), of.atime_nsec()))
     };
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mount = table.lines().find(|line| line.contains(demo.mountpoint.to_str().unwrap())).unwrap();
+    assert!(mount.contains(",noatime"), "{mount}");
     let before = times();
     assert_eq!(before[0], (981_173_106, 789_000_000));
     fs::read(demo.path("f")).unwrap();
@@ -301,6 +316,82 @@ fn a_directory_that_moved_knows_its_new_parent_and_links_count_names() {
 }
 
 /// A program that does something with a file of the mount, and ignores no signal, whoever runs this test.
+#[test]
+fn an_open_directory_that_is_removed_or_replaced_is_empty_and_has_no_name() {
+    if !can_mount("an_open_directory_that_is_removed_or_replaced_is_empty_and_has_no_name") {
+        return;
+    }
+    let demo = Demo::start();
+    sh(&demo.mountpoint, "mkdir removed replaced other; chmod 750 removed replaced");
+    let open = |name: &str, flags: OFlags| {
+        OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(demo.path(name)).unwrap()
+    };
+    let kept: Vec<File> = ["removed", "replaced"]
+        .iter()
+        .flat_map(|name| [open(name, OFlags::DIRECTORY), open(name, OFlags::PATH)])
+        .collect();
+    fs::remove_dir(demo.path("removed")).unwrap();
+    fs::rename(demo.path("other"), demo.path("replaced")).unwrap();
+    for wait in [0, 1_100] {
+        // Also once what the kernel was told of attributes is outdated.
+        std::thread::sleep(Duration::from_millis(wait));
+        for dir in &kept {
+            let known = dir.metadata().unwrap();
+            assert_eq!((known.mode(), known.nlink()), (libc::S_IFDIR | 0o750, 0));
+            let path = format!("/proc/self/fd/{}", dir.as_raw_fd());
+            assert_eq!(fs::read_dir(path).unwrap().count(), 0);
+            let make = rustix::fs::openat(dir, "f", OFlags::CREATE | OFlags::RDWR, 0o600.into());
+            assert_eq!(make.map(drop), Err(Errno::NOENT));
+            let look = rustix::fs::statat(dir, "f", rustix::fs::AtFlags::empty());
+            assert_eq!(look.map(drop), Err(Errno::NOENT));
+        }
+    }
+    assert_eq!(fs::metadata(demo.path("replaced")).unwrap().nlink(), 2);
+}
+
+/// Runs on a thread of its own that is another user, who may do nothing special.
+fn as_somebody<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let run = || {
+        let somebody = rustix::process::Uid::from_raw(1000);
+        rustix::thread::set_thread_res_uid(somebody, somebody, somebody).unwrap();
+        work()
+    };
+    std::thread::scope(|scope| scope.spawn(run).join().unwrap())
+}
+
+#[test]
+fn trusted_attributes_are_there_for_administrators_alone() {
+    let test = "trusted_attributes_are_there_for_administrators_alone";
+    if !can_mount(test) || !is_root(test) {
+        return;
+    }
+    let demo = Demo::start();
+    let path = demo.path("f");
+    fs::write(&path, "content").unwrap();
+    sh(&demo.mountpoint, "chmod 666 f; chmod 755 . ..");
+    let (secret, seen) = ("trusted.secret", "user.seen");
+    let set = |name: &str| rustix::fs::setxattr(&path, name, b"value", rustix::fs::XattrFlags::empty());
+    set(secret).unwrap();
+    set(seen).unwrap();
+    let names = || {
+        let mut list = [0_u8; 256];
+        let length = rustix::fs::listxattr(&path, &mut list[..]).unwrap();
+        assert_eq!(rustix::fs::listxattr_query(&path), Ok(length));
+        let names = list[..length].split_inclusive(|byte| *byte == 0);
+        names.map(|name| String::from_utf8_lossy(&name[..name.len() - 1]).into_owned()).collect::<Vec<_>>()
+    };
+    let get = |name: &str| rustix::fs::getxattr(&path, name, &mut [0_u8; 16][..]);
+    let mut all = names();
+    all.sort();
+    assert_eq!((all, get(secret)), (vec![secret.to_owned(), seen.to_owned()], Ok(5)));
+    as_somebody(|| {
+        assert_eq!(names(), [seen]);
+        assert_eq!((get(seen), get(secret)), (Ok(5), Err(Errno::NODATA)));
+        assert_eq!((set(seen), set(secret)), (Ok(()), Err(Errno::PERM)));
+        assert_eq!(rustix::fs::removexattr(&path, secret), Err(Errno::PERM));
+    });
+}
+
 fn program(demo: &Demo, script: &str) -> Child {
     let mut command = Command::new("bash");
     let script = format!("exec env --default-signal=INT {script}");

@@ -13,14 +13,11 @@ use std::process::{Command, Stdio};
 
 /// Whether filesystems can be made and mounted here; says loudly if not.
 pub fn can_loop(test: &str) -> bool {
-    let can = can_mount(test)
-        && rustix::process::getuid().is_root()
-        && std::fs::OpenOptions::new().read(true).write(true).open("/dev/loop-control").is_ok()
-        && has_program(test, "mkfs.ext4");
-    if !can {
-        eprintln!("NOT RUN: {test} needs root, loop devices and mkfs.ext4");
-    }
-    can
+    let control = || std::fs::OpenOptions::new().read(true).write(true).open("/dev/loop-control");
+    can_mount(test)
+        && is_root(test)
+        && runs(control().is_ok(), test, "loop devices")
+        && has_program(test, "mkfs.ext4")
 }
 
 /// A filesystem in a file.

@@ -7,7 +7,7 @@
     reason = "each test file uses its own part; a test may stop"
 )]
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
@@ -17,22 +17,29 @@ pub const MUSKOX: &str = env!("CARGO_BIN_EXE_muskox");
 const READY_WAIT: Duration = Duration::from_secs(60);
 const STOP_WAIT: Duration = Duration::from_secs(40);
 
-/// Whether tests with real mounts can run here; says loudly if not.
-pub fn can_mount(test: &str) -> bool {
-    let can = std::fs::OpenOptions::new().read(true).write(true).open("/dev/fuse").is_ok();
+/// Says loudly, unless it `can`, that a test is not run: the harness shows nothing that the macros print in a test that passes.
+pub fn runs(can: bool, test: &str, needs: &str) -> bool {
     if !can {
-        eprintln!("NOT RUN: {test} needs /dev/fuse, which cannot be opened here");
+        let _ = writeln!(std::io::stderr(), "NOT RUN: {test} needs {needs}");
     }
     can
 }
 
+/// Whether tests with real mounts can run here; says loudly if not.
+pub fn can_mount(test: &str) -> bool {
+    let can = std::fs::OpenOptions::new().read(true).write(true).open("/dev/fuse").is_ok();
+    runs(can, test, "/dev/fuse, which cannot be opened here")
+}
+
+/// Whether this is root; says loudly if not.
+pub fn is_root(test: &str) -> bool {
+    runs(rustix::process::getuid().is_root(), test, "root")
+}
+
 /// Whether a program is installed; says loudly if not.
 pub fn has_program(test: &str, program: &str) -> bool {
-    let has = find_program(program).is_some();
-    if !has {
-        eprintln!("NOT RUN: {test} needs the program {program}, which is not installed here");
-    }
-    has
+    let needs = format!("the program {program}, which is not installed here");
+    runs(find_program(program).is_some(), test, &needs)
 }
 
 /// Finds a program in PATH or where cargo installs.

@@ -18,15 +18,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Whether namespaces can be made here; says loudly if not.
 pub fn can_namespace(test: &str) -> bool {
-    let can = can_mount(test)
-        && rustix::process::getuid().is_root()
-        && has_program(test, "ip")
-        && has_program(test, "nsenter")
-        && Command::new("unshare").args(["-n", "true"]).status().is_ok_and(|status| status.success());
-    if !can {
-        eprintln!("NOT RUN: {test} needs root, network namespaces, ip and nsenter");
-    }
-    can
+    let can = can_mount(test) && is_root(test) && has_program(test, "ip") && has_program(test, "nsenter");
+    let namespace = || Command::new("unshare").args(["-n", "true"]).status();
+    can && runs(namespace().is_ok_and(|status| status.success()), test, "network namespaces")
 }
 
 const NOWHERE: &str = "02:00:00:00:00:99";

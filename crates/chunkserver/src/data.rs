@@ -1,6 +1,6 @@
 //! The data plane's door: connections, admission, reads.
 
-use crate::chain::{Arrived, Budget, What};
+use crate::chain::{Arrived, Budget, Context, What};
 use crate::chains::Chains;
 use crate::config::CONNECTION_BYTES_MAX;
 use crate::disks::{Disks, Slot};
@@ -27,7 +27,7 @@ pub(crate) struct DataPlane {
     pub(crate) standing: Arc<Standing>,
     pub(crate) disks: Arc<Disks>,
     pub(crate) chains: Arc<Chains>,
-    pub(crate) context: Arc<crate::chain::Context>,
+    pub(crate) context: Arc<Context>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) name: String,
@@ -176,6 +176,7 @@ impl DataPlane {
         let (offset, length) = (u64::from(read.offset), read.length);
         let look = read.verified || read.doubted;
         if !look
+            && replier.has_room()
             && let Some(result) = disk.read_resident(capability.chunk, capability.version, offset, length)
         {
             return answer_read(replier, result, ChainSequence(0));
@@ -183,14 +184,7 @@ impl DataPlane {
         if slot.is_busy() {
             return refuse_read(replier, Status::TryAgain);
         }
-        let (context, slot_then) = (Arc::clone(&self.context), Arc::clone(&slot));
-        slot.run(move || {
-            let result = read_verified(&disk, &read, &context.events);
-            if matches!(&result, Err(error) if error.status() == Status::Io) {
-                slot_then.count_error();
-            }
-            answer_read(replier, result, ChainSequence(0));
-        });
+        read_on_disk(Arc::clone(&self.context), slot, disk, read, replier);
     }
 
     /// What blocks are compared by. Computing it reads the blocks from the device.
@@ -238,6 +232,25 @@ pub(crate) fn refuse_read(replier: Replier, status: Status) {
     let chain_sequence = ChainSequence(0);
     let answer = ReadAnswer { result: Err(status), page_crcs: Vec::new(), zeroes: false, chain_sequence };
     replier.answer(&answer.to_bytes(), Bytes::new());
+}
+
+/// Reads on the disk's thread, once there is room for the answer: a peer that does not read its answers must not fill the
+/// memory. It is looked at last, for while the disk is waited for the room is of use to others.
+fn read_on_disk(context: Arc<Context>, slot: Arc<Slot>, disk: Arc<Disk>, read: Read, replier: Replier) {
+    let slot_then = Arc::clone(&slot);
+    slot.run(move || {
+        if !replier.has_room() {
+            let bytes = read.length as usize;
+            return replier.when_room(bytes, move |replier| {
+                read_on_disk(context, slot_then, disk, read, replier);
+            });
+        }
+        let result = read_verified(&disk, &read, &context.events);
+        if matches!(&result, Err(error) if error.status() == Status::Io) {
+            slot_then.count_error();
+        }
+        answer_read(replier, result, ChainSequence(0));
+    });
 }
 
 /// `sequence`: of a read in the chain's order, the last write before it.

@@ -5,6 +5,7 @@
 //! 2. Before a replica is changed its chain is closed and drained, so that no frame of the old version is
 //!    queued or running; what was taken is applied first, for members behind may have it.
 //! 3. An order carried out twice changes nothing the second time, and does not disturb the chain.
+//! 4. Whatever version a raise gave a replica, each master hears of it, also one that came while the disk was at it.
 //!
 //! # Elsewhere
 //! Whose turn it is, and which order is not begun any more: `turns`.
@@ -22,7 +23,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Disk, InventoryEntry, ReplicaState, StoreError};
-use types::{BLOCK_BYTES, BlockRange, ChunkId, DiskId, Memory, Status, Term, Unsettled, Version};
+use types::{
+    BLOCK_BYTES, BlockRange, CHUNK_BYTES, ChunkId, DiskId, Memory, Status, Term, Unsettled, Version,
+};
 use wire::chain::{Closed, Origin};
 
 /// What orders need.
@@ -157,7 +160,7 @@ impl Orders {
             | OrderKind::Feed { .. } => {
                 unreachable!("they change no chain")
             }
-            OrderKind::Raise { from, to, cuts, .. } => self.raise(slot, chain, from, to, cuts).await,
+            OrderKind::Raise { from, to, cuts, .. } => self.raise(slot, chain, from, to, cuts, claim).await,
             OrderKind::Copy { version, sources, .. } => {
                 self.copy(slot, chain, term, version, &sources).await.into()
             }
@@ -193,12 +196,13 @@ impl Orders {
         from: Version,
         to: Version,
         cuts: Vec<Cut>,
+        claim: &Claim,
     ) -> Ended {
         if chain.open_version() == Some(to) {
             // Repeated; writes of the new version may be under way.
             return Ended { found: Some(to), ..Ok(()).into() };
         }
-        let Some(closed) = within(chain.close(Status::WrongVersion)).await else {
+        let Some(mut closed) = within(chain.close(Status::WrongVersion)).await else {
             return Err(Status::TimedOut).into();
         };
         let chunk = chain.chunk;
@@ -214,7 +218,14 @@ impl Orders {
         if let Ok(((OnDisk { result: Ok(()), .. }, _), true)) = &done {
             self.context.events.damaged(chain.disk, chunk, to);
         }
-        let done = done.map(|(done, _)| done);
+        if let Ok(((_, Raised::Unfinished), _)) = &done {
+            closed.unacknowledged = vec![(0, CHUNK_BYTES)];
+        }
+        // The disk took longer than the link lasted, and may have been reported over another one as it was before.
+        if claim.is_void() && !matches!(done, Ok(((_, Raised::Not), _))) {
+            self.disks.tell_anew();
+        }
+        let done = done.map(|((on_disk, raised), _)| (on_disk, raised != Raised::Not));
         self.after(chain, done, closed, |now, raised| {
             let origin = if raised { Origin::Beginning } else { Origin::Unknown };
             (now == to).then_some(origin)
@@ -305,7 +316,17 @@ pub(crate) fn note(
     }
 }
 
-/// Raises from whatever version in `from..to` is found. `true`: it was raised now, so nothing was written yet.
+/// Whether a replica was raised now, so that nothing was written yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Raised {
+    /// It had the version already, or has not got it.
+    Not,
+    Now,
+    /// From a version of an earlier reign of which its master does not know: what that raise cut may be cut here alone.
+    Unfinished,
+}
+
+/// Raises from whatever version in `from..to` is found.
 /// `touched`: members behind may lack some of what it has, which is to be remembered also over a restart.
 fn raise_on(
     disk: &Disk,
@@ -314,23 +335,29 @@ fn raise_on(
     to: Version,
     cuts: &[(u64, u64)],
     touched: bool,
-) -> (OnDisk, bool) {
+) -> (OnDisk, Raised) {
     let (found, memory) = match disk.entry(chunk) {
         Ok(entry) if entry.state == ReplicaState::Filling => {
             let result = Err(StoreError::Filling { chunk });
-            return (OnDisk { result, now: None, memory: Memory::Forgot }, false);
+            return (OnDisk { result, now: None, memory: Memory::Forgot }, Raised::Not);
         }
         Ok(entry) => (entry.version, memory_of(&entry)),
-        Err(error) => return (OnDisk { result: Err(error), now: None, memory: Memory::Forgot }, false),
+        Err(error) => return (OnDisk { result: Err(error), now: None, memory: Memory::Forgot }, Raised::Not),
     };
     if found != to && !(from <= found && found < to) {
         let result = Err(StoreError::WrongVersion { chunk, found, wanted: from });
-        return (OnDisk { result, now: Some(found), memory }, false);
+        return (OnDisk { result, now: Some(found), memory }, Raised::Not);
     }
-    let marked = if touched { disk.mark(chunk, found) } else { Ok(()) };
+    let unfinished = from < found && found.term < to.term;
+    let marked = if touched || unfinished { disk.mark(chunk, found) } else { Ok(()) };
     let result = marked.and_then(|()| disk.raise(chunk, found, to, cuts));
     let now = if result.is_ok() { to } else { found };
-    (OnDisk { result, now: Some(now), memory }, found != to)
+    let raised = match () {
+        () if found == to => Raised::Not,
+        () if unfinished => Raised::Unfinished,
+        () => Raised::Now,
+    };
+    (OnDisk { result, now: Some(now), memory }, raised)
 }
 
 /// What a replica whose chain forgot its writes may lack or have too much.

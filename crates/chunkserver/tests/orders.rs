@@ -4,14 +4,14 @@
 
 mod common;
 
-use codec::control::{Cut, OrderKind};
+use codec::control::{Cut, OrderKind, ReplicaFlags};
 use common::*;
 use env::{Env, OpenMode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use types::{ChunkId, Status, Term, Version};
+use types::{BlockRange, ChunkId, Status, Term, Version};
 use wire::message::{FailedEdge, Write};
 
 const V3: Version = Version { term: TERM, counter: 3 };
@@ -412,4 +412,36 @@ fn an_order_that_was_begun_is_carried_out_also_when_the_link_broke_and_its_repea
         let found = read(&world.connect(0).await, disk, V2, 0, 100).await.unwrap();
         assert!(found[..] == data[..]);
     });
+}
+
+#[test]
+fn who_raises_from_a_version_of_an_earlier_reign_without_knowing_it_is_told_that_all_may_differ() {
+    let of = |term: u32, counter| Version { term: Term(term), counter };
+    // The lowest version that is taken, and whether the master knows less than the replica has.
+    for (from, to, touched) in [(V1, of(4, 1), true), (V2, of(4, 1), false), (V1, of(3, 3), false)] {
+        simulated(async {
+            let mut world = World::simulated(1).await;
+            let (disk, data) = (world.disk(0), pattern(1, 100));
+            let chain = world.chain(&[0]);
+            let link = world.connect(0).await;
+            assert_eq!(send(&link, &write_of(&chain, V1, 1, 0, &data), &data).await.result, Ok(()));
+            assert_eq!(world.master.raise(1, disk, V2).await.result, Ok(()));
+            let raise = OrderKind::Raise { disk, chunk: CHUNK, from, to, cuts: vec![] };
+            let done = world.master.order_of(to.term, 2, disk, raise).await;
+            assert_eq!(done.result, Ok(()));
+            assert_eq!(done.unsettled.touched == [BlockRange::ALL], touched, "{from} to {to}: {done:?}");
+            // It tells so until all are equal, also over a restart.
+            world.kill(0).await;
+            world.start(0).await;
+            world.registered(0).await;
+            let marked = |world: &World| {
+                let heard = world.master.heard();
+                heard.reports.get(&disk).map(|told| told[0].flags.contains(ReplicaFlags::MARKED))
+            };
+            until("it is reported", || marked(&world).is_some()).await;
+            if touched {
+                assert_eq!(marked(&world), Some(true));
+            }
+        });
+    }
 }

@@ -159,3 +159,38 @@ fn nobody_vouches_for_a_replica_while_an_order_to_delete_it_waits() {
         assert_eq!(verified.result, Err(Status::NoChunk));
     });
 }
+
+/// Its master has gone, and the next one believes the report.
+#[test]
+fn a_raise_that_ends_after_its_disk_was_told_anew_is_told_of() {
+    simulated(async {
+        let disks = TwoDisks::new().await;
+        let version = |disks: &TwoDisks| {
+            let heard = disks.world.master.heard();
+            heard.reports.get(&disks.hanging).map(|told| told.last().unwrap().version)
+        };
+        disks.hung.store(true, Ordering::Relaxed);
+        let before = disks.waiting.lock().unwrap().len();
+        let raise = OrderKind::Raise { disk: disks.hanging, chunk: CHUNK, from: V1, to: V2, cuts: vec![] };
+        disks.give(1, raise).await;
+        until("it waits for the disk", || disks.waiting.lock().unwrap().len() > before).await;
+        // What comes later goes another way than the slow one.
+        disks.hung.store(false, Ordering::Relaxed);
+        disks.break_link().await;
+        until("the disk is told", || version(&disks) == Some(V1)).await;
+        disks.wake();
+        until("the disk is told anew", || version(&disks) == Some(V2)).await;
+    });
+}
+
+#[test]
+fn a_raise_that_was_told_of_in_time_is_not_told_of_again() {
+    simulated(async {
+        let disks = TwoDisks::new().await;
+        let registrations = disks.world.master.heard().registrations;
+        assert_eq!(disks.world.master.raise(1, disks.hanging, V2).await.result, Ok(()));
+        let heartbeats = disks.world.master.heard().heartbeats;
+        until("time passes", || disks.world.master.heard().heartbeats > heartbeats + 3).await;
+        assert_eq!(disks.world.master.heard().registrations, registrations);
+    });
+}

@@ -67,6 +67,7 @@ impl Client {
     /// syncfs(2): everything written and answered so far is on stable storage. An error: since the last call
     /// writes to some file were lost, in the background or just now. Its handles are told all the same.
     pub async fn sync_all(&self) -> Result<(), Status> {
+        let mut outcome = Ok(());
         for inode in self.shared.inodes.all() {
             let pending = {
                 let state = inode.state();
@@ -74,12 +75,15 @@ impl Client {
                 state.leaving != Leaving::Failed && state.writer.as_deref().is_some_and(has_more)
             };
             if pending {
-                // A loss is kept with all others.
-                let _ = self.shared.sync(&inode, None).await;
+                match self.shared.sync(&inode, None).await {
+                    // It is no more.
+                    Ok(()) | Err(Status::Stale) => {}
+                    Err(status) => outcome = Err(status),
+                }
             }
         }
         self.done(Request::Barrier).await?;
-        self.shared.take_losses()
+        self.shared.take_losses().and(outcome)
     }
 
     /// Stores what is unsent, ends the session and all background tasks. An error says that some of it could not be stored.

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::{Notify, RwLock};
-use types::{Attributes, DirCursor, InodeId, InodeRef, LogIndex, Timestamp};
+use types::{Attributes, DirCursor, FileKind, InodeId, InodeRef, LogIndex, Status, Timestamp};
 
 /// Attributes and when they were asked for.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +62,8 @@ pub(crate) struct State {
     pub(crate) cached: Option<Cached>,
     /// A name under which it was found last; see [`Held::found_at`].
     place: Option<Place>,
+    /// That name was removed here, and the master was not asked about it since.
+    lost_name: bool,
     /// It left the table.
     gone: bool,
     /// What [`Names`] was told.
@@ -121,6 +123,13 @@ impl State {
     fn is_unclear(&self) -> bool {
         let links = || self.cached.map_or(2, |cached| cached.attributes.links);
         self.is_held() && !self.gone && (self.place.is_none() || links() > 1)
+    }
+
+    /// Whether it is a directory that the kernel has and the master has not, or may not have: who forgets it cannot ask again.
+    pub(crate) fn is_left_over(&self) -> bool {
+        let is_removed = |attributes: Attributes| self.lost_name || attributes.links == 0;
+        let cached = self.cached.map(|cached| cached.attributes);
+        self.lookups > 0 && cached.is_some_and(|known| known.kind == FileKind::Directory && is_removed(known))
     }
 
     /// Whether the master was not told of all writes.
@@ -304,6 +313,13 @@ impl Inodes {
         }
     }
 
+    /// What was found under this name has most likely lost it.
+    pub(crate) fn lost_name(&self, place: &Place) {
+        for inode in self.found_at(place) {
+            inode.state().lost_name = true;
+        }
+    }
+
     /// Inodes keep the name under which they are known when it moves.
     pub(crate) fn renamed(&self, from: &Place, to: &Place, exchange: bool) {
         let moved = self.found_at(from);
@@ -354,6 +370,19 @@ impl Inodes {
         }
     }
 
+    /// The master does not know the inode any more, asked at `at`. Says whether it is a directory: an empty one
+    /// without a name is what is left of it, as long as the kernel knows it.
+    pub(crate) fn removed_directory(inode: &Inode, at: Instant) -> bool {
+        let mut state = inode.state();
+        let Some(cached) = state.cached.as_mut() else { return false };
+        let is_directory = cached.attributes.kind == FileKind::Directory;
+        if is_directory {
+            (cached.attributes.links, cached.attributes.length) = (0, 0);
+            cached.at = Some(at);
+        }
+        is_directory
+    }
+
     /// Takes the inode out if nobody holds it. False: its writes are to be synced first, by the caller,
     /// who then calls again, and says whether that `failed`. One that something uses is found in [`Inodes::take_lingering`] later. What it owes is
     /// remembered: losses that nobody was told of, and changes that the master has not on stable storage.
@@ -386,6 +415,8 @@ impl Inodes {
             match state.losses.untold() {
                 _ if unlinked => {}
                 Some(status) => table.debts.owe(inode.reference, status),
+                // Its handles were told; those to come would sync what is not known any more.
+                None if is_unsynced => table.debts.owe(inode.reference, Status::Io),
                 None => table.debts.watch(inode.reference, state.changed_at, stable),
             }
             table.forgotten.insert(inode.reference);
@@ -440,6 +471,7 @@ impl Inodes {
                 || (attributes.change_counter == known && cached.at.is_none_or(|before| at >= before))
         });
         if newer {
+            state.lost_name = false;
             state.cached = Some(Cached { attributes, at: Some(at) });
         }
         if let Some(writer) = &mut state.writer {

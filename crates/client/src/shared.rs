@@ -219,6 +219,7 @@ impl Shared {
         let recent = state.cached.and_then(|cached| cached.at).filter(|_| !hurry);
         inode.reference.id != InodeId::ROOT
             && !state.is_held()
+            && !state.is_left_over()
             && recent.is_none_or(|at| self.now().since(at) > self.options.attribute_ttl)
     }
 
@@ -234,12 +235,18 @@ impl Shared {
         })
     }
 
-    /// Attributes asked for at most `age` ago, or now.
+    /// Attributes asked for at most `age` ago, or now. Of a directory that is no more, the last ones, without a name.
     pub(crate) async fn attributes(&self, inode: &Inode, age: Duration) -> Result<Known, Status> {
         if let Some(known) = self.cached(inode, age) {
             return Ok(known);
         }
-        self.told(inode, Request::GetAttributes { inode: inode.reference }).await
+        let at = self.now();
+        match self.told(inode, Request::GetAttributes { inode: inode.reference }).await {
+            Err(Status::Stale) if Inodes::removed_directory(inode, at) => {
+                self.cached(inode, Duration::MAX).ok_or(Status::Stale)
+            }
+            told => told,
+        }
     }
 
     /// Takes in what an answer tells of inodes besides its own. Those that are not known here do not matter.
@@ -318,7 +325,7 @@ impl Shared {
             (stamp, before)
         };
         let open = open.map(|open| (open, Call::Close));
-        self.wait(inode, open, before, |pipeline| pipeline.is_flushed(stamp)).await
+        self.wait(inode, open, before, |pipeline| pipeline.is_flushed(stamp).then_some(Ok(()))).await
     }
 
     /// Waits until every write made before, and the attributes, are on stable storage.
@@ -337,7 +344,7 @@ impl Shared {
             (sync, state.losses.count())
         };
         let open = open.map(|open| (open, Call::Sync));
-        self.wait(inode, open, before, |pipeline| pipeline.is_synced(sync)).await
+        self.wait(inode, open, before, |pipeline| pipeline.sync_outcome(sync)).await
     }
 
     /// Fails if something was lost since the count was `before`: what is waited for will not come, even if
@@ -347,7 +354,7 @@ impl Shared {
         inode: &Inode,
         open: Option<(&Open, Call)>,
         before: u64,
-        done: impl Fn(&Pipeline) -> bool,
+        outcome: impl Fn(&Pipeline) -> Option<Result<(), Status>>,
     ) -> Result<(), Status> {
         loop {
             let progress = inode.progress.next();
@@ -357,8 +364,10 @@ impl Shared {
                     open.report(&mut state, call)?;
                 }
                 state.losses.since(before)?;
-                if state.writer.as_ref().is_none_or(|writer| done(&writer.pipeline)) {
-                    return Ok(());
+                match state.writer.as_ref().map(|writer| outcome(&writer.pipeline)) {
+                    None => return Ok(()),
+                    Some(Some(outcome)) => return outcome,
+                    Some(None) => {}
                 }
             }
             progress.await;

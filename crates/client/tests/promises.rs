@@ -5,6 +5,8 @@ mod attributes;
 mod cluster;
 mod crowd;
 mod damage;
+mod leftovers;
+mod syncing;
 
 use client::{AllocateMode, Client, ClientOptions, FileHandle, OpenFlags, SeekWhat};
 use cluster::Cluster;
@@ -237,6 +239,14 @@ fn an_fsync_fails_once_on_each_handle_when_power_took_unsynced_bytes() {
         assert_eq!(client.flush(two).await, Err(Status::Io));
         assert_eq!(client.flush(one).await, Ok(()));
         assert_eq!(client.flush(two).await, Ok(()));
+        // What is left can be synced, and so can what is written next.
+        for handle in [one, two] {
+            assert_eq!(client.fsync(handle).await, Ok(()));
+        }
+        assert!(cluster.state().chunks.values().all(|stored| stored.synced == b"precious"));
+        client.write(two, 0, b"another!").await.expect("written");
+        assert_eq!(client.fsync(one).await, Ok(()));
+        assert!(cluster.state().chunks.values().all(|stored| stored.synced == b"another!"));
     });
 }
 

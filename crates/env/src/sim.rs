@@ -93,12 +93,18 @@ impl SimWorld {
         self.paces.slow(host, queue, longest);
     }
 
+    /// Some jobs of a host's queue that sync take up to `longest` from now on, and others overtake them in its other threads, as where
+    /// one fdatasync lasts for seconds while the disk still reads.
+    pub fn snag_queue(&self, host: &str, queue: &str, longest: Duration) {
+        self.paces.snag(host, queue, longest);
+    }
+
     /// A host's queue does nothing any more; what it is given waits.
     pub fn hang_queue(&self, host: &str, queue: &str) {
         self.paces.hang(host, queue);
     }
 
-    /// Ends [`SimWorld::slow_queue`] and [`SimWorld::hang_queue`].
+    /// Ends [`SimWorld::slow_queue`], [`SimWorld::snag_queue`] and [`SimWorld::hang_queue`].
     pub fn free_queue(&self, host: &str, queue: &str) {
         self.paces.go_on(host, queue);
     }

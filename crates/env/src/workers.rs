@@ -14,6 +14,11 @@ pub trait Queue: Send + Sync {
     /// Runs `job` on one of the queue's threads, in any order with others (in the order given if the
     /// queue has one thread). Never blocks the caller; a job that no longer fits is dropped.
     fn run(&self, job: Box<dyn FnOnce() + Send>);
+    /// [`Queue::run`] of a job whose kind has a name, the same each time.
+    fn run_as(&self, kind: &'static str, job: Box<dyn FnOnce() + Send>) {
+        _ = kind;
+        self.run(job);
+    }
     /// Jobs waiting or running.
     fn depth(&self) -> usize;
 }
@@ -34,9 +39,11 @@ impl dyn Queue {
         job: impl FnOnce() -> T + Send + 'static,
     ) -> std::io::Result<T> {
         let (send, receive) = tokio::sync::oneshot::channel();
-        self.run(Box::new(move || {
+        let kind = std::any::type_name_of_val(&job);
+        let job = Box::new(move || {
             let _ = send.send(job());
-        }));
+        });
+        self.run_as(kind, job);
         receive.await.map_err(|_| std::io::Error::other("the worker stopped before it answered"))
     }
 }

@@ -19,6 +19,8 @@ use types::{ChunkId, ChunkIndex, ChunkSlot, ClassId, Term};
 pub(crate) enum Purpose {
     /// The raise of the chunk in this slot.
     Raise(ChunkSlot),
+    /// The same of one that did not wait for it: the replica may take this version all the same.
+    Outlasted { slot: ChunkSlot, chunk: ChunkId, version: types::Version },
     /// Deleting a replica of a removed chunk.
     Delete(ChunkId, types::Version),
     /// Beginning a replica that joins the chain of the chunk in this slot.

@@ -8,7 +8,7 @@
 //! # Invariants
 //! 1. No version is minted twice for a chunk, and no two chains are handed out under one version.
 //! 2. No grant while a member has another version, nor before the record that names the version is stable.
-//! 3. What `locations` names has the chunk's version and is complete.
+//! 3. What `readable` names is complete, and has at least the version that is told with it.
 //! 4. The last current replica is never left out of a chain by a report, and never deleted while a map
 //!    has the chunk.
 //! 5. Nothing is deleted before the record that removed it is stable, and nothing while settling.

@@ -14,7 +14,7 @@
 //!    (before any grant), so that members never differ by them.
 //! 6. One raise per chunk at a time; what is asked meanwhile joins or waits.
 //! 7. A raise with several members is logged only when all of them hold the same bytes.
-//! 8. A raise that somebody waits for is logged only with as many members as may acknowledge a write. One that nobody
+//! 8. A raise that somebody waits for to write is logged only with as many members as may acknowledge a write. One that nobody
 //!    waits for leaves nobody behind below that number before he is taken for lost (`min_write`), and nobody at all whose server
 //!    answers before that has lasted for `heal_ms`, except one whose own disk failed.
 //! 9. No raise is logged with damaged members alone while a sound replica of the version before is there, or may come back.
@@ -264,9 +264,14 @@ pub(crate) struct Purposes {
 }
 
 impl Raise {
-    /// Somebody waits for it to write, to cut or to read.
+    /// Somebody waits for it to write, or to cut.
+    fn is_for_writing(&self) -> bool {
+        !self.waiters.is_empty() || self.edit.is_some() || !self.edits.is_empty()
+    }
+
+    /// Somebody waits for it.
     fn is_awaited(&self) -> bool {
-        !self.waiters.is_empty() || self.edit.is_some() || !self.edits.is_empty() || self.is_read
+        self.is_for_writing() || self.is_read
     }
 
     /// The member is left behind: it may have the version, so the others are raised once more.
@@ -277,18 +282,17 @@ impl Raise {
 }
 
 impl Fleet {
-    /// Whether too few are left, and that is to be waited for: to acknowledge a write, if somebody waits for the raise; or
-    /// because of those who would begin as stale, if nobody does.
+    /// Whether too few are left, and that is to be waited for: to acknowledge a write, because of those who want to write; or
+    /// because of those who would begin as stale, if nobody waits. A reader is a reason to leave out one who is slow, but not to go on with too few.
     fn lacks_members(&self, slot: ChunkSlot, now_ms: u64) -> bool {
         let set = self.table.replicas(slot);
         let Some(raise) = self.raises.running.get(&slot) else { return false };
         let enough = self.may_acknowledge(slot, &set, raise.members.iter().map(|member| member.disk), now_ms);
-        if raise.is_awaited() {
+        if raise.is_for_writing() {
             return !enough;
         }
-        raise.thinned
-            && (!enough || self.leaves_out_well_ones(&set, raise))
-            && !self.are_given_up(slot, now_ms)
+        let leaves_out = || !raise.is_read && self.leaves_out_well_ones(&set, raise);
+        raise.thinned && (!enough || leaves_out()) && !self.are_given_up(slot, now_ms)
     }
 
     /// Whether one who counts and whose server answers is no member, for no better reason than that it was slow.

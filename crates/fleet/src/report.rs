@@ -107,6 +107,7 @@ impl Fleet {
             self.orders.remove(&id);
             match order.purpose {
                 Purpose::Raise(slot) => self.member_failed(slot, id, Status::ChainBroken, now_ms, out),
+                Purpose::Outlasted { .. } => {}
                 Purpose::Delete(chunk, version) => self.requeue_delete(disk, chunk, version),
                 Purpose::Fill(slot) => self.join_done(slot, id, Err(Status::ChainBroken), now_ms, out),
                 Purpose::Copy { slot, .. } => self.copy_lost(slot, id),

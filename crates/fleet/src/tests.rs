@@ -69,6 +69,8 @@ struct Machine {
     inbox: VecDeque<(OrderId, Order)>,
     outbox: VecDeque<Event>,
     copying: VecDeque<Copying>,
+    /// Raises that a disk is at although the link that brought them is gone.
+    late: VecDeque<Order>,
     /// Other servers cannot reach it; the master can.
     cut_off: bool,
 }
@@ -462,6 +464,12 @@ impl World {
                 assert!(version >= Some(mapped.version), "a stale replica is read");
                 assert!(!replica.is_some_and(|replica| replica.filling), "one that is being filled is read");
             }
+            let (version, locations) = self.fleet.readable(*slot).unwrap();
+            assert!(version >= mapped.version);
+            for location in locations {
+                let replica = &self.replicas[&(location.disk, mapped.chunk)];
+                assert!(replica.version >= version && !replica.filling, "it refuses, or lacks something");
+            }
             for replica in self.fleet.table.replicas(*slot).iter() {
                 *of_disks.entry(replica.disk).or_insert(0u64) += 1;
             }
@@ -570,6 +578,7 @@ impl World {
         for _ in 0..10_000 {
             let mut busy = false;
             for n in 0..self.machines.len() as u8 {
+                busy |= self.finish_late(n);
                 busy |= self.obey(n, None);
                 busy |= self.finish_copy(n);
                 busy |= self.hear(n);

@@ -15,6 +15,25 @@ impl Fleet {
         self.table.replicas(slot).readable().take(most).map(|disk| self.hosts.address(disk)).collect()
     }
 
+    /// Where a chunk can be read now, and under which version: that of the metadata, or, if no replica is known to have it any more, one
+    /// that a raise gave to a replica and that is not recorded. It was granted to nobody, so that replica has all that was acknowledged.
+    pub fn readable(&self, slot: ChunkSlot) -> Option<(Version, Vec<ReplicaAddress>)> {
+        let recorded = self.table.version(slot)?;
+        if !self.may_refuse_readers(slot) {
+            return Some((recorded, self.locations(slot)));
+        }
+        let set = self.table.replicas(slot);
+        let known = |disk: u16| self.raises.version_on(slot, disk);
+        // Those that take a version now, or are made equal, are read when they are.
+        let ahead = set.readable().filter_map(known).min().filter(|version| *version > recorded);
+        let Some(version) = ahead else {
+            return Some((recorded, self.locations(slot)));
+        };
+        let most = if self.table.is_unsettled(slot) { 1 } else { usize::MAX };
+        let of_it = set.readable().filter(|disk| known(*disk) == Some(version));
+        Some((version, of_it.take(most).map(|disk| self.hosts.address(disk)).collect()))
+    }
+
     /// Whether replicas that are not among [`Fleet::locations`] may be soon, or be compared with these: who finds a page damaged
     /// there had better wait.
     pub fn may_have_more(&self, slot: ChunkSlot, now_ms: u64) -> bool {

@@ -192,7 +192,7 @@ impl Link {
         calls.waiting.insert(id, answer);
         // Giving may send, and the answer be there at once.
         drop(calls);
-        shared.queue.give(head, payload);
+        shared.queue.give(head, payload, None);
         Ok(Pending { link: self.clone(), id, receive, permit: None })
     }
 }
@@ -322,7 +322,7 @@ async fn watch(shared: &Shared, progress: &AtomicU64, options: LinkOptions) -> L
         if waited_for || asked > Duration::ZERO || idle_rounds % IDLE_PING_EVERY == 0 {
             asked = asked.max(Duration::from_nanos(1));
             if let Some(head) = frame::encode(Kind::Ping, false, 0, &[], 0) {
-                shared.queue.give(head, Bytes::new());
+                shared.queue.give(head, Bytes::new(), None);
             }
         }
     }

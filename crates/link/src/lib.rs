@@ -7,8 +7,9 @@
 //! 1. Frames leave in the order in which they were given to a link, and arrive in that order.
 //! 2. Every call ends: with its answer, at its deadline, or when the connection is lost.
 //! 3. Bytes that are not a frame close the connection they came from and touch no other.
-//! 4. Memory per connection is bounded: by the budget of calls in flight on the connecting side, by the
-//!    requests in flight on the accepting side, which stops reading at its limit.
+//! 4. Memory per connection is bounded: by the budget of calls in flight on the connecting side; by the requests in flight
+//!    and the answers that wait to be sent on the accepting side, which stops reading at its limits, and whose makers
+//!    of large answers wait. A request is in flight until its answer was sent.
 //! 5. A connection whose other end is silent for [`LinkOptions::silence_max`] while somebody waits is lost.
 //!
 //! # Elsewhere

@@ -3,23 +3,32 @@
 //! One task sends them, many in one system call. Waking the thread of that task costs more than sending a short frame, so
 //! whoever gives one on another thread sends it there and then, if nothing is before it and the socket has room.
 //!
+//! What waits is counted, so that a peer that asks and does not read fills no memory: whoever is about to make a large answer looks
+//! whether there is room, and if there is none is called when there is. Nothing is set aside for an answer before it is given:
+//! whatever an answer waits for, such as a disk that hangs, takes no room from others.
+//!
 //! # Invariants
 //! 1. Frames leave whole and in the order in which they were given.
 //! 2. Giving never waits for the other end.
+//! 3. There is room while fewer bytes wait than the limit, so a frame of any length leaves in its turn.
+//! 4. Somebody waits for room only while a frame waits to be sent; when none does any more, all are called.
 
 use crate::error::Lost;
 use crate::stream::{Direct, Writing};
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::ThreadId;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 /// Frames gathered into one system call.
 const BATCH_FRAMES_MAX: usize = 32;
+/// No further frame is gathered beyond so many bytes, about what a socket takes: a batch counts as waiting until all of it was sent.
+const BATCH_BYTES_MAX: usize = 4 << 20;
 /// Frames that wait when the other end asks without reading.
 const LONG_FRAMES: usize = 16_384;
 /// Longer frames are left to the task: whoever gives another one meanwhile waits for the copying.
@@ -27,29 +36,80 @@ const DIRECT_BYTES_MAX: usize = 64 << 10;
 /// A connection on which no byte can be sent for so long is lost.
 const STALL_MAX: Duration = Duration::from_secs(30);
 
+/// What a request holds of its connection's limits until its answer was sent.
+pub(crate) type InFlight = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
 /// The queue. Givers never wait; what they may give is bounded before it gets here.
-#[derive(Default)]
 pub(crate) struct SendQueue {
     frames: Mutex<Frames>,
     given: Notify,
+    /// There is room again, and nobody waits for it.
+    eased: Notify,
+    /// Bytes beyond which there is no room.
+    bytes_max: usize,
+    /// Bytes that wait or are being sent. Changed under the lock, looked at without it.
+    bytes: AtomicUsize,
+    /// Whether somebody waits for room; likewise.
+    awaited: AtomicBool,
+}
+
+impl Default for SendQueue {
+    fn default() -> Self {
+        Self::new(usize::MAX)
+    }
 }
 
 #[derive(Default)]
 struct Frames {
-    waiting: VecDeque<(Bytes, Bytes)>,
-    /// The task has taken frames and not sent all of them.
-    sending: bool,
+    waiting: VecDeque<Frame>,
+    /// Those who wait for room, in order.
+    parked: VecDeque<Parked>,
+    /// Bytes that the task has taken and not sent all of; 0: none.
+    sending: usize,
     closed: bool,
     /// The thread of the task, and a way to send for the others.
     direct: Option<(ThreadId, Direct)>,
 }
 
+/// A frame that waits: header and body, payload, and what is held until it was sent.
+struct Frame(Bytes, Bytes, Option<InFlight>);
+
+impl Frame {
+    fn bytes(&self) -> usize {
+        self.0.len() + self.1.len()
+    }
+}
+
+/// Somebody who waits for room, for about so many bytes.
+struct Parked {
+    bytes: usize,
+    then: Then,
+}
+
+/// What is done when there is room.
+pub(crate) type Then = Box<dyn FnOnce() + Send>;
+
 impl Frames {
+    /// Those who wait for room and are called now that there is so much; at least one if there is any.
+    fn parked_for(&mut self, mut room: usize, all: bool) -> VecDeque<Parked> {
+        if all {
+            return std::mem::take(&mut self.parked);
+        }
+        let mut called = VecDeque::new();
+        while room > 0
+            && let Some(parked) = self.parked.pop_front()
+        {
+            room = room.saturating_sub(parked.bytes);
+            called.push_back(parked);
+        }
+        called
+    }
+
     /// Sends what can be sent without waiting; false: something is left.
     fn send_now(&self, head: &mut Bytes, payload: &mut Bytes) -> bool {
         let length = head.len() + payload.len();
         let Some((task, stream)) = &self.direct else { return false };
-        if self.sending
+        if self.sending > 0
             || !self.waiting.is_empty()
             || length > DIRECT_BYTES_MAX
             || *task == std::thread::current().id()
@@ -70,23 +130,67 @@ impl SendQueue {
         self.frames.lock().expect("nothing panics while it is held")
     }
 
-    /// `head`: header and body. After [`SendQueue::close`] it goes nowhere.
-    pub(crate) fn give(&self, mut head: Bytes, mut payload: Bytes) {
+    /// `bytes_max`: see [`SendQueue::has_room`].
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self {
+            frames: Mutex::default(),
+            given: Notify::new(),
+            eased: Notify::new(),
+            bytes_max: bytes_max.max(1),
+            bytes: AtomicUsize::new(0),
+            awaited: AtomicBool::new(false),
+        }
+    }
+
+    /// `head`: header and body. `held` is dropped when all of it was sent. After [`SendQueue::close`] it goes nowhere.
+    pub(crate) fn give(&self, mut head: Bytes, mut payload: Bytes, held: Option<InFlight>) {
         let mut frames = self.frames();
         if frames.closed || frames.send_now(&mut head, &mut payload) {
             return;
         }
-        frames.waiting.push_back((head, payload));
+        let frame = Frame(head, payload, held);
+        self.bytes.fetch_add(frame.bytes(), Ordering::Relaxed);
+        frames.waiting.push_back(frame);
         drop(frames);
         self.given.notify_one();
+    }
+
+    /// Fewer bytes wait than the limit.
+    pub(crate) fn has_room(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) < self.bytes_max
+    }
+
+    /// Calls `then` when there is room for about so many bytes: at once, or later on the task. Its turn does not keep the
+    /// room: `then` looks again. After [`SendQueue::close`] it is dropped.
+    pub(crate) fn when_room(&self, bytes: usize, then: Then) {
+        let mut frames = self.frames();
+        if frames.closed {
+            return;
+        }
+        if self.has_room() {
+            drop(frames);
+            return then();
+        }
+        frames.parked.push_back(Parked { bytes, then });
+        self.awaited.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until there is room and nobody was before.
+    pub(crate) async fn eased(&self) {
+        while !self.has_room() || self.awaited.load(Ordering::Relaxed) {
+            self.eased.notified().await;
+        }
     }
 
     /// Drops what waits, and all that comes.
     pub(crate) fn close(&self) {
         let mut frames = self.frames();
         frames.closed = true;
-        frames.waiting.clear();
         frames.direct = None;
+        let left = (std::mem::take(&mut frames.waiting), std::mem::take(&mut frames.parked));
+        drop(frames);
+        // Who waited may answer when he is dropped.
+        drop(left);
     }
 
     /// More waits than answers to requests in flight can explain.
@@ -94,35 +198,61 @@ impl SendQueue {
         self.frames().waiting.len() > LONG_FRAMES
     }
 
-    fn take_batch(&self, batch: &mut VecDeque<Bytes>) {
+    /// The batch before was sent. Takes the next one, and those for whom there is room now.
+    fn take_batch(&self, batch: &mut Batch) -> VecDeque<Parked> {
+        batch.held.clear();
         let mut frames = self.frames();
-        for _ in 0..BATCH_FRAMES_MAX {
-            let Some((head, payload)) = frames.waiting.pop_front() else { break };
-            batch.extend([head, payload].into_iter().filter(|bytes| !bytes.is_empty()));
+        let had_room = self.has_room() && frames.parked.is_empty();
+        let left = self.bytes.fetch_sub(frames.sending, Ordering::Relaxed) - frames.sending;
+        frames.sending = 0;
+        let called = frames.parked_for(self.bytes_max.saturating_sub(left), left == 0);
+        self.awaited.store(!frames.parked.is_empty(), Ordering::Relaxed);
+        if !had_room && self.has_room() && frames.parked.is_empty() {
+            self.eased.notify_one();
         }
-        frames.sending = !batch.is_empty();
+        for _ in 0..BATCH_FRAMES_MAX {
+            if frames.sending >= BATCH_BYTES_MAX {
+                break;
+            }
+            let Some(frame) = frames.waiting.pop_front() else { break };
+            frames.sending += frame.bytes();
+            let Frame(head, payload, held) = frame;
+            batch.bytes.extend([head, payload].into_iter().filter(|bytes| !bytes.is_empty()));
+            batch.held.extend(held);
+        }
+        called
     }
 
     /// Sends what is given, in order, until the connection fails.
     pub(crate) async fn send_all(&self, mut stream: Writing) -> Lost {
         self.frames().direct = stream.direct().map(|direct| (std::thread::current().id(), direct));
-        let mut batch = VecDeque::new();
+        let mut batch = Batch::default();
         loop {
-            self.take_batch(&mut batch);
-            if batch.is_empty() {
+            for parked in self.take_batch(&mut batch) {
+                (parked.then)();
+            }
+            if batch.bytes.is_empty() {
                 if let Err(error) = stream.flush().await {
                     return Lost::Io(Arc::new(error));
                 }
                 self.given.notified().await;
                 continue;
             }
-            while !batch.is_empty() {
-                if let Err(lost) = send_some(&mut stream, &mut batch).await {
+            while !batch.bytes.is_empty() {
+                if let Err(lost) = send_some(&mut stream, &mut batch.bytes).await {
                     return lost;
                 }
             }
         }
     }
+}
+
+/// Frames that the task sends at a time.
+#[derive(Default)]
+struct Batch {
+    bytes: VecDeque<Bytes>,
+    /// What is held until all of them were sent.
+    held: Vec<InFlight>,
 }
 
 /// One system call; what was sent leaves the batch.
@@ -180,7 +310,7 @@ mod tests {
         let (queue, mut far, _reading, _task) = queue().await;
         let (given, is_given) = mpsc::channel();
         std::thread::spawn(move || {
-            queue.give(Bytes::from_static(b"head"), Bytes::from_static(b"payload"));
+            queue.give(Bytes::from_static(b"head"), Bytes::from_static(b"payload"), None);
             given.send(queue).unwrap();
         });
         // This blocks the only thread of the runtime.
@@ -202,7 +332,7 @@ mod tests {
         let (half, is_half) = mpsc::channel();
         let given = std::thread::spawn(move || {
             for number in 0..FRAMES {
-                giver.give(Bytes::from(number.to_be_bytes().to_vec()), frame(number).into());
+                giver.give(Bytes::from(number.to_be_bytes().to_vec()), frame(number).into(), None);
                 if number == FRAMES / 2 {
                     half.send(()).unwrap();
                 }
@@ -233,6 +363,8 @@ mod tests {
         assert!(task.await.is_err());
         drop(reading);
         assert_eq!(far.read(&mut [0; 1]).unwrap(), 0, "it is closed");
-        std::thread::spawn(move || queue.give(Bytes::from_static(b"late"), Bytes::new())).join().unwrap();
+        std::thread::spawn(move || queue.give(Bytes::from_static(b"late"), Bytes::new(), None))
+            .join()
+            .unwrap();
     }
 }

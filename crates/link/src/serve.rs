@@ -2,14 +2,14 @@
 
 use crate::counters::Counters;
 use crate::error::Lost;
-use crate::queue::SendQueue;
+use crate::queue::{InFlight, SendQueue};
 use crate::read::{FrameReader, Limits};
 use crate::stream::{Reading, Writing, split};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use types::Status;
 use wire::frame::PROTOCOL_VERSION;
 use wire::message::{Hello, HelloAnswer, Message};
@@ -37,10 +37,14 @@ pub struct ServeOptions {
     pub hello_timeout: Duration,
     /// A connection on which nothing comes for so long is closed. Links send a PING every 15 s.
     pub idle_timeout: Duration,
-    /// Requests without an answer; no further frame is read from the connection at the limit.
+    /// Requests whose answer was not sent; no further frame is read from the connection at the limit.
     pub requests_in_flight_max: usize,
-    /// Bytes of requests without an answer; no further frame is read from the connection at the limit.
+    /// Bytes of requests whose answer was not sent; no further frame is read from the connection at the limit.
     pub in_flight_bytes_max: usize,
+    /// Bytes of answers that wait to be sent. At the limit no further frame is read, and makers of large answers wait
+    /// ([`Replier::has_room`]); so there may be one more for each thread that makes one, and the small ones of requests in
+    /// flight.
+    pub unsent_bytes_max: usize,
 }
 
 impl Default for ServeOptions {
@@ -50,6 +54,7 @@ impl Default for ServeOptions {
             idle_timeout: Duration::from_secs(60),
             requests_in_flight_max: 1_024,
             in_flight_bytes_max: 64 << 20,
+            unsent_bytes_max: 64 << 20,
         }
     }
 }
@@ -111,16 +116,25 @@ where
             return;
         }
     };
-    let shared = Arc::new(SendQueue::default());
+    let shared = Arc::new(SendQueue::new(options.unsent_bytes_max));
+    let _closing = Closing(Arc::clone(&shared));
     let Some(head) = frame::encode(Kind::Hello, true, frame.id, &answer.to_bytes(), 0) else { return };
-    shared.give(head, Bytes::new());
+    shared.give(head, Bytes::new(), None);
     let reason = tokio::select! {
         biased;
         reason = receive(&shared, reader, options, counters, handler) => reason,
         reason = shared.send_all(writing) => reason,
     };
-    shared.close();
     report(counters, &peer, &reason);
+}
+
+/// Closes the queue also when the connection's future is dropped: those who wait for room would keep it, and it them.
+struct Closing(Arc<SendQueue>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 async fn farewell(writing: &mut Writing, id: u64, answer: &HelloAnswer) -> std::io::Result<()> {
@@ -166,7 +180,7 @@ where
             Kind::Hello => return Lost::Protocol("a second HELLO"),
             Kind::Ping => {
                 if let Some(head) = frame::encode(Kind::Ping, true, frame.id, &[], 0) {
-                    queue.give(head, Bytes::new());
+                    queue.give(head, Bytes::new(), None);
                 }
                 // Answers to PINGs are not counted as in flight: a flood of them must not pile up.
                 tokio::task::yield_now().await;
@@ -177,16 +191,13 @@ where
             }
             _ => {}
         }
+        queue.eased().await;
         let units = ((frame.body.len() + frame.payload.len()) / BUDGET_UNIT_BYTES + 1).min(budget_units);
         let request = Arc::clone(&requests).acquire_owned().await;
         let bytes = Arc::clone(&budget).acquire_many_owned(units as u32).await;
         let (Ok(request), Ok(bytes)) = (request, bytes) else { return Lost::Dropped };
-        let replier = Replier {
-            queue: Arc::clone(queue),
-            kind: frame.kind,
-            id: frame.id,
-            _in_flight: (request, bytes),
-        };
+        let replier =
+            Replier { queue: Arc::clone(queue), kind: frame.kind, id: frame.id, in_flight: (request, bytes) };
         handler(frame, replier);
     }
 }
@@ -196,17 +207,31 @@ pub struct Replier {
     queue: Arc<SendQueue>,
     kind: Kind,
     id: u64,
-    _in_flight: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+    in_flight: InFlight,
 }
 
 impl Replier {
     /// Sends the answer. One that is above the limits of a frame is not sent; its maker has a fault.
     pub fn answer(self, body: &[u8], payload: Bytes) {
         match frame::encode(self.kind, true, self.id, body, payload.len()) {
-            Some(head) => self.queue.give(head, payload),
+            Some(head) => self.queue.give(head, payload, Some(self.in_flight)),
             None => {
                 tracing::error!(kind = ?self.kind, body = body.len(), payload = payload.len(), "an answer is too long")
             }
         }
+    }
+
+    /// Whether a large answer may be made now: fewer bytes wait to be sent than [`ServeOptions::unsent_bytes_max`]. To be asked
+    /// right before.
+    pub fn has_room(&self) -> bool {
+        self.queue.has_room()
+    }
+
+    /// Calls `then` when there is room for an answer of about so many bytes: at once, or on the connection's task, which it
+    /// must not hold up. If the connection ends before, it is dropped. Whoever is called asks [`Replier::has_room`] again
+    /// before he makes the answer, and comes back if there is none: no room is kept for him, since he may be long about it.
+    pub fn when_room(self, bytes: usize, then: impl FnOnce(Self) + Send + 'static) {
+        let queue = Arc::clone(&self.queue);
+        queue.when_room(bytes, Box::new(move || then(self)));
     }
 }

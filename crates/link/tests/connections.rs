@@ -11,6 +11,7 @@ use link::{
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -286,6 +287,176 @@ fn the_accepting_side_stops_reading_at_its_limit() {
             replier.answer(b"", Bytes::new());
             pending.answer(DEADLINE).await.unwrap();
         }
+    });
+}
+
+/// Payloads that are in memory.
+#[derive(Default)]
+struct InMemory {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+/// One of them.
+struct Counted(Arc<InMemory>, Vec<u8>);
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.1
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl InMemory {
+    fn payload(self: &Arc<Self>, length: usize) -> Bytes {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        Bytes::from_owner(Counted(Arc::clone(self), vec![0; length]))
+    }
+}
+
+/// The frames of so many answers, from a raw stream.
+async fn answers_in(stream: &mut DuplexStream, count: usize) -> Vec<(Kind, u64)> {
+    let mut found = Vec::new();
+    while found.len() < count {
+        let mut bytes = [0; wire::HEADER_BYTES];
+        stream.read_exact(&mut bytes).await.unwrap();
+        let header = Header::decode(&bytes).unwrap();
+        let mut rest = vec![0; (header.body_bytes + header.payload_bytes) as usize];
+        stream.read_exact(&mut rest).await.unwrap();
+        found.push((header.kind, header.id));
+    }
+    found
+}
+
+const UNSENT_FRAMES: usize = 4;
+const ASKED: u64 = 200;
+
+/// A limit of bytes that is met by so many answers.
+fn unsent() -> ServeOptions {
+    ServeOptions { unsent_bytes_max: (UNSENT_FRAMES << 20) - 1, ..ServeOptions::default() }
+}
+
+/// A peer asks for many long answers and reads none for a while, then all. Returns how many were in memory at most.
+fn unread_answers(options: ServeOptions, handler: impl FnOnce(Arc<InMemory>) -> Handler) -> usize {
+    on_one_thread(async {
+        let memory = Arc::<InMemory>::default();
+        let world = World::new(options, handler(Arc::clone(&memory)));
+        let (mut near, far) = tokio::io::duplex(64 << 10);
+        world.net.to.lock().unwrap().as_ref().unwrap().send(far).unwrap();
+        near.write_all(&hello_bytes()).await.unwrap();
+        assert_eq!(answers_in(&mut near, 1).await, [(Kind::Hello, 0)]);
+        for id in 1..=ASKED {
+            near.write_all(&frame::encode(Kind::Read, false, id, b"", 0).unwrap()).await.unwrap();
+        }
+        near.write_all(&frame::encode(Kind::Ping, false, 0, b"", 0).unwrap()).await.unwrap();
+        // Short of what a connection on which nothing can be sent is given.
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let most = memory.most.load(Ordering::SeqCst);
+        let mut answers = answers_in(&mut near, ASKED as usize + 1).await;
+        answers.sort_by_key(|(_, id)| *id);
+        assert_eq!(answers[0], (Kind::Ping, 0));
+        let expected: Vec<_> = (1..=ASKED).map(|id| (Kind::Read, id)).collect();
+        assert_eq!(answers[1..], expected);
+        assert_eq!(memory.most.load(Ordering::SeqCst), most, "nor afterwards");
+        assert_eq!(memory.now.load(Ordering::SeqCst), 0);
+        most
+    })
+}
+
+fn answering_at_once(memory: Arc<InMemory>) -> Handler {
+    Rc::new(RefCell::new(move |_: Frame, replier: Replier| {
+        replier.answer(b"", memory.payload(PAYLOAD_BYTES_MAX as usize));
+    }))
+}
+
+#[test]
+fn answers_that_nobody_reads_fill_no_memory() {
+    assert_eq!(unread_answers(unsent(), answering_at_once), UNSENT_FRAMES);
+}
+
+#[test]
+fn a_request_is_in_flight_until_its_answer_was_sent() {
+    let options = ServeOptions { requests_in_flight_max: 3, ..ServeOptions::default() };
+    assert_eq!(unread_answers(options, answering_at_once), 3);
+    // Of each request a unit of the budget.
+    let options = ServeOptions { in_flight_bytes_max: 5 << 10, ..ServeOptions::default() };
+    assert_eq!(unread_answers(options, answering_at_once), 5);
+}
+
+#[test]
+fn who_makes_a_large_answer_later_waits_for_room() {
+    fn make(memory: Arc<InMemory>, replier: Replier) {
+        if replier.has_room() {
+            return replier.answer(b"", memory.payload(PAYLOAD_BYTES_MAX as usize));
+        }
+        replier.when_room(PAYLOAD_BYTES_MAX as usize, move |replier| make(memory, replier));
+    }
+    let most = unread_answers(unsent(), |memory| {
+        Rc::new(RefCell::new(move |_: Frame, replier: Replier| {
+            // All requests have come before the first is looked at.
+            let memory = Arc::clone(&memory);
+            tokio::task::spawn_local(async move {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                make(memory, replier);
+            });
+        }))
+    });
+    assert_eq!(most, UNSENT_FRAMES);
+}
+
+#[test]
+fn answers_longer_than_all_room_go_one_by_one() {
+    on_one_thread(async {
+        let options = ServeOptions { unsent_bytes_max: 1, ..ServeOptions::default() };
+        let echo = |frame: Frame, replier: Replier| replier.answer(&frame.body, frame.payload);
+        let world = World::new(options, Rc::new(RefCell::new(echo)));
+        let link = world.connect().await;
+        let payload = Bytes::from(vec![7; PAYLOAD_BYTES_MAX as usize]);
+        let send = |_| link.send(Kind::Write, Bytes::new(), payload.clone()).unwrap();
+        let pending: Vec<_> = (0..20).map(send).collect();
+        for pending in pending {
+            assert!(pending.answer(DEADLINE).await.unwrap().payload == payload);
+        }
+    });
+}
+
+#[test]
+fn who_waits_for_room_does_not_outlive_the_connection() {
+    on_one_thread(async {
+        let kept = Arc::new(());
+        let mark = Arc::clone(&kept);
+        let handler = move |_: Frame, replier: Replier| {
+            if replier.has_room() {
+                return replier.answer(b"", Bytes::from(vec![0; PAYLOAD_BYTES_MAX as usize]));
+            }
+            let mark = Arc::clone(&mark);
+            replier.when_room(1, move |replier| drop((mark, replier)));
+        };
+        let options = ServeOptions { unsent_bytes_max: 1, ..ServeOptions::default() };
+        let late = move |frame: Frame, replier: Replier| {
+            let handler = handler.clone();
+            tokio::task::spawn_local(async move {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                handler(frame, replier);
+            });
+        };
+        let world = World::new(options, Rc::new(RefCell::new(late)));
+        let mut raw = world.raw().await;
+        send_raw(&mut raw, &hello_bytes()).await;
+        for id in 1..=10 {
+            send_raw(&mut raw, &frame::encode(Kind::Read, false, id, b"", 0).unwrap()).await;
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(Arc::strong_count(&kept) > 2, "some wait");
+        drop(raw);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(Arc::strong_count(&kept), 2, "the handler's own is left");
     });
 }
 

@@ -467,3 +467,29 @@ fn a_truncate_that_every_disk_refuses_ends_and_the_file_goes_on() {
         assert_eq!(committed.unwrap().length, 200_000, "what waited behind it goes on");
     });
 }
+
+#[test]
+fn a_truncate_to_nothing_does_not_wait_for_one_whose_replicas_are_gone_for_good() {
+    run(async |world| {
+        let (_master, mut servers) = two_servers(&world).await;
+        let (mut client, mut other) = (world.client("a").await, world.client("b").await);
+        let (inode, _) = written(&mut client, &mut servers, "f", 100_000).await;
+        let [one, two] = &mut servers;
+        let cut = Request::SetLength { inode, length: 10, clear_privileges: false };
+        let begun = async {
+            one.take_order().await;
+            two.take_order().await;
+            one.detach();
+            two.detach();
+            // One that leaves something of the chunk waits as well.
+            let some = Request::SetLength { inode, length: 5, clear_privileges: false };
+            let waits = tokio::time::timeout(Duration::from_secs(25), other.ask(some)).await;
+            assert!(waits.is_err(), "{waits:?}");
+            other.ask(Request::SetLength { inode, length: 0, clear_privileges: false }).await
+        };
+        let (cut, gone) = tokio::join!(client.ask(cut), begun);
+        assert_eq!(cut.map(drop), Err(Status::Io));
+        gone.unwrap();
+        assert_eq!(client.attributes(inode).await.unwrap().length, 0);
+    });
+}

@@ -4,10 +4,10 @@
 //! directories, setuid and setgid dropped by writes and chown) the master does from what is sent here.
 
 use crate::attributes::{kind_of_mode, set_time, to_kernel};
-use crate::caller::with_groups;
+use crate::caller::{is_administrator, with_groups};
 use crate::dispatch::Dispatch;
 use crate::errno::errno;
-use crate::flags::{fopen_flags, open_flags, permission_bits, wants_sync};
+use crate::flags::{PRIVILEGES, drops_privileges, fopen_flags, open_flags, permission_bits, wants_sync};
 use crate::listing;
 use crate::unasked::forget;
 use client::{AllocateMode, Client, FileHandle as Handle, Known, SeekWhat};
@@ -379,8 +379,9 @@ impl Filesystem for Adapter {
             Err(status) => reply.error(errno(status)),
         };
         let sync = wants_sync(flags.0);
-        // Said of what passes the cache by; of the rest the kernel has dropped them itself.
-        let kill = write_flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
+        let kill = drops_privileges(write_flags, || {
+            self.client.try_attributes(inode(number)).map(|known| known.attributes.mode)
+        });
         let tried = if kill {
             None
         } else if append {
@@ -398,7 +399,7 @@ impl Filesystem for Adapter {
         let operation = async move {
             if kill {
                 let mode = client.attributes(inode(number)).await?.attributes.mode;
-                let bare = mode & !0o6000; // The kernel leaves it to us here.
+                let bare = mode & !PRIVILEGES; // The kernel leaves it to us here.
                 if bare != mode {
                     let changes = AttributeChanges { mode: Some(bare), ..AttributeChanges::default() };
                     client.set_attributes(inode(number), changes, Caller::default()).await?;
@@ -562,8 +563,14 @@ impl Filesystem for Adapter {
 
     fn listxattr(&self, request: &Request, number: INodeNo, size: u32, reply: ReplyXattr) {
         let client = self.client.clone();
+        let (uid, pid) = (request.uid(), request.pid());
         let operation = async move {
-            let names = client.list_xattrs(inode(number)).await?;
+            let mut names = client.list_xattrs(inode(number)).await?;
+            // What others can do to these the kernel decides itself, but not who learns of them.
+            let is_trusted = |name: &Vec<u8>| name.starts_with(b"trusted.");
+            if names.iter().any(is_trusted) && !is_administrator(uid, pid) {
+                names.retain(|name| !is_trusted(name));
+            }
             Ok(names.iter().flat_map(|name| name.iter().copied().chain([0])).collect::<Vec<u8>>())
         };
         self.dispatch.run(request.pid(), operation, move |outcome| answer_sized(outcome, size, reply));

@@ -1,4 +1,4 @@
-//! What `/proc` tells about the process behind a request: its groups, and whether a signal is about to end it.
+//! What `/proc` tells about the process behind a request: its groups, its capabilities, and whether a signal is about to end it.
 //!
 //! fuser 0.18 answers FUSE_INTERRUPT with ENOSYS, so a request that waits long looks for itself.
 
@@ -19,6 +19,30 @@ pub(crate) fn with_groups(uid: u32, gid: u32, pid: u32) -> Caller {
 fn groups_in(status: &str) -> Vec<u32> {
     let line = status.lines().find_map(|line| line.strip_prefix("Groups:")).unwrap_or_default();
     line.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
+/// CAP_SYS_ADMIN among the bits of a set of capabilities.
+const ADMINISTRATE: u64 = 1 << 21;
+/// The first user namespace, by the number that the kernel gave it for good.
+const FIRST_USERS: &str = "user:[4026531837]";
+
+/// Whether the caller has CAP_SYS_ADMIN, as the kernel means it: in the first user namespace. Of whom nothing can be seen, the
+/// user decides.
+pub(crate) fn is_administrator(uid: u32, pid: u32) -> bool {
+    let status = if pid == 0 { None } else { status_of(pid) };
+    let users = std::fs::read_link(format!("/proc/{pid}/ns/user"));
+    match (status, users) {
+        (Some(status), Ok(users)) => {
+            mask(&status, "CapEff:") & ADMINISTRATE != 0 && users.as_os_str() == FIRST_USERS
+        }
+        _ => uid == 0,
+    }
+}
+
+/// A set of bits in a status file.
+fn mask(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    u64::from_str_radix(line.trim(), 16).unwrap_or(0)
 }
 
 /// Signals by which somebody asks a program to end, whether it catches them or not: SIGHUP, SIGINT, SIGQUIT, SIGTERM.
@@ -49,10 +73,7 @@ pub(crate) fn wants_out(pid: u32) -> bool {
 }
 
 fn is_to_end(status: &str) -> bool {
-    let mask = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-        u64::from_str_radix(line.trim(), 16).unwrap_or(0)
-    };
+    let mask = |name: &str| mask(status, name);
     let kept_away = mask("SigBlk:") | mask("SigIgn:");
     let survived = mask("SigCgt:") & !ASKING | HARMLESS;
     (mask("SigPnd:") | mask("ShdPnd:")) & !(kept_away | survived) != 0

@@ -1,7 +1,10 @@
 //! Open flags and permission bits, from the kernel's words to the client's and back.
 
 use client::OpenFlags as Flags;
-use fuser::FopenFlags;
+use fuser::{FopenFlags, WriteFlags};
+
+/// setuid and setgid.
+pub(crate) const PRIVILEGES: u16 = 0o6000;
 
 pub(crate) fn open_flags(flags: i32) -> Flags {
     let mode = flags & libc::O_ACCMODE;
@@ -15,6 +18,12 @@ pub(crate) fn open_flags(flags: i32) -> Flags {
 /// O_SYNC and O_DSYNC: every write is followed by an fsync before it is answered.
 pub(crate) fn wants_sync(flags: i32) -> bool {
     flags & libc::O_DSYNC != 0
+}
+
+/// Whether setuid and setgid go before this write. The kernel says so of what passes its cache by, whatever the mode is; `mode` is
+/// the one that the kernel may use, too, if it is known. Of other writes it has dropped them itself, and looked no closer.
+pub(crate) fn drops_privileges(flags: WriteFlags, mode: impl FnOnce() -> Option<u16>) -> bool {
+    flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID) && mode().is_none_or(|mode| mode & PRIVILEGES != 0)
 }
 
 pub(crate) fn fopen_flags(flags: i32, keep_cache: bool) -> FopenFlags {
@@ -36,4 +45,19 @@ pub(crate) fn fopen_flags(flags: i32, keep_cache: bool) -> FopenFlags {
 
 pub(crate) fn permission_bits(mode: u32, umask: u32) -> u16 {
     (mode & !umask & 0o7777) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_that_passes_the_cache_by_asks_for_nothing_where_there_is_nothing_to_drop() {
+        let told = WriteFlags::FUSE_WRITE_KILL_SUIDGID;
+        assert!(!drops_privileges(told, || Some(0o777)), "it is like any other write");
+        for mode in [Some(0o4755), Some(0o2755), None] {
+            assert!(drops_privileges(told, || mode));
+            assert!(!drops_privileges(WriteFlags::empty(), || mode));
+        }
+    }
 }

@@ -29,7 +29,6 @@ pub(crate) struct Flags {
     pub(crate) no_suid: bool,
     pub(crate) no_dev: bool,
     pub(crate) no_exec: bool,
-    pub(crate) no_atime: bool,
     pub(crate) dir_sync: bool,
     pub(crate) sync: bool,
 }
@@ -73,20 +72,23 @@ const FOR_OTHERS: &[&str] = &[
     "suid",
     "dev",
     "exec",
-    "atime",
-    "relatime",
-    "norelatime",
-    "strictatime",
-    "nostrictatime",
-    "lazytime",
-    "nolazytime",
     "async",
-    "diratime",
-    "nodiratime",
     "allow_other",
     "default_permissions",
     "user_id",
     "group_id",
+];
+/// What is so in any case: reading changes no access time, and no time waits in this machine's memory alone.
+const ANYWAY: &[&str] = &["noatime", "nodiratime", "norelatime", "nostrictatime", "nolazytime"];
+const ACCESS_TIMES: &str =
+    "asks for access times, which reading does not change here; write noatime instead, or leave it out";
+/// What is not done, with what to write instead.
+const REFUSED: &[(&str, &str)] = &[
+    ("atime", ACCESS_TIMES),
+    ("diratime", ACCESS_TIMES),
+    ("relatime", ACCESS_TIMES),
+    ("strictatime", ACCESS_TIMES),
+    ("lazytime", "is not done: the master is told of times with what they belong to; leave it out"),
 ];
 const OURS: &[&str] = &[
     "timeout=",
@@ -130,13 +132,16 @@ impl MountOptions {
                 ("nosuid", None) => self.flags.no_suid = true,
                 ("nodev", None) => self.flags.no_dev = true,
                 ("noexec", None) => self.flags.no_exec = true,
-                ("noatime", None) => self.flags.no_atime = true,
                 ("sync", None) => self.flags.sync = true,
                 ("dirsync", None) => self.flags.dir_sync = true,
+                (key, None) if ANYWAY.contains(&key) => {}
                 (key, _)
                     if FOR_OTHERS.contains(&key) || key.starts_with("x-") || key.starts_with("comment") => {}
-                _ => {
-                    let what = format!("is unknown; known are {} and those of mount(8)", OURS.join(", "));
+                (key, _) => {
+                    let refused = REFUSED.iter().find(|(option, _)| *option == key);
+                    let unknown =
+                        || format!("is unknown; known are {} and those of mount(8)", OURS.join(", "));
+                    let what = refused.map_or_else(unknown, |(_, why)| (*why).to_owned());
                     return Err(BadOption { option: word.to_owned(), what });
                 }
             }
@@ -146,15 +151,14 @@ impl MountOptions {
 }
 
 impl Flags {
-    /// For mount(2).
+    /// For mount(2). The table of mounts says what is so: access times stay as they are.
     pub(crate) fn bits(self) -> MountFlags {
-        let mut flags = MountFlags::empty();
+        let mut flags = MountFlags::NOATIME;
         for (set, flag) in [
             (self.read_only, MountFlags::RDONLY),
             (self.no_suid, MountFlags::NOSUID),
             (self.no_dev, MountFlags::NODEV),
             (self.no_exec, MountFlags::NOEXEC),
-            (self.no_atime, MountFlags::NOATIME),
             (self.dir_sync, MountFlags::DIRSYNC),
             (self.sync, MountFlags::SYNCHRONOUS),
         ] {
@@ -186,7 +190,7 @@ mod tests {
         let mut options = MountOptions::default();
         options.apply("rw,_netdev,nofail,x-systemd.automount,timeout=0,ro,noatime".split(',')).unwrap();
         assert_eq!(options.timeout, None);
-        assert!(options.flags.read_only && options.flags.no_atime && !options.remount);
+        assert!(options.flags.read_only && !options.remount);
         options.apply("ro,remount,rw,user_id=0".split(',')).unwrap();
         assert!(!options.flags.read_only && options.remount);
         options.apply(["timeout=7", "mount-timeout=3", "write-buffer=16"]).unwrap();
@@ -198,5 +202,18 @@ mod tests {
         assert!(options.apply(["timeout=soon"]).is_err());
         assert!(options.apply(["mount-timeout=0"]).is_err());
         assert!(options.apply(["read-cache=1"]).is_err());
+    }
+
+    #[test]
+    fn an_option_about_times_is_so_or_is_refused_with_what_to_write_instead() {
+        let mut options = MountOptions::default();
+        assert!(options.flags.bits().contains(MountFlags::NOATIME));
+        options.apply("noatime,nodiratime,norelatime,nostrictatime,nolazytime".split(',')).unwrap();
+        for refused in ["atime", "diratime", "relatime", "strictatime"] {
+            let bad = options.apply([refused]).unwrap_err().to_string();
+            assert!(bad.contains(refused) && bad.contains("write noatime instead"), "{bad}");
+        }
+        let bad = options.apply(["lazytime"]).unwrap_err().to_string();
+        assert!(bad.contains("`lazytime` is not done") && bad.contains("leave it out"), "{bad}");
     }
 }

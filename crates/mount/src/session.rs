@@ -113,6 +113,7 @@ fn options_for_fusermount(source: &str, options: &MountOptions) -> Vec<MountOpti
         MountOption::FSName(source.replace(',', "+")),
         MountOption::Subtype("muskox".to_owned()),
         MountOption::DefaultPermissions,
+        MountOption::NoAtime,
     ];
     let flags = options.flags;
     for (set, word) in [
@@ -120,7 +121,6 @@ fn options_for_fusermount(source: &str, options: &MountOptions) -> Vec<MountOpti
         (flags.no_suid, MountOption::NoSuid),
         (flags.no_dev, MountOption::NoDev),
         (flags.no_exec, MountOption::NoExec),
-        (flags.no_atime, MountOption::NoAtime),
         (flags.dir_sync, MountOption::DirSync),
         (flags.sync, MountOption::Sync),
     ] {

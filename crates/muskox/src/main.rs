@@ -38,7 +38,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
-    files::raise_limit();
+    files::enough()?;
     let config = || Config::load(cli.config.as_deref());
     match cli.command {
         Command::Demo(arguments) => demo::run(arguments).map(|()| ExitCode::SUCCESS),

@@ -13,13 +13,14 @@ mod names;
 use crate::chance::Chance;
 use crate::cluster::{Cluster, Place, Program};
 use crate::invariants::bounded::bounded;
-use crate::invariants::redundancy;
+use crate::invariants::{numbered, redundancy};
 use crate::nemesis::Faults;
 use crate::oracle::Oracle;
 use crate::oracle::tree::FileId;
 use crate::trace::Trace;
 use client::{Client, FileHandle};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
@@ -50,17 +51,33 @@ pub(crate) struct Stage {
     pub(crate) trace: Trace,
     /// Nothing is broken and nothing was since the last look.
     pub(crate) calm: Cell<bool>,
+    /// It is calm, and replicas have been compared since: what one reader was told, every other is told, too.
+    pub(crate) settled: Cell<bool>,
+    /// Files with a chunk that a loss of power took before it was synced.
+    pub(crate) lost: RefCell<BTreeSet<InodeId>>,
+    /// The client whose truncate or punch is under way, and the how manieth edit it is.
+    pub(crate) editing: Cell<Option<(usize, u64)>>,
+    /// Edits so far.
+    pub(crate) edits: Cell<u64>,
     /// The one disk whose stored bytes the faults of this run may destroy.
     pub(crate) suspect: Cell<Option<Place>>,
     pub(crate) faults: Faults,
     /// What was deleted so far.
     pub(crate) removals: RefCell<redundancy::Watch>,
+    /// What had which number so far.
+    pub(crate) numbers: RefCell<numbered::Watch>,
 }
 
 impl Stage {
     /// A disk with damage that nobody may have noticed yet.
     pub(crate) fn rotten(&self) -> Option<Place> {
         self.suspect.get().filter(|_| self.faults == Faults::Rot)
+    }
+
+    /// Things begin to break, or have ceased to.
+    pub(crate) fn set_calm(&self, calm: bool) {
+        self.calm.set(calm);
+        self.settled.set(false);
     }
 
     /// A promise was broken.

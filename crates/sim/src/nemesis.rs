@@ -86,6 +86,8 @@ impl<'a> Nemesis<'a> {
                 Kind::Silence => self.silence(),
                 Kind::Clock => self.jump_clock(),
                 Kind::Slow => self.slow(),
+                Kind::Snag => self.snag(),
+                Kind::Pair => self.strike_pair().await?,
                 Kind::Hang => self.hang(),
                 Kind::Full => self.fill_up(),
                 Kind::Fail => self.fail(),

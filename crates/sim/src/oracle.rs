@@ -11,7 +11,7 @@ pub(crate) mod log;
 pub(crate) mod tree;
 
 use content::Content;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tree::{FileId, Node, Snapshot, Tree};
 use types::InodeId;
 
@@ -29,6 +29,8 @@ pub(crate) struct FileState {
     pub(crate) readers: usize,
     /// An operation on it is of unknown outcome: nobody touches it until it was looked at.
     pub(crate) doubtful: bool,
+    /// Power was lost while it was open or not synced: a chunk of it may be gone.
+    at_risk: bool,
     /// The incarnation whose fsync covers what the content's intent says, also after the file was closed: a loss that
     /// nobody saw is told to the next handle.
     writer: Option<u64>,
@@ -40,6 +42,8 @@ pub(crate) struct Oracle {
     pub(crate) files: BTreeMap<FileId, FileState>,
     /// The file to which all clients append.
     pub(crate) log: log::Log,
+    /// Power was lost since the log was begun.
+    log_at_risk: bool,
     next_file: FileId,
     next_write: content::WriteId,
     /// Losses of power of the master so far.
@@ -54,6 +58,7 @@ impl Oracle {
             trees,
             files: BTreeMap::new(),
             log: log::Log::default(),
+            log_at_risk: false,
             next_file: 0,
             next_write: 0,
             master_cuts: 0,
@@ -69,6 +74,7 @@ impl Oracle {
             held: false,
             readers: 0,
             doubtful: false,
+            at_risk: false,
             writer: None,
         };
         self.files.insert(self.next_file, state);
@@ -144,13 +150,45 @@ impl Oracle {
     /// Machines lost power; `master`: its machine was among them.
     pub(crate) fn power_cut(&mut self, master: bool) {
         self.log.power_cut();
+        self.log_at_risk = true;
         for state in self.files.values_mut() {
+            state.at_risk |= state.held || !state.content.is_durable();
             state.content.doubt_unsynced();
         }
         if master {
             self.master_cuts += 1;
             self.trees.iter_mut().for_each(Tree::rolled_back);
         }
+    }
+
+    /// Files of which several contents were possible before they were looked at.
+    pub(crate) fn uncertain_files(&self) -> BTreeSet<FileId> {
+        let files = self.files.iter().filter(|(_, state)| !state.content.was_certain());
+        files.map(|(file, _)| *file).collect()
+    }
+
+    /// A new log is begun.
+    pub(crate) fn new_log(&mut self) {
+        self.log = log::Log::default();
+        self.log_at_risk = false;
+    }
+
+    /// Whether a loss of power may have taken a chunk of this file. What is in no tree is the log.
+    pub(crate) fn may_have_lost(&self, inode: InodeId) -> bool {
+        match self.files.values().find(|state| state.inode == Some(inode)) {
+            Some(state) => state.at_risk && !state.content.was_certain(),
+            None => self.log_may_have_lost(),
+        }
+    }
+
+    fn log_may_have_lost(&self) -> bool {
+        self.log_at_risk && !self.log.is_certain()
+    }
+
+    /// Whether a loss of power may have taken a chunk of any file.
+    pub(crate) fn may_have_lost_any(&self) -> bool {
+        let mut files = self.files.values();
+        self.log_may_have_lost() || files.any(|state| state.at_risk && !state.content.was_certain())
     }
 
     /// Files that are on stable storage to the last byte, and that nobody writes.

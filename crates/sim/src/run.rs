@@ -78,24 +78,20 @@ impl Plan {
             if chance.percent(50) {
                 (0..CLIENTS).for_each(|number| drivers[number].take_tree((number + round) % TREES));
             }
-            stage.calm.set(self.faults == Faults::Delays);
+            stage.set_calm(self.faults == Faults::Delays);
             Box::pin(self.disturb(stage, &mut drivers, &mut nemesis)).await?;
             self.calm_down(stage, &mut drivers).await?;
-            look(stage, &mut drivers).await?;
-            invariants::healed::wait(stage).await?;
-            invariants::check_quiet(stage).await?;
+            settle(stage, &mut drivers).await?;
             if losses.percent(30) {
                 losses::lose_a_disk(stage, &mut losses).await?;
                 look(stage, &mut drivers).await?;
                 invariants::check_quiet(stage).await?;
             }
             if self.faults.cut_power() && chance.percent(50) {
-                stage.calm.set(false);
+                stage.set_calm(false);
                 nemesis.cut_all().await?;
-                stage.calm.set(true);
-                look(stage, &mut drivers).await?;
-                invariants::healed::wait(stage).await?;
-                invariants::check_quiet(stage).await?;
+                stage.set_calm(true);
+                settle(stage, &mut drivers).await?;
             }
         }
         self.stress(stage, &mut drivers).await
@@ -114,7 +110,11 @@ impl Plan {
             look(stage, drivers).await?;
         }
         invariants::healed::wait(stage).await?;
-        look(stage, drivers).await
+        look(stage, drivers).await?;
+        if chance.percent(20) {
+            invariants::unknown::check(stage, &mut chance).await?;
+        }
+        Ok(())
     }
 
     async fn disturb(
@@ -141,7 +141,7 @@ impl Plan {
             driver.finish().await?;
         }
         tokio::time::sleep(SETTLE).await;
-        stage.calm.set(true);
+        stage.set_calm(true);
         Ok(())
     }
 }
@@ -165,9 +165,14 @@ pub(crate) fn on_stage(
             oracle: RefCell::new(Oracle::new()),
             trace: Trace::new(aloud),
             calm: Cell::new(true),
+            settled: Cell::new(false),
+            lost: RefCell::default(),
+            editing: Cell::new(None),
+            edits: Cell::new(0),
             suspect: Cell::new(None),
             faults,
             removals: RefCell::default(),
+            numbers: RefCell::default(),
         };
         let outcome = play(&stage).await;
         let (trace, events) = stage.trace.digest();
@@ -204,11 +209,23 @@ async fn look(stage: &Stage, drivers: &mut [Driver<'_>]) -> Result<(), Violation
     for driver in &mut *drivers {
         driver.look().await?;
     }
+    stage.oracle.borrow_mut().collect();
+    Ok(())
+}
+
+/// Looks at everything before and after replicas are compared, and takes leave of the files of which nobody was told what is in them.
+async fn settle(stage: &Stage, drivers: &mut [Driver<'_>]) -> Result<(), Violation> {
+    look(stage, drivers).await?;
+    invariants::healed::wait(stage).await?;
+    invariants::check_quiet(stage).await?;
+    for driver in &mut *drivers {
+        driver.look_at_uncertain().await?;
+    }
     for driver in &mut *drivers {
         driver.drop_uncertain().await?;
     }
     stage.oracle.borrow_mut().collect();
-    Ok(())
+    invariants::healed::wait(stage).await
 }
 
 /// Makes the directories of the trees, durably.

@@ -199,3 +199,22 @@ fn a_sector_that_cannot_be_read_after_a_kill_does_not_cost_the_disk() {
 fn a_replica_that_was_to_be_taken_up_and_did_not_answer_is_not_forgotten() {
     holds(Faults::Network, 11_069_143_937_797_038_797);
 }
+
+/// A disk was at the sync of a raise for a truncate when master and client died: its server reported the old version to the new master,
+/// which never heard that the raise was done, and readers were refused by a replica that is ahead.
+#[test]
+fn a_raise_that_outlasts_its_master_and_its_client_is_told_of() {
+    holds(Faults::Edits, 2_602_058_509_894_994_639);
+}
+
+/// The oracle waited for a chunk to be compared that a loss of power had taken while it was unsettled.
+#[test]
+fn what_is_gone_is_not_waited_for_although_it_was_unsettled() {
+    holds(Faults::PowerCuts, 2_886_368_954_661_658_794);
+}
+
+/// Two replicas were damaged in different pages, and while they were mended readers were told of one of them alone: they gave up.
+#[test]
+fn readers_are_told_of_all_damaged_replicas_while_they_are_mended() {
+    holds(Faults::Rot, 35);
+}

@@ -16,17 +16,20 @@ fn fresh_seed() -> u64 {
     u64::from_le_bytes(bytes)
 }
 
-/// Runs for `MUSKOX_SIM_FRESH` seconds. Every violation is told at once, with the command that replays it.
+/// Runs for `MUSKOX_SIM_FRESH` seconds, with `MUSKOX_SIM_FAULTS` for those faults alone. Every violation is told at once, with the command that replays it.
 #[test]
 fn promises_hold_for_seeds_that_nobody_chose() {
     let Ok(seconds) = std::env::var("MUSKOX_SIM_FRESH") else { return };
+    let wanted = std::env::var("MUSKOX_SIM_FAULTS").ok().map(|name| name.parse().unwrap());
     let (begun, limit) = (Instant::now(), Duration::from_secs_f64(seconds.parse().unwrap()));
     let (mut rounds, mut broken, mut told) = (0_u64, Vec::new(), begun);
     while begun.elapsed() < limit {
         let seed = fresh_seed();
         rounds += 1;
         let goal = if rounds % 4 == 0 { 3 } else { 2 };
-        if let Err(violation) = (Plan { goal, ..Plan::new(seed) }).run() {
+        let plan = Plan { goal, ..Plan::new(seed) };
+        let faults = wanted.unwrap_or(plan.faults);
+        if let Err(violation) = (Plan { faults, ..plan }).run() {
             eprintln!("{violation}");
             broken.push(seed);
         }

@@ -212,6 +212,11 @@ impl Disk {
             self.index.put(write.chunk, entry_of(replica));
             self.activity.touch(write.chunk)?;
         }
+        let row = replica.take_row();
+        drop(state);
+        if let Some(row) = row {
+            row.leave();
+        }
         add(&self.counts.writes, 1);
         add(&self.counts.written_bytes, write.data.len() as u64);
         Ok(())

@@ -27,7 +27,7 @@ use bytes::Bytes;
 use env::{File, buffer};
 use std::io;
 use std::sync::{Arc, LazyLock};
-use stream::Stream;
+use stream::{Row, Stream};
 use types::{BLOCK_BYTES, BLOCKS_PER_CHUNK, CHUNK_BYTES, ChunkId, ClusterId, PAGES_PER_BLOCK, Version};
 
 const PAGES: usize = PAGES_PER_BLOCK as usize;
@@ -213,6 +213,10 @@ impl Replica {
     }
     pub(crate) fn file(&self) -> Arc<dyn File> {
         Arc::clone(&self.file)
+    }
+    /// What was written in a row and is to leave for the device, once the lock is released.
+    pub(crate) fn take_row(&mut self) -> Option<Row> {
+        self.stream.take_row().map(|range| Row { file: self.file(), range })
     }
     pub(crate) fn is_dirty(&self) -> bool {
         self.written != self.synced

@@ -39,6 +39,10 @@ impl Chain {
                 Ok(taken) => {
                     let chain = Arc::clone(self);
                     inner.strand.push(Job::Aside(Box::new(move |disk| {
+                        // It cannot wait: what comes after it in the order would wait, too.
+                        if !unanswered.has_room() {
+                            return unanswered.refuse(Status::TryAgain);
+                        }
                         unanswered.answer(read_verified(disk, &read, &chain.context.events), taken);
                     })));
                 }
@@ -141,6 +145,10 @@ impl Chain {
 struct Unanswered(Option<Replier>);
 
 impl Unanswered {
+    fn has_room(&self) -> bool {
+        self.0.as_ref().is_some_and(Replier::has_room)
+    }
+
     fn answer(&mut self, result: Result<ReadBack, StoreError>, sequence: ChainSequence) {
         if let Some(replier) = self.0.take() {
             answer_read(replier, result, sequence);

@@ -10,7 +10,10 @@ use crate::write::{append, engine, late};
 use crate::{AllocateMode, FileHandle, OpenFlags, Opened, SeekWhat};
 use bytes::Bytes;
 use std::sync::Arc;
-use types::{CHUNK_BYTES, ChunkIndex, FILE_BYTES_MAX, FileKind, InodeId, Reply, Request, Status};
+use types::{
+    AttributeChanges, CHUNK_BYTES, Caller, ChunkIndex, FILE_BYTES_MAX, FileKind, InodeId, Reply, Request,
+    SetTime, Status,
+};
 
 /// Chunks that lseek asks about at once.
 const SEEK_COUNT: u32 = 512;
@@ -228,8 +231,16 @@ impl Client {
             return Err(Status::Invalid);
         }
         match mode {
-            AllocateMode::KeepSize => Ok(()),
-            AllocateMode::Extend => self.extend(&open.inode, end).await,
+            AllocateMode::KeepSize => self.touch(&open.inode).await,
+            AllocateMode::Extend => {
+                let grows = open.inode.state().length() < end;
+                if grows {
+                    self.extend(&open.inode, end).await?;
+                }
+                // A commit of earlier writes would set their time again.
+                let is_told = grows && !open.inode.state().is_dirty();
+                if is_told { Ok(()) } else { self.touch(&open.inode).await }
+            }
             AllocateMode::PunchHole | AllocateMode::ZeroRange { keep_size: true } => {
                 self.punch(&open.inode, offset, length).await
             }
@@ -238,6 +249,13 @@ impl Client {
                 self.extend(&open.inode, end).await
             }
         }
+    }
+
+    /// The file counts as written, although no byte of it is.
+    async fn touch(&self, inode: &Inode) -> Result<(), Status> {
+        let modified = Some(SetTime::At(wall(&self.shared.env)));
+        let changes = AttributeChanges { modified, ..AttributeChanges::default() };
+        self.set_attributes(inode.reference.id, changes, Caller::default()).await.map(drop)
     }
 
     async fn punch(&self, inode: &Arc<Inode>, offset: u64, length: u64) -> Result<(), Status> {

@@ -3,7 +3,7 @@
 use super::Client;
 use super::attributes::OPEN_TRUST;
 use crate::directories::{Change, Page};
-use crate::inodes::{Inode, Leaving};
+use crate::inodes::{Inode, Inodes, Leaving};
 use crate::{Created, DirectoryPage, Known, OpenFlags, Opened};
 use env::Instant;
 use std::sync::Arc;
@@ -126,7 +126,7 @@ impl Client {
         let dir = self.shared.inode(parent).await?;
         if self.is_worth_listing(&dir) {
             dir.state().absent_at = None;
-            self.read_directory(parent, DirCursor(0), PAGE_BYTES_MAX).await?;
+            self.list(dir.reference, DirCursor(0), PAGE_BYTES_MAX).await?;
         }
         if self.is_absent(parent, name.as_bytes()) {
             return Err(Status::NotFound);
@@ -270,7 +270,10 @@ impl Client {
     pub async fn remove_directory(&self, parent: InodeId, name: &[u8]) -> Result<(), Status> {
         let name = Name::new(name)?;
         let dir = self.shared.reference(parent).await?;
-        self.remove_name(dir, &name, Request::RemoveDirectory { parent: dir, name: name.clone() }).await
+        let request = Request::RemoveDirectory { parent: dir, name: name.clone() };
+        self.remove_name(dir, &name, request).await?;
+        self.shared.inodes.lost_name(&(parent, name));
+        Ok(())
     }
 
     async fn remove_name(&self, dir: InodeRef, name: &Name, request: Request) -> Result<(), Status> {
@@ -317,6 +320,9 @@ impl Client {
             self.name_changed(to_dir, &asked, Change::Added(to_name));
         }
         if outcome.is_ok() {
+            if !exchange {
+                inodes.lost_name(&to_place);
+            }
             inodes.renamed(&from_place, &to_place, exchange);
         }
         outcome.map(drop)
@@ -332,14 +338,23 @@ impl Client {
     }
 
     /// Entries after a cursor, at most about `bytes_max` bytes of them. Not counted as lookups: call
-    /// [`Client::remember`] for each entry that the kernel is given with its attributes.
+    /// [`Client::remember`] for each entry that the kernel is given with its attributes. A directory that was removed is not
+    /// found, as in Linux, where libraries take that for its end.
     pub async fn read_directory(
         &self,
         dir: InodeId,
         after: DirCursor,
         bytes_max: u32,
     ) -> Result<DirectoryPage, Status> {
-        let dir = self.shared.reference(dir).await?;
+        let inode = self.shared.inode(dir).await?;
+        let at = self.shared.now();
+        match self.list(inode.reference, after, bytes_max).await {
+            Err(Status::Stale) if Inodes::removed_directory(&inode, at) => Err(Status::NotFound),
+            listed => listed,
+        }
+    }
+
+    async fn list(&self, dir: InodeRef, after: DirCursor, bytes_max: u32) -> Result<DirectoryPage, Status> {
         let bytes_max = bytes_max.clamp(4096, PAGE_BYTES_MAX);
         let (outcome, asked) = self.ask(Request::ReadDirectory { dir, after, bytes_max }).await;
         match outcome? {

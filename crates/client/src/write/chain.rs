@@ -4,7 +4,7 @@
 //! 1. A frame sent again under the same version keeps its write id, so that the head drops the repeat. No
 //!    other frame of this client ever has it: a writer that is forgotten and made anew goes on above.
 //! 2. `held` names the disks (and boots) that have taken every unsynced write without a break; when none
-//!    is left, an fsync of this chunk cannot succeed (`docs/semantics.md`), and it does not succeed while the
+//!    is left, an fsync of this chunk cannot succeed until that was reported (`docs/semantics.md`), and it does not succeed while the
 //!    chain has a member that lost some of them ([`Chunk::laggard`]): readers would be sent there.
 
 use super::buffer::{ExtentId, Stamp};
@@ -204,11 +204,13 @@ impl Chunk {
         self.flush_failed();
     }
 
-    /// What was to be written is given up: none of it is sent again, and what comes next has the whole patience again.
+    /// What was to be written is given up: none of it is sent again, and what comes next has the whole patience again. What no disk
+    /// holds any more was reported: what the replicas have instead can be synced.
     pub(crate) fn give_up(&mut self) {
         self.void();
         self.calm();
         self.write_ids.clear();
+        self.held.take_if(|held| held.is_gone());
     }
 
     /// Somebody else truncated the file.

@@ -10,7 +10,9 @@
 //!    begun afterwards was answered.
 //! 3. Whatever cannot be stored within the limit of time is reported as lost ([`Effect::Lost`]), drops what is unsent,
 //!    and is never tried again.
-//! 4. A commit that the master ignored, because somebody else truncated the file, is followed by sending
+//! 4. Each loss is reported once. What replicas have but could not bring to stable storage stays unsynced when it was reported: the next
+//!    fsync tries again, succeeds only if that did, and otherwise fails for those alone who called it.
+//! 5. A commit that the master ignored, because somebody else truncated the file, is followed by sending
 //!    the data again.
 //!
 //! # Elsewhere
@@ -87,6 +89,10 @@ pub(crate) struct Pipeline {
     syncs: VecDeque<(u64, Stamp)>,
     last_sync: u64,
     synced: u64,
+    /// Fsyncs up to this one failed, which is no news to others.
+    refused: Option<(u64, Status)>,
+    /// The last write that a report covers.
+    reported: Stamp,
     commit: Option<Commit>,
     commit_tries: u32,
     last_serial: u64,
@@ -111,6 +117,8 @@ impl Pipeline {
             syncs: VecDeque::new(),
             last_sync: 0,
             synced: 0,
+            refused: None,
+            reported: 0,
             commit: None,
             commit_tries: 0,
             last_serial: 0,
@@ -143,15 +151,16 @@ impl Pipeline {
     fn is_committed(&self, stamp: Stamp) -> bool {
         self.buffer.oldest_uncommitted().is_none_or(|oldest| oldest > stamp)
     }
-    /// Asks that everything written so far is on stable storage. Done when [`Pipeline::is_synced`].
+    /// Asks that everything written so far is on stable storage. See [`Pipeline::sync_outcome`].
     pub(crate) fn want_sync(&mut self) -> u64 {
         self.last_sync += 1;
         self.syncs.push_back((self.last_sync, self.stamp));
         self.last_sync
     }
-    /// Whether that fsync is done.
-    pub(crate) fn is_synced(&self, sync: u64) -> bool {
-        self.synced >= sync
+    /// How that fsync ended, unless it is under way or a loss ended it.
+    pub(crate) fn sync_outcome(&self, sync: u64) -> Option<Result<(), Status>> {
+        let refused = self.refused.filter(|(upto, _)| sync <= *upto).map(|(_, status)| Err(status));
+        if sync <= self.synced { Some(Ok(())) } else { refused }
     }
     /// A grant that came with another answer.
     pub(crate) fn offer(&mut self, grant: WriteGrant) {
@@ -177,10 +186,23 @@ impl Pipeline {
     }
     /// Gives up what is held and reports it.
     pub(crate) fn fail(&mut self, status: Status) {
+        self.reported = self.stamp;
+        self.effects.push(Effect::Lost(status));
+        self.give_up(status);
+    }
+    /// Something cannot be done. If that endangers nothing but what was reported already, only the fsyncs under way end.
+    fn cannot(&mut self, status: Status) {
+        let in_danger = self.stamp > self.reported && (!self.is_clean() || self.is_unsynced());
+        if in_danger || status == Status::LostTail {
+            return self.fail(status);
+        }
+        self.refused = Some((self.last_sync, status));
+        self.give_up(status);
+    }
+    fn give_up(&mut self, status: Status) {
         if status == Status::Stale {
             self.changes.clear();
         }
-        self.effects.push(Effect::Lost(status));
         self.effects.push(Effect::Freed(self.buffer.bytes()));
         self.effects.push(Effect::Changed { offset: 0, length: u64::MAX });
         self.buffer.clear();
@@ -421,10 +443,10 @@ impl Pipeline {
                     if let Some(hop) = chunk.failed.as_mut().filter(|hop| hop.status == Status::NoSpace) {
                         hop.status = Status::TimedOut;
                     }
-                    self.fail(status);
+                    self.cannot(status);
                 } else if status == Status::TimedOut || !chunk.trouble(now, self.rules.timeout) {
                     // The question alone has taken as long as the limit allows, or all of them together.
-                    self.fail(Status::Io);
+                    self.cannot(Status::Io);
                 }
                 return;
             }
@@ -538,18 +560,18 @@ impl Pipeline {
         }
         chunk.grant = None;
         if !chunk.trouble(now, self.rules.timeout) {
-            self.fail(Status::Io);
+            self.cannot(Status::Io);
         }
     }
 
     fn committed(&mut self, commit: Commit, result: Result<Attributes, Status>) {
         let attributes = match result {
             Ok(attributes) => attributes,
-            Err(status) if is_final(status) || status == Status::TimedOut => return self.fail(status),
+            Err(status) if is_final(status) || status == Status::TimedOut => return self.cannot(status),
             Err(status) => {
                 self.commit_tries += 1;
                 if self.commit_tries >= COMMIT_TRIES_MAX {
-                    return self.fail(status);
+                    return self.cannot(status);
                 }
                 for (index, id) in commit.chunks {
                     if let Some(chunk) = self.chunks.get_mut(&index).filter(|chunk| chunk.id() == Some(id)) {

@@ -126,3 +126,34 @@ fn what_waits_is_told_within_a_second_also_while_the_file_is_written_on() {
         assert!(state.requests[before..].iter().any(is_set), "although no replica can be reached");
     });
 }
+
+#[test]
+fn a_file_counts_as_written_when_room_in_it_is_reserved() {
+    simulate(|cluster| async move {
+        let client = mount(&cluster, "a").await;
+        let (inode, handle) = create(&client, "f").await;
+        let modified = async || {
+            let known = client.attributes(inode).await.expect("known").attributes;
+            known.modified
+        };
+        for unsent in [true, false] {
+            client.write(handle, 0, &[1; 10_000]).await.expect("written");
+            let end = client.attributes(inode).await.expect("known").attributes.length;
+            let extend = AllocateMode::Extend;
+            for (mode, offset) in [(AllocateMode::KeepSize, 1 << 20), (extend, 0), (extend, end)] {
+                client.write(handle, 0, b"more").await.expect("written");
+                if !unsent {
+                    client.flush(handle).await.expect("stored");
+                }
+                let before = modified().await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                client.allocate(handle, mode, offset, 4096).await.expect("reserved");
+                let after = modified().await;
+                assert!(after > before, "{mode:?}: {before:?}, {after:?}");
+                client.flush(handle).await.expect("stored");
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                assert_eq!(modified().await, after, "{mode:?}");
+            }
+        }
+    });
+}

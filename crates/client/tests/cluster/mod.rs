@@ -45,6 +45,8 @@ pub(crate) struct State {
     /// The next so many writes are refused by the second member of the chain.
     pub(crate) failing_writes: usize,
     pub(crate) boot: u64,
+    /// No disk can be synced.
+    pub(crate) stuck: bool,
     /// The log is applied, but nothing of it is told to be stable.
     pub(crate) unstable: bool,
     unanswered: Vec<Replier>,
@@ -88,6 +90,7 @@ impl Cluster {
             silent: BTreeSet::new(),
             failing_writes: 0,
             boot: 1,
+            stuck: false,
             unstable: false,
             unanswered: Vec::new(),
             records: vec![record],
@@ -497,6 +500,9 @@ impl State {
         if let Err(status) = self.check(capability) {
             return refuse(status, None);
         }
+        if self.stuck && write.durable {
+            return refuse(Status::Io, None);
+        }
         self.writes += 1;
         let new = self.applied.insert((capability.chunk, capability.version.to_u64(), write.write_id));
         let verifiers = self.verifiers();
@@ -529,6 +535,8 @@ impl State {
         });
         if failed.is_some() {
             result = Err(Status::LostTail);
+        } else if self.stuck {
+            result = Err(Status::Io);
         }
         if result.is_ok()
             && let Some(stored) = self.chunks.get_mut(&flush.capability.chunk)

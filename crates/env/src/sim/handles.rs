@@ -356,6 +356,7 @@ impl File for SimFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        super::workers::count_sync();
         let mut state = live(&self.disk, self.epoch)?;
         let path = state.inode(self.number)?.path.clone();
         let verdict = state.judge(Effort::Sync, &path);

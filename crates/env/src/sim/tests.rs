@@ -357,6 +357,35 @@ async fn an_abandoned_connection_is_silent_both_ways_and_a_new_one_works() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_a_queue_snags_a_job_that_syncs_takes_seconds_and_others_overtake_it() {
+    let world = SimWorld::new(1);
+    let queue = world.env("host").workers.queue("disk-0", 2);
+    let file = world.disk("disk-0").dir().open("file", OpenMode::Create).unwrap();
+    let sync = || {
+        let file = Arc::clone(&file);
+        queue.call(move || file.sync_data().unwrap())
+    };
+    sync().await.unwrap();
+    world.snag_queue("host", "disk-0", Duration::from_secs(8));
+    let (mut quick, mut long) = (0, 0);
+    for _ in 0..100 {
+        let begun = tokio::time::Instant::now();
+        sync().await.unwrap();
+        match begun.elapsed() {
+            Duration::ZERO => quick += 1,
+            taken if taken > Duration::from_secs(1) => long += 1,
+            _ => {}
+        }
+    }
+    assert!(quick > 50 && long > 10, "{quick} {long}");
+    let begun = tokio::time::Instant::now();
+    for _ in 0..100 {
+        queue.call(|| ()).await.unwrap();
+    }
+    assert_eq!(begun.elapsed(), Duration::ZERO, "what does not sync goes by at once");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_queue_answers_late_and_a_hung_one_when_it_goes_on() {
     let world = SimWorld::new(1);
     let env = world.env("host");

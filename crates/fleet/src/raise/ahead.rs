@@ -56,19 +56,18 @@ impl Fleet {
             remains.compared = vec![BlockRange::ALL];
         }
         self.healing.set_unfinished(slot, true, now_ms);
-        if is_earlier {
-            return self.take_up(slot, now_ms, out);
-        }
-        if !self.is_out_of_reach(slot, now_ms) && !self.waits_for_torn(slot, now_ms) {
-            let members: Vec<u16> = self.table.replicas(slot).members().collect();
-            self.start_raise(slot, &members, Purposes::default(), now_ms, out);
-        }
+        self.repeat_raise(slot, now_ms, out);
     }
 
     /// Repeats the unfinished raise of an earlier reign as soon as all are here who may have taken part in it.
     pub(crate) fn take_up(&mut self, slot: ChunkSlot, now_ms: u64, out: &mut Vec<Command>) {
+        if self.raises.is_of_earlier_reign(slot) {
+            self.repeat_raise(slot, now_ms, out);
+        }
+    }
+
+    fn repeat_raise(&mut self, slot: ChunkSlot, now_ms: u64, out: &mut Vec<Command>) {
         let waits = self.raises.is_running(slot)
-            || !self.raises.is_of_earlier_reign(slot)
             || self.waits_for_witnesses(slot, now_ms)
             || self.is_out_of_reach(slot, now_ms)
             || self.waits_for_torn(slot, now_ms);

@@ -1,6 +1,6 @@
 //! How a raise ends: recorded, refused, overtaken by the chunk's removal, or out of time.
 
-use super::{CUTS_MAX, EDITS_MAX, Phase, Purposes, Raise, Remains};
+use super::{CUTS_MAX, EDITS_MAX, Member, Phase, Purposes, Raise, Remains};
 use crate::fleet::{Fleet, Purpose};
 use crate::table::{ReplicaSet, ReplicaState};
 use crate::{Command, Cut, GrantParts, OrderId, RaiseTicket, Ticket};
@@ -212,7 +212,7 @@ impl Fleet {
 
     fn forget_orders(&mut self, raise: &Raise) {
         for member in &raise.members {
-            self.orders.remove(&member.order);
+            self.outlast(raise, member);
         }
         if let Some(joining) = raise.joining {
             self.orders.remove(&joining.order);
@@ -317,6 +317,12 @@ impl Fleet {
                     }
                 }
             }
+            Purpose::Outlasted { slot, chunk, version } => {
+                self.orders.remove(&order);
+                if status.is_ok() && self.table.chunk(slot) == Some(chunk) {
+                    self.raises.took(slot, open.disk, version);
+                }
+            }
             Purpose::Delete(..) => self.delete_done(order, status, now_ms, out),
             Purpose::Fill(slot) => self.join_done(slot, order, status, now_ms, out),
             Purpose::Copy { .. } => self.copy_done(order, status, now_ms, out),
@@ -329,18 +335,22 @@ impl Fleet {
 
     /// Leaves behind members that have not answered in time.
     pub(crate) fn raise_deadlines(&mut self, now_ms: u64, out: &mut Vec<Command>) {
-        let late: Vec<(ChunkSlot, OrderId)> = self
+        let late: Vec<ChunkSlot> = self
             .raises
             .running
             .iter()
             .filter(|(_, raise)| raise.phase.deadline_ms().is_some_and(|deadline_ms| deadline_ms <= now_ms))
-            .flat_map(|(slot, raise)| {
-                raise.members.iter().filter(|member| !member.done).map(|member| (*slot, member.order))
-            })
+            .map(|(slot, _)| *slot)
             .collect();
-        for (slot, order) in late {
-            self.orders.remove(&order);
-            self.member_failed(slot, order, Status::TimedOut, now_ms, out);
+        for slot in late {
+            let Some(raise) = self.raises.running.remove(&slot) else { continue };
+            let missing: Vec<&Member> = raise.members.iter().filter(|member| !member.done).collect();
+            missing.iter().for_each(|member| self.outlast(&raise, member));
+            let orders: Vec<OrderId> = missing.iter().map(|member| member.order).collect();
+            self.raises.running.insert(slot, raise);
+            for order in orders {
+                self.member_failed(slot, order, Status::TimedOut, now_ms, out);
+            }
         }
         self.join_deadlines(now_ms, out);
     }

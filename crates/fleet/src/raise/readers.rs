@@ -2,10 +2,48 @@
 //! the chunk's place meanwhile waits for the raise, and members that are slow have no more time than for a writer. One that failed is
 //! repeated soon.
 
-use crate::fleet::Fleet;
-use types::ChunkSlot;
+use super::{Member, Phase, Raise, Raises};
+use crate::fleet::{Fleet, Purpose};
+use types::{ChunkSlot, Version};
+
+impl Raises {
+    /// A replica took a version of a raise that did not wait for it.
+    pub(super) fn took(&mut self, slot: ChunkSlot, disk: u16, version: Version) {
+        if let Some(remains) = self.remains.get_mut(&slot).filter(|remains| version <= remains.minted) {
+            let taken = remains.taken.entry(disk).or_default();
+            *taken = version.max(*taken);
+        }
+    }
+
+    /// The highest version that this disk's replica is known to have taken and that is not recorded, zero if none; `None`: it takes one now, or
+    /// is made equal to others.
+    pub(crate) fn version_on(&self, slot: ChunkSlot, disk: u16) -> Option<Version> {
+        if let Some(raise) = self.running.get(&slot)
+            && raise.members.iter().any(|member| member.disk == disk && member.done)
+        {
+            return None;
+        }
+        let taken = self.remains.get(&slot).and_then(|remains| remains.taken.get(&disk));
+        Some(taken.copied().unwrap_or_default())
+    }
+}
 
 impl Fleet {
+    /// A member is not waited for any more. If it takes the version all the same, readers have to know.
+    pub(super) fn outlast(&mut self, raise: &Raise, member: &Member) {
+        let is_ordered = matches!(raise.phase, Phase::Ordering { .. });
+        match self.orders.get_mut(&member.order).filter(|_| is_ordered) {
+            Some(order) => {
+                let slot = match order.purpose {
+                    Purpose::Raise(slot) => slot,
+                    _ => return,
+                };
+                order.purpose = Purpose::Outlasted { slot, chunk: raise.chunk, version: raise.target };
+            }
+            None => drop(self.orders.remove(&member.order)),
+        }
+    }
+
     /// Whether replicas of the chunk may refuse readers because of a raise: a reader is to be told of then
     /// ([`crate::Event::ReadWanted`]).
     pub fn may_refuse_readers(&self, slot: ChunkSlot) -> bool {

@@ -15,6 +15,15 @@ impl World {
     /// A server carries out one order; `fail` instead of doing it.
     pub(super) fn obey(&mut self, n: u8, fail: Option<Status>) -> bool {
         let Some((order, what)) = self.machines[usize::from(n)].inbox.pop_front() else { return false };
+        // A disk does one thing after the other with a chunk. The next master hears of it, but what it ordered stays.
+        if let Order::Raise { chunk, .. } = &what
+            && self.machines[usize::from(n)]
+                .late
+                .iter()
+                .any(|late| matches!(late, Order::Raise { chunk: of, .. } if of == chunk))
+        {
+            self.carry_out_late(n);
+        }
         let mut unsettled = Unsettled::default();
         if let (Some(Status::Io), Order::Raise { disk, chunk, .. } | Order::Repair { disk, chunk, .. })
         | (Some(Status::Io), Order::MendTorn { disk, chunk, .. }) = (fail, &what)
@@ -78,10 +87,16 @@ impl World {
                         if replica.version == from
                             || !self.strict && replica.version > from && replica.version < to =>
                     {
+                        let unfinished = replica.version > from && replica.version.term < to.term;
                         replica.version = to;
                         replica.asleep = false;
+                        replica.marked |= unfinished;
                         unsettled = Unsettled {
-                            touched: blocks_of(&replica.touched),
+                            touched: if unfinished {
+                                vec![BlockRange::ALL]
+                            } else {
+                                blocks_of(&replica.touched)
+                            },
                             recent: blocks_of(&replica.recent),
                             memory: if replica.torn.is_empty() { replica.memory } else { Memory::Torn },
                             failed: replica.failed,
@@ -111,6 +126,40 @@ impl World {
         };
         self.machines[usize::from(n)].outbox.push_back(Event::OrderDone { order, status, unsettled });
         true
+    }
+
+    /// What was under way for a master that is gone ends; the present one is told of it, by a new registration.
+    pub(super) fn finish_late(&mut self, n: u8) -> bool {
+        let done = self.carry_out_late(n);
+        if done && self.machines[usize::from(n)].connected {
+            self.disconnect(n);
+            self.register(n);
+        }
+        done
+    }
+
+    fn carry_out_late(&mut self, n: u8) -> bool {
+        let late: Vec<Order> = self.machines[usize::from(n)].late.drain(..).collect();
+        for order in &late {
+            let Order::Raise { disk, chunk, from, to, cuts } = order else { continue };
+            let Some(replica) = self.replicas.get_mut(&(*disk, *chunk)) else { continue };
+            if *from <= replica.version && replica.version < *to && !replica.filling {
+                replica.version = *to;
+                replica.asleep = false;
+                for range in cuts.iter().flat_map(|cut| cut.from..cut.to) {
+                    replica.content.retain(|write| write % 8 != range);
+                }
+            }
+        }
+        !late.is_empty()
+    }
+
+    /// The disk has begun with the first order when the link that brought it breaks.
+    pub(super) fn begin_late(&mut self, n: u8) {
+        let machine = &mut self.machines[usize::from(n)];
+        if let Some((_, order @ Order::Raise { .. })) = machine.inbox.front() {
+            machine.late.push_back(order.clone());
+        }
     }
 
     fn repair(
@@ -283,6 +332,7 @@ impl World {
     pub(super) fn kill(&mut self, n: u8, flushed: bool) {
         self.disconnect(n);
         self.machines[usize::from(n)].copying.clear();
+        self.machines[usize::from(n)].late.clear();
         let disks = self.machines[usize::from(n)].disks.clone();
         for (_, replica) in self.replicas.iter_mut().filter(|((on, _), _)| disks.contains(on)) {
             replica.marked |= !replica.recent.is_empty() && !flushed;

@@ -317,3 +317,54 @@ fn a_full_disk_that_cannot_be_left_out_is_replaced_and_the_writer_told_if_there_
     let (_, grant) = world.file(1);
     assert_eq!(no_room(&mut world, &grant, 0), Err(Status::NoSpace));
 }
+
+/// Of three replicas one took a version, and the two others went away: it holds all that was acknowledged.
+#[test]
+fn a_replica_that_took_a_version_alone_is_read_under_it_while_the_others_may_come_back() {
+    let mut world = World::with_goal(3, 3);
+    let (slot, grant) = world.file(1);
+    let (stays, slow, slower) = (machine_of(&grant, 0), machine_of(&grant, 1), machine_of(&grant, 2));
+    let ticket = world.edit(slot, 5);
+    world.obey(stays, None);
+    world.hear(stays);
+    for n in [slow, slower] {
+        world.disconnect(n);
+    }
+    assert_eq!(world.edits[&ticket], Err(Status::TryAgain));
+    for _ in 0..60 {
+        world.advance(1_000);
+        world.settle();
+        let (version, locations) = world.fleet.readable(slot).unwrap();
+        assert_eq!(locations.len(), 1);
+        assert_eq!(version, world.replicas[&(locations[0].disk, grant.chunk)].version, "it would refuse");
+        assert_eq!(world.fleet.version(slot), Some(grant.version), "nothing is recorded with one of three");
+    }
+}
+
+/// Its disk was busy for longer than a raise waits; and somebody reads all the time, which is no reason to go on with too few.
+#[test]
+fn a_replica_that_took_a_version_late_and_alone_is_read_and_raised_in_the_end() {
+    let mut world = World::with_goal(3, 3);
+    let (slot, grant) = world.file(1);
+    let (stays, slow, slower) = (machine_of(&grant, 0), machine_of(&grant, 1), machine_of(&grant, 2));
+    let ticket = world.edit(slot, 5);
+    for n in [slow, slower] {
+        world.disconnect(n);
+    }
+    world.advance(3_500);
+    assert_eq!(world.edits[&ticket], Err(Status::TryAgain));
+    world.obey(stays, None);
+    world.hear(stays);
+    let mut recorded_after = 0;
+    while world.fleet.version(slot) == Some(grant.version) {
+        world.read(slot);
+        let (version, locations) = world.fleet.readable(slot).unwrap();
+        assert_eq!(locations.len(), 1);
+        assert_eq!(version, world.replicas[&(locations[0].disk, grant.chunk)].version, "it would refuse");
+        world.advance(1_000);
+        world.settle();
+        recorded_after += 1;
+        assert!(recorded_after < 1_000, "it is never recorded");
+    }
+    assert!(recorded_after > 500, "two servers that fell silent together are waited for");
+}

@@ -57,7 +57,11 @@ enum Step {
     SessionGone {
         session: u64,
     },
-    Restart,
+    /// On these servers a disk is at an order when it happens.
+    Restart {
+        late: Vec<u8>,
+    },
+    FinishLate(u8),
     Class {
         class: u16,
         layout: usize,
@@ -107,7 +111,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => file.clone().prop_map(|file| Step::Read { file }),
         1 => file.clone().prop_map(|file| Step::Remove { file }),
         1 => (1u64..4).prop_map(|session| Step::SessionGone { session }),
-        1 => Just(Step::Restart),
+        1 => proptest::collection::vec(0..SERVERS, 0..3).prop_map(|late| Step::Restart { late }),
+        2 => server.clone().prop_map(Step::FinishLate),
         2 => (0u16..3, 0..LAYOUTS.len()).prop_map(|(class, layout)| Step::Class { class, layout }),
         2 => (file_again, 0u16..4).prop_map(|(file, class)| Step::FileClass { file, class }),
         3 => (server.clone(), 0..LABELS.len()).prop_map(|(n, labels)| Step::Label { n, labels }),
@@ -173,6 +178,7 @@ fn apply(world: &mut World, clients: &mut Clients, step: Step) {
         Step::Obey(n) => drop(world.obey(n, None)),
         Step::Refuse(n) => drop(world.obey(n, Some(Status::Io))),
         Step::Hear(n) => drop(world.hear(n)),
+        Step::FinishLate(n) => drop(world.finish_late(n)),
         Step::FinishCopy(n) => drop(world.finish_copy(n)),
         // No page rots everywhere: each disk has its own.
         Step::Rot { file, at } => {
@@ -246,7 +252,8 @@ fn apply(world: &mut World, clients: &mut Clients, step: Step) {
             }
         }
         Step::SessionGone { session } => world.tell(Event::SessionGone { session: SessionId(session) }),
-        Step::Restart => {
+        Step::Restart { late } => {
+            late.into_iter().for_each(|n| world.begin_late(n));
             world.restart_master();
             clients.asked.clear();
             clients.edits.clear();
@@ -307,6 +314,7 @@ fn play(world: &mut World, clients: &mut Clients, steps: Vec<Step>) -> Result<()
     }
     // Peace: everybody comes back, everything under way ends.
     for n in 0..SERVERS {
+        world.finish_late(n);
         world.disconnect(n);
     }
     for n in 0..SERVERS {
@@ -365,6 +373,25 @@ fn play(world: &mut World, clients: &mut Clients, steps: Vec<Step>) -> Result<()
     Ok(())
 }
 
+/// Steps around files that are cut while masters die and disks are slow.
+fn reign_step() -> impl Strategy<Value = Step> {
+    let (server, file) = (0..SERVERS, 0..FILES);
+    prop_oneof![
+        2 => server.clone().prop_map(Step::Register),
+        20 => server.clone().prop_map(Step::Obey),
+        20 => server.clone().prop_map(Step::Hear),
+        10 => Just(Step::Log),
+        10 => Just(Step::Sync),
+        4 => (0u64..1000).prop_map(Step::Tick),
+        6 => (file.clone(), 1u64..4).prop_map(|(file, session)| Step::Grant { file, session }),
+        8 => (0usize..8).prop_map(|grant| Step::Write { grant }),
+        8 => (file, 0u64..8).prop_map(|(file, range)| Step::Edit { file, range }),
+        4 => any::<bool>().prop_map(|record| Step::EndEdit { record }),
+        3 => prop::collection::vec(server.clone(), 1..3).prop_map(|late| Step::Restart { late }),
+        6 => server.prop_map(Step::FinishLate),
+    ]
+}
+
 /// One file, of whose chunk a replica went away a minute ago, so that another one is to be filled.
 fn filled(goal: usize) -> (World, Clients) {
     let mut world = World::with_goal(SERVERS, goal);
@@ -388,6 +415,44 @@ proptest! {
             world.file(file);
         }
         play(&mut world, &mut Clients::default(), steps)?;
+    }
+
+    /// Nobody registers anew at the end: what a disk did late has to be known without that.
+    #[test]
+    fn what_disks_do_for_a_dead_master_is_known_to_the_next(
+        steps in prop::collection::vec(reign_step(), 1..250),
+        goal in 2usize..4,
+    ) {
+        let (mut world, mut clients) = (World::with_goal(SERVERS, goal), Clients::default());
+        for file in 0..FILES {
+            world.file(file);
+        }
+        for step in steps {
+            apply(&mut world, &mut clients, step);
+        }
+        for n in 0..SERVERS {
+            if !world.machines[usize::from(n)].connected {
+                world.connect(n);
+            }
+        }
+        for _ in 0..50 {
+            world.settle();
+            while clients.edits.iter().any(|(ticket, ..)| world.edits.contains_key(ticket)) {
+                clients.end_edit(&mut world, true);
+            }
+        }
+        world.heal();
+        world.check_twins();
+        for (slot, mapped) in world.map.clone() {
+            let (version, locations) = world.fleet.readable(slot).unwrap();
+            prop_assert!(!locations.is_empty(), "{slot}: nobody can read it");
+            for location in locations {
+                prop_assert_eq!(world.replicas[&(location.disk, mapped.chunk)].version, version, "it refuses");
+            }
+            prop_assert!(world.grant(mapped.place.0.id.0).is_ok());
+        }
+        world.heal();
+        world.check_twins();
     }
 
     #[test]

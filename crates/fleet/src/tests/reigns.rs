@@ -199,3 +199,50 @@ fn of_an_earlier_reign_the_highest_version_is_followed_whatever_its_replica_reme
         assert!(cut_off || world.replicas[&(other, grant.chunk)].content.contains(&9));
     }
 }
+
+/// It was not the raise of this reign alone that failed: there was one of a dead master before it.
+#[test]
+fn a_server_that_registers_anew_soon_after_the_start_makes_nobody_stale_who_is_awaited() {
+    let mut world = World::new(2);
+    let (slot, grant) = world.file(1);
+    let (ahead, other) = (machine_of(&grant, 0), machine_of(&grant, 1));
+    world.edit(slot, 5);
+    world.obey(ahead, None);
+    world.disconnect(other);
+    world.restart_master();
+    world.connect(ahead);
+    // Somebody comes to write, who does not wait; the disk fails once.
+    world.want((inode(1), ZERO), SESSION, None);
+    world.obey(ahead, None);
+    world.disconnect(ahead);
+    world.connect(ahead);
+    world.advance(1_000);
+    world.settle();
+    let stale = |world: &World| {
+        let set = world.fleet.table.replicas(slot);
+        set.iter().any(|one| matches!(one.state, ReplicaState::Stale | ReplicaState::StaleAbsent))
+    };
+    world.connect(other);
+    assert!(!stale(&world), "the other one has all that was acknowledged, too");
+    world.heal();
+    assert_eq!(world.fleet.summary().copied, 0);
+    world.check_twins();
+}
+
+/// The disk is at the cut of a dead master when the next one comes, which hears of the version before.
+#[test]
+fn a_raise_that_finds_an_unfinished_one_of_a_dead_master_compares_all() {
+    let mut world = World::new(2);
+    let (slot, grant) = world.file(1);
+    world.write_upto(&grant, 5, 2);
+    let slow = machine_of(&grant, 0);
+    world.edit(slot, 5);
+    world.begin_late(slow);
+    succeed(&mut world, &[0, 1]);
+    let ticket = world.want((inode(1), ZERO), SESSION, None);
+    assert!(world.obey(slow, None), "the order waits for the one before, which nobody hears of");
+    world.settle();
+    assert!(world.grants[&ticket].is_ok());
+    assert!(world.machines.iter().all(|machine| machine.late.is_empty()));
+    world.check_twins();
+}

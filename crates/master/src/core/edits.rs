@@ -9,7 +9,8 @@
 //! 1. One edit per inode runs at a time; edits, commits and grants of that inode wait behind it, in order.
 //! 2. Each ready part is answered to the fleet by exactly one of logged and dropped.
 //! 3. An edit of which a replica may have been told ends with its record, however long replicas are away and although its
-//!    client has given up: what is cut already must not be lost in vain. One whose chunks have no replica is refused
+//!    client has given up: what is cut already must not be lost in vain. But for a truncate that leaves nothing of its chunks: that
+//!    goes first after [`EDIT_WAIT_MAX_MS`], and what waited is refused with `Io`. One whose chunks have no replica is refused
 //!    with `TryAgain` after [`EDIT_WAIT_MAX_MS`], and one that every replica has refused, for a reason of its own disk, with that
 //!    reason (`fleet`, `raise::refusal`).
 
@@ -22,7 +23,7 @@ use types::{
     CHUNK_BYTES, ChunkIndex, InodeId, InodeRef, Op, Origin, RaisedChunk, Reply, Request, Status, Version,
 };
 
-/// How long an edit waits for a first replica of its boundary chunks.
+/// How long an edit waits for a first replica of its boundary chunks, and keeps others waiting that do not need them.
 const EDIT_WAIT_MAX_MS: u64 = 20_000;
 /// Pause before a part that could not be had is asked for again, doubled up to the greatest: replicas may refuse at once, and
 /// each time all of them raise the chunk.
@@ -64,6 +65,23 @@ enum PartState {
     Asked,
     Retry,
     Ready(Version),
+}
+
+impl Edit {
+    /// Whether the request leaves nothing of the chunks that this edit waits for, whose replicas may be away for good.
+    fn is_superseded_by(&self, request: &Request) -> bool {
+        let Request::SetLength { length, .. } = request else { return false };
+        let goes = |part: &Part| chunk_of(*length) <= part.boundary.view.index && length % CHUNK_BYTES == 0;
+        self.parts.iter().all(goes)
+    }
+}
+
+impl Busy {
+    /// It was waited for long enough, and somebody behind it leaves nothing of its chunks.
+    fn is_superseded(&self, now_ms: u64) -> bool {
+        self.edit.deadline_ms <= now_ms
+            && self.behind.iter().any(|(_, request)| self.edit.is_superseded_by(request))
+    }
 }
 
 /// Tells the fleet that a ready part was not logged.
@@ -168,9 +186,11 @@ impl Core {
     pub(super) fn edit_part_ready(&mut self, inode: InodeId, part: usize, version: Result<Version, Status>) {
         let now_ms = self.now_ms();
         let busy = self.edits.busy.get_mut(&inode).expect("an asked part belongs to an edit that runs");
+        let superseded = busy.is_superseded(now_ms);
         let part = &mut busy.edit.parts[part];
         match version {
             Ok(version) => part.state = PartState::Ready(version),
+            Err(Status::TryAgain) if superseded => return self.end_edit(inode, Err(Status::Io)),
             Err(Status::TryAgain) => {
                 part.state = PartState::Retry;
                 part.retry_ms = now_ms + part.pause_ms;

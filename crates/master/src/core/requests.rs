@@ -167,11 +167,12 @@ impl Core {
     }
 
     fn location(&self, view: ChunkView) -> ChunkLocation {
+        let (version, replicas) = self.fleet.readable(view.slot).unwrap_or((view.version, Vec::new()));
         ChunkLocation {
             index: view.index,
             chunk: view.chunk,
-            version: self.fleet.version(view.slot).unwrap_or(view.version),
-            replicas: self.fleet.locations(view.slot),
+            version,
+            replicas,
             more: self.fleet.may_have_more(view.slot, self.now_ms()),
         }
     }
@@ -194,7 +195,12 @@ impl Core {
                 return Err(Status::TooBig);
             }
             let views = self.meta.chunks(inode, ChunkIndex(0), u32::MAX)?;
-            chunks = views.into_iter().map(|view| self.location(view)).collect();
+            let shown = |view: ChunkView| {
+                let recorded = self.fleet.version(view.slot).unwrap_or(view.version);
+                let replicas = self.fleet.locations(view.slot);
+                ChunkLocation { version: recorded, replicas, ..self.location(view) }
+            };
+            chunks = views.into_iter().map(shown).collect();
         }
         Ok(FileInfo { attributes, class: self.class_name(inode)?, goal: self.goal_of(inode)?, chunks })
     }

@@ -54,6 +54,7 @@ impl Part {
         let _ = std::fs::remove_file(&socket);
         let notify = UnixDatagram::bind(&socket).map_err(cannot)?;
         let log = File::options().create(true).append(true).open(layout.log(&name)).map_err(cannot)?;
+        let logged = log.metadata().map_err(cannot)?.len();
         let mut arguments = self.arguments.clone();
         if !self.process.address.is_empty() {
             // The same address as before, so that the others find it again.
@@ -90,7 +91,7 @@ impl Part {
         let outcome = tokio::select! {
             biased;
             ready = ready => ready.map_err(cannot),
-            status = child.wait() => Err(self.ended_early(layout, status.ok())),
+            status = child.wait() => Err(self.ended_early(layout, logged, status.ok())),
             () = tokio::time::sleep(READY_WAIT) => {
                 Err(fail("E0121", format!("{name} was not ready within {} s", READY_WAIT.as_secs()), format!("see {}", layout.log(&name).display())))
             }
@@ -101,17 +102,20 @@ impl Part {
         Ok(())
     }
 
-    fn ended_early(&self, layout: &Layout, status: Option<ExitStatus>) -> Failure {
+    /// `logged`: how long its log was before.
+    fn ended_early(&self, layout: &Layout, logged: u64, status: Option<ExitStatus>) -> Failure {
         let log = layout.log(&self.process.name);
-        let text = std::fs::read_to_string(&log).unwrap_or_default();
-        let last: Vec<&str> = text.lines().rev().take(4).collect();
-        let last: Vec<&str> = last.into_iter().rev().collect();
-        let status = status.map(|s| s.to_string()).unwrap_or_default();
-        fail(
-            "E0122",
-            format!("{} ended at once ({status}):\n  {}", self.process.name, last.join("\n  ")),
-            format!("see {}", log.display()),
-        )
+        let text = std::fs::read(&log).unwrap_or_default();
+        let text = String::from_utf8_lossy(text.get(logged as usize..).unwrap_or_default());
+        let name = &self.process.name;
+        let (what, next) = match last_error(&text) {
+            Some((error, next)) => (format!("{name} did not start: {error}"), next.to_owned()),
+            None => {
+                let status = status.map(|status| status.to_string()).unwrap_or_default();
+                (format!("{name} ended at once ({status})"), format!("see {}", log.display()))
+            }
+        };
+        fail("E0122", what, next)
     }
 
     /// Waits until the process ends by itself; for ever if it does not run.
@@ -156,5 +160,29 @@ impl Part {
             let _ = child.kill().await;
             print_line(&format!("{name} did not end in time and was killed; what was fsynced is safe"));
         }
+    }
+}
+
+/// What a process said last before it ended: its error, and the next step.
+fn last_error(text: &str) -> Option<(&str, &str)> {
+    let is_code = |line: &&str| {
+        let code = line.split(' ').next().and_then(|word| word.strip_prefix('E'));
+        code.is_some_and(|digits| digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let error = text.lines().rfind(is_code)?;
+    let behind = &text[error.as_ptr().addr() - text.as_ptr().addr()..];
+    let next = behind.lines().find_map(|line| line.trim_start().strip_prefix("next: "));
+    Some((error, next.unwrap_or("see its log")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_log_the_last_error_is_shown_with_its_next_step() {
+        let log = "2026-11-22 INFO it starts\nE0129 the first\n  next: one\nEvery line\nE0130 the log is damaged: x\n  next: muskox meta check\n";
+        assert_eq!(last_error(log), Some(("E0130 the log is damaged: x", "muskox meta check")));
+        assert_eq!(last_error("2026-11-22 WARN nothing of the kind\n"), None);
     }
 }

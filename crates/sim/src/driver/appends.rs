@@ -113,13 +113,18 @@ impl Driver<'_> {
         let shown = |bytes: &bytes::Bytes| format!("{} records", bytes.len() as u64 / RECORD_BYTES);
         match self.ask_in_doubt(program, format_args!("read the log"), shown, call).await? {
             Answer::Done(bytes) => {
-                let checked = self.stage.oracle.borrow().log.check(&bytes);
+                let log = &mut self.stage.oracle.borrow_mut().log;
+                let mut checked = log.check(&bytes);
+                if self.stage.settled.get() {
+                    checked = checked.and_then(|()| log.agrees(&bytes));
+                }
                 checked.map_err(|reason| self.stage.violation(format_args!("the log: {reason}")))?;
             }
             Answer::Died => return Ok(()),
             Answer::Refused(status) | Answer::Unknown(status) => {
                 // What was never synced may be gone altogether.
-                if self.stage.oracle.borrow().log.is_certain() {
+                let lost = self.stage.lost.borrow().contains(&inode);
+                if self.stage.oracle.borrow().log.is_certain() || self.stage.settled.get() && !lost {
                     return Err(self.stage.violation(format_args!("the log cannot be read: {status:?}")));
                 }
             }
@@ -136,7 +141,7 @@ impl Driver<'_> {
         }
         let made = make(&program.client, true).await;
         made.map_err(|status| self.stage.violation(format_args!("no new log: {status:?}")))?;
-        self.stage.oracle.borrow_mut().log = Log::default();
+        self.stage.oracle.borrow_mut().new_log();
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use crate::oracle::content::{Layer, fill};
 use crate::oracle::tree::{Change, FileId, Node, STATES_MAX};
 use crate::trace::hash_of;
 use client::{AllocateMode, OpenFlags};
+use std::future::Future;
 use types::{CHUNK_BYTES, FileKind, NodeSpec, Owner, Status};
 
 const READ_WRITE: OpenFlags = OpenFlags { read: true, write: true, truncate: false };
@@ -156,13 +157,26 @@ impl Driver<'_> {
         Ok(())
     }
 
+    /// Says meanwhile that it edits.
+    async fn editing<T>(&self, edit: impl Future<Output = T>) -> T {
+        let number = self.stage.edits.get() + 1;
+        self.stage.edits.set(number);
+        self.stage.editing.set(Some((self.number, number)));
+        let done = edit.await;
+        if self.stage.editing.get() == Some((self.number, number)) {
+            self.stage.editing.set(None);
+        }
+        done
+    }
+
     pub(super) async fn truncate(&mut self, program: &Program) -> Result<(), Violation> {
         let Some(at) = self.some_held() else { return self.open(program).await };
         let (file, inode) = (self.held[at].file, self.held[at].inode);
         let length = if self.chance.percent(20) { 0 } else { self.some_offset() };
         let what = format_args!("truncate file {file} to {length}");
         let call = program.client.set_length(inode, length, false);
-        let answer = self.ask(program, what, |known| known.attributes.length.to_string(), call).await?;
+        let shown = |known: &client::Known| known.attributes.length.to_string();
+        let answer = self.editing(Box::pin(self.ask(program, what, shown, call))).await?;
         let sure = matches!(answer, Answer::Done(_));
         self.stage.oracle.borrow_mut().file(file).content.cut(length, sure);
         if let Answer::Done(known) = &answer
@@ -180,7 +194,7 @@ impl Driver<'_> {
         let (offset, length) = (self.some_offset(), self.chance.within(1, WRITE_BYTES_MAX));
         let what = format_args!("punch file {file} at {offset}, {length} bytes");
         let call = program.client.allocate(handle, AllocateMode::PunchHole, offset, length);
-        let answer = self.ask(program, what, nothing, call).await?;
+        let answer = self.editing(Box::pin(self.ask(program, what, nothing, call))).await?;
         let sure = matches!(answer, Answer::Done(()));
         self.stage.oracle.borrow_mut().file(file).content.punch(offset, offset + length, sure);
         self.file_changed(file, &answer)
@@ -210,15 +224,18 @@ impl Driver<'_> {
         let shown = |bytes: &bytes::Bytes| format!("{} bytes {:016x}", bytes.len(), hash_of(bytes));
         match self.ask_in_doubt(program, what, shown, call).await? {
             Answer::Done(bytes) => {
-                let oracle = self.stage.oracle.borrow();
-                let content = oracle.files.get(&file).map(|state| &state.content);
-                match content.map_or(Ok(()), |content| content.check(layer, offset, length, &bytes)) {
-                    Ok(()) => Ok(true),
-                    Err(reason) => Err(self.stage.violation(format_args!("file {file}: {reason}"))),
+                let mut oracle = self.stage.oracle.borrow_mut();
+                let Some(state) = oracle.files.get_mut(&file) else { return Ok(true) };
+                if let Err(reason) = state.content.check(layer, offset, length, &bytes) {
+                    return Err(self.stage.violation(format_args!("file {file}: {reason}")));
                 }
+                if self.stage.settled.get() {
+                    state.content.narrow(offset, length, &bytes);
+                }
+                Ok(true)
             }
             Answer::Refused(status) | Answer::Unknown(status)
-                if self.stage.calm.get() && self.is_certain(file) =>
+                if self.stage.calm.get() && self.is_readable(file) =>
             {
                 Err(self.stage.violation(format_args!("file {file} cannot be read: {status:?}")))
             }
@@ -227,8 +244,12 @@ impl Driver<'_> {
         }
     }
 
-    fn is_certain(&self, file: FileId) -> bool {
-        self.stage.oracle.borrow().files.get(&file).is_some_and(|state| state.content.is_certain())
+    /// Whether reading it must succeed when nothing is broken. What replicas differ in is sometimes read only once they are compared.
+    fn is_readable(&self, file: FileId) -> bool {
+        let oracle = self.stage.oracle.borrow();
+        let Some(state) = oracle.files.get(&file) else { return false };
+        let lost = || state.inode.is_some_and(|inode| self.stage.lost.borrow().contains(&inode));
+        if self.stage.settled.get() { !lost() } else { state.content.is_certain() }
     }
 
     pub(super) async fn fsync(&mut self, program: &Program) -> Result<(), Violation> {

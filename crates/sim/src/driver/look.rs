@@ -5,7 +5,6 @@ use crate::cluster::Program;
 use crate::invariants::once;
 use crate::oracle::TREES;
 use crate::oracle::tree::{Change, FileId, Node};
-use std::collections::BTreeSet;
 
 /// Longest single read of a look.
 const READ_BYTES_MAX: u64 = 1 << 20;
@@ -47,6 +46,23 @@ impl Driver<'_> {
         self.look_at_log(&program).await
     }
 
+    /// Reads the files of both trees of which several contents were possible, once replicas have been compared: all can be read, and all readers
+    /// are told the same from now on.
+    pub(crate) async fn look_at_uncertain(&mut self) -> Result<(), Violation> {
+        let Some(program) = self.program().await? else {
+            return Err(self.stage.violation("the client was refused"));
+        };
+        let uncertain = self.stage.oracle.borrow().uncertain_files();
+        for tree in 0..TREES {
+            for (path, file) in self.names_of_files(tree) {
+                if uncertain.contains(&file) {
+                    self.look_at(&program, tree, &path, file).await?;
+                }
+            }
+        }
+        self.look_at_log(&program).await
+    }
+
     fn names_of_files(&self, tree: usize) -> Vec<(String, FileId)> {
         let oracle = self.stage.oracle.borrow();
         let Some(state) = oracle.trees[tree].possible().next() else { return Vec::new() };
@@ -80,15 +96,11 @@ impl Driver<'_> {
         }
     }
 
-    /// Unlinks the files of its tree of which several contents are possible: their replicas may differ in what
-    /// was not synced, until replicas are compared after a loss of power.
+    /// Unlinks the files of its tree of which several contents were possible, when all has been seen of them: what a loss of power took of
+    /// them is missing for good, and healing would be waited for in vain.
     pub(crate) async fn drop_uncertain(&mut self) -> Result<(), Violation> {
         let Some(program) = self.program().await? else { return Ok(()) };
-        let uncertain: BTreeSet<FileId> = {
-            let oracle = self.stage.oracle.borrow();
-            let files = oracle.files.iter();
-            files.filter(|(_, file)| !file.content.is_certain()).map(|(file, _)| *file).collect()
-        };
+        let uncertain = self.stage.oracle.borrow().uncertain_files();
         for (path, file) in self.names_of_files(self.tree) {
             if uncertain.contains(&file) {
                 self.do_change(&program, &Change::Unlink(path)).await?;

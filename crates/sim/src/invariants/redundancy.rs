@@ -104,7 +104,7 @@ fn was_good(stage: &Stage, meta: &Meta, deleted: &Deleted) -> Result<bool, Strin
 }
 
 /// Where a disk keeps a chunk (`docs/format/disk.md`).
-fn chunk_path(chunk: ChunkId) -> String {
+pub(super) fn chunk_path(chunk: ChunkId) -> String {
     let folder = (chunk.0 >> 12).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56;
     format!("chunks/{folder:02x}/{:016x}", chunk.0)
 }

@@ -1,14 +1,19 @@
 //! What goes wrong with disks.
 
 use super::{Nemesis, Undo};
-use crate::cluster::{DISKS, Place, SERVERS};
+use crate::cluster::{Cluster, DISKS, Place, SERVERS};
 use crate::invariants::rot::rot;
 use env::{Effort, Fault, Stray};
 use std::time::Duration;
+use tokio::time::Instant;
 use types::CHUNK_BYTES;
 
 /// Longest delay of one job on a slow disk.
 const SLOW_MAX_MS: u64 = 1_500;
+/// Longest sync where a disk snags: longer than a server takes to find a new master and to tell it what it has.
+const SNAG_MAX_MS: u64 = 8_000;
+/// How long a disk snags at most: some edits.
+const SNAGS_MS: u64 = 40_000;
 /// Room that a full disk still has, in bytes, at most.
 const ROOM_MAX: u64 = 1 << 20;
 /// Where most of what is written lies in a chunk.
@@ -41,6 +46,33 @@ impl Nemesis<'_> {
         self.stage.trace.note(format_args!("{queue} of {host} takes up to {longest:?}"));
         self.stage.cluster.world().slow_queue(&host, &queue, longest);
         self.undo_later(Undo::Queue(host, queue));
+    }
+
+    pub(super) fn snag(&mut self) {
+        let (host, queue) = self.some_queue();
+        self.snag_one(host, queue);
+    }
+
+    /// About half of the disks.
+    pub(super) fn snag_all(&mut self) {
+        for place in Cluster::places() {
+            if self.chance.percent(50) {
+                let host = self.stage.cluster.hosts()[1 + place.server].clone();
+                self.snag_one(host, format!("disk-{}", place.disk));
+            }
+        }
+    }
+
+    fn snag_one(&mut self, host: String, queue: String) {
+        // The changelog has one thread: nothing overtakes there.
+        if queue == LOG_QUEUE {
+            return;
+        }
+        let longest = Duration::from_millis(self.chance.within(1_000, SNAG_MAX_MS));
+        self.stage.trace.note(format_args!("{queue} of {host} takes up to {longest:?} over some syncs"));
+        self.stage.cluster.world().snag_queue(&host, &queue, longest);
+        let until = Instant::now() + Duration::from_millis(self.chance.within(SNAG_MAX_MS, SNAGS_MS));
+        self.lasting.push((until, Undo::Queue(host, queue)));
     }
 
     pub(super) fn hang(&mut self) {

@@ -31,13 +31,15 @@ pub enum Faults {
     BadDisk,
     /// The suspect's bits rot, and its writes are lost or land elsewhere.
     Rot,
-    /// All that destroys nothing.
+    /// A master and a client die together in the middle of an edit, while disks take seconds over some syncs.
+    Edits,
+    /// All that destroys nothing, but for what `Edits` adds.
     Everything,
 }
 
 impl Faults {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Delays,
         Self::Kills,
         Self::PowerCuts,
@@ -46,12 +48,13 @@ impl Faults {
         Self::FullDisks,
         Self::BadDisk,
         Self::Rot,
+        Self::Edits,
         Self::Everything,
     ];
 
     /// Those of a seed.
     pub(crate) fn of(seed: u64) -> Self {
-        match seed % 12 {
+        match seed % 13 {
             0 => Self::Delays,
             1 => Self::Kills,
             2 | 3 => Self::PowerCuts,
@@ -60,6 +63,7 @@ impl Faults {
             7 => Self::FullDisks,
             8 => Self::BadDisk,
             9 => Self::Rot,
+            12 => Self::Edits,
             _ => Self::Everything,
         }
     }
@@ -117,6 +121,10 @@ pub(super) enum Kind {
     Clock,
     /// A disk or the changelog becomes slow.
     Slow,
+    /// A disk takes seconds over some syncs, while what does not sync overtakes them.
+    Snag,
+    /// The master and a client that edits a file are killed at the same time.
+    Pair,
     /// A disk or the changelog hangs.
     Hang,
     /// A disk runs full.
@@ -190,6 +198,15 @@ impl Menu {
                 (15, Kind::Strike),
                 (5, Kind::Checkpoint),
             ],
+            Faults::Edits => &[
+                (30, Kind::Pair),
+                (30, Kind::Snag),
+                (15, Kind::Strike),
+                (10, Kind::Delays),
+                (5, Kind::Break),
+                (5, Kind::Slow),
+                (5, Kind::Checkpoint),
+            ],
             Faults::Everything => &[
                 (10, Kind::Delays),
                 (10, Kind::LongDelay),
@@ -235,7 +252,7 @@ mod tests {
     fn every_kind_of_run_has_a_name_that_is_read_back_and_seeds_that_draw_it() {
         for faults in Faults::ALL {
             assert_eq!(faults.to_string().parse(), Ok(faults));
-            assert!((0..12).any(|seed| Faults::of(seed) == faults), "{faults}");
+            assert!((0..13).any(|seed| Faults::of(seed) == faults), "{faults}");
         }
         assert!("Nonsense".parse::<Faults>().is_err());
     }

@@ -5,6 +5,12 @@ use crate::cluster::{CLIENTS, SERVERS, Stop};
 use crate::driver::Violation;
 use std::time::Duration;
 
+/// How long it is waited for an edit in whose middle to strike.
+const EDIT_WITHIN: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// How far an edit has got at most when it is struck.
+const INTO_EDIT_MS: u64 = 2_500;
+
 /// Who is struck.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
@@ -33,6 +39,33 @@ impl Nemesis<'_> {
             self.start(next).await?;
         }
         Ok(())
+    }
+
+    /// The master and a client die together, if possible in the middle of an edit, so that nobody repeats it; the chunkservers live on, and
+    /// the master is back at once.
+    pub(super) async fn strike_pair(&mut self) -> Result<(), Violation> {
+        self.snag_all();
+        let into = if self.chance.percent(70) { 150 } else { INTO_EDIT_MS };
+        let into = Duration::from_millis(self.chance.below(into));
+        let editing = async {
+            loop {
+                tokio::time::sleep(LOOK_EVERY).await;
+                let begun = self.stage.editing.get();
+                if let Some((client, number)) = begun {
+                    tokio::time::sleep(into).await;
+                    // One that is over already is of no use.
+                    if self.stage.editing.get() == Some((client, number)) {
+                        return client;
+                    }
+                }
+            }
+        };
+        let client = tokio::time::timeout(EDIT_WITHIN, editing).await;
+        let client = client.unwrap_or_else(|_| self.chance.below(CLIENTS as u64) as usize);
+        self.stop(Target::Client(client), Stop::Kill).await;
+        self.stop(Target::Master, Stop::Kill).await;
+        tokio::time::sleep(Duration::from_millis(self.chance.below(100))).await;
+        self.start(SERVERS).await
     }
 
     fn target(&mut self) -> Target {

@@ -9,7 +9,8 @@
 //! # Invariants
 //! 1. `live`, `closed`, `synced` each contain the one before.
 //! 2. A successful flush makes `closed` equal to `live`; a successful fsync makes all equal to the intent where
-//!    this writer wrote. Nothing else ever takes a possibility away, apart from writing over it.
+//!    this writer wrote. Nothing else ever takes a possibility away, apart from writing over it, and a reader who comes when replicas
+//!    have been compared: from then on `live` is what he found.
 
 use crate::chance::mix;
 use std::collections::{BTreeMap, BTreeSet};
@@ -150,12 +151,22 @@ impl Content {
 
     /// Whether a reader can be told exactly what to find.
     pub(crate) fn is_certain(&self) -> bool {
-        self.length().is_some() && self.extents.values().all(|extent| extent.layers[0].len() == 1)
+        self.is_certain_in(Layer::Live)
+    }
+
+    /// Whether it was so before anybody looked ([`Content::narrow`]). Nobody may be writing.
+    pub(crate) fn was_certain(&self) -> bool {
+        self.is_certain_in(Layer::Closed)
+    }
+
+    fn is_certain_in(&self, layer: Layer) -> bool {
+        let layer = layer as usize;
+        self.lengths[layer].len() == 1 && self.extents.values().all(|extent| extent.layers[layer].len() == 1)
     }
 
     /// Whether everything survives a loss of power.
     pub(crate) fn is_durable(&self) -> bool {
-        self.lengths[2].len() == 1 && self.extents.values().all(|extent| extent.layers[2].len() == 1)
+        self.is_certain_in(Layer::Synced)
     }
 
     /// A write was accepted (`sure`), or nobody knows.
@@ -273,6 +284,13 @@ impl Content {
         }
         // A little beyond the end, to learn where it is.
         regions.push((longest.saturating_sub(EDGE_BYTES), longest + EDGE_BYTES));
+        regions.dedup_by(|next, last| {
+            let touch = last.1 == next.0;
+            if touch {
+                last.1 = next.1;
+            }
+            touch
+        });
         regions
     }
 
@@ -300,6 +318,27 @@ impl Content {
             }
         }
         Ok(())
+    }
+
+    /// Bytes were read, and [`Content::check`] found them possible: nothing else is any more.
+    pub(crate) fn narrow(&mut self, offset: u64, wanted: u64, found: &[u8]) {
+        let live = Layer::Live as usize;
+        let (count, end) = (found.len() as u64, offset + found.len() as u64);
+        self.lengths[live].retain(|length| length.saturating_sub(offset).min(wanted) == count);
+        let open = self.extents.range(..end).filter(|(_, extent)| extent.layers[live].len() > 1);
+        let open = open.map(|(start, extent)| (offset.max(*start), end.min(extent.end)));
+        for (from, to) in open.collect::<Vec<_>>() {
+            let mut at = from;
+            while at < to {
+                let next = ((at / SECTOR_BYTES + 1) * SECTOR_BYTES).min(to);
+                let bytes = &found[(at - offset) as usize..(next - offset) as usize];
+                self.split(at);
+                self.split(next);
+                let sector = self.extents.range_mut(at..next);
+                sector.for_each(|(_, extent)| extent.layers[live].retain(|id| matches(*id, at, bytes)));
+                at = next;
+            }
+        }
     }
 
     fn describe(&self, from: u64, to: u64, candidates: &BTreeSet<WriteId>, found: &[u8]) -> String {
@@ -375,6 +414,25 @@ mod tests {
         assert!(!file.is_certain());
         file.check(Layer::Live, 0, 1024, &bytes(&[(1, 0, 512), (2, 512, 1024)])).unwrap();
         assert!(file.check(Layer::Live, 0, 1024, &bytes(&[(1, 0, 256), (2, 256, 1024)])).is_err());
+    }
+
+    #[test]
+    fn what_a_reader_found_when_replicas_were_compared_is_found_by_all_others() {
+        let mut file = Content::new();
+        file.write(0, 1024, 1, true);
+        file.flushed();
+        file.write(0, 2048, 2, true);
+        file.doubt_unclosed();
+        let mixed = bytes(&[(1, 0, 512), (2, 512, 1024)]);
+        file.check(Layer::Live, 0, 4096, &mixed).unwrap();
+        file.narrow(0, 4096, &mixed);
+        assert_eq!(file.length(), Some(1024));
+        assert!(!file.was_certain());
+        file.check(Layer::Live, 0, 4096, &mixed).unwrap();
+        assert!(file.check(Layer::Live, 0, 4096, &bytes(&[(2, 0, 1024)])).is_err());
+        assert!(file.check(Layer::Live, 0, 4096, &bytes(&[(1, 0, 512), (2, 512, 2048)])).is_err());
+        file.doubt_unsynced();
+        file.check(Layer::Live, 0, 4096, &bytes(&[(2, 0, 2048)])).unwrap();
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub(crate) struct Log {
     told: BTreeMap<u64, BTreeMap<WriteId, Standing>>,
     /// Their appends were never answered.
     adrift: BTreeSet<WriteId>,
+    /// What a reader found since anything changed, once replicas had been compared.
+    seen: Option<Vec<u8>>,
 }
 
 /// The bytes of a record.
@@ -46,6 +48,7 @@ pub(crate) fn record(id: WriteId) -> Vec<u8> {
 impl Log {
     /// Records that were appended in one call by this incarnation of a client, the first of them at `at`.
     pub(crate) fn appended(&mut self, at: u64, ids: &[WriteId], incarnation: u64) -> Result<(), String> {
+        self.seen = None;
         if !at.is_multiple_of(RECORD_BYTES) {
             return Err(format!("an append of whole records was put at {at}, within another one"));
         }
@@ -68,6 +71,7 @@ impl Log {
 
     /// An append whose outcome nobody knows.
     pub(crate) fn adrift(&mut self, ids: &[WriteId]) {
+        self.seen = None;
         self.adrift.extend(ids);
     }
 
@@ -106,6 +110,7 @@ impl Log {
 
     /// Power was lost somewhere.
     pub(crate) fn power_cut(&mut self) {
+        self.seen = None;
         self.each(|standing| {
             if *standing != Standing::Synced {
                 *standing = Standing::Doubtful;
@@ -117,6 +122,18 @@ impl Log {
     pub(crate) fn is_certain(&self) -> bool {
         self.adrift.is_empty()
             && self.told.values().all(|there| !there.values().any(|s| *s == Standing::Doubtful))
+    }
+
+    /// Compares what a reader finds with what the one before found. Replicas have been compared, so it is the same.
+    pub(crate) fn agrees(&mut self, found: &[u8]) -> Result<(), String> {
+        let seen = self.seen.get_or_insert_with(|| found.to_vec());
+        match seen.iter().zip(found).position(|(one, other)| one != other) {
+            Some(at) => Err(format!("a second read differs at {at}, in slot {}", at as u64 / RECORD_BYTES)),
+            None if seen.len() != found.len() => {
+                Err(format!("a second read found {} bytes instead of {}", found.len(), seen.len()))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Checks the whole file. Nothing may be open.
@@ -182,6 +199,20 @@ mod tests {
             assert!(log.check(&file(wrong)).is_err(), "{wrong:?}");
         }
         assert!(log.check(&file(&[1, 2, 4])[..300]).is_err());
+    }
+
+    #[test]
+    fn once_replicas_are_compared_every_reader_finds_the_same() {
+        let mut log = Log::default();
+        log.appended(0, &[1, 2], 7).unwrap();
+        log.failed(7);
+        log.agrees(&file(&[1])).unwrap();
+        log.agrees(&file(&[1])).unwrap();
+        for other in [&[][..], &[2], &[1, 2]] {
+            assert!(log.agrees(&file(other)).is_err(), "{other:?}");
+        }
+        log.power_cut();
+        log.agrees(&file(&[1, 2])).unwrap();
     }
 
     #[test]

@@ -308,9 +308,7 @@ impl Replica {
         for (page, data) in &edit.writes {
             let offset = u64::from(*page) * PAGE as u64;
             self.file.write_at(data, offset)?;
-            if let Some(row) = self.stream.wrote(offset, data.len() as u64) {
-                self.file.start_writing(row.start, row.end - row.start);
-            }
+            self.stream.wrote(offset, data.len() as u64);
         }
         if self.fresh {
             for page in tables.keys() {

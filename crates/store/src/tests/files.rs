@@ -1,27 +1,77 @@
-//! A process that may have only so many files open.
+//! A process that may have only so many files open; what happens while bytes leave for the device.
 
 use crate::testing::*;
 use crate::{Disk, DiskOptions, StoreError};
 use env::{Dir, DirEntry, File, Identity, OpenMode, Space};
 use std::io;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, Weak, mpsc};
+use std::time::Duration;
 use types::ChunkId;
 
 const EMFILE: i32 = 24;
+const SOON: Duration = Duration::from_secs(5);
 
 type Hook = Box<dyn FnOnce() + Send>;
 
-/// A directory of which only so many files can be open; something may happen while it is synced.
+/// A directory of which only so many files can be open; something may happen while it is synced, or while bytes of a file begin to
+/// leave.
 pub(super) struct Tight {
     dir: Arc<dyn Dir>,
     open: Mutex<Vec<Weak<dyn File>>>,
     most: usize,
     during_sync: Mutex<Option<Hook>>,
+    during_leaving: Arc<Mutex<Option<Hook>>>,
+}
+
+/// One of its files.
+struct Watched {
+    file: Arc<dyn File>,
+    during_leaving: Arc<Mutex<Option<Hook>>>,
+}
+
+impl File for Watched {
+    fn start_writing(&self, offset: u64, length: u64) {
+        if let Some(hook) = self.during_leaving.lock().unwrap().take() {
+            hook();
+        }
+        self.file.start_writing(offset, length);
+    }
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(buffer, offset)
+    }
+    fn read_resident_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<Option<usize>> {
+        self.file.read_resident_at(buffer, offset)
+    }
+    fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_at(data, offset)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+    fn check_written(&self) -> io::Result<()> {
+        self.file.check_written()
+    }
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)
+    }
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+    fn allocated_bytes(&self) -> io::Result<u64> {
+        self.file.allocated_bytes()
+    }
+    fn allocate(&self, offset: u64, length: u64) -> io::Result<()> {
+        self.file.allocate(offset, length)
+    }
+    fn punch_hole(&self, offset: u64, length: u64) -> io::Result<()> {
+        self.file.punch_hole(offset, length)
+    }
 }
 
 impl Tight {
     pub(super) fn new(dir: Arc<dyn Dir>, most: usize) -> Arc<Self> {
-        Arc::new(Self { dir, open: Mutex::default(), most, during_sync: Mutex::default() })
+        let (during_sync, during_leaving) = Default::default();
+        Arc::new(Self { dir, open: Mutex::default(), most, during_sync, during_leaving })
     }
 
     pub(super) fn during_sync(&self, hook: impl FnOnce() + Send + 'static) {
@@ -36,7 +86,8 @@ impl Dir for Tight {
         if open.len() >= self.most {
             return Err(io::Error::from_raw_os_error(EMFILE));
         }
-        let file = self.dir.open(path, mode)?;
+        let during_leaving = Arc::clone(&self.during_leaving);
+        let file: Arc<dyn File> = Arc::new(Watched { file: self.dir.open(path, mode)?, during_leaving });
         open.push(Arc::downgrade(&file));
         Ok(file)
     }
@@ -111,4 +162,52 @@ fn files_are_closed_for_others_when_no_more_may_be_open_and_no_replica_is_blamed
         let entry = disk.entry(ChunkId(n)).unwrap();
         assert!(!entry.bad && !entry.damaged);
     }
+}
+
+#[test]
+fn a_chunk_can_be_used_and_deleted_while_bytes_of_it_leave_for_the_device() {
+    const MIB: usize = 1 << 20;
+    let (_guard, dir) = temporary();
+    format(&dir);
+    let tight = Tight::new(dir, 100);
+    let as_dir = Arc::clone(&tight) as Arc<dyn Dir>;
+    let options = DiskOptions { index_in_memory: true, ..Default::default() };
+    let disk = Arc::new(Disk::open(as_dir, options).unwrap().disk);
+    let data = pattern(1, MIB);
+    let write_row = || {
+        for at in 0..8 {
+            write(&disk, CHUNK, V1, at * MIB as u64, &data).unwrap();
+        }
+    };
+    let (tell, told) = mpsc::channel();
+    let leaving = |work: fn(&Disk)| {
+        let (disk, tell) = (Arc::clone(&disk), tell.clone());
+        let hook = move || {
+            let (ended, end) = mpsc::channel();
+            // Somebody else's turn, so that a lock that is held shows and is not waited for.
+            std::thread::spawn(move || {
+                work(&disk);
+                let _ = ended.send(());
+            });
+            tell.send(end.recv_timeout(SOON).is_ok()).unwrap();
+        };
+        *tight.during_leaving.lock().unwrap() = Some(Box::new(hook));
+    };
+    leaving(|disk| write(disk, CHUNK, V1, 0, b"other").unwrap());
+    write_row();
+    assert_eq!(told.try_recv(), Ok(true), "it can be written");
+    assert_eq!(read(&disk, CHUNK, V1, 0, 6), [b"other", &data[5..6]].concat());
+    leaving(|disk| disk.punch(CHUNK, V1, &[(0, 16 << 20)]).unwrap());
+    write_row();
+    assert_eq!(told.try_recv(), Ok(true), "it can be cut");
+    assert!(read(&disk, CHUNK, V1, 7 << 20, MIB as u32).iter().all(|byte| *byte == 0));
+    leaving(|disk| {
+        disk.delete(CHUNK, V1, 0).unwrap();
+        disk.purge_deleted(u64::MAX).unwrap();
+    });
+    write_row();
+    assert_eq!(told.try_recv(), Ok(true), "it can be deleted and erased");
+    assert!(matches!(disk.read(CHUNK, V1, 0, 4), Err(StoreError::Absent { .. })));
+    write(&disk, CHUNK, V2, 0, &data).unwrap();
+    assert_eq!(read(&disk, CHUNK, V2, 0, MIB as u32), data);
 }

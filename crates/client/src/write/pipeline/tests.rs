@@ -353,7 +353,7 @@ fn write_and_fsync_is_one_pass_of_the_chain_and_one_commit() {
         pipeline.decide(world.moment(), &mut actions);
         assert!(matches!(&actions[..], [Action::Commit { durable: true, .. }]));
         pipeline.handle(world.carry_out(&actions[0], false), Instant(world.now));
-        assert!(pipeline.is_synced(sync) && !pipeline.is_unsynced());
+        assert!(pipeline.sync_outcome(sync) == Some(Ok(())) && !pipeline.is_unsynced());
     }
 }
 
@@ -372,7 +372,7 @@ fn a_write_that_is_sent_again_for_an_fsync_is_flushed_apart() {
     pipeline.handle(world.carry_out(&actions[0], true), Instant(world.now));
     let sync = pipeline.want_sync();
     world.run(&mut pipeline, &mut std::iter::empty());
-    assert!(pipeline.is_synced(sync));
+    assert!(pipeline.sync_outcome(sync) == Some(Ok(())));
     assert_eq!(world.stable.values().next().map(|data| &data[..]), Some(&b"world"[..]));
 }
 
@@ -385,7 +385,7 @@ fn an_fsync_after_a_close_still_flushes_the_chunk() {
     assert!(world.stable.is_empty() && pipeline.is_unsynced());
     let sync = pipeline.want_sync();
     world.run(&mut pipeline, &mut std::iter::empty());
-    assert!(pipeline.is_synced(sync) && !pipeline.is_unsynced());
+    assert!(pipeline.sync_outcome(sync) == Some(Ok(())) && !pipeline.is_unsynced());
     assert_eq!(world.stable.values().next().map(|data| &data[..]), Some(&b"hello"[..]));
 }
 
@@ -398,8 +398,30 @@ fn an_fsync_fails_when_power_took_what_was_written_on_every_replica() {
     world.boots = [1, 1];
     let sync = pipeline.want_sync();
     world.run(&mut pipeline, &mut std::iter::empty());
-    assert!(!pipeline.is_synced(sync));
+    assert_eq!(pipeline.sync_outcome(sync), None);
     assert_eq!(lost(&mut pipeline), [Status::LostTail]);
+    let sync = pipeline.want_sync();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    assert_eq!((pipeline.sync_outcome(sync), lost(&mut pipeline)), (Some(Ok(())), Vec::new()));
+    assert!(!pipeline.is_unsynced() && world.stable == world.data, "what is left of it");
+}
+
+#[test]
+fn an_fsync_that_fails_again_for_what_was_reported_is_no_further_loss_and_not_done_until_it_is() {
+    let (mut world, mut pipeline) = (World::default(), pipeline());
+    write(&mut pipeline, &world, 0, b"hello");
+    pipeline.want_flush();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    let mut sync = |pipeline: &mut Pipeline, away: bool| {
+        let sync = pipeline.want_sync();
+        world.run(pipeline, &mut std::iter::repeat(away));
+        (pipeline.sync_outcome(sync), lost(pipeline))
+    };
+    assert_eq!(sync(&mut pipeline, true), (None, vec![Status::Io]));
+    assert_eq!(sync(&mut pipeline, true), (Some(Err(Status::Io)), Vec::new()));
+    assert!(pipeline.is_unsynced());
+    assert_eq!(sync(&mut pipeline, false), (Some(Ok(())), Vec::new()));
+    assert!(!pipeline.is_unsynced());
 }
 
 #[test]
@@ -416,7 +438,7 @@ fn an_fsync_goes_on_without_a_replica_that_lost_what_others_hold() {
         }
         let sync = pipeline.want_sync();
         world.run(&mut pipeline, &mut std::iter::empty());
-        assert!(pipeline.is_synced(sync) && !pipeline.is_unsynced());
+        assert!(pipeline.sync_outcome(sync) == Some(Ok(())) && !pipeline.is_unsynced());
         assert_eq!(lost(&mut pipeline), []);
         assert_eq!(world.left_out, BTreeSet::from([DiskId([2; 16])]), "readers are not sent there");
     }
@@ -547,7 +569,7 @@ proptest! {
                 1 => {
                     let sync = pipeline.want_sync();
                     world.run(&mut pipeline, &mut losses);
-                    prop_assert!(pipeline.is_synced(sync) && !pipeline.is_unsynced());
+                    prop_assert!(pipeline.sync_outcome(sync) == Some(Ok(())) && !pipeline.is_unsynced());
                     prop_assert_eq!(world.durable_length, model.len() as u64);
                     for (chunk, _) in world.map.values() {
                         prop_assert!(world.stable.get(chunk) == world.data.get(chunk));

@@ -1,0 +1,114 @@
+//! Three replicas on three servers, by class `triple`: two of them must acknowledge a write, so one may be away without anybody
+//! noticing, and with two away writers wait while readers go on.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
+
+mod common;
+#[path = "common/hosts.rs"]
+mod hosts;
+#[path = "common/load.rs"]
+mod load;
+#[path = "common/namespaces.rs"]
+mod namespaces;
+#[path = "common/replicas.rs"]
+mod replicas;
+#[path = "common/shell.rs"]
+mod shell;
+
+use common::*;
+use hosts::*;
+use load::*;
+use replicas::*;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Operations of the load that must succeed between two faults.
+const PROGRESS: u64 = 12;
+const HEALED_WITHIN: Duration = Duration::from_secs(90);
+
+/// A directory whose files have three replicas each.
+fn triple(hosts: &Hosts) -> PathBuf {
+    let directory = hosts.path("triple");
+    fs::create_dir(&directory).unwrap();
+    hosts.ask(&["class", "set", "triple", directory.to_str().unwrap()]);
+    directory
+}
+
+/// Every chunk has three equal replicas.
+fn check_three(hosts: &Hosts, directory: &Path) {
+    let three = || {
+        let replicas = hosts.all_replicas();
+        !replicas.is_empty() && replicas.values().all(|replicas| replicas.len() == 3)
+    };
+    wait_within(HEALED_WITHIN, "every chunk has three replicas", three);
+    let well =
+        || ["endangered", "undergoal", "missing", "overgoal"].iter().all(|what| hosts.count(what) == Some(0));
+    wait_within(HEALED_WITHIN, "no chunk lacks anything", well);
+    let equal = || equal_twins(&hosts.disks(), hosts.all_replicas().keys()).is_ok();
+    wait_within(HEALED_WITHIN, "they are equal", equal);
+    assert!(directory.exists());
+}
+
+#[test]
+fn of_three_replicas_one_is_killed_and_no_program_notices() {
+    if !can_mount("of_three_replicas_one_is_killed_and_no_program_notices") {
+        return;
+    }
+    let mut hosts = Hosts::start();
+    let directory = triple(&hosts);
+    let load = Load::start(&directory.join("load"), 31);
+    load.wait_for(PROGRESS);
+    for victim in ["cs1", "cs2", "cs3"] {
+        hosts.kill(victim);
+        load.wait_for(PROGRESS);
+        hosts.start_one(victim);
+        hosts.wait_whole();
+        load.wait_for(PROGRESS);
+    }
+    let promised = load.end();
+    promised.assert_no_error();
+    hosts.kill("mount");
+    hosts.start_one("mount");
+    promised.check();
+    check_three(&hosts, &directory);
+}
+
+#[test]
+fn with_two_of_three_replicas_away_writers_wait_and_readers_do_not() {
+    if !can_mount("with_two_of_three_replicas_away_writers_wait_and_readers_do_not") {
+        return;
+    }
+    let mut hosts = Hosts::start();
+    let directory = triple(&hosts);
+    let load = Load::start(&directory.join("load"), 32);
+    load.wait_for(PROGRESS);
+    let kept = directory.join("kept");
+    fs::write(&kept, bytes(7, 300_000)).unwrap();
+    fs::File::open(&kept).unwrap().sync_all().unwrap();
+    for (first, second) in [("cs1", "cs2"), ("cs2", "cs3"), ("cs3", "cs1")] {
+        // A cut under way is on some replicas when the others fall away.
+        let file = directory.join(format!("cut-{first}"));
+        fs::write(&file, bytes(8, 300_000)).unwrap();
+        fs::File::open(&file).unwrap().sync_all().unwrap();
+        let cut = std::thread::spawn({
+            let file = file.clone();
+            move || fs::OpenOptions::new().write(true).open(file).unwrap().set_len(100_000)
+        });
+        hosts.kill(first);
+        hosts.kill(second);
+        hosts.kill("mount");
+        // The cut's program has lost its mount.
+        let _ = cut.join().unwrap();
+        hosts.start_one("mount");
+        assert!(fs::read(&kept).unwrap() == bytes(7, 300_000), "one replica is read while two are away");
+        let found = fs::read(&file).unwrap();
+        assert!(found[..100_000] == bytes(8, 300_000)[..100_000], "{}", found.len());
+        hosts.start_one(first);
+        hosts.start_one(second);
+        hosts.wait_whole();
+    }
+    drop(load.end());
+    assert!(fs::read(&kept).unwrap() == bytes(7, 300_000));
+    check_three(&hosts, &directory);
+}
