@@ -45,7 +45,7 @@ fn write_fast(demo: &Demo, name: &str) -> PathBuf {
     let dir = demo.path("fast");
     if !dir.exists() {
         fs::create_dir(&dir).unwrap();
-        demo.ask(&["class", "create", "fast", "--keep", "fast,*"]);
+        demo.ask(&["class", "create", "fast", "--keep", "fast,any"]);
         demo.ask(&["class", "set", "fast", dir.to_str().unwrap()]);
     }
     let file = dir.join(name);
@@ -98,7 +98,7 @@ fn a_disk_that_was_removed_is_added_again() {
     assert!(shown(&demo, &extra).is_none());
     demo.ask(&add);
     wait_until("it takes chunks again", || is_up(&demo, &extra));
-    demo.ask(&["class", "edit", "fast", "--keep", "fast,*"]);
+    demo.ask(&["class", "edit", "fast", "--keep", "fast,any"]);
     wait_until("chunks are where their class wants them", || holders(&demo, &file).contains(&extra));
     assert_eq!(fs::read(&file).unwrap(), pattern(300_000));
     let data = demo.data.to_str().unwrap();

@@ -65,8 +65,8 @@ pub enum FormatError {
 pub enum OpenDiskError {
     /// No stamp in an empty directory: new, or the device is not mounted.
     #[error(
-        "{path} is empty and has no stamp; next step: if it is a new disk, start the chunkserver with --format; \
-         if it had data, its device is not mounted: mount it and start again"
+        "{path} is empty and has no stamp; next step: if it had data, its device is not mounted: mount it; \
+         if it is a new disk: muskox disk add SERVER {path}, or start the chunkserver with --format"
     )]
     Blank {
         /// Which directory.

@@ -56,7 +56,7 @@ impl Refusal {
             format!(
                 "{path} was not there at the start and is empty: a device may be about to be mounted there"
             ),
-            "mount its device; if it is a new disk, start the chunkserver again with --format",
+            format!("mount its device; if it is a new disk: muskox disk add SERVER {path}"),
         )
     }
 
@@ -67,7 +67,7 @@ impl Refusal {
                 DiskRefusal::Absent,
                 format!("{path} does not exist"),
                 format!(
-                    "mount its device; for a new disk: mkdir {path}   and start the chunkserver again with --format"
+                    "mount its device; for a new disk: mkdir {path}   and muskox disk add SERVER {path}"
                 ),
             ),
             io::ErrorKind::NotADirectory => Self::new(
