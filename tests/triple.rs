@@ -45,7 +45,7 @@ fn check_three(hosts: &Hosts, directory: &Path) {
     let well =
         || ["endangered", "undergoal", "missing", "overgoal"].iter().all(|what| hosts.count(what) == Some(0));
     wait_within(HEALED_WITHIN, "no chunk lacks anything", well);
-    let equal = || equal_twins(&hosts.disks(), hosts.all_replicas().keys()).is_ok();
+    let equal = || equal_replicas(&hosts.disks(), hosts.all_replicas().keys(), 3).is_ok();
     wait_within(HEALED_WITHIN, "they are equal", equal);
     assert!(directory.exists());
 }

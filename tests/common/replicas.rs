@@ -58,6 +58,15 @@ fn digest(path: &Path) -> Option<blake3::Hash> {
 /// Whether each of these chunks has two replicas on these disks, with the same bytes; if not, what is wrong. There may be
 /// others, that no file has: their writers died before they were committed.
 pub fn equal_twins<'a>(disks: &[PathBuf], named: impl IntoIterator<Item = &'a String>) -> Result<(), String> {
+    equal_replicas(disks, named, 2)
+}
+
+/// The same of so many.
+pub fn equal_replicas<'a>(
+    disks: &[PathBuf],
+    named: impl IntoIterator<Item = &'a String>,
+    count: usize,
+) -> Result<(), String> {
     let mut chunks: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     for disk in disks {
         for (name, path) in chunk_files(disk, "chunks") {
@@ -67,8 +76,9 @@ pub fn equal_twins<'a>(disks: &[PathBuf], named: impl IntoIterator<Item = &'a St
     for name in named {
         let replicas = chunks.remove(name).unwrap_or_default();
         let digests: Vec<_> = replicas.iter().map(|path| digest(path)).collect();
-        if digests.len() != 2 || digests[0].is_none() || digests[0] != digests[1] {
-            return Err(format!("chunk {name} has not two equal replicas: {replicas:?}"));
+        let equal = digests.iter().all(|digest| digest.is_some() && *digest == digests[0]);
+        if digests.len() != count || !equal {
+            return Err(format!("chunk {name} has not {count} equal replicas: {replicas:?}"));
         }
     }
     Ok(())

@@ -18,8 +18,8 @@ use crate::tasks::Tasks;
 use crate::turns::{Alive, Tie};
 use crate::upkeep;
 use codec::control::{
-    BornReplica, ChunkReport, DiskState, OrderKind, REPORT_ENTRIES_MAX, RefusedDisk, Register, Registered, ReplicaFlags,
-    ReportedChunk, ToMaster, ToServer,
+    BornReplica, ChunkReport, DiskState, OrderKind, REPORT_ENTRIES_MAX, RefusedDisk, Register, Registered,
+    ReplicaFlags, ReportedChunk, ToMaster, ToServer,
 };
 use env::{Env, Instant, Queue};
 use rpc::control::ServerEnd;

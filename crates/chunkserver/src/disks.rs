@@ -82,7 +82,15 @@ impl Disks {
             .collect();
         let (by_id, came) = (RwLock::default(), watch::Sender::new(0));
         let (all, open_added) = (RwLock::new(slots.clone()), config.open_added.clone());
-        let disks = Self { env: env.clone(), all, list, open_added, by_id, came, adding: tokio::sync::Mutex::default() };
+        let disks = Self {
+            env: env.clone(),
+            all,
+            list,
+            open_added,
+            by_id,
+            came,
+            adding: tokio::sync::Mutex::default(),
+        };
         let until = tokio::time::Instant::now() + DISK_OPEN_MAX;
         for slot in &slots {
             if let Ok(found) = tokio::time::timeout_at(until, slot.first_look()).await {

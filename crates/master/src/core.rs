@@ -46,9 +46,9 @@ use crate::config::{AWAY, BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, Config, GRACE, SY
 use crate::error::Fatal;
 use crate::recover::Recovered;
 use crate::term::TermFile;
+use additions::Additions;
 use appends::Appends;
 use checkpoints::{BuildAnswerer, Checkpoints};
-use additions::Additions;
 use classes::ChangeAnswerer;
 use codec::admin::{Change, Changed, ClassStatus, FileTarget, RemovalTarget, TaskStatus, Warning};
 use codec::control::{ToMaster, ToServer};

@@ -21,7 +21,8 @@ impl Disks {
         cluster: Option<ClusterId>,
     ) -> Result<(Arc<Slot>, bool), Refusal> {
         let path = trimmed(path);
-        let refuse = |kind, reason: &str, next: &str| Err(Refusal::new(kind, format!("{path}: {reason}"), next));
+        let refuse =
+            |kind, reason: &str, next: &str| Err(Refusal::new(kind, format!("{path}: {reason}"), next));
         if !path.starts_with('/') {
             return refuse(DiskRefusal::Absent, "it is not a path from the root", "write the whole path");
         }
@@ -37,20 +38,28 @@ impl Disks {
                 // Its reason may have gone a moment ago.
                 let _ = tokio::time::timeout(DISK_OPEN_MAX, self.look_again(slot, cluster)).await;
                 return match slot.refusal() {
-                    Some(refusal) if refusal.refusal == DiskRefusal::Blank => self.take(slot, false, cluster).await,
+                    Some(refusal) if refusal.refusal == DiskRefusal::Blank => {
+                        self.take(slot, false, cluster).await
+                    }
                     Some(refusal) => Err(refusal),
                     None => Ok((Arc::clone(slot), false)),
                 };
             }
             Some(_) => {
-                return refuse(DiskRefusal::Duplicate, "it is a disk of this server already", "muskox disk ls");
+                return refuse(
+                    DiskRefusal::Duplicate,
+                    "it is a disk of this server already",
+                    "muskox disk ls",
+                );
             }
             None if all.len() >= DISKS_MAX => {
-                return refuse(DiskRefusal::Duplicate, "the server has as many disks as it can", "use another server");
+                return refuse(
+                    DiskRefusal::Duplicate,
+                    "the server has as many disks as it can",
+                    "use another server",
+                );
             }
-            None => {
-                Slot::new(&self.env, all.len(), open(path), cluster)
-            }
+            None => Slot::new(&self.env, all.len(), open(path), cluster),
         };
         self.take(&slot, known.is_none(), cluster).await
     }
@@ -78,8 +87,13 @@ impl Disks {
             return Err(Refusal::duplicate(path, disk));
         }
         if let Err(error) = self.list.add(disk, path).await {
-            let reason = format!("{path}: the list of disks in the data directory cannot be written: {error}");
-            return Err(Refusal::new(DiskRefusal::Unreadable, reason, "see that its filesystem has room, and try again"));
+            let reason =
+                format!("{path}: the list of disks in the data directory cannot be written: {error}");
+            return Err(Refusal::new(
+                DiskRefusal::Unreadable,
+                reason,
+                "see that its filesystem has room, and try again",
+            ));
         }
         if is_new {
             self.all.write().expect("nothing panics while it is held").push(Arc::clone(slot));

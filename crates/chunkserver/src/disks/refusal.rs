@@ -66,9 +66,7 @@ impl Refusal {
             io::ErrorKind::NotFound => Self::new(
                 DiskRefusal::Absent,
                 format!("{path} does not exist"),
-                format!(
-                    "mount its device; for a new disk: mkdir {path}   and muskox disk add SERVER {path}"
-                ),
+                format!("mount its device; for a new disk: mkdir {path}   and muskox disk add SERVER {path}"),
             ),
             io::ErrorKind::NotADirectory => Self::new(
                 DiskRefusal::Foreign,

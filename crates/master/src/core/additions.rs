@@ -42,7 +42,9 @@ impl Core {
     pub(super) fn add_disk(&mut self, name: &str, path: &str, labels: Labels, answer: ChangeAnswerer) {
         let server = match self.find_named(name, false) {
             Ok(Holder::Server(server)) => server,
-            Ok(Holder::Disk(_)) => return self.refuse_addition(answer, refuse(RefusalKind::NoSuchServer, name)),
+            Ok(Holder::Disk(_)) => {
+                return self.refuse_addition(answer, refuse(RefusalKind::NoSuchServer, name));
+            }
             Err(error) => return self.refuse_addition(answer, error),
         };
         let Some(link) = self.link_in_service(server) else {
@@ -78,7 +80,9 @@ impl Core {
             let name = self.name_of(Holder::Disk(disk));
             let is_lacking = |label: &types::Label| !self.labels_of(Holder::Disk(disk)).has(label.as_str());
             let labelled = match addition.labels.iter().any(is_lacking) {
-                true => self.change_labels(&disk.to_string(), true, &addition.labels, &Labels::default(), false),
+                true => {
+                    self.change_labels(&disk.to_string(), true, &addition.labels, &Labels::default(), false)
+                }
                 false => Ok(Changed::Done),
             };
             let out = Out::Changed(addition.answer, labelled.map(|_| Changed::Disk(name)));
