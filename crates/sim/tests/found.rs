@@ -218,3 +218,10 @@ fn what_is_gone_is_not_waited_for_although_it_was_unsettled() {
 fn readers_are_told_of_all_damaged_replicas_while_they_are_mended() {
     holds(Faults::Rot, 35);
 }
+
+/// A loss of power during two creations of one name left the oracle in doubt which of them the file comes from; it took the one that had never
+/// been answered, although the inode was known as the other's.
+#[test]
+fn an_inode_that_is_known_is_not_taken_for_a_file_whose_making_was_never_answered() {
+    holds(Faults::Everything, 12_947_952_431_460_583_275);
+}

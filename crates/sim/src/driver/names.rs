@@ -4,7 +4,7 @@ use super::files::node;
 use super::{Answer, Driver, Violation, nothing};
 use crate::cluster::Program;
 use crate::oracle::tree::{Change, Node, STATES_MAX, Snapshot};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use types::{DirCursor, FileKind, InodeId, RenameMode, Status};
 
 const DIRECTORIES: &[&str] = &["d0", "d1", "d2"];
@@ -182,8 +182,18 @@ impl Driver<'_> {
                     })
                 })
         };
+        // An inode that is known as one file is not another one whose making was never answered, unless its number was given again.
+        let known: BTreeSet<InodeId> = files.values().filter_map(|known| known.inode).collect();
+        let is_new = |node: &Node| matches!(node, Node::File(file) if files.get(file).is_some_and(|known| known.inode.is_none()));
+        let likely = |state: &Snapshot| {
+            let is_another = |(path, node): (&String, &Node)| {
+                is_new(node) && found.get(path).is_some_and(|(_, inode)| known.contains(inode))
+            };
+            fits(state) && !state.iter().any(is_another)
+        };
+        let is_likely = oracle.trees[tree].possible().any(likely);
         let state = oracle.trees[tree]
-            .seen(fits)
+            .seen(|state| if is_likely { likely(state) } else { fits(state) })
             .map_err(|reason| self.stage.violation(format_args!("tree {tree} is {found:?}, {reason}")))?;
         for (path, node) in state {
             if let Node::File(file) = node
