@@ -145,3 +145,41 @@ fn what_cannot_be_a_disk_is_refused_with_a_next_step_and_changes_nothing() {
     wait_until("nothing of it is left", || demo.status()["servers"].as_array().unwrap().len() == 3);
     assert_eq!(demo.status()["disks"].as_array().unwrap().len(), 3);
 }
+
+#[test]
+fn a_disk_that_cannot_be_stamped_is_not_said_to_be_in_service_and_is_when_it_can() {
+    let (demo, extra) = given();
+    let path = extra.to_str().unwrap();
+    let chattr = |flag: &str| std::process::Command::new("chattr").arg(flag).arg(&extra).status();
+    if !chattr("+i").is_ok_and(|status| status.success()) {
+        return eprintln!("NOT RUN: chattr +i does not work here");
+    }
+    let add = ["disk", "add", "cs1", path];
+    let (exit, says) = failed(&demo, &add);
+    chattr("-i").unwrap();
+    assert!(says.starts_with("E0229") && exit == 6, "{says}");
+    let says = demo.ask(&add);
+    assert!(says.contains("is in service"), "{says}");
+    wait_until("it takes chunks", || is_up(&demo, &extra));
+}
+
+#[test]
+fn disks_are_added_one_right_after_the_other_and_none_within_another() {
+    let (demo, extra) = given();
+    for n in 0..4 {
+        let path = demo.data.join(format!("more{n}"));
+        fs::create_dir(&path).unwrap();
+        demo.ask(&["disk", "add", "cs1", path.to_str().unwrap()]);
+    }
+    let inner = demo.data.join("more0/deleted");
+    fs::create_dir_all(&inner).unwrap();
+    for within in [&inner, &demo.data] {
+        let (exit, says) = failed(&demo, &["disk", "add", "cs1", within.to_str().unwrap()]);
+        assert!(says.starts_with("E0229") && says.contains("one below the other") && exit == 6, "{says}");
+    }
+    demo.ask(&["disk", "add", "cs1", extra.to_str().unwrap()]);
+    let files: Vec<PathBuf> = (0..40).map(|n| demo.path(&format!("file{n}"))).collect();
+    files.iter().for_each(|file| fs::write(file, pattern(50_000)).unwrap());
+    let used = |path: &Path| files.iter().any(|file| holders(&demo, file).contains(&path.to_path_buf()));
+    assert!((0..4).any(|n| used(&demo.data.join(format!("more{n}")))), "they take chunks");
+}

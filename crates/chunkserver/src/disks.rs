@@ -25,7 +25,7 @@ pub(crate) use slot::{Slot, on_disk};
 use crate::chains::Chains;
 use crate::config::{Config, DISK_OPEN_MAX, DiskConfig, OpenAdded};
 use crate::error::StartError;
-use codec::control::{DiskRefusal, DiskReport, RefusedDisk};
+use codec::control::{DISKS_MAX, DiskRefusal, DiskReport, RefusedDisk};
 use env::{Env, Instant};
 use slot::{Found, State};
 use std::collections::BTreeMap;
@@ -72,6 +72,7 @@ impl Disks {
         if let Some(open) = &config.open_added {
             let mut added = list.added();
             added.retain(|path| wanted.iter().all(|disk| disk.path != *path));
+            added.truncate(DISKS_MAX.saturating_sub(wanted.len()));
             // One that is blank has not been stamped, since this process ended before; its device may not be mounted now.
             wanted.extend(added.iter().map(|path| DiskConfig { format_if_blank: false, ..open(path) }));
         }

@@ -11,7 +11,7 @@
 //!    once more after any failure.
 //! 4. A raise ends with at least one member, or changes nothing in the metadata.
 //! 5. Cuts that may have reached some replica but no record are repeated by the next raise of the chunk
-//!    (before any grant), so that members never differ by them.
+//!    (before any grant), or, if every replica refuses them for good, all of the chunk is compared, so that members never differ by them.
 //! 6. One raise per chunk at a time; what is asked meanwhile joins or waits.
 //! 7. A raise with several members is logged only when all of them hold the same bytes.
 //! 8. A raise that somebody waits for to write is logged only with as many members as may acknowledge a write. One that nobody
@@ -120,6 +120,8 @@ struct Raise {
     thinned: bool,
     /// Those of them who said that their own disk fails, or has no room for what is to be cut.
     failed: BTreeMap<u16, Status>,
+    /// The version that each disk's replica is known to have taken since it began, members or not.
+    taken: BTreeMap<u16, Version>,
     /// What was compared since the metadata's version, by this raise or ones that failed before it: who followed a donor then
     /// has said so, and may have what a member of this round lacks.
     compared: Vec<BlockRange>,
@@ -160,6 +162,8 @@ struct Remains {
     taken: BTreeMap<u16, Version>,
     /// Replicas that had a version of an earlier reign above the metadata's.
     earlier: BTreeMap<u16, Version>,
+    /// Since when each raise failed because every replica refused it for a reason of its own disk.
+    refused_ms: Option<u64>,
 }
 
 /// All raises.
@@ -389,6 +393,7 @@ impl Fleet {
             lost: false,
             thinned: false,
             failed: BTreeMap::new(),
+            taken: BTreeMap::new(),
             compared,
             shunned: None,
             avoids_shunned: false,
@@ -455,6 +460,7 @@ impl Fleet {
         member.from = target;
         if matches!(raise.phase, Phase::Ordering { .. }) {
             member.unsettled = unsettled;
+            raise.taken.insert(member.disk, target);
         }
         self.judge_hop(slot, now_ms);
         self.check_members(slot, now_ms, out);

@@ -26,12 +26,14 @@ impl Fleet {
         let known = |disk: u16| self.raises.version_on(slot, disk);
         // Those that take a version now, or are made equal, are read when they are.
         let ahead = set.readable().filter_map(known).min().filter(|version| *version > recorded);
-        let Some(version) = ahead else {
-            return Some((recorded, self.locations(slot)));
-        };
+        let version = ahead.unwrap_or(recorded);
+        let has_it = |disk: &u16| known(*disk).is_some_and(|version_on| version_on.max(recorded) == version);
         let most = if self.table.is_unsettled(slot) { 1 } else { usize::MAX };
-        let of_it = set.readable().filter(|disk| known(*disk) == Some(version));
-        Some((version, of_it.take(most).map(|disk| self.hosts.address(disk)).collect()))
+        let of_it: Vec<_> = set.readable().filter(has_it).take(most).collect();
+        if ahead.is_none() && most > 1 || of_it.is_empty() {
+            return Some((recorded, self.locations(slot)));
+        }
+        Some((version, of_it.into_iter().map(|disk| self.hosts.address(disk)).collect()))
     }
 
     /// Whether replicas that are not among [`Fleet::locations`] may be soon, or be compared with these: who finds a page damaged

@@ -33,6 +33,8 @@ pub(crate) const SERVER_SILENCE_MAX: Duration = Duration::from_secs(10);
 pub(crate) const SERVER_LINKS_MAX: usize = 4_096;
 /// How long an operator's question may take: less than the command waits, so that the answer says who is slow.
 pub(crate) const ADMIN_ANSWER_MAX: Duration = Duration::from_secs(3);
+/// The same of one that a chunkserver answers, which may have to wait for a disk.
+pub(crate) const ADDITION_ANSWER_MAX: Duration = Duration::from_secs(70);
 /// How often time-driven work (leases, silent servers, the fleet's own deadlines) is looked at.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
 /// A pause between two ticks that says that this process was stopped.

@@ -9,7 +9,7 @@
 //! 1. A message for which the core's inbox has no room is refused with `TryAgain` at once; nothing piles up here.
 //! 2. A body that cannot be understood is answered with `BadMessage` and changes nothing.
 
-use crate::config::ADMIN_ANSWER_MAX;
+use crate::config::{ADDITION_ANSWER_MAX, ADMIN_ANSWER_MAX};
 use crate::core::{Answerer, Attached, Connection, LinkId, Message, OpenAnswerer, ServerMessage, now_ms};
 use bytes::Bytes;
 use codec::Message as _;
@@ -26,6 +26,7 @@ use rpc::control::{ControlHandler, MasterEnd};
 use rpc::port::{FrameHandler, Frames, Services};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -228,18 +229,26 @@ struct Admin {
 
 impl Admin {
     async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, AdminError> {
+        self.ask_within(ADMIN_ANSWER_MAX, question).await
+    }
+
+    async fn ask_within<T>(
+        &self,
+        limit: Duration,
+        question: impl FnOnce(oneshot::Sender<T>) -> Message,
+    ) -> Result<T, AdminError> {
         let (send, receive) = oneshot::channel();
         let asked = async {
             self.inbox.send(question(send)).await.ok()?;
             receive.await.ok()
         };
-        match tokio::time::timeout(ADMIN_ANSWER_MAX, asked).await {
+        match tokio::time::timeout(limit, asked).await {
             Ok(Some(answer)) => Ok(answer),
             Ok(None) => Err(AdminError::Unreachable {
                 address: self.address.clone(),
                 reason: "the master has stopped".into(),
             }),
-            Err(_) => Err(AdminError::TimedOut { address: self.address.clone(), after: ADMIN_ANSWER_MAX }),
+            Err(_) => Err(AdminError::TimedOut { address: self.address.clone(), after: limit }),
         }
     }
 }
@@ -269,6 +278,10 @@ impl AdminApi for Admin {
     }
 
     fn change(&self, change: Change) -> BoxFuture<'_, Result<Changed, AdminError>> {
-        Box::pin(async move { self.ask(|answer| Message::Change { change, answer }).await? })
+        let limit = match &change {
+            Change::AddDisk { .. } => ADDITION_ANSWER_MAX,
+            _ => ADMIN_ANSWER_MAX,
+        };
+        Box::pin(async move { self.ask_within(limit, |answer| Message::Change { change, answer }).await? })
     }
 }

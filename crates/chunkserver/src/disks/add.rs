@@ -31,13 +31,21 @@ impl Disks {
         };
         let _alone = self.adding.lock().await;
         let all = self.all();
+        let is_below =
+            |one: &str, other: &str| one.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'));
+        let overlaps =
+            |slot: &&Arc<Slot>| is_below(path, &slot.config.path) || is_below(&slot.config.path, path);
+        if let Some(other) = all.iter().filter(|slot| !slot.is_closed()).find(overlaps) {
+            let reason = format!("it and the disk {} are one below the other", other.config.path);
+            return refuse(DiskRefusal::Foreign, &reason, "give each disk a directory of its own");
+        }
         let known = all.iter().find(|slot| slot.config.path == path);
         let slot = match known {
             Some(slot) if slot.is_closed() => Arc::clone(slot),
             Some(slot) if slot.is_refused() => {
                 // Its reason may have gone a moment ago.
                 let _ = tokio::time::timeout(DISK_OPEN_MAX, self.look_again(slot, cluster)).await;
-                return match slot.refusal() {
+                return match slot.why_not_served() {
                     Some(refusal) if refusal.refusal == DiskRefusal::Blank => {
                         self.take(slot, false, cluster).await
                     }
@@ -98,10 +106,13 @@ impl Disks {
         if is_new {
             self.all.write().expect("nothing panics while it is held").push(Arc::clone(slot));
         }
-        slot.set(State::Refused(Refusal::opening(path)));
+        if slot.is_refused() {
+            // An id that was drawn and never stamped is no disk's.
+            slot.set(State::Refused(Refusal::opening(path)));
+        }
         self.settle(slot, found, true);
         tracing::info!(path, disk = ?slot.id(), "a disk was added");
-        match slot.refusal() {
+        match slot.why_not_served() {
             Some(refusal) => Err(refusal),
             None => Ok((Arc::clone(slot), is_new)),
         }

@@ -99,7 +99,12 @@ impl DiskList {
     async fn replace(&self, entry: Entry, is_over: impl Fn(&Entry) -> bool) -> io::Result<()> {
         let _alone = self.changing.lock().await;
         let mut all = self.lock().clone();
-        all.retain(|one| !is_over(one));
+        // A disk that was closed stays so when another one takes its directory.
+        let keeps = |one: &Entry| one.change == Change::Closed && one.disk != entry.disk;
+        all.retain(|one| keeps(one) || !is_over(one));
+        for one in all.iter_mut().filter(|one| is_over(one)) {
+            one.path.clear();
+        }
         all.push(entry);
         let (data, bytes) = (Arc::clone(&self.data), encode(&all));
         self.queue.call(move || store(&*data, &bytes)).await??;
@@ -246,8 +251,9 @@ mod tests {
         assert!(!list.is_closed(one) && !list.was_closed_at("/mnt/d1"));
         list.close(one, "/mnt/d2").await.unwrap();
         assert!(list.is_closed(one) && list.added().is_empty());
+        // Another disk takes its directory; it is closed all the same.
         list.add(None, "/mnt/d2").await.unwrap();
-        assert!(!list.is_closed(one) && !list.was_closed_at("/mnt/d2"));
+        assert!(list.is_closed(one) && !list.was_closed_at("/mnt/d2"));
         list.close(two, "/mnt/d2").await.unwrap();
         assert!(list.is_closed(two) && list.added().is_empty());
     }

@@ -193,6 +193,14 @@ impl Slot {
         }
     }
 
+    /// The same, also of one that failed.
+    pub(super) fn why_not_served(&self) -> Option<Refusal> {
+        match &*self.lock() {
+            State::Refused(refusal) | State::Failed(_, refusal) => Some(refusal.clone()),
+            State::Blank(..) | State::Open(_) | State::Closed => None,
+        }
+    }
+
     /// It did not come into service, or failed in it, and is to be looked at again.
     pub(crate) fn is_refused(&self) -> bool {
         matches!(&*self.lock(), State::Refused(_) | State::Failed(..))

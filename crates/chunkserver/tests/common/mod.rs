@@ -66,6 +66,8 @@ pub struct Heard {
     pub links: BTreeMap<ServerId, mpsc::Sender<ToServer>>,
     pub registrations: u64,
     pub heartbeats: u64,
+    /// Disks that were to be added.
+    pub not_added: Vec<RefusedDisk>,
     /// Of the last registration or heartbeat.
     pub refused: Vec<RefusedDisk>,
     /// Room on each disk when it reported.
@@ -153,6 +155,10 @@ impl Master {
                     }
                     ToMaster::Unsettled { disk, version, .. } => {
                         heard.unsettled.push((disk, version));
+                        None
+                    }
+                    ToMaster::DiskNotAdded(refused) => {
+                        heard.not_added.push(refused);
                         None
                     }
                 }

@@ -4,7 +4,7 @@ use super::{CUTS_MAX, EDITS_MAX, Member, Phase, Purposes, Raise, Remains};
 use crate::fleet::{Fleet, Purpose};
 use crate::table::{ReplicaSet, ReplicaState};
 use crate::{Command, Cut, GrantParts, OrderId, RaiseTicket, Ticket};
-use types::{CHUNK_BYTES, ChunkId, ChunkSlot, Status, Unsettled, Version};
+use types::{BlockRange, CHUNK_BYTES, ChunkId, ChunkSlot, Status, Unsettled, Version};
 
 impl Fleet {
     /// `meta` gave the chunk a version. Of a raise under way: its members are the current replicas now,
@@ -181,7 +181,7 @@ impl Fleet {
         let Some(raise) = self.raises.running.get(&slot) else { return };
         let minted = raise.target;
         let base = self.table.version(slot).unwrap_or_default();
-        let refusal = self.refusal_for_good(slot, now_ms);
+        let all_refuse = self.refusal_of_all(slot, now_ms);
         let Some(mut raise) = self.raises.running.remove(&slot) else { return };
         self.forget_orders(&raise);
         self.copy_given_up(slot, now_ms);
@@ -192,9 +192,20 @@ impl Fleet {
             remains.base = base;
             remains.first = raise.first.unwrap_or(minted);
         }
-        remains.taken.extend(raise.members.iter().map(|member| (member.disk, member.from)));
+        let members = raise.members.iter().map(|member| (member.disk, member.from));
+        for (disk, version) in std::mem::take(&mut raise.taken).into_iter().chain(members) {
+            let taken = remains.taken.entry(disk).or_default();
+            *taken = version.max(*taken);
+        }
         remains.compared = std::mem::take(&mut raise.compared);
         remains.cuts = std::mem::take(&mut raise.cuts);
+        remains.refused_ms = all_refuse.map(|_| remains.refused_ms.unwrap_or(now_ms));
+        let lasts = remains.refused_ms.is_some_and(|since_ms| now_ms >= since_ms + self.options.heal_ms);
+        let refusal = all_refuse.filter(|_| lasts);
+        if refusal.is_some() {
+            // Whoever cut all the same is made equal to the others, or they to him.
+            (remains.cuts, remains.compared) = (Vec::new(), vec![BlockRange::ALL]);
+        }
         self.healing.set_unfinished(slot, true, now_ms);
         let later = std::mem::take(&mut raise.later);
         let mut purposes = unanswered(raise);

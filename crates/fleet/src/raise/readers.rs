@@ -9,22 +9,25 @@ use types::{ChunkSlot, Version};
 impl Raises {
     /// A replica took a version of a raise that did not wait for it.
     pub(super) fn took(&mut self, slot: ChunkSlot, disk: u16, version: Version) {
-        if let Some(remains) = self.remains.get_mut(&slot).filter(|remains| version <= remains.minted) {
-            let taken = remains.taken.entry(disk).or_default();
-            *taken = version.max(*taken);
-        }
+        let taken = match (self.running.get_mut(&slot), self.remains.get_mut(&slot)) {
+            (Some(raise), _) if version <= raise.target => &mut raise.taken,
+            (None, Some(remains)) if version <= remains.minted => &mut remains.taken,
+            _ => return,
+        };
+        let taken = taken.entry(disk).or_default();
+        *taken = version.max(*taken);
     }
 
-    /// The highest version that this disk's replica is known to have taken and that is not recorded, zero if none; `None`: it takes one now, or
-    /// is made equal to others.
+    /// The highest version that this disk's replica is known to have taken and that is not recorded, zero if none; `None`: it has the one
+    /// that is being given, of which all are made equal before anybody reads it.
     pub(crate) fn version_on(&self, slot: ChunkSlot, disk: u16) -> Option<Version> {
-        if let Some(raise) = self.running.get(&slot)
-            && raise.members.iter().any(|member| member.disk == disk && member.done)
-        {
+        let raise = self.running.get(&slot);
+        let now = raise.and_then(|raise| raise.taken.get(&disk)).copied().unwrap_or_default();
+        if raise.is_some_and(|raise| raise.target == now) {
             return None;
         }
-        let taken = self.remains.get(&slot).and_then(|remains| remains.taken.get(&disk));
-        Some(taken.copied().unwrap_or_default())
+        let before = self.remains.get(&slot).and_then(|remains| remains.taken.get(&disk));
+        Some(before.copied().unwrap_or_default().max(now))
     }
 }
 

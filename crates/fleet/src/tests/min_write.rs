@@ -368,3 +368,57 @@ fn a_replica_that_took_a_version_late_and_alone_is_read_and_raised_in_the_end() 
     }
     assert!(recorded_after > 500, "two servers that fell silent together are waited for");
 }
+
+impl World {
+    /// Whoever is named to readers now has the version that they are told.
+    fn check_readable(&self, slot: ChunkSlot) {
+        let chunk = self.map[&slot].chunk;
+        let (version, locations) = self.fleet.readable(slot).unwrap();
+        let serves = |one: &ReplicaAddress| self.replicas[&(one.disk, chunk)].version == version;
+        assert!(locations.iter().any(serves), "all refuse: {version}, {locations:?}");
+    }
+}
+
+/// They took the version, cannot be made equal, and are left behind for it one after the other.
+#[test]
+fn replicas_that_cannot_reach_each_other_are_read_under_the_version_that_they_took() {
+    let mut world = World::with_goal(3, 3);
+    let (slot, grant) = world.file(1);
+    world.write_upto(&grant, 2, 1);
+    world.machines.iter_mut().for_each(|machine| machine.cut_off = true);
+    for _ in 0..40 {
+        world.want((inode(1), ZERO), SESSION, None);
+        for _ in 0..3 {
+            world.settle();
+            if world.fleet.raises.len() == 0 {
+                world.check_readable(slot);
+            }
+            world.advance(1_000);
+        }
+    }
+}
+
+/// Its answer comes while the others are raised once more, and these fall away.
+#[test]
+fn a_replica_that_took_a_version_late_is_read_also_when_the_raise_goes_on() {
+    let mut world = World::with_goal(3, 3);
+    let (slot, grant) = world.file(1);
+    let (one, other, late) = (machine_of(&grant, 0), machine_of(&grant, 1), machine_of(&grant, 2));
+    world.edit(slot, 5);
+    for n in [one, other] {
+        world.obey(n, None);
+        world.hear(n);
+    }
+    world.advance(3_500);
+    assert!(world.fleet.raises.is_running(slot), "it goes on with two");
+    world.obey(late, None);
+    world.hear(late);
+    for n in [one, other] {
+        world.disconnect(n);
+    }
+    for _ in 0..60 {
+        world.advance(1_000);
+        world.settle();
+        world.check_readable(slot);
+    }
+}

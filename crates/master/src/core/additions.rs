@@ -12,6 +12,8 @@ use types::{DiskId, Holder, Labels, ServerId};
 
 /// A server that has not said for so long what became of a directory is not waited for.
 const WAIT_MAX_MS: u64 = 60_000;
+/// One that is not connected is waited for so long: it may be about to register anew, with the disk added before.
+const CONNECTED_MAX_MS: u64 = 5_000;
 /// Disks that are being added at the same time; more operators are told to try again.
 const ADDITIONS_MAX: usize = 64;
 
@@ -23,6 +25,8 @@ struct Addition {
     server: ServerId,
     path: String,
     labels: Labels,
+    /// The server was asked.
+    asked: bool,
     until_ms: u64,
     answer: ChangeAnswerer,
 }
@@ -47,18 +51,24 @@ impl Core {
             }
             Err(error) => return self.refuse_addition(answer, error),
         };
-        let Some(link) = self.link_in_service(server) else {
-            let name = self.name_of(Holder::Server(server));
-            return self.refuse_addition(answer, refuse(RefusalKind::NotConnected, name));
-        };
         if self.additions.0.len() >= ADDITIONS_MAX {
             return self.refuse_addition(answer, refuse(RefusalKind::TooMany, "disks being added"));
         }
         // One directory, one name.
         let path = if path.len() > 1 { path.trim_end_matches('/') } else { path }.to_owned();
-        self.out.push(Out::ToServer(link, ToServer::AddDisk { path: path.clone() }));
+        let until_ms = self.now_ms() + CONNECTED_MAX_MS;
+        self.additions.0.push(Addition { server, path, labels, asked: false, until_ms, answer });
+        self.ask_for_additions(server);
+    }
+
+    /// Asks a server, if it is registered, for what it was not asked for yet.
+    pub(super) fn ask_for_additions(&mut self, server: ServerId) {
+        let Some(link) = self.link_in_service(server) else { return };
         let until_ms = self.now_ms() + WAIT_MAX_MS;
-        self.additions.0.push(Addition { server, path, labels, until_ms, answer });
+        for addition in self.additions.0.iter_mut().filter(|one| one.server == server && !one.asked) {
+            (addition.asked, addition.until_ms) = (true, until_ms);
+            self.out.push(Out::ToServer(link, ToServer::AddDisk { path: addition.path.clone() }));
+        }
     }
 
     fn refuse_addition(&mut self, answer: ChangeAnswerer, error: AdminError) {
@@ -74,8 +84,16 @@ impl Core {
         }
     }
 
-    /// A disk is registered, durably.
-    pub(super) fn disk_added(&mut self, server: ServerId, disk: DiskId, path: &str) {
+    /// A server has registered, durably, with this disk, unless its stamp could not be written.
+    pub(super) fn disk_registered(&mut self, server: ServerId, disk: DiskId, path: &str) {
+        if self.meta.disk(disk).is_none() {
+            return self.disk_not_added(
+                server,
+                path,
+                "it could not be stamped",
+                "muskox status   (says why)",
+            );
+        }
         for addition in self.additions.take(|one| one.server == server && one.path == path) {
             let name = self.name_of(Holder::Disk(disk));
             let is_lacking = |label: &types::Label| !self.labels_of(Holder::Disk(disk)).has(label.as_str());
@@ -93,7 +111,13 @@ impl Core {
     /// Gives up waiting for servers that say nothing.
     pub(super) fn expire_additions(&mut self) {
         let now_ms = self.now_ms();
-        for Addition { server, path, answer, .. } in self.additions.take(|one| one.until_ms <= now_ms) {
+        for Addition { server, path, asked, answer, .. } in self.additions.take(|one| one.until_ms <= now_ms)
+        {
+            if !asked {
+                let name = self.name_of(Holder::Server(server));
+                self.refuse_addition(answer, refuse(RefusalKind::NotConnected, name));
+                continue;
+            }
             let why = "the server has not said what became of it; it may come yet".to_owned();
             let subject = format!("{}:{path}", self.name_of(Holder::Server(server)));
             self.refuse_addition(answer, not_taken(subject, why, "muskox disk ls".to_owned()));

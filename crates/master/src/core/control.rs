@@ -328,15 +328,18 @@ impl Core {
         let Some(link) = self.servers.links.get_mut(&id) else { return };
         let disks = link.disks();
         let State::Logging { info, .. } = &mut link.state else { return };
-        let info = std::mem::take(info);
+        let mut info = std::mem::take(info);
         tracing::info!(server = %info.name, address = %info.address, disks = disks.len(), peer = %link.end.peer, "a chunkserver registered");
         link.state = State::Serving { server: info.server, disks };
         // Those that it registered with are of its configuration.
         self.tell_labels(Holder::Server(info.server));
         info.disks.iter().for_each(|disk| self.tell_labels(Holder::Disk(disk.disk)));
         for disk in &info.disks {
-            self.disk_added(info.server, disk.disk, &disk.path);
+            self.disk_registered(info.server, disk.disk, &disk.path);
         }
+        self.ask_for_additions(info.server);
+        // One that could not be stamped may have another id the next time. Why it is not served is told with the heartbeats.
+        info.disks.retain(|disk| self.meta.disk(disk.disk).is_some());
         self.tell(Event::ServerRegistered(info));
     }
 

@@ -77,10 +77,11 @@ impl Edit {
 }
 
 impl Busy {
-    /// It was waited for long enough, and somebody behind it leaves nothing of its chunks.
-    fn is_superseded(&self, now_ms: u64) -> bool {
-        self.edit.deadline_ms <= now_ms
-            && self.behind.iter().any(|(_, request)| self.edit.is_superseded_by(request))
+    /// It was waited for long enough, and somebody behind it, who waits for that, leaves nothing of its chunks.
+    fn is_superseded(&self, now_ms: u64, waits: impl Fn(Origin) -> bool) -> bool {
+        let supersedes =
+            |(origin, request): &(Origin, Request)| self.edit.is_superseded_by(request) && waits(*origin);
+        self.edit.deadline_ms <= now_ms && self.behind.iter().any(supersedes)
     }
 }
 
@@ -186,7 +187,7 @@ impl Core {
     pub(super) fn edit_part_ready(&mut self, inode: InodeId, part: usize, version: Result<Version, Status>) {
         let now_ms = self.now_ms();
         let busy = self.edits.busy.get_mut(&inode).expect("an asked part belongs to an edit that runs");
-        let superseded = busy.is_superseded(now_ms);
+        let superseded = busy.is_superseded(now_ms, |origin| self.sessions.waits_for(origin));
         let part = &mut busy.edit.parts[part];
         match version {
             Ok(version) => part.state = PartState::Ready(version),

@@ -14,6 +14,7 @@ use env::Env;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Where a chunkserver listens if nothing else is said.
 const LISTEN: &str = "127.0.0.1:9422";
@@ -73,9 +74,11 @@ pub(crate) fn run(arguments: &ChunkserverArgs, config: &Config) -> Result<ExitCo
 pub(crate) async fn serve(settings: Settings, stop: Stop, ready: Ready) -> Result<(), Failure> {
     allow_listening(&settings.listen, settings.insecure)?;
     let data = directory(&settings.data, true)?;
-    // Half of what this process may open is for sockets and all else.
-    let files_per_disk = files::raise_limit() / 2 / settings.disks.len().max(1) as u64;
+    // Half of what this process may open is for sockets and all else. One share more than there are disks is for those that are
+    // added: each takes half of what is left of it.
+    let files_per_disk = files::raise_limit() / 2 / (settings.disks.len() as u64 + 1);
     let open_chunks_max = usize::try_from(files_per_disk).ok();
+    let left = AtomicUsize::new(open_chunks_max.unwrap_or(usize::MAX));
     // A disk's directory is never made here: an unmounted disk must not be taken for an empty one.
     let named = |DiskWords { path, labels }: &DiskWords| DiskConfig {
         labels: labels.clone(),
@@ -88,8 +91,11 @@ pub(crate) async fn serve(settings: Settings, stop: Stop, ready: Ready) -> Resul
     config.advertise = settings.advertise;
     config.name = settings.name;
     config.labels = settings.labels;
-    config.open_added =
-        Some(Arc::new(move |path| DiskConfig { open_chunks_max, ..DiskConfig::at(PathBuf::from(path)) }));
+    config.open_added = Some(Arc::new(move |path| {
+        let left = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left - left / 2));
+        let open_chunks_max = left.ok().map(|left| (left / 2).max(1));
+        DiskConfig { open_chunks_max, ..DiskConfig::at(PathBuf::from(path)) }
+    }));
     let handle = Chunkserver::start(Env::real(), config)
         .await
         .map_err(|error| chain("E0135", &error, error.next()))?;

@@ -7,7 +7,11 @@ use crate::failure::Failure;
 use clap::Args;
 use rpc::admin::{AdminApi, Change, Changed};
 use std::process::ExitCode;
+use std::time::Duration;
 use types::Label;
+
+/// Longer than the master waits for the server.
+pub(super) const ADDED_WITHIN: Duration = Duration::from_secs(75);
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -28,7 +32,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Fa
     let Arguments { server, path, labels, talk } = arguments;
     let labels = one_of_each(labels)?;
     let change = Change::AddDisk { server: server.clone(), path: path.clone(), labels };
-    ask(talk, config, async |master| match master.change(change).await? {
+    ask(talk, config, async |master| match master.answers_within(ADDED_WITHIN).change(change).await? {
         Changed::Disk(name) if talk.json => Ok(admin::done_json("DiskAdded", &name)),
         Changed::Disk(name) => Ok(format!("{name} is in service\nnext  muskox disk ls\n")),
         _ => Err(surprised()),
