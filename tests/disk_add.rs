@@ -151,8 +151,13 @@ fn a_disk_that_cannot_be_stamped_is_not_said_to_be_in_service_and_is_when_it_can
     let (demo, extra) = given();
     let path = extra.to_str().unwrap();
     let chattr = |flag: &str| std::process::Command::new("chattr").arg(flag).arg(&extra).status();
-    if !chattr("+i").is_ok_and(|status| status.success()) {
-        return eprintln!("NOT RUN: chattr +i does not work here");
+    let can = chattr("+i").is_ok_and(|status| status.success());
+    if !runs(
+        can,
+        "a_disk_that_cannot_be_stamped_is_not_said_to_be_in_service_and_is_when_it_can",
+        "chattr +i",
+    ) {
+        return;
     }
     let add = ["disk", "add", "cs1", path];
     let (exit, says) = failed(&demo, &add);
@@ -182,4 +187,43 @@ fn disks_are_added_one_right_after_the_other_and_none_within_another() {
     files.iter().for_each(|file| fs::write(file, pattern(50_000)).unwrap());
     let used = |path: &Path| files.iter().any(|file| holders(&demo, file).contains(&path.to_path_buf()));
     assert!((0..4).any(|n| used(&demo.data.join(format!("more{n}")))), "they take chunks");
+}
+
+#[test]
+fn a_disk_is_replaced_by_another_one_of_its_server() {
+    let (demo, extra) = given();
+    let files: Vec<PathBuf> = (0..12).map(|n| demo.path(&format!("file{n}"))).collect();
+    files.iter().for_each(|file| fs::write(file, pattern(300_000)).unwrap());
+    let disks = demo.status()["disks"].clone();
+    let servers = demo.status()["servers"].clone();
+    let cs1 =
+        servers.as_array().unwrap().iter().find(|server| server["name"] == "cs1").unwrap()["id"].clone();
+    let old = disks.as_array().unwrap().iter().find(|disk| disk["server"] == cs1).unwrap();
+    let old = PathBuf::from(old["path"].as_str().unwrap());
+    let before: Vec<Vec<PathBuf>> = files.iter().map(|file| holders(&demo, file)).collect();
+    assert!(before.iter().any(|holders| holders.contains(&old)));
+    let name = format!("cs1:{}", old.display());
+    demo.ask(&["disk", "label", &name, "ssd"]);
+
+    let missing = demo.data.join("missing");
+    let (exit, says) = failed(&demo, &["disk", "replace", &name, "--with", missing.to_str().unwrap()]);
+    assert!(says.starts_with("E0229") && exit == 6, "{says}");
+    assert!(shown(&demo, &old).unwrap()["removal"].is_null(), "nothing was begun");
+    let (exit, says) = failed(&demo, &["disk", "replace", &name, "--with", &name]);
+    assert!(says.starts_with("E0229") && exit == 6, "{says}");
+
+    let says = demo.ask(&["disk", "replace", &name, "--with", extra.to_str().unwrap(), "--wait"]);
+    assert!(says.contains("is removed, safe: yes"), "{says}");
+    assert!(shown(&demo, &old).is_none());
+    assert_eq!(shown(&demo, &extra).unwrap()["labels"].as_array().unwrap(), &["ssd"]);
+    for (file, before) in files.iter().zip(&before) {
+        let mut wanted: Vec<PathBuf> =
+            before.iter().map(|disk| if *disk == old { extra.clone() } else { disk.clone() }).collect();
+        let mut after = holders(&demo, file);
+        wanted.sort();
+        after.sort();
+        assert_eq!(after, wanted);
+    }
+    fs::rename(&old, demo.data.join("taken-away")).unwrap();
+    files.iter().for_each(|file| assert_eq!(fs::read(file).unwrap(), pattern(300_000)));
 }

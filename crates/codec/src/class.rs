@@ -131,7 +131,10 @@ pub(crate) fn mark_out(mark: Mark) -> Option<proto::Mark> {
     use proto::mark::Mark as P;
     let mark = match mark {
         Mark::None => return None,
-        Mark::Removing { drain_only } => P::Removing(proto::Removing { drain_only }),
+        Mark::Removing { drain_only, with } => {
+            let with = with.map(|disk| disk.0.to_vec()).unwrap_or_default();
+            P::Removing(proto::Removing { drain_only, with })
+        }
         Mark::Maintenance { until } => {
             P::Maintenance(proto::Maintenance { until: until.map(Timestamp::to_bits) })
         }
@@ -144,7 +147,10 @@ pub(crate) fn mark_in(mark: Option<proto::Mark>) -> Result<Mark, Malformed> {
     use proto::mark::Mark as P;
     let Some(mark) = mark else { return Ok(Mark::None) };
     Ok(match need(mark.mark, "mark")? {
-        P::Removing(removing) => Mark::Removing { drain_only: removing.drain_only },
+        P::Removing(removing) => {
+            let with = Some(&removing.with).filter(|id| !id.is_empty()).map(|id| disk(id)).transpose()?;
+            Mark::Removing { drain_only: removing.drain_only, with }
+        }
         P::Maintenance(away) => Mark::Maintenance { until: away.until.map(Timestamp::from_bits) },
     })
 }

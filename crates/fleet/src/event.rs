@@ -146,6 +146,8 @@ impl ClassPolicies {
 pub struct Removing {
     /// It stays in service when nothing on it is needed any more, instead of being closed.
     pub drain_only: bool,
+    /// The disk that takes its place.
+    pub with: Option<DiskId>,
 }
 
 /// What happened.

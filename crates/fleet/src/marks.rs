@@ -113,6 +113,16 @@ impl Fleet {
         }
     }
 
+    /// The disk among these, which is to go, whose place this one takes.
+    pub(crate) fn replaced_by(&self, set: &ReplicaSet, new: u16) -> Option<u16> {
+        if self.draining.is_empty() {
+            return None;
+        }
+        let id = self.hosts.disk(new).id;
+        let is_replaced = |disk: &u16| self.draining.get(disk).is_some_and(|one| one.what.with == Some(id));
+        set.iter().map(|replica| replica.disk).find(is_replaced)
+    }
+
     /// Keeps invariant 2 for a chunk whose replicas, goal or agreement changed.
     pub(crate) fn note_draining(&mut self, slot: ChunkSlot, old: &ReplicaSet, new: &ReplicaSet) {
         if self.draining.is_empty() {

@@ -124,7 +124,8 @@ pub(crate) fn labels_and_mark(item: LongItem, labels: &Labels, mark: Mark) -> Lo
         .fold(item.u64(labels.len() as u64), |item, label| item.text(label.as_bytes()));
     match mark {
         Mark::None => item.u64(0),
-        Mark::Removing { drain_only } => item.u64(1).u64(drain_only.into()),
+        Mark::Removing { drain_only, with: None } => item.u64(1).u64(drain_only.into()),
+        Mark::Removing { drain_only, with: Some(disk) } => item.u64(4).u64(drain_only.into()).text(&disk.0),
         Mark::Maintenance { until: None } => item.u64(2),
         Mark::Maintenance { until: Some(until) } => item.u64(3).u64(until.to_bits()),
     }

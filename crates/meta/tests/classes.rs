@@ -185,7 +185,7 @@ fn labels_and_marks_belong_to_what_is_known() {
     assert_eq!(fs.effects, [Effect::Labelled { holder: of_disk }]);
     fs.ok(Op::SetLabels { holder: of_disk, labels: labels("fast ssd") });
     assert!(!fs.changed);
-    let mark = Mark::Removing { drain_only: false };
+    let mark = Mark::Removing { drain_only: false, with: None };
     fs.ok(Op::SetMark { holder: of_disk, mark });
     assert_eq!(fs.effects, [Effect::Marked { holder: of_disk }]);
     assert_eq!((fs.meta.disk(disk).unwrap().mark, fs.meta.server(server).unwrap().mark), (mark, Mark::None));

@@ -38,7 +38,7 @@ fn furnished() -> Fs {
     fs.ok(Op::RegisterDisk { server, disk: DiskId([5; 16]), registrations: 1, path: String::new() });
     fs.ok(Op::SetLabels { holder: Holder::Disk(disk), labels: labels("ssd site=home") });
     fs.ok(Op::SetLabels { holder: Holder::Server(server), labels: labels("rack=2") });
-    fs.ok(Op::SetMark { holder: Holder::Disk(disk), mark: Mark::Removing { drain_only: true } });
+    fs.ok(Op::SetMark { holder: Holder::Disk(disk), mark: Mark::Removing { drain_only: true, with: None } });
     let until = Some(Timestamp::new(2_000_000, 1));
     fs.ok(Op::SetMark { holder: Holder::Server(server), mark: Mark::Maintenance { until } });
     fs.define("default", "2*any");
@@ -226,7 +226,10 @@ fn a_disk_registers_with_a_growing_counter() {
     assert_eq!(register(3), Ok(()));
     let known = fs.meta.disk(DiskId([4; 16])).unwrap();
     assert_eq!((known.server, known.registrations, &*known.path), (ServerId([8; 16]), 3, "/mnt/new"));
-    assert_eq!((&known.labels, known.mark), (&labels("ssd site=home"), Mark::Removing { drain_only: true }));
+    assert_eq!(
+        (&known.labels, known.mark),
+        (&labels("ssd site=home"), Mark::Removing { drain_only: true, with: None })
+    );
 }
 
 #[test]

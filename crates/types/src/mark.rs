@@ -31,6 +31,8 @@ pub enum Mark {
     Removing {
         /// It stays in the lists when it is empty.
         drain_only: bool,
+        /// The disk that takes its place: what it holds goes there rather than elsewhere.
+        with: Option<DiskId>,
     },
     /// It is away on purpose: what it holds is not copied elsewhere meanwhile.
     Maintenance {

@@ -125,12 +125,14 @@ pub enum Change {
 }
 
 /// What an operator is about to do with a server or a disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MarkWish {
     /// Take it away.
     Remove {
         /// It is to stay in service when it is empty.
         drain_only: bool,
+        /// `SERVER:PATH` or the id of the disk that takes its place; empty: none.
+        with: String,
     },
     /// Keep it after all.
     Keep,

@@ -212,7 +212,7 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
         Op::EndTask { task: TaskId(1_031) },
         Op::SetLabels { holder: Holder::Disk(disk(17)), labels: labels(&["fast", "site=home", "ssd"]) },
         Op::SetLabels { holder: Holder::Server(ServerId([1; 16])), labels: Labels::default() },
-        Op::SetMark { holder: Holder::Disk(disk(17)), mark: Mark::Removing { drain_only: true } },
+        Op::SetMark { holder: Holder::Disk(disk(17)), mark: Mark::Removing { drain_only: true, with: None } },
         Op::SetMark {
             holder: Holder::Server(ServerId([1; 16])),
             mark: Mark::Maintenance { until: Some(time(5)) },

@@ -273,7 +273,7 @@ fn holder() -> impl Strategy<Value = Holder> {
 fn mark() -> impl Strategy<Value = Mark> {
     prop_oneof![
         Just(Mark::None),
-        any::<bool>().prop_map(|drain_only| Mark::Removing { drain_only }),
+        (any::<bool>(), of(id(DiskId))).prop_map(|(drain_only, with)| Mark::Removing { drain_only, with }),
         of(timestamp()).prop_map(|until| Mark::Maintenance { until }),
     ]
 }

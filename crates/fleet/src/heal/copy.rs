@@ -83,6 +83,10 @@ impl Fleet {
             return false;
         };
         let Some(to) = to(self, slot) else { return false };
+        // From the disk whose place it takes: that is usually on the same server.
+        let replaced = self.replaced_by(&set, to).filter(|old| set.readable().any(|disk| disk == *old));
+        let has_time = |old: &u16| self.healing.load(self.hosts.disk(*old).server).reading < most;
+        let from = replaced.filter(has_time).unwrap_or(from);
         let servers = (self.hosts.disk(from).server, self.hosts.disk(to).server);
         self.healing.copies.insert(slot, Copy { from, to, servers, stage: Stage::Raising });
         self.healing.count(servers, true);
@@ -119,20 +123,26 @@ impl Fleet {
         let stays = |replica: &&Replica| !self.table.is_leaving(replica.disk);
         let others: Vec<u16> =
             set.iter().filter(stays).map(|replica| self.hosts.disk(replica.disk).server).collect();
-        let choose = |suits: &dyn Fn(u16, u16) -> bool| {
+        let choose_at = |full: Use, suits: &dyn Fn(u16, u16) -> bool| {
             let may = |disk| {
                 let server = self.hosts.disk(disk).server;
                 let is_kept = set.state(disk) == Some(ReplicaState::Kept);
                 if is_kept || damaged.contains(&server) || !suits(disk, server) {
                     Use::No
                 } else if self.healing.load(server).writing >= self.options.copies_per_server {
-                    Use::Busy
+                    full
                 } else {
                     Use::Yes
                 }
             };
             self.hosts.pool.assign(&self.class_of(slot).keep, held, self.tie, may).new_disks().next()
         };
+        let choose = |suits: &dyn Fn(u16, u16) -> bool| choose_at(Use::Busy, suits);
+        // What takes the place of a disk that goes is waited for.
+        if let Some(new) = choose_at(Use::Yes, &|disk, _| self.replaced_by(&set, disk).is_some()) {
+            let load = self.healing.load(self.hosts.disk(new).server);
+            return Some(new).filter(|_| load.writing < self.options.copies_per_server);
+        }
         let any = choose(&|_, _| true)?;
         let tried = self.healing.later.get(&slot).is_some_and(|later| later.failures % 2 == 1);
         let stale = choose(&|disk, _| !tried && set.state(disk) == Some(ReplicaState::Stale));

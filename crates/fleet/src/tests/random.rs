@@ -265,7 +265,7 @@ fn apply(world: &mut World, clients: &mut Clients, step: Step) {
         // One goes for good at most, so that enough are left.
         Step::Mark { n, removing: Some(drain_only) } => {
             if world.marks.is_empty() && world.closed.is_empty() {
-                world.mark(n, Some(Removing { drain_only }));
+                world.mark(n, Some(Removing { drain_only, with: None }));
             }
         }
         Step::Mark { n, removing: None } => world.mark(n, None),

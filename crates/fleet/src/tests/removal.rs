@@ -83,8 +83,8 @@ impl World {
     }
 }
 
-const GO: Option<Removing> = Some(Removing { drain_only: false });
-const DRAIN: Option<Removing> = Some(Removing { drain_only: true });
+const GO: Option<Removing> = Some(Removing { drain_only: false, with: None });
+const DRAIN: Option<Removing> = Some(Removing { drain_only: true, with: None });
 
 #[test]
 fn a_disk_that_is_to_go_is_emptied_then_closed_and_loses_nothing() {
@@ -484,4 +484,42 @@ fn a_server_in_maintenance_is_no_sign_of_a_broken_link() {
     world.advance(10_000);
     world.settle();
     assert_eq!(world.holders_of(slot).len(), 2, "the other one is healed as if it were alone");
+}
+
+#[test]
+fn what_a_disk_holds_goes_to_the_one_that_takes_its_place_and_comes_from_it() {
+    let mut world = World::new(5);
+    let (old, new) = (disk(5), disk(1));
+    let slots: Vec<ChunkSlot> = (1..=12).map(|n| world.file(n).0).collect();
+    let holders = |world: &World, slot: ChunkSlot| -> BTreeSet<DiskId> {
+        world.fleet.locations(slot).iter().map(|one| one.disk).collect()
+    };
+    let before: Vec<_> = slots.iter().map(|slot| holders(&world, *slot)).collect();
+    let moved = |before: &BTreeSet<DiskId>| before.contains(&old) && !before.contains(&new);
+    assert!(before.iter().filter(|one| moved(one)).count() > 2, "{before:?}");
+    world.mark(4, Some(Removing { drain_only: false, with: Some(new) }));
+    for _ in 0..600 {
+        for machine in &world.machines {
+            for (_, order) in &machine.inbox {
+                if let Order::Copy { disk, sources, .. } = order
+                    && *disk == new
+                {
+                    assert_eq!(sources[0].disk, old, "what is near is read");
+                }
+            }
+        }
+        world.settle();
+        world.advance(1_000);
+    }
+    assert!(world.is_closed(4));
+    for (slot, before) in slots.into_iter().zip(before) {
+        let after = holders(&world, slot);
+        if moved(&before) {
+            let wanted: BTreeSet<DiskId> =
+                before.iter().map(|one| if *one == old { new } else { *one }).collect();
+            assert_eq!(after, wanted);
+        } else if !before.contains(&old) {
+            assert_eq!(after, before, "it is left alone");
+        }
+    }
 }

@@ -28,7 +28,7 @@ impl Core {
     pub(super) fn tell_mark(&mut self, holder: Holder) {
         let mark = self.mark_of(holder);
         let removing = match mark {
-            Mark::Removing { drain_only } => Some(Removing { drain_only }),
+            Mark::Removing { drain_only, with } => Some(Removing { drain_only, with }),
             Mark::None | Mark::Maintenance { .. } => None,
         };
         self.tell(Event::Removing { holder, removing });
@@ -75,7 +75,9 @@ impl Core {
         let holder = self.find_named(name, disk)?;
         let before = self.mark_of(holder);
         let mark = match (wish, before) {
-            (MarkWish::Remove { drain_only }, _) => Mark::Removing { drain_only },
+            (MarkWish::Remove { drain_only, with }, _) => {
+                Mark::Removing { drain_only, with: self.replacement(holder, &with)? }
+            }
             (MarkWish::Maintain { for_s }, _) => {
                 Mark::Maintenance { until: for_s.map(|s| self.in_seconds(s)) }
             }
@@ -88,6 +90,24 @@ impl Core {
         let holder = self.name_of(holder);
         tracing::info!(%holder, ?before, ?mark, "a mark was changed");
         Ok(Changed::Done)
+    }
+
+    /// The disk that is to take another one's place.
+    fn replacement(&self, holder: Holder, with: &str) -> Result<Option<DiskId>, AdminError> {
+        if with.is_empty() {
+            return Ok(None);
+        }
+        let found = self.find_named(with, true)?;
+        let name = self.name_of(found);
+        match found {
+            Holder::Disk(disk) if found != holder && self.mark_of(found) == Mark::None => Ok(Some(disk)),
+            _ => {
+                let (kind, near) =
+                    (RefusalKind::DiskNotTaken, "muskox disk ls   (name one that stays)".to_owned());
+                let why = "it is to go itself".to_owned();
+                Err(AdminError::NotDone(Refusal { kind, subject: name, why, near }))
+            }
+        }
     }
 
     fn in_seconds(&self, seconds: u64) -> Timestamp {

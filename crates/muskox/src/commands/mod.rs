@@ -32,13 +32,22 @@ fn ask(
     config: &Config,
     question: impl AsyncFnOnce(AdminClient) -> Result<String, Failure>,
 ) -> Result<ExitCode, Failure> {
-    let mut text = String::new();
+    admin::write_text(&ask_quietly(talk, config, question)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks the master.
+fn ask_quietly<T>(
+    talk: &Talk,
+    config: &Config,
+    question: impl AsyncFnOnce(AdminClient) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let mut answer = None;
     on_this_thread(async {
-        text = question(admin::first_answer(&talk.target, config).await?).await?;
+        answer = Some(question(admin::first_answer(&talk.target, config).await?).await?);
         Ok(())
     })?;
-    admin::write_text(&text);
-    Ok(ExitCode::SUCCESS)
+    answer.ok_or_else(surprised)
 }
 
 /// Prints a part of the cluster's status.

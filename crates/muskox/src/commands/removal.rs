@@ -26,7 +26,7 @@ const STUCK_MAX: Duration = Duration::from_secs(10);
 pub(crate) struct Wanted {
     /// Only show what it would take, or how far it is
     #[arg(long, conflicts_with_all = ["wait", "drain_only"])]
-    plan: bool,
+    pub(super) plan: bool,
     /// Wait until it is safe and done, and show how far it is
     #[arg(long)]
     wait: bool,
@@ -37,7 +37,7 @@ pub(crate) struct Wanted {
     #[arg(long)]
     drain_only: bool,
     #[command(flatten)]
-    talk: Talk,
+    pub(super) talk: Talk,
 }
 
 /// A server or a disk, as the commands name it.
@@ -64,15 +64,21 @@ impl Holder<'_> {
     }
 }
 
-/// Plans a removal, or begins it, and waits for it if that is wanted.
-pub(super) fn remove(holder: &Holder<'_>, wanted: &Wanted, config: &Config) -> Result<ExitCode, Failure> {
+/// Plans a removal, or begins it, and waits for it if that is wanted. `with`: the disk that takes its place, if there is one.
+pub(super) fn remove(
+    holder: &Holder<'_>,
+    with: &str,
+    wanted: &Wanted,
+    config: &Config,
+) -> Result<ExitCode, Failure> {
     let (noun, json) = (holder.noun(), wanted.talk.json);
     let mut text = String::new();
     let mut exit = Exit::Done;
     on_this_thread(async {
         let master = files::first_answer(&wanted.talk.target, config).await?;
         if !wanted.plan {
-            holder.mark(&master, MarkWish::Remove { drain_only: wanted.drain_only }).await?;
+            let mark = MarkWish::Remove { drain_only: wanted.drain_only, with: with.to_owned() };
+            holder.mark(&master, mark).await?;
         }
         if wanted.wait {
             let name = wait(holder, wanted, master, config).await?;

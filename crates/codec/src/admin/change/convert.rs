@@ -131,7 +131,9 @@ impl From<&Change> for proto::ChangeQuery {
             Change::SetMark { holder, disk, mark } => {
                 use proto::change_mark::Mark as M;
                 let mark = match mark {
-                    MarkWish::Remove { drain_only } => M::Remove(*drain_only),
+                    MarkWish::Remove { drain_only, with } => {
+                        M::Remove(proto::Remove { drain_only: *drain_only, with: with.clone() })
+                    }
                     MarkWish::Keep => M::Keep(true),
                     MarkWish::Maintain { for_s } => M::MaintainS(for_s.unwrap_or(0)),
                     MarkWish::Maintained => M::Maintained(true),
@@ -177,7 +179,10 @@ impl TryFrom<proto::ChangeQuery> for Change {
             P::SetMark(p) => {
                 use proto::change_mark::Mark as M;
                 let mark = match need(p.mark, "mark")? {
-                    M::Remove(drain_only) => MarkWish::Remove { drain_only },
+                    M::Remove(p) => MarkWish::Remove {
+                        drain_only: p.drain_only,
+                        with: text(p.with, HOLDER_BYTES_MAX, "name of a disk")?,
+                    },
                     M::Keep(_) => MarkWish::Keep,
                     M::MaintainS(for_s) => MarkWish::Maintain { for_s: Some(for_s).filter(|s| *s > 0) },
                     M::Maintained(_) => MarkWish::Maintained,

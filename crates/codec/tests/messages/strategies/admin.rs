@@ -244,7 +244,7 @@ pub(crate) fn change() -> impl Strategy<Value = Change> {
 
 fn mark_wish() -> impl Strategy<Value = MarkWish> {
     prop_oneof![
-        any::<bool>().prop_map(|drain_only| MarkWish::Remove { drain_only }),
+        (any::<bool>(), text()).prop_map(|(drain_only, with)| MarkWish::Remove { drain_only, with }),
         Just(MarkWish::Keep),
         of(1..u64::MAX).prop_map(|for_s| MarkWish::Maintain { for_s }),
         Just(MarkWish::Maintained),

@@ -5,6 +5,7 @@ mod keep;
 mod label;
 mod ls;
 mod remove;
+mod replace;
 
 use crate::config::Config;
 use crate::failure::Failure;
@@ -21,7 +22,9 @@ pub(crate) enum DiskCommand {
     Label(label::Arguments),
     /// Empty a disk and take it out of the cluster
     Remove(remove::Arguments),
-    /// Undo `remove`
+    /// Move what is on a disk to another one, which takes its place
+    Replace(replace::Arguments),
+    /// Undo `remove` and `replace`
     Keep(keep::Arguments),
 }
 
@@ -32,6 +35,7 @@ pub(crate) fn run(command: &DiskCommand, config: &Config) -> Result<ExitCode, Fa
         DiskCommand::Add(arguments) => add::run(arguments, config),
         DiskCommand::Label(arguments) => label::run(arguments, config),
         DiskCommand::Remove(arguments) => remove::run(arguments, config),
+        DiskCommand::Replace(arguments) => replace::run(arguments, config),
         DiskCommand::Keep(arguments) => keep::run(arguments, config),
     }
 }

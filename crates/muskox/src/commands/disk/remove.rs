@@ -16,5 +16,5 @@ pub(crate) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Failure> {
-    removal::remove(&Holder { name: &arguments.disk, disk: true }, &arguments.wanted, config)
+    removal::remove(&Holder { name: &arguments.disk, disk: true }, "", &arguments.wanted, config)
 }
