@@ -93,7 +93,7 @@ fn a_disk_that_was_removed_is_added_again() {
     demo.ask(&add);
     wait_until("it takes chunks", || is_up(&demo, &extra));
     let file = write_fast(&demo, "a");
-    // Its chunks may go anywhere for now.
+    // So that its chunks can leave the disk.
     demo.ask(&["class", "edit", "fast", "--keep", "2*any"]);
     demo.ask(&["disk", "remove", &name, "--wait"]);
     assert!(shown(&demo, &extra).is_none());

@@ -84,16 +84,8 @@ impl Core {
         }
     }
 
-    /// A server has registered, durably, with this disk, unless its stamp could not be written.
+    /// A server has registered, durably, with this disk.
     pub(super) fn disk_registered(&mut self, server: ServerId, disk: DiskId, path: &str) {
-        if self.meta.disk(disk).is_none() {
-            return self.disk_not_added(
-                server,
-                path,
-                "it could not be stamped",
-                "muskox status   (says why)",
-            );
-        }
         for addition in self.additions.take(|one| one.server == server && one.path == path) {
             let name = self.name_of(Holder::Disk(disk));
             let is_lacking = |label: &types::Label| !self.labels_of(Holder::Disk(disk)).has(label.as_str());

@@ -296,13 +296,29 @@ impl Core {
 
     /// The server has stamped its disks: the counters that it names go into the log.
     fn log_registration(&mut self, id: LinkId, message: &ToMaster) {
-        let Some(link) = self.servers.links.get_mut(&id) else { return };
-        let State::Stamping { info, counters } = &mut link.state else { return };
-        let (info, counters) = (std::mem::take(info), std::mem::take(counters));
-        link.state = State::Logging { info: info.clone(), held: 0 };
         let ToMaster::Heartbeat { disks: stamped, .. } = message else {
             return self.drop_link(id, "it does not say which disks it stamped");
         };
+        let Some(link) = self.servers.links.get_mut(&id) else { return };
+        let State::Stamping { info, counters } = &mut link.state else { return };
+        let (mut info, counters) = (std::mem::take(info), std::mem::take(counters));
+        // A new one that could not be stamped may have another id the next time. Why it is not served is told with the heartbeats. One
+        // that has its stamp and no room for the counter stays: it may hold what is nowhere else.
+        let is_none = |disk: &DiskInfo| {
+            let has_failed =
+                |one: &DiskReport| one.disk == disk.disk && one.state == codec::control::DiskState::Failed;
+            self.meta.disk(disk.disk).is_none() && stamped.iter().any(has_failed)
+        };
+        let unstamped: Vec<DiskInfo> = info.disks.extract_if(.., |disk| is_none(disk)).collect();
+        link.state = State::Logging { info: info.clone(), held: 0 };
+        for disk in unstamped {
+            self.disk_not_added(
+                info.server,
+                &disk.path,
+                "it could not be stamped",
+                "muskox status   (says why)",
+            );
+        }
         let is_stamped = |(disk, registrations): &(DiskId, u64)| {
             stamped.iter().any(|report| report.disk == *disk && report.registrations == *registrations)
         };
@@ -328,7 +344,7 @@ impl Core {
         let Some(link) = self.servers.links.get_mut(&id) else { return };
         let disks = link.disks();
         let State::Logging { info, .. } = &mut link.state else { return };
-        let mut info = std::mem::take(info);
+        let info = std::mem::take(info);
         tracing::info!(server = %info.name, address = %info.address, disks = disks.len(), peer = %link.end.peer, "a chunkserver registered");
         link.state = State::Serving { server: info.server, disks };
         // Those that it registered with are of its configuration.
@@ -338,8 +354,6 @@ impl Core {
             self.disk_registered(info.server, disk.disk, &disk.path);
         }
         self.ask_for_additions(info.server);
-        // One that could not be stamped may have another id the next time. Why it is not served is told with the heartbeats.
-        info.disks.retain(|disk| self.meta.disk(disk.disk).is_some());
         self.tell(Event::ServerRegistered(info));
     }
 
