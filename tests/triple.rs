@@ -91,10 +91,8 @@ fn with_two_of_three_replicas_away_writers_wait_and_readers_do_not() {
         let file = directory.join(format!("cut-{first}"));
         fs::write(&file, bytes(8, 300_000)).unwrap();
         fs::File::open(&file).unwrap().sync_all().unwrap();
-        let cut = std::thread::spawn({
-            let file = file.clone();
-            move || fs::OpenOptions::new().write(true).open(file).unwrap().set_len(100_000)
-        });
+        let open = fs::OpenOptions::new().write(true).open(&file).unwrap();
+        let cut = std::thread::spawn(move || open.set_len(100_000));
         hosts.kill(first);
         hosts.kill(second);
         hosts.kill("mount");
