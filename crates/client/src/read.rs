@@ -115,10 +115,14 @@ pub(crate) fn try_read(shared: &Arc<Shared>, open: &Open, offset: u64, length: u
         return None;
     }
     let now = shared.now();
-    let mut pieces = Vec::with_capacity(2);
+    let (mut pieces, mut used) = (Vec::with_capacity(2), Vec::with_capacity(2));
     for (window, range) in windows_of(offset, end) {
-        let piece = shared.cache.get(inode.reference.id, window, now)?.now()?.ok()?;
-        pieces.push(piece.get(range)?);
+        let fetch = shared.cache.get(inode.reference.id, window, now)?;
+        pieces.push(fetch.now()?.ok()?.get(range.clone())?);
+        used.push((window, range.len(), fetch));
+    }
+    for (window, length, fetch) in used {
+        shared.cache.handed_out(inode.reference.id, window, &fetch, length);
     }
     if let Plan::Stream(ahead) = plan(open, offset, end) {
         for window in ahead {
@@ -198,6 +202,7 @@ async fn through_windows(
         // The file may have grown since the window was fetched, and a fetch that was begun for an earlier read may end
         // before this one's patience does: then the range is fetched for this read alone.
         let fetched = fetch_of_window.outcome().await.ok().filter(|piece| range.end <= piece.len());
+        shared.cache.handed_out(inode.reference.id, window, &fetch_of_window, range.len());
         let parts = match fetched {
             Some(piece) => piece.parts(range),
             None => vec![Err(range)],

@@ -5,11 +5,14 @@
 //!    they leave the write buffer: what was fetched before each of these moments may lack them.
 //! 2. A window is used for at most `ttl` after its fetch began; there are no leases yet.
 //! 3. At most `limit` bytes are held; the longest unused go first.
+//! 4. A window of which all was handed out is dropped: who asked has it, and a stream goes on in memory that is still in
+//!    the processor's caches instead of in what was never touched.
 
 use super::parts::Piece;
 use crate::write::buffer::WINDOW_BYTES;
 use env::Instant;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -20,6 +23,7 @@ use types::{InodeId, Status};
 pub(crate) struct Fetch {
     outcome: OnceLock<Result<Piece, Status>>,
     done: Notify,
+    handed_out: AtomicUsize,
 }
 
 impl Fetch {
@@ -120,6 +124,18 @@ impl Cache {
         fetch
     }
 
+    /// So many bytes of the window were handed out.
+    pub(crate) fn handed_out(&self, inode: InodeId, window: u64, fetch: &Arc<Fetch>, bytes: usize) {
+        let Some(Ok(piece)) = fetch.outcome.get() else { return };
+        if fetch.handed_out.fetch_add(bytes, Ordering::Relaxed) + bytes < piece.len() {
+            return;
+        }
+        let mut windows = self.windows();
+        if windows.windows.get(&(inode, window)).is_some_and(|found| Arc::ptr_eq(&found.fetch, fetch)) {
+            windows.remove((inode, window));
+        }
+    }
+
     /// What was fetched of the range is outdated.
     pub(crate) fn changed(&self, inode: InodeId, offset: u64, length: u64) {
         let mut windows = self.windows();
@@ -143,6 +159,7 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
 
     const INODE: InodeId = InodeId(5);
     const NOW: Instant = Instant(Duration::ZERO);
@@ -171,6 +188,23 @@ mod tests {
         assert!(cache.get(INODE, 0, NOW).is_some());
         cache.start(INODE, 9, NOW);
         assert!(cache.get(INODE, 1, NOW).is_none() && cache.get(INODE, 0, NOW).is_some());
+    }
+
+    #[test]
+    fn a_window_is_dropped_once_all_of_it_was_handed_out() {
+        let cache = cache();
+        let all = Piece::from(Bytes::from_static(&[7; 100]));
+        let fetch = cache.start(INODE, 2, NOW);
+        cache.handed_out(INODE, 2, &fetch, 100);
+        assert!(cache.get(INODE, 2, NOW).is_some(), "it is on its way");
+        fetch.finish(Ok(all.clone()));
+        for (bytes, kept) in [(60, true), (39, true), (1, false)] {
+            cache.handed_out(INODE, 2, &fetch, bytes);
+            assert_eq!(cache.get(INODE, 2, NOW).is_some(), kept, "{bytes}");
+        }
+        cache.start(INODE, 2, NOW).finish(Ok(all));
+        cache.handed_out(INODE, 2, &fetch, 100);
+        assert!(cache.get(INODE, 2, NOW).is_some(), "another one has taken its place");
     }
 
     #[test]

@@ -65,6 +65,12 @@ impl Piece {
     }
 }
 
+impl From<Bytes> for Piece {
+    fn from(bytes: Bytes) -> Self {
+        Self { bytes, gaps: Vec::new() }
+    }
+}
+
 /// See the module. Offsets are within the chunk.
 pub(crate) struct Parts {
     range: Range<u32>,
