@@ -34,7 +34,7 @@ use copy::Copy;
 use mend::Mending;
 use remove::{REMOVALS_MAX, Removal};
 use std::collections::BTreeMap;
-use types::ChunkSlot;
+use types::{ChunkSlot, Status};
 
 /// Queued chunks of one health that one pass looks at: a fraction of a millisecond.
 const LOOKED_MAX: usize = 2_048;
@@ -78,6 +78,8 @@ struct Later {
     /// After failures the next try comes then.
     retry_ms: u64,
     failures: u32,
+    /// Every replica refused to be cut, for this reason: until then nobody asks them again.
+    refused: Option<(Status, u64)>,
 }
 
 /// Copies that a server takes part in.
@@ -174,6 +176,21 @@ impl Healing {
             later.retry_ms = later.retry_ms.min(now_ms + RETRY_MS);
             self.wake();
         }
+    }
+
+    /// An edit ended because every replica refuses it, of a chunk that is short of replicas. It gets them next: more raises with cuts, each
+    /// of which fails, would put that off.
+    pub(crate) fn edit_refused(&mut self, slot: ChunkSlot, why: Status, now_ms: u64, pause_ms: u64) {
+        self.hasten(slot, now_ms);
+        if let Some(later) = self.later.get_mut(&slot) {
+            later.refused = Some((why, now_ms + pause_ms));
+        }
+    }
+
+    /// Why an edit of the chunk ended a moment ago.
+    pub(crate) fn refusal(&self, slot: ChunkSlot, now_ms: u64) -> Option<Status> {
+        let (why, until_ms) = self.later.get(&slot)?.refused?;
+        (now_ms < until_ms).then_some(why)
     }
 
     /// A disk has told all it holds: what failed without it may succeed with it, so the chunks on it wait no longer.

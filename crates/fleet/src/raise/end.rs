@@ -210,6 +210,9 @@ impl Fleet {
         let later = std::mem::take(&mut raise.later);
         let mut purposes = unanswered(raise);
         if let Some(refusal) = refusal {
+            if self.is_short(slot) {
+                self.healing.edit_refused(slot, refusal, now_ms, self.options.heal_ms);
+            }
             let edit = purposes.edit.take();
             self.refuse(Purposes { edit, ..Purposes::default() }, refusal, out);
         }
@@ -279,6 +282,9 @@ impl Fleet {
         }
         if self.is_out_of_reach(slot, now_ms) {
             return self.hold_back(purposes, out);
+        }
+        if let Some(refusal) = self.healing.refusal(slot, now_ms).filter(|_| self.is_short(slot)) {
+            return self.refuse(purposes, refusal, out);
         }
         self.raise_current(slot, purposes, now_ms, out);
     }

@@ -1,14 +1,26 @@
-//! Edits that every replica refuses for a reason of its own disk: they end, and leave nothing behind that differs.
+//! Edits that every replica refuses for a reason of its own disk: they end, and leave nothing behind that differs, nor a chunk that
+//! cannot be healed.
 
 use super::*;
 
+/// Which of the two holders is away.
+#[derive(Clone, Copy, PartialEq)]
+enum Away {
+    Nobody,
+    Silent,
+    InMaintenance,
+}
+
 /// The master asks for the edit every three seconds. What it is told, each time, and the holders.
-fn refused(why: &[Status], seconds: u64, away: bool) -> (World, ChunkSlot, Vec<Status>) {
+fn refused(why: &[Status], seconds: u64, away: Away) -> (World, ChunkSlot, Vec<Status>) {
     let mut world = World::new(2);
     let (slot, grant) = world.file(1);
     let holders: Vec<u8> = (0..2).map(|n| world.machine_at(&grant, n)).collect();
     let mut told = Vec::new();
-    if away {
+    if away == Away::InMaintenance {
+        world.tell(Event::Maintenance { server: server(holders[1] + 1), until_ms: Some(u64::MAX) });
+    }
+    if away != Away::Nobody {
         world.disconnect(holders[1]);
     }
     for _ in 0..seconds / 3 {
@@ -34,7 +46,7 @@ fn an_edit_that_every_replica_refuses_for_good_ends_with_their_reason() {
         (&[Status::Corrupt, Status::Io], Status::Io),
         (&[Status::NoSpace, Status::Io], Status::NoSpace),
     ] {
-        let (world, slot, told) = refused(why, 90, false);
+        let (world, slot, told) = refused(why, 90, Away::Nobody);
         assert_eq!(told[..19], [Status::TryAgain; 19], "{why:?}: for a minute it may pass");
         assert_eq!(told.last(), Some(&says), "{why:?}: {told:?}");
         assert_eq!(world.fleet.locations(slot).len(), 2, "readers have what they had");
@@ -43,20 +55,83 @@ fn an_edit_that_every_replica_refuses_for_good_ends_with_their_reason() {
 
 #[test]
 fn an_edit_waits_for_a_replica_that_may_come_back() {
-    let (_, _, told) = refused(&[Status::Io], 180, true);
-    assert!(!told.is_empty() && told.iter().all(|status| *status == Status::TryAgain), "{told:?}");
+    for (away, seconds) in [(Away::Silent, 66), (Away::InMaintenance, 7_200)] {
+        let (_, _, told) = refused(&[Status::Io], seconds, away);
+        assert!(!told.is_empty() && told.iter().all(|status| *status == Status::TryAgain), "{told:?}");
+    }
+}
+
+#[test]
+fn an_edit_that_the_last_replica_refuses_ends_when_healing_waits_for_no_other() {
+    let (_, _, told) = refused(&[Status::Io], 90, Away::Silent);
+    assert_eq!(told.last(), Some(&Status::Io), "{told:?}");
+}
+
+/// One replica refuses each cut; the server of the other one dies, after it made the cut or before. The master asks for the edit
+/// `again` as soon as it was refused. How many copies were ordered in three minutes, and what it was told; then that server is back.
+fn healed(why: Status, made_cut: bool, again: bool) -> (World, ChunkSlot, u64, Vec<Status>) {
+    let mut world = World::with_goal(3, 2);
+    let (slot, grant) = world.file(1);
+    let (stays, dies) = (world.machine_at(&grant, 0), world.machine_at(&grant, 1));
+    let mut ticket = world.edit(slot, 5);
+    if made_cut {
+        world.obey(dies, None);
+        world.hear(dies);
+    }
+    world.disconnect(dies);
+    let (mut copies, mut told) = (0, Vec::new());
+    for _ in 0..180 {
+        for n in 0..3u8 {
+            while let Some((_, what)) = world.machines[usize::from(n)].inbox.front().cloned() {
+                let fail = matches!(&what, Order::Raise { cuts, .. } if !cuts.is_empty() && n == stays);
+                copies += u64::from(matches!(what, Order::Copy { .. }));
+                world.obey(n, fail.then_some(why));
+            }
+            while world.finish_copy(n) | world.hear(n) {}
+        }
+        if let Some(Err(status)) = world.edits.get(&ticket) {
+            told.push(*status);
+            if again {
+                ticket = world.edit(slot, 5);
+            }
+        }
+        world.log_all();
+        world.sync();
+        world.advance(1_000);
+    }
+    world.connect(dies);
+    (world, slot, copies, told)
+}
+
+#[test]
+fn a_chunk_whose_cut_is_refused_is_healed_and_who_made_it_and_returns_is_stale() {
+    for (why, made_cut) in [(Status::Io, true), (Status::Io, false), (Status::NoSpace, true)] {
+        let (mut world, slot, copies, _) = healed(why, made_cut, false);
+        assert!(copies > 0, "{why:?} {made_cut}: it has one replica for good");
+        world.settle();
+        assert_eq!(world.fleet.locations(slot).len(), 2, "{why:?} {made_cut}");
+        world.check_twins();
+    }
+}
+
+#[test]
+fn an_edit_that_is_asked_for_again_as_soon_as_it_was_refused_does_not_keep_its_chunk_from_being_healed() {
+    let (world, _, copies, told) = healed(Status::NoSpace, false, true);
+    assert!(copies > 0, "it has one replica for good: {told:?}");
+    assert!(told.contains(&Status::NoSpace), "{told:?}");
+    assert!(world.edits.values().any(Result::is_ok), "the replica that was made carries it out: {told:?}");
 }
 
 #[test]
 fn an_edit_waits_for_replicas_that_give_no_reason_of_their_own() {
-    let (_, _, told) = refused(&[Status::Io, Status::TryAgain], 180, false);
+    let (_, _, told) = refused(&[Status::Io, Status::TryAgain], 180, Away::Nobody);
     assert!(!told.is_empty() && told.iter().all(|status| *status == Status::TryAgain), "{told:?}");
 }
 
 /// One of them cut before it failed; and no disk can make the cut later either.
 #[test]
 fn after_an_edit_that_ended_the_chunk_is_written_without_its_cuts_and_all_of_it_was_compared() {
-    let (mut world, slot, told) = refused(&[Status::Io], 90, false);
+    let (mut world, slot, told) = refused(&[Status::Io], 90, Away::Nobody);
     assert_eq!(told.last(), Some(&Status::Io));
     let recorded = world.fleet.version(slot).unwrap();
     let of_chunk = world.replicas.values_mut().next().unwrap();
