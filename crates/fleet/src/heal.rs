@@ -78,6 +78,8 @@ struct Later {
     /// After failures the next try comes then.
     retry_ms: u64,
     failures: u32,
+    /// The disk to which a copy failed last.
+    failed_to: Option<u16>,
     /// Every replica refused to be cut, for this reason: until then nobody asks them again.
     refused: Option<(Status, u64)>,
 }

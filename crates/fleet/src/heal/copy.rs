@@ -10,7 +10,7 @@
 use super::{Healing, Load, RETRY_MS};
 use crate::fleet::{Fleet, Purpose};
 use crate::raise::Purposes;
-use crate::table::{Replica, ReplicaState};
+use crate::table::{Health, Replica, ReplicaState};
 use crate::{Command, Order, OrderId, ReportedReplica};
 use placement::{Held, Use};
 use types::{ChunkSlot, DiskId, ReplicaAddress, Status};
@@ -55,6 +55,14 @@ impl Healing {
         let change = |count: &mut usize| *count = if more { *count + 1 } else { count.saturating_sub(1) };
         change(&mut self.load.entry(from).or_default().reading);
         change(&mut self.load.entry(to).or_default().writing);
+    }
+
+    /// A copy to this disk was not made: if there is another one for the chunk, the next goes there.
+    fn copy_failed(&mut self, slot: ChunkSlot, to: u16, now_ms: u64) {
+        self.put_off(slot, now_ms, RETRY_MS);
+        if let Some(later) = self.later.get_mut(&slot) {
+            later.failed_to = Some(to);
+        }
     }
 }
 
@@ -137,14 +145,25 @@ impl Fleet {
             };
             self.hosts.pool.assign(&self.class_of(slot).keep, held, self.tie, may).new_disks().next()
         };
+        let later = self.healing.later.get(&slot).copied().unwrap_or_default();
+        // Where a copy failed the next one does not go, if there is another disk.
+        let failed =
+            later.failed_to.filter(|failed| choose_at(Use::Yes, &|disk, _| disk != *failed).is_some());
+        let choose_at = |full, suits: &dyn Fn(u16, u16) -> bool| {
+            choose_at(full, &|disk, server| failed != Some(disk) && suits(disk, server))
+        };
         let choose = |suits: &dyn Fn(u16, u16) -> bool| choose_at(Use::Busy, suits);
-        // What takes the place of a disk that goes is waited for.
+        // What takes the place of a disk that goes is waited for, but not by a chunk that is endangered.
         if let Some(new) = choose_at(Use::Yes, &|disk, _| self.replaced_by(&set, disk).is_some()) {
             let load = self.healing.load(self.hosts.disk(new).server);
-            return Some(new).filter(|_| load.writing < self.options.copies_per_server);
+            if load.writing < self.options.copies_per_server {
+                return Some(new);
+            } else if self.table.health(slot) != Some(Health::Endangered) {
+                return None;
+            }
         }
         let any = choose(&|_, _| true)?;
-        let tried = self.healing.later.get(&slot).is_some_and(|later| later.failures % 2 == 1);
+        let tried = later.failures % 2 == 1;
         let stale = choose(&|disk, _| !tried && set.state(disk) == Some(ReplicaState::Stale));
         stale.or_else(|| choose(&|_, server| !others.contains(&server))).or(Some(any))
     }
@@ -222,7 +241,7 @@ impl Fleet {
     pub(crate) fn leave_out_filling(&mut self, slot: ChunkSlot, disk: DiskId, now_ms: u64) {
         let disk = self.hosts.disk_number(disk);
         if disk.and_then(|disk| self.table.replicas(slot).state(disk)) == Some(ReplicaState::Filling) {
-            self.copy_given_up(slot, now_ms);
+            self.copy_refused(slot, now_ms);
         }
     }
 
@@ -268,6 +287,13 @@ impl Fleet {
         }
     }
 
+    /// The disk did not begin the replica, or a writer does not reach it.
+    pub(crate) fn copy_refused(&mut self, slot: ChunkSlot, now_ms: u64) {
+        if let Some(copy) = self.end_copy(slot) {
+            self.healing.copy_failed(slot, copy.to, now_ms);
+        }
+    }
+
     /// A raise of the chunk failed, perhaps the one for its copy.
     pub(crate) fn copy_given_up(&mut self, slot: ChunkSlot, now_ms: u64) {
         if self.end_copy(slot).is_some() {
@@ -307,7 +333,7 @@ impl Fleet {
                 let seen = ReportedReplica::sound(slot, chunk, version);
                 self.replica_seen(open.disk, &seen, now_ms, out);
             }
-            Err(_) if same => self.healing.put_off(slot, now_ms, RETRY_MS),
+            Err(_) if same => self.healing.copy_failed(slot, open.disk, now_ms),
             Err(_) => {}
         }
         self.copy_lost(slot, order);
@@ -325,10 +351,14 @@ impl Fleet {
         let late: Vec<ChunkSlot> =
             copies.filter(|(slot, copy)| is_late(slot, copy)).map(|(slot, _)| *slot).collect();
         for slot in late {
-            if let Some(order) = self.end_copy(slot).and_then(|copy| copy.order()) {
-                self.orders.remove(&order);
+            let Some(copy) = self.end_copy(slot) else { continue };
+            match copy.order() {
+                Some(order) => {
+                    self.orders.remove(&order);
+                    self.healing.copy_failed(slot, copy.to, now_ms);
+                }
+                None => self.healing.put_off(slot, now_ms, RETRY_MS),
             }
-            self.healing.put_off(slot, now_ms, RETRY_MS);
         }
     }
 }

@@ -50,7 +50,7 @@ impl Fleet {
         }
         if result.is_err() {
             raise.joining = None;
-            self.copy_given_up(slot, now_ms);
+            self.copy_refused(slot, now_ms);
         }
         self.all_ready(slot, out);
     }

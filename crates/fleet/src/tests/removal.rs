@@ -527,3 +527,105 @@ fn what_a_disk_holds_goes_to_the_one_that_takes_its_place_and_comes_from_it() {
         }
     }
 }
+
+/// What a server does with a copy that it is to make.
+#[derive(Clone, Copy, PartialEq)]
+enum Copying {
+    Makes,
+    Fails,
+    /// It is at it for ever.
+    Hangs,
+}
+
+impl World {
+    /// So many seconds, while servers do with copies of a chunk to a disk as is said. Copies ordered.
+    fn copy_for(
+        &mut self,
+        seconds: u64,
+        does: impl Fn(DiskId, ChunkId) -> Copying,
+    ) -> BTreeMap<(DiskId, ChunkId), u64> {
+        let mut copies = BTreeMap::new();
+        for _ in 0..seconds * 10 {
+            for n in 0..self.machines.len() as u8 {
+                while let Some((_, what)) = self.machines[usize::from(n)].inbox.front().cloned() {
+                    let Order::Copy { disk, chunk, .. } = what else {
+                        self.obey(n, None);
+                        continue;
+                    };
+                    *copies.entry((disk, chunk)).or_insert(0) += 1;
+                    match does(disk, chunk) {
+                        Copying::Makes => drop(self.obey(n, None)),
+                        Copying::Fails => drop(self.obey(n, Some(Status::Io))),
+                        Copying::Hangs => drop(self.machines[usize::from(n)].inbox.pop_front()),
+                    }
+                }
+                while self.finish_copy(n) | self.hear(n) {}
+            }
+            self.log_all();
+            self.sync();
+            self.advance(100);
+        }
+        copies
+    }
+}
+
+#[test]
+fn a_chunk_whose_copy_to_the_replacement_fails_goes_to_another_disk() {
+    for (is_endangered, does) in
+        [(true, Copying::Fails), (false, Copying::Fails), (true, Copying::Hangs), (false, Copying::Hangs)]
+    {
+        let mut world = World::with_goal(4, 2);
+        let (slot, grant) = world.file(1);
+        let (old, other) = (world.machine_at(&grant, 0), world.machine_at(&grant, 1));
+        let mut rest = (0..4).filter(|n| *n != old && *n != other);
+        let (new, spare) = (rest.next().unwrap(), rest.next().unwrap());
+        world.mark(old, Some(Removing { drain_only: false, with: Some(disk(new + 1)) }));
+        if is_endangered {
+            world.disconnect(other);
+        }
+        // A copy that hangs is given up after ten minutes.
+        let fails = |to| if to == disk(new + 1) { does } else { Copying::Makes };
+        let copies = world.copy_for(700, |to, _| fails(to));
+        assert!(copies.contains_key(&(disk(new + 1), grant.chunk)), "the replacement comes first");
+        assert!(world.holders_of(slot).contains(&spare), "endangered: {is_endangered}, {copies:?}");
+    }
+}
+
+#[test]
+fn a_chunk_whose_only_disk_failed_once_goes_there_all_the_same() {
+    let mut world = World::with_goal(3, 2);
+    let (slot, grant) = world.file(1);
+    let (old, other) = (world.machine_at(&grant, 0), world.machine_at(&grant, 1));
+    let new = (0..3).find(|n| *n != old && *n != other).unwrap();
+    world.mark(old, Some(Removing { drain_only: false, with: Some(disk(new + 1)) }));
+    world.copy_for(20, |_, _| Copying::Fails);
+    world.copy_for(70, |_, _| Copying::Makes);
+    assert!(world.holders_of(slot).contains(&new));
+}
+
+#[test]
+fn an_endangered_chunk_does_not_wait_for_a_busy_replacement_and_others_do() {
+    let (old, other, also_old, new) = (0, 1, 2, disk(4));
+    for is_endangered in [true, false] {
+        let mut world =
+            World::with_options(5, FleetOptions { copies_per_server: 1, ..FleetOptions::default() });
+        let files: Vec<_> = (1..=40).map(|n| world.file(n)).collect();
+        let wanted = BTreeSet::from([old, other]);
+        let concerned: BTreeSet<ChunkId> =
+            (files.iter().filter(|(slot, _)| world.holders_of(*slot) == wanted))
+                .map(|(_, grant)| grant.chunk)
+                .collect();
+        assert!(concerned.len() > 1);
+        let hangs = |to, _| if to == new { Copying::Hangs } else { Copying::Makes };
+        world.mark(also_old, Some(Removing { drain_only: false, with: Some(new) }));
+        let begun = world.copy_for(1, hangs);
+        assert!(begun.keys().any(|(to, _)| *to == new), "the replacement is busy: {begun:?}");
+        world.mark(old, Some(Removing { drain_only: false, with: Some(new) }));
+        if is_endangered {
+            world.disconnect(other);
+        }
+        let copies = world.copy_for(120, hangs);
+        let copied = copies.keys().filter(|(_, chunk)| concerned.contains(chunk)).count();
+        assert_eq!(copied > 0, is_endangered, "{copies:?}");
+    }
+}
