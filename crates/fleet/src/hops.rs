@@ -186,9 +186,7 @@ impl Fleet {
             self.blames.counts.spared += 1;
             return;
         }
-        if let Some(order) = self.raises.drop_member(slot, at_fault) {
-            self.orders.remove(&order);
-        }
+        self.drop_member(slot, at_fault);
         let counts = &mut self.blames.counts;
         *(if at_fault == near { &mut counts.near_left_out } else { &mut counts.far_left_out }) += 1;
     }

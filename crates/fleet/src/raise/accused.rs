@@ -1,7 +1,7 @@
 //! Raises in which one member accuses another: what `hops` has to know of them, and may change.
 
 use super::{Phase, Raises};
-use crate::OrderId;
+use crate::fleet::Fleet;
 use crate::hops::{Accusation, Word};
 use types::{ChunkSlot, Memory};
 
@@ -44,11 +44,16 @@ impl Raises {
             raise.members[..=at].rotate_right(1);
         }
     }
+}
 
-    /// Leaves a member behind; its order, which is of no more interest.
-    pub(crate) fn drop_member(&mut self, slot: ChunkSlot, disk: u16) -> Option<OrderId> {
-        let raise = self.running.get_mut(&slot)?;
-        let at = raise.members.iter().position(|member| member.disk == disk)?;
-        Some(raise.leave_behind(at).order)
+impl Fleet {
+    /// Leaves a member behind. It may take the version all the same.
+    pub(crate) fn drop_member(&mut self, slot: ChunkSlot, disk: u16) {
+        let Some(mut raise) = self.raises.running.remove(&slot) else { return };
+        if let Some(at) = raise.members.iter().position(|member| member.disk == disk) {
+            let member = raise.leave_behind(at);
+            self.outlast(&raise, &member);
+        }
+        self.raises.running.insert(slot, raise);
     }
 }

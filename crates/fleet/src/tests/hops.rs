@@ -266,3 +266,45 @@ fn nobody_is_left_out_for_a_failed_hop_while_a_replica_is_damaged() {
         assert_eq!(next.chain.len(), 2, "{from:?}");
     }
 }
+
+/// What a reader is told of a chunk, and how many of those replicas serve it by what is on their disks.
+fn serving(world: &World, slot: ChunkSlot, chunk: ChunkId) -> usize {
+    let (version, locations) = world.fleet.readable(slot).unwrap();
+    locations.iter().filter(|one| world.replicas[&(one.disk, chunk)].version == version).count()
+}
+
+#[test]
+fn who_was_left_out_and_takes_the_version_all_the_same_is_read_when_the_others_are_gone() {
+    for answers in ["before", "between", "afterwards"] {
+        let mut world = World::with_goal(3, 3);
+        let (slot, grant) = world.file(1);
+        let [first, near, far] = [0, 1, 2].map(|at| machine_of(&grant, at));
+        world.write_upto(&grant, 2, 2);
+        for n in 0..3 {
+            while world.hear(n) {}
+        }
+        world.want((inode(1), ZERO), SESSION, Some(hop(&grant, Some(1), 2)));
+        if answers == "before" {
+            world.obey(far, None);
+            world.hear(far);
+        }
+        for n in [near, first] {
+            world.obey(n, None);
+            world.hear(n);
+            if answers == "between" {
+                while world.obey(far, None) | world.hear(far) {}
+            }
+        }
+        assert_eq!(world.fleet.raises.members(slot).len(), 2, "{answers}");
+        assert_eq!(world.counts().far_left_out, 1, "{answers}");
+        for n in [first, near] {
+            world.disconnect(n);
+        }
+        while world.obey(far, None) | world.hear(far) {}
+        for second in 0..700 {
+            world.advance(1_000);
+            world.settle();
+            assert_eq!(serving(&world, slot, grant.chunk), 1, "answers {answers}: refused after {second} s");
+        }
+    }
+}
