@@ -1,5 +1,6 @@
 //! Three replicas on three servers, by class `triple`: two of them must acknowledge a write, so one may be away without anybody
-//! noticing, and with two away writers wait while readers go on.
+//! noticing, and with two away writers wait while readers go on. And of chunks with one replica each: an edit of two of them, of which one
+//! is away, leaves the other one to its readers.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
@@ -20,12 +21,16 @@ use hosts::*;
 use load::*;
 use replicas::*;
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 /// Operations of the load that must succeed between two faults.
 const PROGRESS: u64 = 12;
 const HEALED_WITHIN: Duration = Duration::from_secs(90);
+/// Where a file's second chunk begins.
+const BORDER: u64 = types::CHUNK_BYTES;
 
 /// A directory whose files have three replicas each.
 fn triple(hosts: &Hosts) -> PathBuf {
@@ -111,4 +116,58 @@ fn with_two_of_three_replicas_away_writers_wait_and_readers_do_not() {
     drop(load.end());
     assert!(fs::read(&kept).unwrap() == bytes(7, 300_000));
     check_three(&hosts, &directory);
+}
+
+/// A file of two chunks with data at both sides of their border, each on a server of its own, and these.
+fn on_two_servers(hosts: &Hosts) -> (PathBuf, String, String) {
+    let directory = hosts.path("one");
+    fs::create_dir(&directory).unwrap();
+    hosts.ask(&["class", "set", "single", directory.to_str().unwrap()]);
+    for n in 0..40 {
+        let file = directory.join(format!("f{n}"));
+        let open = fs::File::create(&file).unwrap();
+        open.write_all_at(&bytes(9, 300_000), 0).unwrap();
+        open.write_all_at(&bytes(9, 300_000), BORDER - 150_000).unwrap();
+        open.sync_all().unwrap();
+        let info = hosts.file_info(file.to_str().unwrap());
+        let at = |n: usize| info["chunks"][n]["replicas"][0]["serverName"].as_str().unwrap().to_owned();
+        if at(0) != at(1) {
+            return (file, at(0), at(1));
+        }
+    }
+    panic!("every chunk is on one server");
+}
+
+#[test]
+fn a_chunk_is_read_while_a_punch_that_cut_it_waits_for_the_next_one() {
+    const NAME: &str = "a_chunk_is_read_while_a_punch_that_cut_it_waits_for_the_next_one";
+    if !can_mount(NAME) || !has_program(NAME, "fallocate") {
+        return;
+    }
+    let mut hosts = Hosts::start();
+    let (file, _, away) = on_two_servers(&hosts);
+    let version = |hosts: &Hosts| hosts.file_info(file.to_str().unwrap())["chunks"][0]["version"].clone();
+    let before = version(&hosts);
+    hosts.kill(&away);
+    let from = (BORDER - 50_000).to_string();
+    let punch =
+        Command::new("fallocate").args(["-p", "-o", &from, "-l", "100000"]).arg(&file).spawn().unwrap();
+    wait_within(HEALED_WITHIN, "the first chunk is cut", || version(&hosts) != before);
+    for page in 1..5 {
+        let read = Command::new("timeout")
+            .args(["20", "dd", "iflag=direct", "bs=4096", "count=1", "status=none"])
+            .args([format!("skip={page}"), format!("if={}", file.display())])
+            .output()
+            .unwrap();
+        assert!(read.stdout == bytes(9, 300_000)[page * 4096..][..4096], "page {page}: {read:?}");
+    }
+    hosts.start_one(&away);
+    let punched = punch.wait_with_output().unwrap();
+    assert!(punched.status.success(), "{punched:?}");
+    hosts.wait_whole();
+    let found = fs::read(&file).unwrap();
+    let border = BORDER as usize;
+    assert!(found[border - 50_000..border + 50_000].iter().all(|byte| *byte == 0));
+    assert!(found[border - 150_000..border - 50_000] == bytes(9, 300_000)[..100_000]);
+    assert!(found[border + 50_000..] == bytes(9, 300_000)[200_000..]);
 }

@@ -286,9 +286,9 @@ impl Fleet {
         !here.is_empty() && self.leaves_pages_behind(slot, &set, &here, now_ms)
     }
 
-    /// More raises would keep those waiting that somebody asks for.
-    fn has_room_for_raises(&self) -> bool {
-        self.raises.len() < RAISES_MAX
+    /// How many raises may be begun that nobody asks for: more would keep those waiting that somebody asks for.
+    fn room_for_raises(&self) -> usize {
+        RAISES_MAX.saturating_sub(self.raises.under_way())
     }
 
     fn begin_removals(&mut self, now_ms: u64, out: &mut Vec<Command>) -> bool {

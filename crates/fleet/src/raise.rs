@@ -181,6 +181,11 @@ impl Raises {
         self.running.len()
     }
 
+    /// Those that wait for more than the record of their edit.
+    pub(crate) fn under_way(&self) -> usize {
+        self.running.values().filter(|raise| raise.phase != Phase::Held).count()
+    }
+
     pub(crate) fn is_running(&self, slot: ChunkSlot) -> bool {
         self.running.contains_key(&slot)
     }

@@ -14,6 +14,7 @@ mod metadata;
 mod min_write;
 mod promises;
 mod random;
+mod readers;
 mod refusal;
 mod reigns;
 mod removal;

@@ -15,14 +15,19 @@ impl Fleet {
         self.table.replicas(slot).readable().take(most).map(|disk| self.hosts.address(disk)).collect()
     }
 
-    /// Where a chunk can be read now, and under which version: that of the metadata, or, if no replica is known to have it any more, one
-    /// that a raise gave to a replica and that is not recorded. It was granted to nobody, so that replica has all that was acknowledged.
+    /// Where a chunk can be read now, and under which version: that of the metadata; one that is about to be recorded, and that its members hold
+    /// with the same bytes; or, if no replica is known to have the metadata's any more, one that a raise gave to a replica and that is not
+    /// recorded. It was granted to nobody, so that replica has all that was acknowledged.
     pub fn readable(&self, slot: ChunkSlot) -> Option<(Version, Vec<ReplicaAddress>)> {
         let recorded = self.table.version(slot)?;
         if !self.may_refuse_readers(slot) {
             return Some((recorded, self.locations(slot)));
         }
         let set = self.table.replicas(slot);
+        if let Some((version, members)) = self.raises.made_equal(slot) {
+            let of_it = set.readable().filter(|disk| members.contains(disk));
+            return Some((version, of_it.map(|disk| self.hosts.address(disk)).collect()));
+        }
         let known = |disk: u16| self.raises.version_on(slot, disk);
         // Those that take a version now, or are made equal, are read when they are.
         let ahead = set.readable().filter_map(known).min().filter(|version| *version > recorded);

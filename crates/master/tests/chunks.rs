@@ -493,3 +493,79 @@ fn a_truncate_to_nothing_does_not_wait_for_one_whose_replicas_are_gone_for_good(
         assert_eq!(client.attributes(inode).await.unwrap().length, 0);
     });
 }
+
+/// A punch that cuts into two chunks; the second one's only server is away, and comes back.
+#[test]
+fn a_chunk_that_is_cut_is_not_held_for_another_one_whose_replicas_are_away() {
+    run(async |world| {
+        let (master, mut servers) = two_servers(&world).await;
+        let (mut client, mut other) = (world.client("a").await, world.client("b").await);
+        let (inode, first) = written(&mut client, &mut servers, "f", CHUNK_BYTES).await;
+        let second = client.grant(inode, 1).await.unwrap();
+        client.commit(inode, 2 * CHUNK_BYTES, &second).await.unwrap();
+        let (first, second) = (first.capability, second.capability);
+        let [one, two] = &mut servers;
+        for (server, holds) in [(&mut *one, &first), (&mut *two, &second)] {
+            server.replicas = [(holds.chunk, holds.version)].into();
+            server.detach();
+            server.register(&master).await;
+        }
+        servers_up(&master, 2).await;
+        two.detach();
+        servers_up(&master, 1).await;
+        let punch = Request::Punch { inode, offset: CHUNK_BYTES - 100_000, length: 200_000 };
+        let punched = client.ask(punch);
+        tokio::pin!(punched);
+        let is_recorded = async {
+            let cuts = |one: &FakeServer| {
+                let is_cut =
+                    |order: &&OrderKind| matches!(order, OrderKind::Raise { cuts, .. } if !cuts.is_empty());
+                one.orders.iter().filter(is_cut).count()
+            };
+            while cuts(one) == 0 {
+                one.serve_one().await;
+            }
+            let version = one.replicas[&first.chunk];
+            eventually("the first chunk's version is recorded", || async {
+                let target = codec::admin::FileTarget::Path(b"/f".to_vec());
+                master.admin().file_info(target).await.unwrap().chunks[0].version == version
+            })
+            .await;
+            for _ in 0..5 {
+                let _ = tokio::time::timeout(Duration::from_secs(2), one.serve_one()).await;
+                one.heartbeat().await;
+            }
+            assert_eq!(cuts(one), 1, "it is asked for again when the second one is ready, and not before");
+        };
+        tokio::select! {
+            biased;
+            answer = &mut punched => panic!("the second chunk is not cut: {answer:?}"),
+            () = is_recorded => {}
+        }
+        let told = other.lookup("f").await.unwrap().first.unwrap();
+        assert_eq!(told.version, one.replicas[&first.chunk]);
+        two.register(&master).await;
+        let served = async {
+            tokio::join!(
+                async {
+                    loop {
+                        one.serve_one().await;
+                    }
+                },
+                async {
+                    loop {
+                        two.serve_one().await;
+                    }
+                }
+            )
+        };
+        tokio::select! {
+            biased;
+            answer = &mut punched => drop(answer.unwrap()),
+            _ = served => unreachable!("servers serve for ever"),
+        }
+        assert!(two.replicas[&second.chunk] > second.version);
+        let told = other.lookup("f").await.unwrap().first.unwrap();
+        assert_eq!(told.version, one.replicas[&first.chunk], "the edit's record names the last version");
+    });
+}

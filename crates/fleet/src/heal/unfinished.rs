@@ -26,13 +26,10 @@ impl Fleet {
     pub(super) fn finish_raises(&mut self, now_ms: u64, out: &mut Vec<Command>) -> bool {
         let mut begun = false;
         let silence = self.silence();
-        let batch = if self.has_room_for_raises() {
-            self.healing.unfinished.batch(super::LOOKED_MAX)
-        } else {
-            Vec::new()
-        };
+        let mut room = self.room_for_raises();
+        let batch = if room > 0 { self.healing.unfinished.batch(super::LOOKED_MAX) } else { Vec::new() };
         for slot in batch {
-            if !self.has_room_for_raises() {
+            if room == 0 {
                 break;
             }
             if self.waits_for_torn(slot, now_ms) {
@@ -48,6 +45,7 @@ impl Fleet {
             let current: Vec<u16> = set.members().collect();
             if !current.is_empty() && !self.is_put_off(slot, now_ms) {
                 self.start_raise(slot, &current, Purposes::default(), now_ms, out);
+                room -= 1;
                 begun = true;
             }
         }

@@ -81,24 +81,25 @@ impl Fleet {
     /// Raises chunks with several replicas that may differ, and those with one that has torn pages.
     pub(super) fn begin_comparisons(&mut self, now_ms: u64, out: &mut Vec<Command>) -> bool {
         let mut begun = false;
-        let batch = if self.has_room_for_raises() {
-            self.healing.unsettled.batch(super::LOOKED_MAX)
-        } else {
-            Vec::new()
-        };
+        let mut room = self.room_for_raises();
+        let batch = if room > 0 { self.healing.unsettled.batch(super::LOOKED_MAX) } else { Vec::new() };
         for slot in batch {
-            if !self.has_room_for_raises() {
+            if room == 0 {
                 break;
             }
             let current: Vec<u16> = self.table.replicas(slot).members().collect();
             let enough = current.len() > 1 || self.healing.is_torn(slot);
-            if current.is_empty() {
-                begun |= self.trust_doubtful(slot, now_ms, out);
+            let is_begun = if current.is_empty() {
+                self.trust_doubtful(slot, now_ms, out)
             } else if enough && !self.is_put_off(slot, now_ms) && !self.waits_for_torn(slot, now_ms) {
                 self.healing.put_off(slot, now_ms, RETRY_MS);
                 self.start_raise(slot, &current, Purposes::default(), now_ms, out);
-                begun = true;
-            }
+                true
+            } else {
+                false
+            };
+            room -= usize::from(is_begun);
+            begun |= is_begun;
         }
         begun
     }

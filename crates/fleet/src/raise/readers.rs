@@ -1,6 +1,8 @@
-//! Readers of a chunk that is raised: members that took the version refuse them until it is recorded, so whoever asks for
-//! the chunk's place meanwhile waits for the raise, and members that are slow have no more time than for a writer. One that failed is
-//! repeated soon.
+//! Readers of a chunk that is raised: members that took the version refuse them, so whoever asks for the chunk's place
+//! meanwhile waits until all are equal, and members that are slow have no more time than for a writer. A raise that failed is
+//! repeated soon. When all are equal they are read under the new version, before it is recorded: what is to be recorded may have to
+//! wait for another chunk of the same edit, and a raise that has come so far does not go back. A master that is started anew finds these
+//! replicas ahead of its metadata, and follows them (`ahead`).
 
 use super::{Member, Phase, Raise, Raises};
 use crate::fleet::{Fleet, Purpose};
@@ -16,6 +18,13 @@ impl Raises {
         };
         let taken = taken.entry(disk).or_default();
         *taken = version.max(*taken);
+    }
+
+    /// The version to be recorded, and those who hold it with the same bytes.
+    pub(crate) fn made_equal(&self, slot: ChunkSlot) -> Option<(Version, Vec<u16>)> {
+        let raise = self.running.get(&slot)?;
+        let equal = matches!(raise.phase, Phase::Joining { .. } | Phase::Logging(_) | Phase::Held);
+        equal.then(|| (raise.target, raise.members.iter().map(|member| member.disk).collect()))
     }
 
     /// The highest version that this disk's replica is known to have taken and that is not recorded, zero if none; `None`: it has the one

@@ -7,7 +7,8 @@
 //!
 //! # Invariants
 //! 1. One edit per inode runs at a time; edits, commits and grants of that inode wait behind it, in order.
-//! 2. Each ready part is answered to the fleet by exactly one of logged and dropped.
+//! 2. Each ready part is answered to the fleet by exactly one of logged and dropped: dropped as soon as another part could not be had, for
+//!    its replicas may be away for long, and a chunk that is held is neither granted nor healed.
 //! 3. An edit of which a replica may have been told ends with its record, however long replicas are away and although its
 //!    client has given up: what is cut already must not be lost in vain. But for a truncate that leaves nothing of its chunks: that
 //!    goes first after [`EDIT_WAIT_MAX_MS`], and what waited is refused with `Io`. One whose chunks have no replica is refused
@@ -65,6 +66,8 @@ enum PartState {
     Asked,
     Retry,
     Ready(Version),
+    /// It was ready while another one could not be had. It is asked for again when that one is ready.
+    GivenBack,
 }
 
 impl Edit {
@@ -164,8 +167,15 @@ impl Core {
         let now_ms = self.now_ms();
         let Some(busy) = self.edits.busy.get_mut(&inode) else { return };
         let mut events = Vec::new();
+        let awaited = |part: &Part| matches!(part.state, PartState::Asked | PartState::Retry);
+        let some_awaited = busy.edit.parts.iter().any(awaited);
         for (part, state) in busy.edit.parts.iter_mut().enumerate() {
-            if state.state != PartState::Retry || now_ms < state.retry_ms {
+            let is_due = match state.state {
+                PartState::Retry => now_ms >= state.retry_ms,
+                PartState::GivenBack => !some_awaited,
+                PartState::Asked | PartState::Ready(_) => false,
+            };
+            if !is_due {
                 continue;
             }
             self.ticket += 1;
@@ -199,9 +209,21 @@ impl Core {
             }
             Err(status) => return self.end_edit(inode, Err(status)),
         }
-        let ready = |part: &Part| matches!(part.state, PartState::Ready(_));
-        if busy.edit.parts.iter().all(ready) {
-            self.end_edit(inode, Ok(()));
+        let parts = &mut busy.edit.parts;
+        if parts.iter().all(|part| matches!(part.state, PartState::Ready(_))) {
+            return self.end_edit(inode, Ok(()));
+        }
+        if parts.iter().any(|part| part.state == PartState::Retry) {
+            let ready = parts.iter_mut().filter(|part| matches!(part.state, PartState::Ready(_)));
+            let given_back: Vec<Ticket> = ready
+                .map(|part| {
+                    part.state = PartState::GivenBack;
+                    part.ticket
+                })
+                .collect();
+            for ticket in given_back {
+                self.tell(dropped(ticket));
+            }
         }
     }
 
@@ -243,7 +265,7 @@ impl Core {
                     PartState::Ready(_) => self.tell(dropped(part.ticket)),
                     // Its answer finds no question and is dropped then.
                     PartState::Asked => drop(self.asked.remove(&part.ticket)),
-                    PartState::Retry => {}
+                    PartState::Retry | PartState::GivenBack => {}
                 }
             }
         }
