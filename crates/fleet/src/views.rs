@@ -29,16 +29,16 @@ impl Fleet {
             return Some((version, of_it.map(|disk| self.hosts.address(disk)).collect()));
         }
         let known = |disk: u16| self.raises.version_on(slot, disk);
+        if self.table.is_unsettled(slot) {
+            // All are sent to the same one, also if that refuses them until it and the others are equal.
+            let version = set.readable().next().and_then(known).unwrap_or_default().max(recorded);
+            return Some((version, self.locations(slot)));
+        }
         // Those that take a version now, or are made equal, are read when they are.
         let ahead = set.readable().filter_map(known).min().filter(|version| *version > recorded);
-        let version = ahead.unwrap_or(recorded);
-        let has_it = |disk: &u16| known(*disk).is_some_and(|version_on| version_on.max(recorded) == version);
-        let most = if self.table.is_unsettled(slot) { 1 } else { usize::MAX };
-        let of_it: Vec<_> = set.readable().filter(has_it).take(most).collect();
-        if ahead.is_none() && most > 1 || of_it.is_empty() {
-            return Some((recorded, self.locations(slot)));
-        }
-        Some((version, of_it.into_iter().map(|disk| self.hosts.address(disk)).collect()))
+        let Some(version) = ahead else { return Some((recorded, self.locations(slot))) };
+        let of_it = set.readable().filter(|disk| known(*disk) == Some(version));
+        Some((version, of_it.map(|disk| self.hosts.address(disk)).collect()))
     }
 
     /// Whether replicas that are not among [`Fleet::locations`] may be soon, or be compared with these: who finds a page damaged

@@ -88,3 +88,42 @@ fn edits_that_wait_keep_no_other_chunk_from_being_compared_and_no_failed_raise_f
     assert!(!world.fleet.table.is_unsettled(compared), "it is compared");
     assert_ne!(world.fleet.version(repeated), before, "it is repeated");
 }
+
+/// Two replicas of which the first alone has write 2, which somebody reads, and a raise that makes them equal, or fails because the second
+/// one refuses, and is repeated.
+#[test]
+fn reads_of_a_chunk_whose_replicas_differ_do_not_go_back() {
+    for turn in [[0, 1], [1, 0]] {
+        for fails in [false, true] {
+            let mut world = World::with_goal(2, 2);
+            let (slot, grant) = world.file(1);
+            world.write_upto(&grant, 2, 1);
+            while (0..2).any(|n| world.hear(n)) {}
+            let both = Content::from([1, 2]);
+            assert_eq!(serving(&world, slot), [both.clone()], "one is chosen");
+            world.advance(10_000);
+            assert!(world.fleet.raises.is_running(slot), "nobody waits for it");
+            for at in turn {
+                let n = machine_of(&grant, at);
+                world.obey(n, (fails && at == 1).then_some(Status::TryAgain));
+                while world.hear(n) {}
+                let seen = serving(&world, slot);
+                assert!(seen.iter().all(|one| *one == both), "{turn:?} {fails:?}: {seen:?}");
+            }
+            assert_eq!(world.fleet.raises.is_running(slot), !fails);
+            if fails {
+                assert_eq!(serving(&world, slot), [both.clone()], "under the version that it has now");
+            }
+            for _ in 0..100 {
+                world.settle();
+                let seen = serving(&world, slot);
+                assert!(
+                    !seen.is_empty() && seen.iter().all(|one| *one == both),
+                    "{turn:?} {fails:?}: {seen:?}"
+                );
+                world.advance(1_000);
+            }
+            assert_eq!(serving(&world, slot).len(), 2);
+        }
+    }
+}
