@@ -6,7 +6,8 @@
 //! A link registers this server, reports its replicas, then carries heartbeats, events and orders. A master of a
 //! lower term than the highest seen, or of another cluster, is not followed.
 //!
-//! A disk that was told failed, because it hung, and answers again is reported anew: the master forgot its replicas.
+//! A disk that was told failed, because it hung, and answers again is reported anew: the master forgot its replicas. So is one that was blank
+//! when the link was made, and whose stamp took long.
 
 use crate::chain::Context;
 use crate::config::HEARTBEAT_INTERVAL;
@@ -67,8 +68,8 @@ pub(crate) struct Control {
 struct Told {
     /// Times of those that were not answered.
     unanswered: VecDeque<Instant>,
-    /// Disks that failed.
-    failed: BTreeSet<DiskId>,
+    /// Disks that failed, or were blank.
+    unread: BTreeSet<DiskId>,
 }
 
 /// Why a link ended.
@@ -283,7 +284,7 @@ impl Control {
         }
     }
 
-    /// Sends one; which disks it says to be well that were told failed before.
+    /// Sends one; which disks it says to be well that were told failed before, or were blank.
     async fn heartbeat(&self, tx: &mpsc::Sender<ToMaster>, told: &mut Told) -> Result<Vec<DiskId>, Left> {
         let now = self.env.clock.now();
         if told.unanswered.len() >= UNANSWERED_MAX {
@@ -291,11 +292,12 @@ impl Control {
         }
         told.unanswered.push_back(now);
         let (disks, refused) = (self.disks.reports(now), self.disks.refused(now));
-        let failed: BTreeSet<DiskId> =
-            disks.iter().filter(|disk| disk.state == DiskState::Failed).map(|disk| disk.disk).collect();
+        let is_blank = |disk: DiskId| self.disks.get(disk).is_some_and(|slot| slot.is_blank());
+        let unread = disks.iter().filter(|disk| disk.state == DiskState::Failed || is_blank(disk.disk));
+        let unread: BTreeSet<DiskId> = unread.map(|disk| disk.disk).collect();
         send(tx, ToMaster::Heartbeat { disks, refused }).await?;
-        let before = std::mem::replace(&mut told.failed, failed);
-        Ok(before.difference(&told.failed).copied().collect())
+        let before = std::mem::replace(&mut told.unread, unread);
+        Ok(before.difference(&told.unread).copied().collect())
     }
 
     async fn message(

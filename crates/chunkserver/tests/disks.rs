@@ -201,6 +201,36 @@ fn a_disk_that_takes_long_to_open_does_not_hold_up_the_others() {
     });
 }
 
+/// Not so long that it counts as one that failed.
+#[test]
+fn a_disk_whose_stamp_takes_long_is_reported_when_it_has_it() {
+    simulated(async {
+        let mut given = Given::new().await;
+        given.give("/good", true);
+        given.give("/slow", true);
+        let (hung, waiting) = (Arc::new(AtomicBool::new(true)), Jobs::default());
+        given.env.workers = Arc::new(Hanging::of("disk-1", &hung, &waiting));
+        let server = given.start().await.unwrap();
+        given.reported(1).await;
+        let go_on = || {
+            let jobs = std::mem::take(&mut *waiting.lock().unwrap());
+            jobs.into_iter().for_each(|job| job());
+        };
+        // It is found to be blank; its next job is the stamp.
+        go_on();
+        until("it has an id", || given.world.master.heard().last_room.len() == 2).await;
+        let heard = given.world.master.heard().heartbeats;
+        until("the link goes on", || given.world.master.heard().heartbeats > heard + 2).await;
+        assert_eq!(given.world.master.heard().reports.len(), 1, "nothing is known of it yet");
+        let registrations = given.world.master.heard().registrations;
+        hung.store(false, Ordering::Relaxed);
+        go_on();
+        given.reported(2).await;
+        assert_eq!(given.world.master.heard().registrations, registrations, "the links stay");
+        assert!(server.status().disks[1].error.is_none());
+    });
+}
+
 #[test]
 fn the_room_on_a_new_disk_is_told_before_its_report() {
     simulated(async {
