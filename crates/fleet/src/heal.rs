@@ -16,6 +16,7 @@
 //! 5. `unsettled` holds exactly the chunks that the table calls so; `unfinished` those of which a raise failed, so that
 //!    replicas may have a version that nobody was told of.
 
+mod balance;
 mod copy;
 mod doubtful;
 mod holdoff;
@@ -30,6 +31,7 @@ use crate::fleet::Fleet;
 use crate::slot_set::SlotSet;
 use crate::table::{ChunkTable, Health};
 use crate::{Command, Obstacle};
+use balance::Balance;
 use copy::Copy;
 use mend::Mending;
 use remove::{REMOVALS_MAX, Removal};
@@ -110,6 +112,7 @@ pub(crate) struct Healing {
     /// Of queued chunks only.
     later: BTreeMap<ChunkSlot, Later>,
     load: BTreeMap<u16, Load>,
+    balance: Balance,
     /// Nothing to do before this moment, unless something changes.
     idle_until_ms: u64,
     /// Replicas made so far.
@@ -245,7 +248,8 @@ impl Fleet {
             | self.begin_mending(now_ms, out)
             | self.begin_copies(now_ms, out)
             | self.begin_removals(now_ms, out)
-            | self.begin_moves(now_ms, out);
+            | self.begin_moves(now_ms, out)
+            | self.begin_balancing(now_ms, out);
         let Healing { copies, mending, removals, .. } = &self.healing;
         let is_idle =
             copies.is_empty() && mending.is_empty() && removals.is_empty() && self.raises.len() == 0;

@@ -16,6 +16,10 @@ use types::{CHUNK_BYTES, ChunkId, DiskId, ReplicaAddress, ServerId, Version};
 
 /// Most disks of a reign; numbers above are not given.
 const DISKS_MAX: usize = u16::MAX as usize - 1;
+/// A disk with less room than the frames that one writer may have in flight counts as full.
+pub(crate) const FULL_BELOW_BYTES: u64 = 16 << 20;
+/// A disk of fewer than so many chunks takes new ones while this part of it is free.
+const SMALL_PART: u64 = 16;
 /// Most replicas of unknown chunks of one disk that are remembered by name; the rest is only counted.
 const QUARANTINE_MAX: usize = 1 << 20;
 
@@ -46,6 +50,10 @@ pub(crate) struct Disk {
     pub(crate) labels: Vec<String>,
     pub(crate) total_bytes: u64,
     pub(crate) free_bytes: u64,
+    /// About how much was moved to it for balance since it told that, less what was moved away.
+    pub(crate) moved_bytes: i64,
+    /// The same of what is being moved.
+    pub(crate) moving_bytes: i64,
     /// See [`DiskInfo::device`].
     pub(crate) device: u64,
     pub(crate) state: DiskState,
@@ -73,6 +81,19 @@ pub(crate) struct Disk {
     pub(crate) deletes: BTreeMap<ChunkId, Version>,
     /// Delete orders under way.
     pub(crate) deleting: usize,
+}
+
+impl Disk {
+    /// It is up, can be written to, and is to stay.
+    pub(crate) fn is_good(&self) -> bool {
+        self.up && self.state == DiskState::Good && !self.leaving
+    }
+
+    /// It may take a new chunk: there is room for a whole one; on a small disk, for a part of one, since many chunks are small.
+    pub(crate) fn takes_chunks(&self) -> bool {
+        self.is_good()
+            && self.free_bytes >= (self.total_bytes / SMALL_PART).clamp(FULL_BELOW_BYTES, CHUNK_BYTES)
+    }
 }
 
 /// A replica of a chunk that nobody knows.
@@ -191,6 +212,7 @@ impl Hosts {
         disk.labels.clone_from(&info.labels);
         disk.total_bytes = info.total_bytes;
         disk.free_bytes = info.free_bytes;
+        disk.moved_bytes = 0;
         disk.device = info.device;
         disk.state = info.state;
         let changed = self.relabel(number);
@@ -198,11 +220,10 @@ impl Hosts {
         changed
     }
 
-    /// Keeps invariant 2 after any change of a disk. A disk must have room for one whole chunk.
+    /// Keeps invariant 2 after any change of a disk.
     pub(crate) fn consider(&mut self, number: u16) {
         let disk = &self.disks[usize::from(number)];
-        let takes_chunks = disk.up && disk.state == DiskState::Good && !disk.leaving;
-        if takes_chunks && disk.free_bytes >= CHUNK_BYTES {
+        if disk.takes_chunks() {
             let (total_bytes, free_bytes, writes) = (disk.total_bytes, disk.free_bytes, disk.writes);
             self.pool.open(number, Room { total_bytes, free_bytes, writes });
         } else {

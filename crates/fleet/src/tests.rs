@@ -2,6 +2,7 @@
 //! after every event.
 
 mod ahead;
+mod balance;
 mod classes;
 mod donors;
 mod doubtful;

@@ -47,7 +47,7 @@ impl Copy {
 }
 
 impl Healing {
-    fn load(&self, server: u16) -> Load {
+    pub(super) fn load(&self, server: u16) -> Load {
         self.load.get(&server).copied().unwrap_or_default()
     }
 
@@ -79,7 +79,7 @@ impl Fleet {
     pub(super) fn begin_copy(
         &mut self,
         slot: ChunkSlot,
-        to: fn(&mut Self, ChunkSlot) -> Option<u16>,
+        to: impl FnOnce(&mut Self, ChunkSlot) -> Option<u16>,
         now_ms: u64,
         out: &mut Vec<Command>,
     ) -> bool {
@@ -249,7 +249,9 @@ impl Fleet {
     pub(crate) fn copy_after_raise(&mut self, slot: ChunkSlot, now_ms: u64, out: &mut Vec<Command>) {
         let raised = |copy: &&Copy| copy.stage == Stage::Raising;
         let Some(copy) = self.healing.copies.get(&slot).filter(raised).copied() else { return };
-        let wanted = self.is_short(slot) || self.is_misplaced(slot, &self.table.replicas(slot));
+        let wanted = self.is_short(slot)
+            || self.is_misplaced(slot, &self.table.replicas(slot))
+            || self.healing.giver(slot).is_some();
         let possible = !self.raises.is_running(slot) && self.hosts.is_up(copy.to);
         if wanted && possible && self.table.is_quiet(slot) {
             self.order_copy(slot, now_ms, out);

@@ -74,9 +74,12 @@ impl Fleet {
         true
     }
 
-    /// The replica that the class can do without best; one that can be deleted, if there is any.
+    /// The replica that the class can do without best, that of a disk that gives it for balance before others; one that can be
+    /// deleted, if there is any.
     fn worst(&self, slot: ChunkSlot, set: &ReplicaSet) -> Option<u16> {
-        let held = self.held(set.sound());
+        let mut held = self.held(set.sound());
+        let giver = self.healing.giver(slot);
+        held.iter_mut().for_each(|one| one.leaving |= Some(one.disk) == giver);
         let surplus = self.hosts.pool.judge(&self.class_of(slot).keep, &held).surplus;
         let can_go = |disk: &&u16| self.hosts.disk(**disk).state == DiskState::Good;
         surplus.iter().find(can_go).or(surplus.first()).copied()

@@ -5,12 +5,10 @@
 //! cannot leave: its chunk is copied to a disk with room first, and the writer tries again until it is. Only if no disk has
 //! room is the writer told.
 
+use crate::Command;
 use crate::fleet::Fleet;
-use crate::{Command, hosts::Hosts};
+use crate::hosts::{FULL_BELOW_BYTES, Hosts};
 use types::{ChunkSlot, DiskId, FailedHop, Status};
-
-/// A disk with less room than the frames that one writer may have in flight counts as full.
-const FULL_BELOW_BYTES: u64 = 16 << 20;
 
 impl Hosts {
     /// A disk had no room for a write, and so has no other directory of its device. Believed until the next heartbeat.
