@@ -14,7 +14,7 @@ use types::{
 };
 
 /// The format version that this release writes, and the highest that it reads.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 /// Largest piece, without its length: a session with as many answers as one may keep.
 pub const PIECE_BYTES_MAX: usize = 3 << 20;
 
@@ -40,6 +40,7 @@ pub struct Inode {
     pub class: ClassId,
     pub table: u64,
     pub target: Vec<u8>,
+    pub archived: bool,
 }
 
 /// Entries of one table, or a part of them.
@@ -139,6 +140,16 @@ pub struct Task {
     pub work: TaskWork,
 }
 
+/// A deleted file that is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "described in proto/checkpoint.proto")]
+pub struct Trashed {
+    pub inode: InodeId,
+    pub path: Vec<u8>,
+    pub deleted: Timestamp,
+    pub until: Timestamp,
+}
+
 /// What the whole must come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "described in proto/checkpoint.proto")]
@@ -163,6 +174,7 @@ pub enum Piece {
     Servers(Vec<Server>),
     Classes(Vec<Class>),
     Tasks(Vec<Task>),
+    Trash(Vec<Trashed>),
     End(End),
 }
 

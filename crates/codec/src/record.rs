@@ -189,6 +189,21 @@ impl From<&Op> for P {
                 inodes: inodes.iter().map(Into::into).collect(),
                 class: class.0.into(),
             }),
+            Op::PurgeTrash { inodes } => {
+                Self::PurgeTrash(proto::OpPurgeTrash { inodes: inodes.iter().map(Into::into).collect() })
+            }
+            Op::RestoreTrash { inode, parent, name, replace, keep } => {
+                Self::RestoreTrash(proto::OpRestoreTrash {
+                    inode: Some(inode.into()),
+                    parent: Some(parent.into()),
+                    name: name.as_bytes().to_vec(),
+                    replace: *replace,
+                    keep: *keep,
+                })
+            }
+            Op::Archive { inodes } => {
+                Self::Archive(proto::OpArchive { inodes: inodes.iter().map(Into::into).collect() })
+            }
             Op::BeginTask { work } => Self::BeginTask(proto::OpBeginTask { work: Some(work.into()) }),
             Op::EndTask { task } => Self::EndTask(proto::OpEndTask { task: task.0 }),
             Op::RegisterServer { server, name, address } => Self::RegisterServer(proto::OpRegisterServer {
@@ -305,6 +320,17 @@ impl TryFrom<P> for Op {
                 inodes: list(p.inodes, INODES_MAX, "inodes of a class")?,
                 class: class_id(p.class)?,
             },
+            P::PurgeTrash(p) => {
+                Self::PurgeTrash { inodes: list(p.inodes, INODES_MAX, "inodes of the trash")? }
+            }
+            P::RestoreTrash(p) => Self::RestoreTrash {
+                inode: part(p.inode, "inode")?,
+                parent: part(p.parent, "parent")?,
+                name: name(p.name)?,
+                replace: p.replace,
+                keep: p.keep,
+            },
+            P::Archive(p) => Self::Archive { inodes: list(p.inodes, INODES_MAX, "inodes to archive")? },
             P::BeginTask(p) => Self::BeginTask { work: part(p.work, "work of a task")? },
             P::EndTask(p) => Self::EndTask { task: TaskId(p.task) },
             P::RegisterServer(p) => Self::RegisterServer {

@@ -3,7 +3,8 @@
 //! # Invariants
 //! 1. Class 0 exists from the start: until it is told otherwise it wants [`FleetOptions::goal`] replicas anywhere.
 //! 2. A chunk of a class that nobody told of is treated as one of class 0, but loses nothing.
-//! 3. The table's goals are those of the classes' `keep`.
+//! 3. The table's goals are those of the classes' rules for the stages.
+//! 4. A class without a rule for a stage leaves chunks where the stage before wanted them.
 //!
 //! # Elsewhere
 //! Looking again at what exists when a class changes: `review`.
@@ -12,15 +13,17 @@ use crate::FleetOptions;
 use crate::event::ClassPolicies;
 use crate::fleet::Fleet;
 use placement::{Held, Layout, Policy, Pool, Rule};
-use types::{ChunkSlot, ClassId};
+use types::{ChunkSlot, ClassId, Stage};
 
 /// A class in use.
 #[derive(Debug)]
 pub(crate) struct Class {
     pub(crate) create: Rule,
     pub(crate) keep: Rule,
-    /// Fewest replicas that may acknowledge a write.
-    pub(crate) min_write: usize,
+    archive: Option<Rule>,
+    trash: Option<Rule>,
+    /// Fewest replicas that may acknowledge a write, by the number of the stage.
+    min_write: [usize; Stage::COUNT],
 }
 
 impl Class {
@@ -28,18 +31,32 @@ impl Class {
         Self {
             create: pool.adopt(&policies.create),
             keep: pool.adopt(&policies.keep),
-            min_write: policies.min_write(),
+            archive: policies.archive.as_ref().map(|policy| pool.adopt(policy)),
+            trash: policies.trash.as_ref().map(|policy| pool.adopt(policy)),
+            min_write: std::array::from_fn(|number| policies.min_write(Stage::from_number(number))),
         }
     }
 
     fn dismiss(self, pool: &mut Pool) {
-        pool.dismiss(self.create);
-        pool.dismiss(self.keep);
+        let all = [Some(self.create), Some(self.keep), self.archive, self.trash];
+        all.into_iter().flatten().for_each(|rule| pool.dismiss(rule));
+    }
+
+    /// Where it wants chunks that exist.
+    pub(crate) fn rule(&self, stage: Stage) -> &Rule {
+        let archive = self.archive.as_ref().filter(|_| stage.archived);
+        let trash = self.trash.as_ref().filter(|_| stage.trashed);
+        trash.or(archive).unwrap_or(&self.keep)
     }
 
     /// Replicas that it wants of a chunk.
-    pub(crate) fn goal(&self) -> usize {
-        self.keep.policy().layout.replicas()
+    pub(crate) fn goal(&self, stage: Stage) -> usize {
+        self.rule(stage).policy().layout.replicas()
+    }
+
+    /// Fewest replicas that may acknowledge a write.
+    pub(crate) fn min_write(&self, stage: Stage) -> usize {
+        self.min_write[stage.number()]
     }
 }
 
@@ -94,15 +111,29 @@ impl Fleet {
         self.classes.get(self.table.class(slot))
     }
 
+    /// Where a chunk is wanted.
+    pub(crate) fn rule(&self, slot: ChunkSlot) -> &Rule {
+        self.class_of(slot).rule(self.table.stage(slot))
+    }
+
     /// Replicas wanted of a chunk.
     pub(crate) fn goal(&self, slot: ChunkSlot) -> usize {
-        self.class_of(slot).goal()
+        self.class_of(slot).goal(self.table.stage(slot))
+    }
+
+    /// Fewest replicas of a chunk that may acknowledge a write.
+    pub(crate) fn min_write_of(&self, slot: ChunkSlot) -> usize {
+        self.class_of(slot).min_write(self.table.stage(slot))
     }
 
     /// A class was made, edited or deleted.
     pub(crate) fn class_changed(&mut self, class: ClassId, policies: Option<&ClassPolicies>) {
         self.classes.set(class, policies, &mut self.hosts.pool);
-        self.table.set_goal(class, self.classes.known(class).map(Class::goal));
+        let goals = self
+            .classes
+            .known(class)
+            .map(|class| std::array::from_fn(|number| class.goal(Stage::from_number(number))));
+        self.table.set_goals(class, goals);
         self.review.class(class);
     }
 
@@ -110,6 +141,16 @@ impl Fleet {
     pub(crate) fn chunk_class(&mut self, slot: ChunkSlot, class: ClassId) {
         self.table.set_class(slot, class);
         self.look_again(slot);
+    }
+
+    /// A chunk's file is in another stage.
+    pub(crate) fn chunk_stage(&mut self, slot: ChunkSlot, stage: Stage) {
+        let class = self.class_of(slot);
+        let same = std::ptr::eq(class.rule(self.table.stage(slot)), class.rule(stage));
+        self.table.set_stage(slot, stage);
+        if !same {
+            self.look_again(slot);
+        }
     }
 
     /// Replicas on these disks, as placement sees them.

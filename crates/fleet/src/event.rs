@@ -7,7 +7,8 @@
 use placement::{Layout, ParseError, Policy};
 use types::{
     BlockRange, ChunkId, ChunkIndex, ChunkSlot, ClassId, DiskId, Expression, FailedHop, Holder, InodeRef,
-    Labels, LogIndex, ReplicaAddress, ServerId, SessionId, Status, StorageClass, Term, Unsettled, Version,
+    Labels, LogIndex, ReplicaAddress, ServerId, SessionId, Stage, Status, StorageClass, Term, Unsettled,
+    Version,
 };
 
 /// The caller's number for a question; the answer carries it. Never used twice at the same time.
@@ -114,12 +115,16 @@ pub struct ClassPolicies {
     pub create: Policy,
     /// Of chunks that exist.
     pub keep: Policy,
+    /// Of chunks of archived files; `None`: as `keep`.
+    pub archive: Option<Policy>,
+    /// Of chunks of deleted files; `None`: as before.
+    pub trash: Option<Policy>,
 }
 
 impl ClassPolicies {
     /// The same of both.
     pub fn same(policy: Policy) -> Self {
-        Self { create: policy.clone(), keep: policy }
+        Self { create: policy.clone(), keep: policy, archive: None, trash: None }
     }
 
     /// What a class of the metadata asks for.
@@ -132,12 +137,26 @@ impl ClassPolicies {
                 min_write: class.min_write.map(usize::from),
             })
         };
-        Ok(Self { create: policy(class.create.as_ref().unwrap_or(&class.keep))?, keep: policy(&class.keep)? })
+        let archive = class.archive.as_ref().map(|archive| &archive.to);
+        Ok(Self {
+            create: policy(class.create.as_ref().unwrap_or(&class.keep))?,
+            keep: policy(&class.keep)?,
+            archive: archive.map(policy).transpose()?,
+            trash: class.trash.as_ref().map(policy).transpose()?,
+        })
     }
 
-    /// Fewest replicas that may acknowledge a write: what both can give, so that what was written can be written again.
-    pub fn min_write(&self) -> usize {
-        self.create.min_write().min(self.keep.min_write())
+    /// What is asked of chunks that exist.
+    pub fn of_stage(&self, stage: Stage) -> &Policy {
+        let archive = self.archive.as_ref().filter(|_| stage.archived);
+        let trash = self.trash.as_ref().filter(|_| stage.trashed);
+        trash.or(archive).unwrap_or(&self.keep)
+    }
+
+    /// Fewest replicas that may acknowledge a write: what new chunks and those of the stage can give, so that what was
+    /// written can be written again.
+    pub fn min_write(&self, stage: Stage) -> usize {
+        self.create.min_write().min(self.of_stage(stage).min_write())
     }
 }
 
@@ -178,6 +197,8 @@ pub enum Event {
     ChunkGone { slot: ChunkSlot, chunk: ChunkId, version: Version, index: LogIndex },
     /// `meta`: a chunk is in another class now.
     ChunkClass { slot: ChunkSlot, class: ClassId },
+    /// `meta`: the chunk's file is in another stage; also after `ChunkBorn`, if it is not in the first.
+    ChunkStage { slot: ChunkSlot, stage: Stage },
     /// `meta`: what a class asks for; at the start once for each, before the chunks.
     ClassSet { class: ClassId, policies: Box<ClassPolicies> },
     /// `meta`: the class is no more. What is left of its chunks keeps what it has.
@@ -196,7 +217,8 @@ pub enum Event {
     ChunkVersion { slot: ChunkSlot, chunk: ChunkId, version: Version },
     /// The log is stable (here and wherever `ack` asks for) up to and including this index.
     Stable { index: LogIndex },
-    /// The inode no longer exists, by the record `index`: what was reserved for it is released.
+    /// The inode no longer exists, or was deleted while nobody had it open, by the record `index`: what was reserved for it is
+    /// released.
     InodeGone { inode: InodeRef, index: LogIndex },
     /// A truncate or a punch was applied (record `index`): reservations for these parts of the file are void, so that
     /// bytes written before it cannot come back. `first..=last`. `editor`: nothing of the map was cut, and what this

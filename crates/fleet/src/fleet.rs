@@ -12,7 +12,7 @@ use crate::review::Review;
 use crate::table::{ChunkTable, Health, ReplicaSet};
 use crate::{Command, Event, FleetOptions, Order, OrderId};
 use std::collections::BTreeMap;
-use types::{ChunkId, ChunkIndex, ChunkSlot, ClassId, Term};
+use types::{ChunkId, ChunkIndex, ChunkSlot, ClassId, Stage, Term};
 
 /// What an order is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +89,7 @@ impl Fleet {
             started_ms: now_ms,
             settled: false,
             disks_known: None,
-            table: ChunkTable::new(classes.get(ClassId(0)).goal()),
+            table: ChunkTable::new(classes.get(ClassId(0)).goal(Stage::default())),
             hosts,
             classes,
             review: Review::default(),
@@ -144,6 +144,7 @@ impl Fleet {
                 self.chunk_left(slot, chunk, version, index, now_ms, out);
             }
             Event::ChunkClass { slot, class } => self.chunk_class(slot, class),
+            Event::ChunkStage { slot, stage } => self.chunk_stage(slot, stage),
             Event::ClassSet { class, policies } => self.class_changed(class, Some(&policies)),
             Event::ClassGone { class } => self.class_changed(class, None),
             Event::ServerLabels { server, labels } => self.server_labels(server, labels),

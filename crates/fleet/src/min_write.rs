@@ -41,7 +41,7 @@ impl Fleet {
         let members: Vec<u16> = members.collect();
         let is_damaged = |disk: &&u16| set.state(**disk) == Some(ReplicaState::Damaged);
         let damaged = members.iter().filter(is_damaged).count();
-        let least = self.class_of(slot).min_write;
+        let least = self.min_write_of(slot);
         members.len() - damaged >= least
             || members.len() >= least && !self.may_be_mended(slot, set, &members, now_ms)
     }

@@ -116,7 +116,7 @@ impl Fleet {
         let held: Vec<Held> =
             set.sound().map(|disk| Held { disk, leaving: leaves(disk), lagging: false }).collect();
         let may = |disk| if leaves(disk) || set.state(disk).is_some() { Use::No } else { Use::Yes };
-        self.hosts.pool.assign(&self.class_of(slot).keep, &held, 0, may).new_disks().count()
+        self.hosts.pool.assign(self.rule(slot), &held, 0, may).new_disks().count()
     }
 
     /// A plan for the removal of disks; it names at most so many obstacles.

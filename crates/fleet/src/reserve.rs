@@ -18,7 +18,7 @@ use crate::fleet::Fleet;
 use crate::{Command, GrantParts, ReportedReplica, Ticket};
 use placement::Use;
 use std::collections::{BTreeMap, BTreeSet};
-use types::{ChunkId, ChunkIndex, ClassId, FailedHop, InodeRef, LogIndex, SessionId, Status, Version};
+use types::{ChunkId, ChunkIndex, ClassId, FailedHop, InodeRef, LogIndex, SessionId, Stage, Status, Version};
 
 /// Most reservations at one time.
 const RESERVATIONS_MAX: usize = 1 << 20;
@@ -257,7 +257,7 @@ impl Fleet {
         let avoid = &failed.at_fault()[..];
         self.tie += 1;
         let class = self.classes.get(class);
-        let (fewest, goal) = (class.min_write, class.create.policy().layout.replicas());
+        let (fewest, goal) = (class.min_write(Stage::default()), class.create.policy().layout.replicas());
         let choose = |avoid: &[u16]| -> Vec<u16> {
             let may = |disk| if avoid.contains(&disk) { Use::No } else { Use::Yes };
             self.hosts.pool.assign(&class.create, &[], self.tie, may).new_disks().collect()

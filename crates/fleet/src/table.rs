@@ -6,18 +6,18 @@
 //! 8      chunk id; 0 = the slot is vacant
 //! 7      version: counter (4), term (3)
 //! 4      two disk numbers (0xFFFF = none), or, spilled, the number of a longer set
-//! 3      bits: state of the first (3) and second (3) replica, spilled (1), open (1), health (3), quiet (1), unsettled (1), 11 free
+//! 3      bits: state of the first (3) and second (3) replica, spilled (1), open (1), health (3), quiet (1), unsettled (1), stage (2), 9 free
 //! 2      storage class
 //! ```
 //! Entries live in pages of fixed size, so that growth copies nothing and wastes at most one page.
 //!
 //! # Invariants
-//! 1. `counts` equals a recount of the health of all entries, by the goal that a class had when the entry was last put.
+//! 1. `counts` equals a recount of the health of all entries, by the goal that a class had for the stage when the entry was last put.
 //! 2. A set of up to two replicas is never spilled; a spilled one has an own place in `spill`.
 //! 3. The order of a set is kept: of an open chunk it is the order of the chain.
 //! 4. A replica on a disk that is to go is sound like any other, and does not count for the goal.
 
-use types::{ChunkId, ChunkSlot, ClassId, Term, Version};
+use types::{ChunkId, ChunkSlot, ClassId, Stage, Term, Version};
 
 /// Most replicas of one chunk that are remembered, stale ones included. What exceeds it stays on its
 /// disk and is told again with the disk's next report.
@@ -228,10 +228,16 @@ const OPEN: u32 = 1 << 7;
 const HEALTH_SHIFT: u32 = 8;
 const QUIET: u32 = 1 << 11;
 const UNSETTLED: u32 = 1 << 12;
+const STAGE_SHIFT: u32 = 13;
+const STAGE: u32 = 3 << STAGE_SHIFT;
+const _: () = assert!(Stage::COUNT == 4);
 
 impl Entry {
     fn class(&self) -> ClassId {
         ClassId(u16::from_le_bytes(self.class))
+    }
+    fn stage(&self) -> Stage {
+        Stage::from_number((self.bits() >> STAGE_SHIFT) as usize)
     }
     fn chunk(&self) -> ChunkId {
         ChunkId(u64::from_le_bytes(self.chunk))
@@ -268,8 +274,8 @@ pub(crate) struct ChunkTable {
     spill: Vec<Box<[Replica]>>,
     spill_free: Vec<u32>,
     counts: [u64; 6],
-    /// By class; one that is 0 or not here is that of class 0.
-    goals: Vec<u8>,
+    /// By class, and by the number of the stage; those of one that are 0 or not here are those of class 0.
+    goals: Vec<[u8; Stage::COUNT]>,
     /// Disks that are to go; none beyond the end.
     leaving: Vec<bool>,
 }
@@ -282,7 +288,7 @@ impl ChunkTable {
             spill: Vec::new(),
             spill_free: Vec::new(),
             counts: [0; 6],
-            goals: vec![byte(goal)],
+            goals: vec![[byte(goal); Stage::COUNT]],
             leaving: Vec::new(),
         }
     }
@@ -359,17 +365,30 @@ impl ChunkTable {
     }
 
     /// Sets what chunks of a class want; `None`: the same as class 0. They count by it once they are put again.
-    pub(crate) fn set_goal(&mut self, class: ClassId, goal: Option<usize>) {
+    pub(crate) fn set_goals(&mut self, class: ClassId, goals: Option<[usize; Stage::COUNT]>) {
         let at = usize::from(class.0);
         if at >= self.goals.len() {
-            self.goals.resize(at + 1, 0);
+            self.goals.resize(at + 1, [0; Stage::COUNT]);
         }
-        self.goals[at] = byte(goal.unwrap_or(0));
+        self.goals[at] = goals.unwrap_or_default().map(byte);
     }
 
-    fn goal(&self, class: ClassId) -> usize {
-        let own = self.goals.get(usize::from(class.0)).copied().filter(|goal| *goal > 0);
-        usize::from(own.unwrap_or(self.goals[0]))
+    fn goal(&self, entry: &Entry) -> usize {
+        let stage = entry.stage().number();
+        let own = self.goals.get(usize::from(entry.class().0)).map(|goals| goals[stage]);
+        usize::from(own.filter(|goal| *goal > 0).unwrap_or(self.goals[0][stage]))
+    }
+
+    /// In which stage its file is; the first one of a slot that is vacant.
+    pub(crate) fn stage(&self, slot: ChunkSlot) -> Stage {
+        self.entry(slot).map(Entry::stage).unwrap_or_default()
+    }
+
+    /// Sets the stage. The chunk counts by its goal once it is put again.
+    pub(crate) fn set_stage(&mut self, slot: ChunkSlot, stage: Stage) {
+        if let Some(entry) = self.entry_mut(slot) {
+            entry.set_bits(STAGE, (stage.number() as u32) << STAGE_SHIFT);
+        }
     }
 
     /// Whether a disk is to go. Chunks on it count by that once they are put again.
@@ -438,7 +457,7 @@ impl ChunkTable {
 
     /// How the chunk stands against its goal.
     pub(crate) fn health(&self, slot: ChunkSlot) -> Option<Health> {
-        self.entry(slot).map(|entry| self.judge(&self.replicas(slot), self.goal(entry.class())))
+        self.entry(slot).map(|entry| self.judge(&self.replicas(slot), self.goal(entry)))
     }
 
     /// The replicas, in order.
@@ -464,7 +483,7 @@ impl ChunkTable {
     /// Replaces the replicas and keeps the health counts.
     pub(crate) fn put(&mut self, slot: ChunkSlot, set: &ReplicaSet) {
         let Some(entry) = self.entry(slot) else { return };
-        let goal = self.goal(entry.class());
+        let goal = self.goal(entry);
         let old_spill = (entry.bits() & SPILLED != 0).then(|| u32::from_le_bytes(entry.set));
         let old_health = entry.health();
         if let Some(index) = old_spill {

@@ -97,6 +97,7 @@ struct Mapped {
     version: Version,
     place: (InodeRef, ChunkIndex),
     class: ClassId,
+    stage: Stage,
     /// Writes acknowledged and not cut.
     content: Content,
     /// Writes that nobody acknowledged and somebody may have.
@@ -141,7 +142,7 @@ struct World {
     /// What the metadata has of classes, of labels, and of the class of files.
     classes: BTreeMap<ClassId, ClassPolicies>,
     labels: BTreeMap<DiskId, Labels>,
-    files: BTreeMap<InodeRef, ClassId>,
+    files: BTreeMap<InodeRef, (ClassId, Stage)>,
     /// Servers have several disks, and two of them may hold one chunk.
     crowded: bool,
     /// Disks that are to go by the metadata, and those that are gone.
@@ -410,10 +411,10 @@ impl World {
             let replica = self.replicas.get(&(member.disk, grant.chunk));
             replica.map_or(grant.fresh, |replica| !replica.filling)
         };
-        let class = self.map.values().find(|one| one.chunk == grant.chunk).map(|one| one.class);
+        let of = self.map.values().find(|one| one.chunk == grant.chunk).map(|one| (one.class, one.stage));
         // A reservation keeps to what its file's class asked for when it was made.
         let unsure = grant.fresh && !self.classes.is_empty();
-        let fewest = if unsure { 1 } else { self.min_write_of(class.unwrap_or_default()) };
+        let fewest = if unsure { 1 } else { self.min_write_of(of.unwrap_or_default()) };
         assert!(grant.chain.iter().filter(counts).count() >= fewest, "too few may acknowledge");
         let key = (grant.chunk, grant.version);
         let first_time = !self.chains.contains_key(&key);
@@ -607,7 +608,7 @@ impl World {
         let existing =
             self.map.iter().find(|(_, one)| one.place == place).map(|(slot, one)| (*slot, one.chunk));
         let (inode, index) = place;
-        let class = self.class_of(inode);
+        let class = self.class_of(inode).0;
         self.asked.insert(ticket, place);
         self.tell(Event::GrantWanted { ticket, inode, index, existing, class, session, failed });
         ticket

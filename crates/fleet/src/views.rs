@@ -6,7 +6,7 @@ use crate::table::Health;
 use crate::{DiskState, DiskView, ServerView, Space, Summary};
 use placement::Unmet;
 use std::collections::BTreeMap;
-use types::{ChunkId, ChunkIndex, ChunkSlot, ClassId, DiskId, InodeRef, ReplicaAddress, Version};
+use types::{ChunkId, ChunkIndex, ChunkSlot, ClassId, DiskId, InodeRef, ReplicaAddress, Stage, Version};
 
 impl Fleet {
     /// Replicas of a chunk that may be read now, in the order of its chain, damaged ones last; one of them as long as they may differ.
@@ -73,7 +73,7 @@ impl Fleet {
 
     /// Fewest replicas of class 0 that may acknowledge a write.
     pub fn min_write(&self) -> usize {
-        self.classes.get(ClassId(0)).min_write
+        self.classes.get(ClassId(0)).min_write(Stage::default())
     }
 
     /// Counts, kept current: nothing is walked.

@@ -73,7 +73,8 @@ use tasks::Tasks;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 use types::{
-    ClusterId, LogIndex, LogPosition, News, Op, Origin, Record, Reply, SessionId, Status, Term, Timestamp,
+    ClusterId, LogIndex, LogPosition, News, Op, Origin, Record, Reply, SessionId, Stage, Status, Term,
+    Timestamp,
 };
 
 /// What the core is told.
@@ -261,6 +262,10 @@ impl Core {
                 class: owner.class,
             };
             self.fleet.handle(event, now_ms, &mut self.commands);
+            if owner.stage != Stage::default() {
+                let event = Event::ChunkStage { slot: view.slot, stage: owner.stage };
+                self.fleet.handle(event, now_ms, &mut self.commands);
+            }
         }
     }
 
@@ -436,6 +441,12 @@ impl Core {
             }
             Effect::Orphaned { inode } => return self.orphans.add(inode),
             Effect::ChunkClass { slot, class } => Event::ChunkClass { slot, class },
+            Effect::ChunkStage { slot, stage } => Event::ChunkStage { slot, stage },
+            Effect::Shelved { inode } => {
+                self.appends.gone(inode.id);
+                Event::InodeGone { inode, index }
+            }
+            Effect::Ages { .. } => return,
             Effect::ClassSet { class } => return self.tell_class(class),
             Effect::ClassGone { class } => Event::ClassGone { class },
             Effect::Labelled { holder } => return self.tell_labels(holder),

@@ -1,8 +1,8 @@
 //! The public face: what goes in and what comes out.
 
 use types::{
-    ChunkId, ChunkIndex, ChunkSlot, ClassId, DirCursor, Holder, InodeRef, Labels, Mark, Reply, ServerId,
-    Status, Version,
+    Attributes, ChunkId, ChunkIndex, ChunkSlot, ClassId, DirCursor, Holder, InodeRef, Labels, Mark, Reply,
+    ServerId, Stage, Status, Timestamp, Version,
 };
 
 /// What applying a record led to.
@@ -30,10 +30,17 @@ pub enum Effect {
     ChunkVersion { slot: ChunkSlot, chunk: ChunkId, version: Version },
     /// The inode exists no longer.
     InodeGone { inode: InodeRef },
-    /// The inode lost its last name and lives until it is reaped.
+    /// The inode lost its last name, or left the trash for good, and lives until it is reaped. Its chunks stay where they
+    /// are, for that is mostly at once.
     Orphaned { inode: InodeRef },
     /// The chunk's file has another class.
     ChunkClass { slot: ChunkSlot, class: ClassId },
+    /// The chunk's file is in another stage.
+    ChunkStage { slot: ChunkSlot, stage: Stage },
+    /// The file went into the trash, and nobody has it open.
+    Shelved { inode: InodeRef },
+    /// The file may be archived one day, unless it changes before; or sooner than was told last.
+    Ages { inode: InodeRef },
     /// A class was made or changed.
     ClassSet { class: ClassId },
     /// A class that no chunk has is gone.
@@ -68,6 +75,8 @@ pub struct ChunkOwner {
     pub index: ChunkIndex,
     /// The file's storage class.
     pub class: ClassId,
+    /// In which part of its life the file is.
+    pub stage: Stage,
 }
 
 /// An edit that cuts content away.
@@ -145,6 +154,32 @@ pub struct Step {
     pub class: ClassId,
     /// Chunks in its map.
     pub chunks: u32,
+}
+
+/// A deleted file that is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trashed {
+    /// Its attributes as they are now.
+    pub attributes: Attributes,
+    /// Its class.
+    pub class: ClassId,
+    /// What it was called, from the root. Without a slash at the beginning: the end of a path that is too long to be kept.
+    pub path: Vec<u8>,
+    /// When its last name went.
+    pub deleted: Timestamp,
+    /// Until when it is kept.
+    pub until: Timestamp,
+}
+
+/// How much is in the trash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrashUse {
+    /// Deleted files that are kept.
+    pub files: u64,
+    /// Their lengths when they were deleted, or when the metadata was loaded.
+    pub bytes: u64,
+    /// When the next one goes.
+    pub next: Option<Timestamp>,
 }
 
 /// How much there is of what.

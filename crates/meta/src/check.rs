@@ -22,7 +22,7 @@ pub enum Finding {
     Unreachable { inode: InodeId },
     /// A directory has more than one name, or its `..` is not where its name is.
     Parent { inode: InodeId },
-    /// An inode without a name is not among the orphans, or one with a name is.
+    /// An inode without a name is neither among the orphans nor in the trash, or in both, or one with a name is.
     Orphan { inode: InodeId },
     /// A file's map refers to a chunk that says to be elsewhere.
     Owner { inode: InodeId, index: ChunkIndex, chunk: ChunkId },
@@ -32,6 +32,8 @@ pub enum Finding {
     Version { chunk: ChunkId },
     /// An inode number above the highest that was ever given.
     Number { inode: InodeId },
+    /// Something is in the trash that is no file.
+    Trash { inode: InodeId },
     /// An extended attribute of an inode that does not exist.
     Attribute { inode: InodeId },
 }
@@ -54,6 +56,7 @@ impl fmt::Display for Finding {
             }
             Self::Version { chunk } => write!(f, "chunk {chunk} has a version of a reign yet to come"),
             Self::Number { inode } => write!(f, "inode {inode} is above the highest number given"),
+            Self::Trash { inode } => write!(f, "inode {inode} is in the trash, and no file"),
             Self::Attribute { inode } => write!(f, "there are attributes of inode {inode}, which is gone"),
         }
     }
@@ -87,6 +90,12 @@ impl Meta {
         }
         self.check_names(&mut findings);
         self.check_chunks(&mut findings);
+        for (inode, _) in self.trash.iter() {
+            let slot = self.inodes.find_id(inode);
+            if slot.is_none_or(|slot| self.inodes.get(slot).kind() != FileKind::File) {
+                findings.add(Finding::Trash { inode });
+            }
+        }
         for (inode, _, _) in self.xattrs.iter() {
             if self.inodes.find_id(inode).is_none() {
                 findings.add(Finding::Attribute { inode });
@@ -113,7 +122,9 @@ impl Meta {
                     continue;
                 }
                 seen[dir as usize].directories += 1;
-                if child.place.side != dir || seen[entry.child as usize].names > 1 {
+                let called = self.directories.name_of(self.table_of(entry.child));
+                let elsewhere = child.place.side != dir || called != Some(entry.name);
+                if elsewhere || seen[entry.child as usize].names > 1 {
                     findings.add(Finding::Parent { inode: InodeId(child.id) });
                 } else {
                     pending.push(entry.child);
@@ -134,7 +145,8 @@ impl Meta {
             if inode.links != found {
                 findings.add(Finding::Links { inode: id, says: inode.links, found });
             }
-            if self.orphans.contains(&id) == named {
+            let held = u8::from(self.orphans.contains(&id)) + u8::from(self.trash.contains(id));
+            if held != u8::from(!named) {
                 findings.add(Finding::Orphan { inode: id });
             }
         }

@@ -31,6 +31,7 @@ pub(crate) enum Tag {
     Server = 13,
     DiskDetails = 14,
     Task = 15,
+    Trashed = 16,
 }
 
 /// The sum over one table, or over all.

@@ -28,6 +28,8 @@ pub(crate) struct Child {
 #[derive(Debug, Default)]
 struct Table {
     id: u64,
+    /// The entry that leads to the directory; of the root none. It follows from the entries.
+    named_by: Option<u32>,
     /// Directories that name this table.
     refs: u32,
     cursor_last: u64,
@@ -95,7 +97,7 @@ fn hash_name(table: u32, name: &[u8]) -> u32 {
 impl Directories {
     /// An empty table.
     pub(crate) fn add_table(&mut self, id: u64, cursor_last: u64) -> u32 {
-        let table = Table { id, refs: 1, cursor_last, order: CursorList::default() };
+        let table = Table { id, named_by: None, refs: 1, cursor_last, order: CursorList::default() };
         self.sum.add(table.hash());
         self.tables.insert(table)
     }
@@ -129,18 +131,18 @@ impl Directories {
         self.entries[entry].child
     }
 
-    /// Adds a name that is not there yet, with the table's next cursor.
-    pub(crate) fn insert(&mut self, table: u32, name: &[u8], child: Child) {
+    /// Adds a name that is not there yet, with the table's next cursor. The slot of the entry.
+    pub(crate) fn insert(&mut self, table: u32, name: &[u8], child: Child) -> u32 {
         let cursor = self.tables[table].cursor_last + 1;
         let before = self.tables[table].hash();
         self.tables[table].cursor_last = cursor;
         self.sum.take(before);
         self.sum.add(self.tables[table].hash());
-        self.insert_at(table, name, child, DirCursor(cursor));
+        self.insert_at(table, name, child, DirCursor(cursor))
     }
 
-    /// Adds a name with a cursor above all others of the table and not above the table's last.
-    pub(crate) fn insert_at(&mut self, table: u32, name: &[u8], child: Child, cursor: DirCursor) {
+    /// Adds a name with a cursor above all others of the table and not above the table's last. The slot of the entry.
+    pub(crate) fn insert_at(&mut self, table: u32, name: &[u8], child: Child, cursor: DirCursor) -> u32 {
         let entry = Entry {
             table,
             child: child.slot,
@@ -154,6 +156,18 @@ impl Directories {
         self.sum.add(self.hash(slot, child.id));
         let entries = &self.entries;
         self.index.insert(Hash::of_hashed(entry.hash), slot, |slot| Hash::of_hashed(entries[slot].hash));
+        slot
+    }
+
+    /// Notes by which entry the directory of a table is found.
+    pub(crate) fn set_named_by(&mut self, table: u32, entry: u32) {
+        self.tables[table].named_by = Some(entry);
+    }
+
+    /// What the directory of a table is called; the root is not.
+    pub(crate) fn name_of(&self, table: u32) -> Option<&[u8]> {
+        let entry = self.entries.get(self.tables[table].named_by?)?;
+        Some(self.names.get(entry.name, entry.name_len))
     }
 
     /// Removes an entry that leads to `child`.

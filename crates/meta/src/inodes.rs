@@ -48,7 +48,7 @@ pub(crate) struct Inode {
     pub(crate) truncate_generation: u32,
     pub(crate) place: Place,
     pub(crate) class: u16,
-    /// Twelve bits of mode, above them the kind.
+    /// Twelve bits of mode, above them three of the kind, and whether the file is archived.
     mode_and_kind: u16,
 }
 
@@ -56,6 +56,8 @@ const _: () = assert!(size_of::<Inode>() == 88);
 
 const MODE_BITS: u32 = 12;
 pub(crate) const MODE_MASK: u16 = (1 << MODE_BITS) - 1;
+const KIND_MASK: u8 = 7;
+const ARCHIVED: u16 = 1 << 15;
 
 impl Inode {
     pub(crate) fn new(inode: InodeRef, kind: FileKind, mode: u16) -> Self {
@@ -70,13 +72,20 @@ impl Inode {
         InodeRef { id: InodeId(self.id), generation: Generation(self.generation) }
     }
     pub(crate) fn kind(&self) -> FileKind {
-        FileKind::from_code((self.mode_and_kind >> MODE_BITS) as u8).expect("made from a kind")
+        FileKind::from_code((self.mode_and_kind >> MODE_BITS) as u8 & KIND_MASK).expect("made from a kind")
     }
     pub(crate) fn mode(&self) -> u16 {
         self.mode_and_kind & MODE_MASK
     }
     pub(crate) fn set_mode(&mut self, mode: u16) {
         self.mode_and_kind = (self.mode_and_kind & !MODE_MASK) | (mode & MODE_MASK);
+    }
+    /// It did not change for as long as its class says.
+    pub(crate) fn is_archived(&self) -> bool {
+        self.mode_and_kind & ARCHIVED != 0
+    }
+    pub(crate) fn set_archived(&mut self, archived: bool) {
+        self.mode_and_kind = (self.mode_and_kind & !ARCHIVED) | if archived { ARCHIVED } else { 0 };
     }
     pub(crate) fn is_directory(&self) -> bool {
         self.kind() == FileKind::Directory
@@ -149,7 +158,7 @@ impl Inode {
             .u64(self.id)
             .u32(self.generation)
             .u8(self.kind().code())
-            .u16(self.mode())
+            .u16(self.mode() | (self.mode_and_kind & ARCHIVED))
             .u16(self.class)
             .u32(self.uid)
             .u32(self.gid)
@@ -239,6 +248,14 @@ impl Inodes {
     }
     pub(crate) fn raise_highest(&mut self, id: InodeId) {
         self.highest = self.highest.max(id.0);
+    }
+    /// Inodes in slots from this one on, in order; at most so many slots are looked at.
+    pub(crate) fn some_from(&self, slot: u32, slots: u32) -> impl Iterator<Item = (u32, &Inode)> {
+        self.slab.some_from(slot, slots)
+    }
+    /// All slots are below.
+    pub(crate) fn end(&self) -> u32 {
+        self.slab.end()
     }
     pub(crate) fn len(&self) -> usize {
         self.slab.len()

@@ -21,6 +21,7 @@
 //! Records as bytes: `codec`. The log: `journal`. Where replicas are: `fleet`. Permission checks of
 //! mode bits, ACLs and the sticky bit: the client's kernel.
 
+mod aging;
 mod api;
 mod apply;
 mod check;
@@ -35,6 +36,7 @@ mod index;
 mod inodes;
 mod maps;
 mod names;
+mod paths;
 mod read;
 mod servers;
 mod sessions;
@@ -42,6 +44,7 @@ mod slab;
 mod state;
 mod targets;
 mod tasks;
+mod trash;
 mod usage;
 mod xattrs;
 

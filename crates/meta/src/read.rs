@@ -270,6 +270,7 @@ impl Meta {
         sum.merge(self.servers.sum());
         sum.merge(self.classes.sum());
         sum.merge(self.tasks.sum());
+        sum.merge(self.trash.sum());
         sum.to_bytes()
     }
 

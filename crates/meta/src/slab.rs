@@ -68,7 +68,19 @@ impl<T: Default> Slab<T> {
 
     /// All taken slots, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        (0..self.fresh).filter(|slot| self.is_taken(*slot)).map(|slot| (slot, &self[slot]))
+        self.some_from(0, self.fresh)
+    }
+
+    /// All slots are below.
+    pub(crate) fn end(&self) -> u32 {
+        self.fresh
+    }
+
+    /// Of so many slots from this one on those that are taken, in order.
+    pub(crate) fn some_from(&self, slot: u32, slots: u32) -> impl Iterator<Item = (u32, &T)> {
+        (slot..slot.saturating_add(slots).min(self.fresh))
+            .filter(|slot| self.is_taken(*slot))
+            .map(|slot| (slot, &self[slot]))
     }
 }
 

@@ -12,12 +12,13 @@ use crate::servers::Servers;
 use crate::sessions::Sessions;
 use crate::targets::Targets;
 use crate::tasks::Tasks;
+use crate::trash::{Entry, Trash};
 use crate::xattrs::Xattrs;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use types::{
     Attributes, ChunkIndex, ChunkSlot, ClassId, ClusterId, FileKind, InodeId, InodeRef, LogIndex, Name,
-    Status, Term, Timestamp,
+    Stage, Status, Term, Timestamp,
 };
 
 /// The namespace: all of what the log says, and nothing else.
@@ -34,7 +35,8 @@ pub struct Meta {
     pub(crate) servers: Servers,
     pub(crate) classes: Classes,
     pub(crate) tasks: Tasks,
-    /// Inodes without a name; follows from `links == 0`.
+    pub(crate) trash: Trash,
+    /// Inodes without a name that are not in the trash; follows from `links == 0`.
     pub(crate) orphans: BTreeSet<InodeId>,
     pub(crate) position: Position,
 }
@@ -102,8 +104,23 @@ impl Meta {
         let chunk = self.chunks.at(slot);
         let owner = self.inodes.find_id(chunk.owner).expect("a chunk's owner outlives it");
         let inode = self.inodes.get(owner);
-        let owner = ChunkOwner { inode: inode.reference(), index: chunk.index, class: ClassId(inode.class) };
+        let (class, stage) = (ClassId(inode.class), self.stage_of(inode));
+        let owner = ChunkOwner { inode: inode.reference(), index: chunk.index, class, stage };
         (self.view(slot), owner)
+    }
+
+    /// In which part of its life a file is.
+    pub(crate) fn stage_of(&self, inode: &Inode) -> Stage {
+        let trashed = inode.links == 0 && self.trash.contains(InodeId(inode.id));
+        Stage { archived: inode.is_archived(), trashed }
+    }
+
+    /// A file came into another stage: it is told for each of its chunks.
+    pub(crate) fn tell_stage(&self, file: u32, effects: &mut Vec<Effect>) {
+        let inode = self.inodes.get(file);
+        let stage = self.stage_of(inode);
+        let chunks = self.maps.range(inode.place, 0..=u32::MAX);
+        effects.extend(chunks.map(|(_, slot)| Effect::ChunkStage { slot, stage }));
     }
 
     /// Puts a new chunk into a file's map.
@@ -140,8 +157,16 @@ impl Meta {
         effects.push(Effect::InodeGone { inode: inode.reference() });
     }
 
-    /// A name of something that is not a directory went: a further name, `keep` or nothing holds it.
-    pub(crate) fn drop_link(&mut self, slot: u32, keep: bool, at: Timestamp, effects: &mut Vec<Effect>) {
+    /// A name of something that is not a directory went: a further name, the trash, `keep` or nothing holds it. `gone`: what
+    /// was its name, and in which directory.
+    pub(crate) fn drop_link(
+        &mut self,
+        slot: u32,
+        gone: (u32, &Name),
+        keep: bool,
+        at: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
         self.inodes.edit(slot, |inode| {
             inode.links -= 1;
             inode.touch(at);
@@ -150,7 +175,15 @@ impl Meta {
         if inode.links > 0 {
             return;
         }
-        if keep {
+        if let Some(until) = self.trash_until(inode, at) {
+            let (inode, bytes) = (inode.reference(), inode.length);
+            let path = self.path_of(gone.0, gone.1);
+            self.trash.insert(inode.id, Entry { path, deleted: at, until, bytes });
+            self.tell_stage(slot, effects);
+            if !keep {
+                effects.push(Effect::Shelved { inode });
+            }
+        } else if keep {
             let inode = inode.reference();
             self.orphans.insert(inode.id);
             effects.push(Effect::Orphaned { inode });
@@ -213,6 +246,7 @@ impl Meta {
         sum.merge(self.servers.recomputed());
         sum.merge(self.classes.recomputed());
         sum.merge(self.tasks.recomputed());
+        sum.merge(self.trash.recomputed());
         sum.to_bytes()
     }
 }

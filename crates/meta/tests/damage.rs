@@ -9,7 +9,9 @@ use codec::checkpoint::{Piece, Splitter};
 use common::{Fs, ROOT, chunk, labels, load};
 use meta::LoadError;
 use proptest::prelude::*;
-use types::{ChunkIndex, ClassId, DirCursor, DiskId, Holder, InodeId, Op, ServerId, TaskWork, XattrMode};
+use types::{
+    ChunkIndex, ClassId, DirCursor, DiskId, Holder, InodeId, Op, ServerId, StorageClass, TaskWork, XattrMode,
+};
 
 fn sample() -> Fs {
     let mut fs = Fs::default();
@@ -30,6 +32,13 @@ fn sample() -> Fs {
     fs.define("default", "2*any");
     let photos = fs.define("photos", "2*ssd");
     fs.ok(Op::SetInodeClass { inodes: vec![a], class: photos });
+    let kept = fs.meta.class(photos).unwrap().clone();
+    let kept = StorageClass { trash_keep_s: 60, ..kept };
+    fs.ok(Op::SetClass { class: photos, definition: Box::new(kept) });
+    let deleted = fs.file(c, "deleted");
+    fs.ok(Op::SetInodeClass { inodes: vec![deleted], class: photos });
+    fs.commit(deleted, 5, &[chunk(0, 3, 1)]).unwrap();
+    fs.unlink(c, "deleted").unwrap();
     fs.ok(Op::BeginTask { work: TaskWork::SetClass { root: a, class: photos, from: None } });
     fs
 }
@@ -145,10 +154,10 @@ fn well_formed_lies_are_found() {
     assert_eq!(
         load_changed(|pieces| {
             if let Piece::Header(header) = &mut pieces[0] {
-                header.format_version = 3;
+                header.format_version = 4;
             }
         }),
-        LoadError::Version { found: 3, known: 2 }
+        LoadError::Version { found: 4, known: 3 }
     );
 }
 
@@ -198,6 +207,38 @@ fn lies_about_classes_servers_and_tasks_are_found() {
         }
     });
     assert_eq!(given, LoadError::Digest);
+}
+
+#[test]
+fn lies_about_deleted_files_are_found() {
+    let says = |what| LoadError::Inconsistent { what };
+    let in_trash = |change: fn(&mut Vec<codec::checkpoint::Trashed>)| {
+        load_changed(|pieces| {
+            pieces.iter_mut().for_each(|piece| {
+                if let Piece::Trash(trash) = piece {
+                    change(trash);
+                }
+            });
+        })
+    };
+    assert_eq!(in_trash(|trash| trash[0].path.push(b'x')), LoadError::Digest);
+    assert_eq!(in_trash(|trash| trash[0].until = trash[0].deleted), LoadError::Digest);
+    assert_eq!(in_trash(|trash| drop(trash.pop())), LoadError::Digest, "it would be an orphan");
+    assert_eq!(in_trash(|trash| trash.push(trash[0].clone())), says("a deleted file comes twice"));
+    assert_eq!(in_trash(|trash| trash[0].path.clear()), says("path of a deleted file"));
+    assert_eq!(in_trash(|trash| trash[0].path = vec![b'x'; 1 << 15]), says("path of a deleted file"));
+    for named in [1, 5, 99] {
+        let lie = load_changed(|pieces| {
+            pieces.iter_mut().for_each(|piece| {
+                if let Piece::Trash(trash) = piece {
+                    trash[0].inode = InodeId(named);
+                }
+            });
+        });
+        assert_eq!(lie, says("something in the trash that is no deleted file"));
+    }
+    assert_eq!(in_inodes(|inodes| inodes[4].archived = true), LoadError::Digest);
+    assert_eq!(in_inodes(|inodes| inodes[0].archived = true), says("something archived that is no file"));
 }
 
 #[test]

@@ -10,11 +10,11 @@ use common::{Fs, ROOT, chunk_id, load, name, version_of};
 use meta::{ClassUse, Cut, Meta};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use tree::Tree;
+use tree::{ARCHIVE_AFTER_S, TRASH_KEEP_S, Tree};
 use types::{
-    AttributeChanges, CHUNK_BYTES, Caller, ChunkIndex, ClassId, DirCursor, DirtyChunk, FileKind, Generation,
-    InodeId, InodeRef, Op, Origin, RaisedChunk, RenameMode, Reply, Sequence, SessionId, TruncateGeneration,
-    XattrMode,
+    AgeBy, Archive, AttributeChanges, CHUNK_BYTES, Caller, ChunkIndex, ClassId, DirCursor, DirtyChunk,
+    Expression, FileKind, Generation, InodeId, InodeRef, Op, Origin, RaisedChunk, RenameMode, Reply,
+    Sequence, SessionId, Stage, StorageClass, TruncateGeneration, XattrMode,
 };
 
 /// Numbers from which an operation is made, once it is known what exists.
@@ -63,6 +63,12 @@ impl Maker<'_> {
         name(names[usize::from(pick) % names.len()])
     }
 
+    /// A file of the trash, if there is one.
+    fn trashed(&self, pick: u8) -> Option<InodeRef> {
+        let trash = self.fs.meta.trash_after(InodeId(0), 100);
+        trash.get(usize::from(pick) % trash.len().max(1)).map(|entry| entry.attributes.inode)
+    }
+
     fn raised(&self, inode: InodeRef, cut: Cut, lie: bool) -> Vec<RaisedChunk> {
         let edges = self.fs.meta.cut_boundaries(inode, cut).unwrap_or_default();
         let raise = |edge: meta::Boundary| RaisedChunk {
@@ -94,7 +100,7 @@ impl Maker<'_> {
         let (file, any) = (self.inode(a, |kind| kind == FileKind::File), self.inode(a, |_| true));
         let (old, new) = (self.entry(dir, c), name(NAMES[usize::from(d) % 6]));
         let keep = e % 2 == 0;
-        match what % 34 {
+        match what % 40 {
             0..=8 => {
                 let mut node = Fs::node(KINDS[usize::from(e) % 6], u16::from(b) << 4);
                 node.device = u32::from(e) * u32::from(node.kind == FileKind::CharDevice);
@@ -156,6 +162,19 @@ impl Maker<'_> {
                 inodes: vec![any, self.inode(b, |_| true)],
                 class: ClassId(u16::from(c) % 3),
             },
+            33..=34 => Op::Archive { inodes: vec![file, self.inode(b, |kind| kind == FileKind::File)] },
+            35..=36 => {
+                let inode = self.trashed(b).unwrap_or(any);
+                Op::RestoreTrash {
+                    inode,
+                    parent: dir,
+                    name: if c % 3 == 0 { old } else { new },
+                    replace: d % 2 == 0,
+                    keep,
+                }
+            }
+            37 => Op::PurgeTrash { inodes: self.trashed(b).into_iter().chain([any]).collect() },
+            38 => Op::PurgeTrash { inodes: self.fs.meta.trash_due(self.fs.now(), 2) },
             _ => Op::Reap { inodes: self.fs.meta.orphans().into_iter().take(1).chain([any]).collect() },
         }
     }
@@ -164,6 +183,18 @@ impl Maker<'_> {
 /// Everything a client can see of an inode and below, against the model.
 fn compare(meta: &Meta, tree: &Tree) {
     assert_eq!(meta.counts().inodes as usize, tree.nodes.len());
+    let trash: Vec<_> = meta
+        .trash_after(InodeId(0), 1_000)
+        .into_iter()
+        .map(|one| {
+            assert_eq!(one.until, one.deleted.after(TRASH_KEEP_S));
+            (one.attributes.inode.id.0, (String::from_utf8(one.path).unwrap(), one.deleted))
+        })
+        .collect();
+    let kept = tree.nodes.iter().filter_map(|(id, node)| Some((*id, node.trashed.clone()?)));
+    assert_eq!(trash, kept.collect::<Vec<_>>());
+    assert_eq!(meta.trash_use().files as usize, trash.len());
+    let aging: BTreeMap<_, _> = meta.aging_from(0, u32::MAX).0.into_iter().collect();
     for (class, _) in meta.classes() {
         let having = tree.nodes.values().filter(|node| node.class == class.0);
         let files = having.clone().filter(|node| node.kind == FileKind::File);
@@ -187,7 +218,13 @@ fn compare(meta: &Meta, tree: &Tree) {
             .map(|n| (n.clone(), meta.xattr(inode, &n).unwrap()))
             .collect();
         assert_eq!(names, node.xattrs.clone().into_iter().collect::<Vec<_>>());
+        assert_eq!(meta.archive_due(inode), tree.due(*id), "age of {id}");
+        assert_eq!(aging.get(&inode).copied(), tree.due(*id));
         if node.kind == FileKind::File {
+            let stage = Stage { archived: node.archived, trashed: node.trashed.is_some() };
+            for view in meta.chunks(inode, ChunkIndex(0), u32::MAX).unwrap() {
+                assert_eq!(meta.owner_of(view.slot).unwrap().1.stage, stage);
+            }
             let chunks = meta.chunks(inode, ChunkIndex(0), u32::MAX).unwrap();
             let map: BTreeMap<_, _> =
                 chunks.iter().map(|view| (view.index.0, (view.chunk, view.version.counter))).collect();
@@ -229,6 +266,16 @@ fn run(seeds: Vec<Seed>) {
     for class in ["default", "photos", "music"] {
         fs.define(class, "2*any");
     }
+    let archive = Archive {
+        to: Expression::new("hdd").unwrap(),
+        after_s: ARCHIVE_AFTER_S,
+        by: AgeBy::Changed,
+        min_size: 0,
+        reversible: true,
+    };
+    let music = common::class("music", "2*any");
+    let music = StorageClass { archive: Some(archive), trash_keep_s: TRASH_KEEP_S, ..music };
+    fs.ok(Op::SetClass { class: ClassId(2), definition: Box::new(music) });
     let mut tree = Tree::new(&fs.log[0]);
     let (mut next_chunk, mut cursors) = (1, BTreeMap::new());
     let half = seeds.len() / 2;

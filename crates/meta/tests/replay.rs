@@ -7,8 +7,9 @@ mod common;
 use common::{Fs, ROOT, chunk, labels, load, name};
 use meta::{LoadError, Loader, Meta};
 use types::{
-    ClassId, ClusterId, DirCursor, DiskId, FileKind, Holder, LogIndex, Mark, Op, Record, SEQUENCES_AHEAD_MAX,
-    Sequence, ServerId, SessionId, Status, TaskWork, Term, Timestamp, XattrMode,
+    AgeBy, Archive, ClassId, ClusterId, DirCursor, DiskId, Expression, FileKind, Holder, InodeId, LogIndex,
+    Mark, Op, Record, SEQUENCES_AHEAD_MAX, Sequence, ServerId, SessionId, Status, StorageClass, TaskWork,
+    Term, Timestamp, XattrMode,
 };
 
 /// A namespace with something of everything.
@@ -48,6 +49,21 @@ fn furnished() -> Fs {
     fs.ok(Op::SetInodeClass { inodes: vec![d, f], class: photos });
     fs.file(d, "inherits");
     fs.ok(Op::BeginTask { work: TaskWork::SetClass { root: d, class: photos, from: Some(ClassId(0)) } });
+    let archive = Archive {
+        to: Expression::new("hdd").unwrap(),
+        after_s: 0,
+        by: AgeBy::Changed,
+        min_size: 0,
+        reversible: true,
+    };
+    let kept =
+        StorageClass { archive: Some(archive), trash_keep_s: 600, ..fs.meta.class(photos).unwrap().clone() };
+    fs.ok(Op::SetClass { class: photos, definition: Box::new(kept) });
+    let (old, deleted) = (fs.file(d, "old"), fs.file(d, "deleted"));
+    fs.commit(old, 10, &[chunk(0, 4, 1)]).unwrap();
+    fs.commit(deleted, 11, &[chunk(0, 5, 1)]).unwrap();
+    fs.ok(Op::Archive { inodes: vec![old] });
+    fs.unlink(d, "deleted").unwrap();
     let (_, op) = fs.create_op(ROOT, "asked", Fs::node(FileKind::File, 0o600));
     fs.asked(5, 3, 2, op).reply.unwrap();
     fs.asked(5, 4, 2, fs.commit_op(f, 1, &[])).reply.unwrap();
@@ -63,6 +79,8 @@ fn assert_same(one: &Meta, other: &Meta) {
     assert_eq!(one.sessions(), other.sessions());
     assert!(one.disks().eq(other.disks()) && one.servers().eq(other.servers()));
     assert!(one.classes().eq(other.classes()) && one.tasks().eq(other.tasks()));
+    assert_eq!(one.trash_after(InodeId(0), 1_000), other.trash_after(InodeId(0), 1_000));
+    assert_eq!(one.trash_use(), other.trash_use());
     for (class, _) in one.classes() {
         assert_eq!(one.class_use(class), other.class_use(class));
     }
@@ -117,7 +135,7 @@ fn assert_same_empty(meta: &Meta) {
 /// With `MUSKOX_GOLDEN=write` in the environment the file is written anew; do that only for a new format version.
 #[test]
 fn the_checkpoint_of_this_format_still_loads_and_is_written_the_same() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/checkpoint-v2.bin");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/checkpoint-v3.bin");
     let fs = furnished();
     if std::env::var("MUSKOX_GOLDEN").is_ok_and(|v| v == "write") {
         std::fs::write(path, fs.checkpoint()).unwrap();
@@ -126,6 +144,13 @@ fn the_checkpoint_of_this_format_still_loads_and_is_written_the_same() {
     let loaded = load(&golden).unwrap();
     assert_same(&fs.meta, &loaded);
     assert_eq!(Fs { meta: loaded, ..Fs::empty() }.checkpoint(), golden);
+}
+
+#[test]
+fn the_checkpoint_of_the_second_format_still_loads() {
+    let loaded = load(include_bytes!("../testdata/checkpoint-v2.bin")).unwrap();
+    assert_eq!(loaded.recomputed_digest(), loaded.digest());
+    assert_eq!((loaded.classes().count() > 0, loaded.trash_use().files), (true, 0));
 }
 
 #[test]

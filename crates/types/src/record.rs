@@ -159,6 +159,22 @@ pub enum Op {
         inodes: Vec<InodeRef>,
         class: ClassId,
     },
+    /// These files leave the trash for good: they are orphans from now on. Those that are not in the trash are passed over.
+    PurgeTrash {
+        inodes: Vec<InodeRef>,
+    },
+    /// A file leaves the trash and has a name again. `replace`: what has the name loses it. `keep`: as for `Rename`.
+    RestoreTrash {
+        inode: InodeRef,
+        parent: InodeRef,
+        name: Name,
+        replace: bool,
+        keep: bool,
+    },
+    /// Of these files those are archived that did not change for as long as their class says.
+    Archive {
+        inodes: Vec<InodeRef>,
+    },
     /// A task begins; its id is the index of this record. Critical.
     BeginTask {
         work: TaskWork,
@@ -219,6 +235,9 @@ impl Op {
             | Self::SetAttributes { .. }
             | Self::SetXattr { .. }
             | Self::RemoveXattr { .. }
+            | Self::PurgeTrash { .. }
+            | Self::RestoreTrash { .. }
+            | Self::Archive { .. }
             | Self::Reap { .. } => false,
         }
     }

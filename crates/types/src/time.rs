@@ -31,6 +31,11 @@ impl Timestamp {
     pub fn nanos(self) -> u32 {
         (self.0 & ((1 << NANOS_BITS) - 1)) as u32
     }
+    /// So many seconds later; clamped to the range.
+    pub fn after(self, seconds: u64) -> Self {
+        let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+        Self::new(self.seconds().saturating_add(seconds), self.nanos())
+    }
     /// The stored form.
     pub fn to_bits(self) -> u64 {
         self.0
@@ -54,6 +59,8 @@ mod tests {
             assert_eq!(Timestamp::from_bits(t.to_bits()), t);
         }
         assert_eq!(Timestamp::new(i64::MAX, 5).seconds(), SECONDS_MAX);
+        assert_eq!(Timestamp::new(5, 7).after(9), Timestamp::new(14, 7));
+        assert_eq!(Timestamp::new(5, 7).after(u64::MAX).seconds(), SECONDS_MAX);
         assert!(
             Timestamp::new(-5, 1) < Timestamp::new(-5, 2) && Timestamp::new(-5, 2) < Timestamp::new(4, 0)
         );

@@ -1,7 +1,8 @@
 //! Plain values to protobuf and, checked, back.
 
 use super::{
-    Answer, Chunk, Class, Disk, End, Entry, Header, Inode, Piece, Server, Session, Table, Task, Xattr,
+    Answer, Chunk, Class, Disk, End, Entry, Header, Inode, Piece, Server, Session, Table, Task, Trashed,
+    Xattr,
 };
 use crate::class::{class_id, labels_in, labels_out, mark_in, mark_out};
 use crate::common::{part, text};
@@ -74,6 +75,10 @@ impl From<Piece> for Content {
                 let tasks = tasks.iter().map(task_out).collect();
                 Self::Tasks(proto::CheckpointTasks { tasks })
             }
+            Piece::Trash(trash) => {
+                let trashed = trash.into_iter().map(trashed_out).collect();
+                Self::Trash(proto::CheckpointTrash { trashed })
+            }
             Piece::End(end) => Self::End(proto::CheckpointEnd {
                 digest: end.digest.to_vec(),
                 inodes: end.inodes,
@@ -98,6 +103,7 @@ impl TryFrom<Content> for Piece {
             Content::Servers(part) => Self::Servers(all(part.servers, server_in)?),
             Content::Classes(part) => Self::Classes(all(part.classes, class_in)?),
             Content::Tasks(part) => Self::Tasks(all(part.tasks, task_in)?),
+            Content::Trash(part) => Self::Trash(all(part.trashed, trashed_in)?),
             Content::End(end) => Self::End(End {
                 digest: end.digest.try_into().map_err(|_| Malformed::new("digest"))?,
                 inodes: end.inodes,
@@ -144,6 +150,7 @@ fn inode_out(inode: Inode) -> proto::CheckpointInode {
         class: u32::from(inode.class.0),
         table: inode.table,
         target: inode.target,
+        archived: inode.archived,
     }
 }
 
@@ -153,6 +160,7 @@ fn inode_in(inode: proto::CheckpointInode) -> Checked<Inode> {
         class: class_id(inode.class)?,
         table: inode.table,
         target: inode.target,
+        archived: inode.archived,
     })
 }
 
@@ -308,4 +316,22 @@ fn task_out(task: &Task) -> proto::CheckpointTask {
 
 fn task_in(task: proto::CheckpointTask) -> Checked<Task> {
     Ok(Task { task: TaskId(task.task), work: part(task.work, "work of a task")? })
+}
+
+fn trashed_out(trashed: Trashed) -> proto::CheckpointTrashed {
+    proto::CheckpointTrashed {
+        inode: trashed.inode.0,
+        path: trashed.path,
+        deleted: trashed.deleted.to_bits(),
+        until: trashed.until.to_bits(),
+    }
+}
+
+fn trashed_in(trashed: proto::CheckpointTrashed) -> Checked<Trashed> {
+    Ok(Trashed {
+        inode: InodeId(trashed.inode),
+        path: trashed.path,
+        deleted: time(trashed.deleted)?,
+        until: time(trashed.until)?,
+    })
 }

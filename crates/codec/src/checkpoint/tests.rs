@@ -18,6 +18,12 @@ fn pieces() -> Vec<Piece> {
         Piece::Header(header),
         Piece::Tables(vec![Table { id: 1, refs: 1, cursor_last: 8, entries: vec![entry] }]),
         Piece::Xattrs(vec![Xattr { inode: InodeId(9), name: b"user.x".to_vec(), value: vec![0, 255] }]),
+        Piece::Trash(vec![Trashed {
+            inode: InodeId(9),
+            path: b"/a/name".to_vec(),
+            deleted: Timestamp::new(1_800_000_000, 4),
+            until: Timestamp::new(1_800_086_400, 4),
+        }]),
         Piece::End(End { digest: [1; 16], inodes: 2, entries: 1, chunks: 0 }),
     ]
 }

@@ -220,6 +220,15 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
         Op::SetMark { holder: Holder::Server(ServerId([1; 16])), mark: Mark::None },
         Op::Forget { holder: Holder::Server(ServerId([1; 16])) },
         Op::Forget { holder: Holder::Disk(disk(17)) },
+        Op::PurgeTrash { inodes: vec![inode(42), inode(43)] },
+        Op::RestoreTrash {
+            inode: inode(42),
+            parent: inode(1),
+            name: name("file"),
+            replace: true,
+            keep: true,
+        },
+        Op::Archive { inodes: vec![inode(42), inode(43)] },
     ];
     let with_origin = |op: &Op| {
         !matches!(op, Op::NewCluster { .. } | Op::NewTerm { .. } | Op::Raise { .. } | Op::Reap { .. })
@@ -256,6 +265,9 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
             Op::SetLabels { .. } => "set_labels",
             Op::SetMark { .. } => "set_mark",
             Op::Forget { .. } => "forget",
+            Op::PurgeTrash { .. } => "purge_trash",
+            Op::RestoreTrash { .. } => "restore_trash",
+            Op::Archive { .. } => "archive",
         };
         let origin = with_origin(&op).then_some(origin);
         (name, Record { term: Term(3), index: LogIndex(1_000 + index), at: time(6), origin, op })

@@ -253,6 +253,11 @@ fn op() -> impl Strategy<Value = Op> {
         (inode(), class_id(), of(class_id()))
             .prop_map(|(root, class, from)| Op::BeginTask { work: TaskWork::SetClass { root, class, from } }),
         number(TaskId).prop_map(|task| Op::EndTask { task }),
+        vec(inode(), 0..10).prop_map(|inodes| Op::PurgeTrash { inodes }),
+        (inode(), inode(), name(), any::<bool>(), any::<bool>()).prop_map(
+            |(inode, parent, name, replace, keep)| Op::RestoreTrash { inode, parent, name, replace, keep }
+        ),
+        vec(inode(), 0..10).prop_map(|inodes| Op::Archive { inodes }),
     ];
     prop_oneof![sessions, names, inodes, rest, classes]
 }

@@ -181,7 +181,7 @@ impl Fleet {
             let is_better = now <= most && now + APART < before && share(disk, mean) <= after;
             if is_better && self.is_free(disk.server) { Use::Yes } else { Use::No }
         };
-        let chosen = self.hosts.pool.assign(&self.class_of(slot).keep, &held, self.tie, may);
+        let chosen = self.hosts.pool.assign(self.rule(slot), &held, self.tie, may);
         let counted = || chosen.slots.iter().filter(|one| !one.lagging);
         let as_wanted =
             |one: &placement::Slot| one.filled.is_some_and(|disk| !disk.off_label && !disk.off_spread);

@@ -143,7 +143,7 @@ impl Fleet {
                     Use::Yes
                 }
             };
-            self.hosts.pool.assign(&self.class_of(slot).keep, held, self.tie, may).new_disks().next()
+            self.hosts.pool.assign(self.rule(slot), held, self.tie, may).new_disks().next()
         };
         let later = self.healing.later.get(&slot).copied().unwrap_or_default();
         // Where a copy failed the next one does not go, if there is another disk.

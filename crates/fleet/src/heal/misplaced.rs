@@ -24,7 +24,9 @@ impl Fleet {
     /// Whether some of these replicas, as many as are wanted, are not where the class wants them.
     pub(crate) fn is_misplaced(&self, slot: ChunkSlot, set: &ReplicaSet) -> bool {
         self.classes.known(self.table.class(slot)).is_some_and(|class| {
-            set.sound().count() == class.goal() && !self.hosts.pool.suits(&class.keep, set.sound())
+            let rule = class.rule(self.table.stage(slot));
+            let goal = rule.policy().layout.replicas();
+            set.sound().count() == goal && !self.hosts.pool.suits(rule, set.sound())
         })
     }
 

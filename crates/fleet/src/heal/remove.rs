@@ -80,7 +80,7 @@ impl Fleet {
         let mut held = self.held(set.sound());
         let giver = self.healing.giver(slot);
         held.iter_mut().for_each(|one| one.leaving |= Some(one.disk) == giver);
-        let surplus = self.hosts.pool.judge(&self.class_of(slot).keep, &held).surplus;
+        let surplus = self.hosts.pool.judge(self.rule(slot), &held).surplus;
         let can_go = |disk: &&u16| self.hosts.disk(**disk).state == DiskState::Good;
         surplus.iter().find(can_go).or(surplus.first()).copied()
     }

@@ -43,14 +43,14 @@ impl Fleet {
         }
         let current: Vec<u16> = self.table.replicas(slot).current().collect();
         let with_room = current.iter().filter(|disk| !self.hosts.is_full(**disk)).count();
-        if current.is_empty() || with_room >= self.class_of(slot).min_write {
+        if current.is_empty() || with_room >= self.min_write_of(slot) {
             return None;
         }
         if self.healing.copies.contains_key(&slot) {
             // A grant would end the copy that this writer waits for.
             return Some(Status::TryAgain);
         }
-        if no_room.is_none() || current.len() > self.class_of(slot).min_write {
+        if no_room.is_none() || current.len() > self.min_write_of(slot) {
             return None;
         }
         if self.way_out(slot).is_none() {

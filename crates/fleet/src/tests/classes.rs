@@ -4,7 +4,7 @@ use super::*;
 use placement::{Layout, Policy};
 
 impl World {
-    pub(super) fn class_of(&self, inode: InodeRef) -> ClassId {
+    pub(super) fn class_of(&self, inode: InodeRef) -> (ClassId, Stage) {
         self.files.get(&inode).copied().unwrap_or_default()
     }
 
@@ -20,11 +20,11 @@ impl World {
     }
 
     pub(super) fn goal_of(&self, mapped: &Mapped) -> usize {
-        self.policies(mapped.class).keep.layout.replicas()
+        self.policies(mapped.class).of_stage(mapped.stage).layout.replicas()
     }
 
-    pub(super) fn min_write_of(&self, class: ClassId) -> usize {
-        self.policies(class).min_write()
+    pub(super) fn min_write_of(&self, (class, stage): (ClassId, Stage)) -> usize {
+        self.policies(class).min_write(stage)
     }
 
     /// At the start of a reign.
@@ -50,15 +50,33 @@ impl World {
         self.set_policies(class, ClassPolicies::same(policy(layout, mode)));
     }
 
+    /// Layouts of `keep`, of `archive` and of `trash`.
+    pub(super) fn set_stages(&mut self, class: u16, keep: &str, others: [Option<&str>; 2]) {
+        let [archive, trash] = others.map(|layout| Some(policy(layout?, Mode::Standard)));
+        let keep = ClassPolicies::same(policy(keep, Mode::Standard));
+        self.set_policies(class, ClassPolicies { archive, trash, ..keep });
+    }
+
     /// The class of a file and of its chunk.
     pub(super) fn set_file(&mut self, file: u64, class: u16) {
         let class = ClassId(class);
-        self.files.insert(inode(file), class);
+        self.files.entry(inode(file)).or_default().0 = class;
         let of_file = self.map.iter_mut().find(|(_, mapped)| mapped.place.0 == inode(file));
         if let Some((slot, mapped)) = of_file {
             let slot = *slot;
             mapped.class = class;
             self.tell(Event::ChunkClass { slot, class });
+        }
+    }
+
+    /// The stage of a file and of its chunk.
+    pub(super) fn set_stage(&mut self, file: u64, stage: Stage) {
+        self.files.entry(inode(file)).or_default().1 = stage;
+        let of_file = self.map.iter_mut().find(|(_, mapped)| mapped.place.0 == inode(file));
+        if let Some((slot, mapped)) = of_file {
+            let slot = *slot;
+            mapped.stage = stage;
+            self.tell(Event::ChunkStage { slot, stage });
         }
     }
 
@@ -116,6 +134,14 @@ fn a_class_of_the_metadata_is_read_with_all_its_parts() {
     let expression = |text| Expression::new(text).unwrap();
     let class = StorageClass {
         create: Some(expression("2*ssd")),
+        archive: Some(Archive {
+            to: expression("3*hdd"),
+            after_s: 1,
+            by: AgeBy::Changed,
+            min_size: 0,
+            reversible: true,
+        }),
+        trash: Some(expression("hdd")),
         mode: Mode::Strict,
         spread: Spread::Disk,
         min_write: Some(2),
@@ -123,17 +149,96 @@ fn a_class_of_the_metadata_is_read_with_all_its_parts() {
     };
     let read = ClassPolicies::of(&class).unwrap();
     let parts = |layout| Policy { spread: Spread::Disk, min_write: Some(2), ..policy(layout, Mode::Strict) };
-    assert_eq!(read, ClassPolicies { create: parts("2*ssd"), keep: parts("ssd,2*hdd") });
+    let (archive, trash) = (Some(parts("3*hdd")), Some(parts("hdd")));
+    let wanted = ClassPolicies { create: parts("2*ssd"), keep: parts("ssd,2*hdd"), archive, trash };
+    assert_eq!(read, wanted);
+    assert_eq!((read.min_write(Stage::default()), read.min_write(TRASHED)), (2, 1));
     let plain = ClassPolicies::of(&StorageClass::new(name.clone(), expression("3*any"))).unwrap();
-    assert_eq!((plain.min_write(), plain.create), (2, plain.keep.clone()));
+    assert_eq!((plain.min_write(Stage::default()), plain.create), (2, plain.keep.clone()));
     assert!(ClassPolicies::of(&StorageClass::new(name, expression("2*ssd,"))).is_err());
+}
+
+const ARCHIVED: Stage = Stage { archived: true, trashed: false };
+const TRASHED: Stage = Stage { archived: false, trashed: true };
+const BOTH: Stage = Stage { archived: true, trashed: true };
+
+/// Two replicas on ssd, archived as two on hdd, deleted as one on hdd.
+fn with_stages(archive: bool, trash: bool) -> (World, ChunkSlot) {
+    let mut world = two_kinds(4);
+    let keep = policy("2*ssd", Mode::Standard);
+    let archive = archive.then(|| policy("2*hdd", Mode::Standard));
+    let trash = trash.then(|| policy("hdd", Mode::Standard));
+    world.set_policies(1, ClassPolicies { archive, trash, ..ClassPolicies::same(keep) });
+    world.set_file(1, 1);
+    let (slot, _) = world.file(1);
+    (world, slot)
+}
+
+#[test]
+fn a_chunk_goes_where_the_stage_of_its_file_wants_it_and_comes_back() {
+    let (mut world, slot) = with_stages(true, true);
+    world.heal();
+    assert_eq!(world.holders(slot), [0, 1]);
+    world.set_stage(1, ARCHIVED);
+    world.heal();
+    assert_eq!((world.holders(slot), world.moved()), (vec![2, 3], (2, 2)));
+    for stage in [BOTH, TRASHED] {
+        world.set_stage(1, stage);
+        world.heal();
+        assert_eq!((world.holders(slot).len(), world.moved()), (1, (2, 3)));
+        assert!(world.holders(slot)[0] >= 2);
+    }
+    world.restart_master();
+    (0..4).for_each(|n| world.connect(n));
+    world.heal();
+    assert_eq!(world.holders(slot).len(), 1, "also after a restart of the master");
+    world.set_stage(1, Stage::default());
+    world.heal();
+    assert_eq!(world.holders(slot), [0, 1]);
+    let next = world.grant(1).unwrap();
+    assert!(world.write(&next, 9));
+}
+
+#[test]
+fn a_class_that_says_nothing_of_a_stage_leaves_chunks_where_they_are() {
+    let (mut world, slot) = with_stages(true, false);
+    for (stage, holders) in [(TRASHED, [0, 1]), (BOTH, [2, 3]), (ARCHIVED, [2, 3]), (TRASHED, [0, 1])] {
+        world.set_stage(1, stage);
+        world.heal();
+        assert_eq!(world.holders(slot), holders, "{stage:?}");
+    }
+    let (mut world, slot) = with_stages(false, false);
+    world.set_stage(1, BOTH);
+    world.heal();
+    assert_eq!((world.holders(slot), world.moved()), (vec![0, 1], (0, 0)));
+    // An edit of the class finds what is in the stage.
+    let keep = ClassPolicies::same(policy("2*ssd", Mode::Standard));
+    world.set_policies(1, ClassPolicies { trash: Some(policy("hdd", Mode::Standard)), ..keep });
+    world.heal();
+    assert!(world.holders(slot).len() == 1 && world.holders(slot)[0] >= 2);
+}
+
+#[test]
+fn a_chunk_with_few_replicas_in_its_stage_can_be_written_by_who_has_it_open() {
+    let mut world = two_kinds(5);
+    let keep = ClassPolicies::same(policy("2*ssd,hdd", Mode::Standard));
+    world.set_policies(1, ClassPolicies { trash: Some(policy("hdd", Mode::Standard)), ..keep });
+    world.set_file(1, 1);
+    let (slot, _) = world.file(1);
+    world.heal();
+    assert_eq!(world.holders(slot).len(), 3);
+    world.set_stage(1, TRASHED);
+    world.heal();
+    assert_eq!(world.holders(slot).len(), 1);
+    let next = world.grant(1).unwrap();
+    assert!(world.write(&next, 9));
 }
 
 #[test]
 fn a_chunk_is_made_where_create_says_and_moves_to_where_keep_says() {
     let mut world = two_kinds(4);
     let (create, keep) = (policy("2*ssd", Mode::Standard), policy("2*hdd", Mode::Standard));
-    world.set_policies(1, ClassPolicies { create, keep });
+    world.set_policies(1, ClassPolicies { create, ..ClassPolicies::same(keep) });
     world.set_file(1, 1);
     let (slot, _) = world.file(1);
     assert_eq!(world.holders(slot), [0, 1]);

@@ -46,10 +46,14 @@ impl World {
         let contents = self.replicas.iter().filter(|((_, on), _)| *on == chunk);
         let content = contents.map(|(_, replica)| replica.content.clone()).next()?;
         let (perhaps, perhaps_cut) = Default::default();
-        let class = self.class_of(place.0);
-        self.map.insert(slot, Mapped { chunk, version, place, class, content, perhaps, perhaps_cut });
+        let (class, stage) = self.class_of(place.0);
+        let mapped = Mapped { chunk, version, place, class, stage, content, perhaps, perhaps_cut };
+        self.map.insert(slot, mapped);
         self.log.0 += 1;
         self.tell(Event::ChunkBorn { slot, chunk, version, class });
+        if stage != Stage::default() {
+            self.tell(Event::ChunkStage { slot, stage });
+        }
         Some(slot)
     }
 
@@ -108,8 +112,11 @@ impl World {
         self.tell_marks();
         for (slot, mapped) in self.map.clone() {
             let mut out = Vec::new();
-            let Mapped { chunk, version, class, .. } = mapped;
+            let Mapped { chunk, version, class, stage, .. } = mapped;
             self.fleet.handle(Event::ChunkBorn { slot, chunk, version, class }, self.now_ms, &mut out);
+            if stage != Stage::default() {
+                self.fleet.handle(Event::ChunkStage { slot, stage }, self.now_ms, &mut out);
+            }
             assert!(out.is_empty());
         }
         let known = self.machines.iter().flat_map(|one| one.disks.iter().map(|disk| (one.id, *disk)));

@@ -2,6 +2,7 @@
 //! writable again.
 
 use super::*;
+use proptest::option::of;
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -62,9 +63,16 @@ enum Step {
         late: Vec<u8>,
     },
     FinishLate(u8),
+    /// Layouts of `keep`, of `archive` and of `trash`.
     Class {
         class: u16,
         layout: usize,
+        archive: Option<usize>,
+        trash: Option<usize>,
+    },
+    Stage {
+        file: u64,
+        stage: usize,
     },
     FileClass {
         file: u64,
@@ -113,7 +121,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (1u64..4).prop_map(|session| Step::SessionGone { session }),
         1 => proptest::collection::vec(0..SERVERS, 0..3).prop_map(|late| Step::Restart { late }),
         2 => server.clone().prop_map(Step::FinishLate),
-        2 => (0u16..3, 0..LAYOUTS.len()).prop_map(|(class, layout)| Step::Class { class, layout }),
+        2 => (0u16..3, 0..LAYOUTS.len(), of(0..LAYOUTS.len()), of(0..LAYOUTS.len()))
+            .prop_map(|(class, layout, archive, trash)| Step::Class { class, layout, archive, trash }),
+        2 => (file.clone(), 0..Stage::COUNT).prop_map(|(file, stage)| Step::Stage { file, stage }),
         2 => (file_again, 0u16..4).prop_map(|(file, class)| Step::FileClass { file, class }),
         3 => (server.clone(), 0..LABELS.len()).prop_map(|(n, labels)| Step::Label { n, labels }),
         2 => (server, any::<Option<bool>>()).prop_map(|(n, removing)| Step::Mark { n, removing }),
@@ -258,7 +268,10 @@ fn apply(world: &mut World, clients: &mut Clients, step: Step) {
             clients.asked.clear();
             clients.edits.clear();
         }
-        Step::Class { class, layout } => world.set_class(class, LAYOUTS[layout], Mode::Standard),
+        Step::Class { class, layout, archive, trash } => {
+            world.set_stages(class, LAYOUTS[layout], [archive, trash].map(|at| at.map(|at| LAYOUTS[at])))
+        }
+        Step::Stage { file, stage } => world.set_stage(file, Stage::from_number(stage)),
         // Of class 3 nobody ever tells.
         Step::FileClass { file, class } => world.set_file(file, class),
         Step::Label { n, labels } => world.label(n, LABELS[labels]),
@@ -343,7 +356,7 @@ fn play(world: &mut World, clients: &mut Clients, steps: Vec<Step>) -> Result<()
         prop_assert!(!world.fleet.locations(slot).is_empty(), "{slot}: missing");
         let grant = world.grant(mapped.place.0.id.0);
         // One that lost a page for good is not copied, so that two may not acknowledge it.
-        if grant.is_err() && is_lost(world, &mapped) && world.min_write_of(mapped.class) > 1 {
+        if grant.is_err() && is_lost(world, &mapped) && world.min_write_of((mapped.class, mapped.stage)) > 1 {
             continue;
         }
         prop_assert!(grant.is_ok(), "{:?}", grant);

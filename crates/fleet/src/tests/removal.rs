@@ -174,7 +174,7 @@ fn endangered_chunks_and_those_under_their_goal_come_before_those_of_a_disk_that
     // The file whose only other replica goes with a server, one of three of which one does, and one on the marked disk.
     let mut found = BTreeMap::new();
     for file in 0..200 {
-        world.files.insert(inode(file), ClassId((file % 2) as u16));
+        world.set_file(file, (file % 2) as u16);
         let (slot, _) = world.file(file);
         let holders = world.holders_of(slot);
         let kind = match (holders.contains(&4), holders.contains(&5), holders.len()) {

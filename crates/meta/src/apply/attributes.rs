@@ -50,6 +50,9 @@ impl Meta {
         if clears {
             self.xattrs.remove_capability(inode.id);
         }
+        if changes.accessed.is_some() || changes.modified.is_some() {
+            self.tell_aging(slot, &mut cx.effects);
+        }
         Ok(Done::Changed(Answer::Attributes(self.attributes_at(slot))))
     }
 

@@ -57,6 +57,32 @@ impl Meta {
             if inode.kind() == FileKind::File {
                 let chunks = self.maps.range(inode.place, 0..=u32::MAX);
                 cx.effects.extend(chunks.map(|(_, slot)| Effect::ChunkClass { slot, class }));
+                self.age_by_new_class(slot, cx);
+            }
+        }
+        if changed { DONE } else { NOTHING }
+    }
+
+    /// Whether a file is archived is for its new class to say.
+    fn age_by_new_class(&mut self, file: u32, cx: &mut Context) {
+        let was = self.inodes.get(file).is_archived();
+        self.inodes.edit(file, |inode| inode.set_archived(false));
+        let is_due = self.due_at(self.inodes.get(file)).is_some_and(|due| due <= cx.at);
+        self.inodes.edit(file, |inode| inode.set_archived(is_due));
+        if was != is_due {
+            self.tell_stage(file, &mut cx.effects);
+        }
+        self.tell_aging(file, &mut cx.effects);
+    }
+
+    pub(super) fn archive(&mut self, inodes: &[InodeRef], cx: &mut Context) -> Result<Done, Status> {
+        let mut changed = false;
+        for inode in inodes {
+            let Ok(slot) = self.inodes.find(*inode) else { continue };
+            if self.due_at(self.inodes.get(slot)).is_some_and(|due| due <= cx.at) {
+                self.inodes.edit(slot, |inode| inode.set_archived(true));
+                self.tell_stage(slot, &mut cx.effects);
+                changed = true;
             }
         }
         if changed { DONE } else { NOTHING }

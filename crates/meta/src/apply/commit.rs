@@ -12,7 +12,8 @@ use crate::sessions::Answer;
 use crate::state::Meta;
 use std::collections::BTreeSet;
 use types::{
-    ChunkSlot, ClassId, DirtyChunk, FILE_BYTES_MAX, InodeRef, Status, TERM_MAX, Timestamp, TruncateGeneration,
+    ChunkSlot, ClassId, DirtyChunk, FILE_BYTES_MAX, InodeRef, Stage, Status, TERM_MAX, Timestamp,
+    TruncateGeneration,
 };
 
 /// The fields of `Op::Commit`.
@@ -52,6 +53,7 @@ impl Meta {
         };
         let changes = if current { self.check_dirty(file, commit.chunks, cx)? } else { Vec::new() };
 
+        let aged = self.due_at(&known).is_some();
         let grows = current && commit.length > known.length;
         let wrote =
             grows || commit.modified.is_some() || !commit.chunks.is_empty() || commit.clear_privileges;
@@ -69,6 +71,9 @@ impl Meta {
         });
         if commit.clear_privileges {
             self.clear_privileges(file);
+        }
+        if wrote {
+            self.rejuvenate(file, aged, &mut cx.effects);
         }
         Ok(Done::Changed(Answer::Attributes(self.attributes_at(file))))
     }
@@ -113,9 +118,12 @@ impl Meta {
         match change {
             Change::Attach(DirtyChunk { index, chunk, version }) => {
                 let inode = self.inodes.get(file);
-                let class = ClassId(inode.class);
+                let (class, stage) = (ClassId(inode.class), self.stage_of(inode));
                 let slot = self.attach(file, Chunk::new(chunk, version, inode.reference().id, index));
                 cx.effects.push(Effect::ChunkBorn { slot, chunk, version, class });
+                if stage != Stage::default() {
+                    cx.effects.push(Effect::ChunkStage { slot, stage });
+                }
             }
             Change::Raise(slot, DirtyChunk { chunk, version, .. }) => {
                 self.chunks.set_version(slot, version);

@@ -66,7 +66,8 @@ impl Meta {
         new.length = node.target.len() as u64;
         (new.accessed, new.modified, new.changed, new.created) = (cx.at, cx.at, cx.at, cx.at);
         let slot = self.make_inode(new, dir, &node.target);
-        self.directories.insert(above.place.main, name.as_bytes(), self.child(slot));
+        let entry = self.directories.insert(above.place.main, name.as_bytes(), self.child(slot));
+        self.named_by(slot, entry);
         self.inodes.edit(dir, |above| {
             above.links += u32::from(is_directory);
             above.touch_content(cx.at);

@@ -100,7 +100,15 @@ impl Meta {
         if all { Ok(versions) } else { Err(Status::TryAgain) }
     }
 
-    fn cut(&mut self, file: u32, plan: CutPlan, versions: Vec<(ChunkSlot, Version)>, cx: &mut Context) {
+    fn cut(
+        &mut self,
+        file: u32,
+        plan: CutPlan,
+        versions: Vec<(ChunkSlot, Version)>,
+        length: Option<u64>,
+        cx: &mut Context,
+    ) {
+        let aged = self.due_at(self.inodes.get(file)).is_some();
         let cuts = plan.cuts || !versions.is_empty();
         for (slot, version) in versions {
             self.chunks.set_version(slot, version);
@@ -111,8 +119,10 @@ impl Meta {
         }
         self.inodes.edit(file, |inode| {
             inode.truncate_generation = inode.truncate_generation.wrapping_add(u32::from(cuts));
+            inode.length = length.unwrap_or(inode.length);
             inode.touch_content(cx.at);
         });
+        self.rejuvenate(file, aged, &mut cx.effects);
     }
 
     pub(super) fn set_length(
@@ -126,8 +136,7 @@ impl Meta {
         let file = self.file(inode)?;
         let plan = self.plan_cut(file, Cut::Length(length))?;
         let versions = self.check_raised(file, &plan, raised, cx)?;
-        self.cut(file, plan, versions, cx);
-        self.inodes.edit(file, |inode| inode.length = length);
+        self.cut(file, plan, versions, Some(length), cx);
         if clear_privileges {
             self.clear_privileges(file);
         }
@@ -145,7 +154,7 @@ impl Meta {
         let file = self.file(inode)?;
         let plan = self.plan_cut(file, Cut::Range { offset, length })?;
         let versions = self.check_raised(file, &plan, raised, cx)?;
-        self.cut(file, plan, versions, cx);
+        self.cut(file, plan, versions, None, cx);
         Ok(Done::Changed(Answer::Attributes(self.attributes_at(file))))
     }
 }

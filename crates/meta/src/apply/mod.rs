@@ -12,6 +12,7 @@ mod registry;
 mod remove;
 mod rename;
 mod system;
+mod trash;
 
 use crate::api::{Effect, Outcome};
 use crate::sessions::Answer;
@@ -145,6 +146,11 @@ impl Meta {
             Op::SetClass { class, definition } => self.set_class(*class, definition, cx),
             Op::DeleteClass { class } => self.delete_class(*class, cx),
             Op::SetInodeClass { inodes, class } => self.set_inode_class(inodes, *class, cx),
+            Op::PurgeTrash { inodes } => self.purge_trash(inodes, cx),
+            Op::RestoreTrash { inode, parent, name, replace, keep } => {
+                self.restore_trash(*inode, (*parent, name), *replace, *keep, cx)
+            }
+            Op::Archive { inodes } => self.archive(inodes, cx),
             Op::BeginTask { work } => self.begin_task(*work, cx),
             Op::EndTask { task } => self.end_task(*task),
         }

@@ -20,7 +20,7 @@ impl Meta {
         }
         self.directories.remove(entry, self.child(child).id);
         self.inodes.edit(dir, |dir| dir.touch_content(cx.at));
-        self.drop_link(child, keep, cx.at, &mut cx.effects);
+        self.drop_link(child, (dir, name), keep, cx.at, &mut cx.effects);
         Ok(Done::Changed(Answer::Done))
     }
 

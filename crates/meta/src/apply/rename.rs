@@ -80,11 +80,15 @@ impl Meta {
             return Err(Status::TooManyLinks);
         }
         let child = self.child(source.1);
-        match target {
-            Some((entry, inode)) => self.directories.retarget(entry, self.child(inode).id, child),
+        let entry = match target {
+            Some((entry, inode)) => {
+                self.directories.retarget(entry, self.child(inode).id, child);
+                entry
+            }
             None => self.directories.insert(self.table_of(to_dir), name.as_bytes(), child),
-        }
+        };
         self.directories.remove(source.0, child.id);
+        self.named_by(source.1, entry);
         if moves_directory {
             self.inodes.place_mut(source.1).side = to_dir;
             self.inodes.edit(from_dir, |dir| dir.links -= 1);
@@ -95,7 +99,7 @@ impl Meta {
                 self.inodes.edit(to_dir, |dir| dir.links -= 1);
                 self.free(inode, &mut cx.effects);
             }
-            Some((_, inode)) => self.drop_link(inode, keep, cx.at, &mut cx.effects),
+            Some((_, inode)) => self.drop_link(inode, (to_dir, name), keep, cx.at, &mut cx.effects),
             None => {}
         }
         Ok(())
@@ -124,6 +128,8 @@ impl Meta {
         let (here, there) = (self.child(source.1), self.child(target.1));
         self.directories.retarget(source.0, here.id, there);
         self.directories.retarget(target.0, there.id, here);
+        self.named_by(source.1, target.0);
+        self.named_by(target.1, source.0);
         if first {
             self.inodes.place_mut(source.1).side = to_dir;
         }

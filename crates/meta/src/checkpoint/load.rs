@@ -11,13 +11,14 @@ use crate::inodes::Inode;
 use crate::sessions::{Answer, NAME_BYTES_MAX, Session};
 use crate::slab::NONE;
 use crate::state::{Meta, Position};
+use crate::trash::Entry;
 use crate::xattrs;
 use codec::Malformed;
 use codec::checkpoint::{self as pieces, Piece, Splitter};
 use std::collections::BTreeMap;
 use types::{
     ClassId, DirCursor, FILE_BYTES_MAX, FileKind, InodeId, InodeRef, LINKS_MAX, SEQUENCES_AHEAD_MAX,
-    SYMLINK_BYTES_MAX, SessionId, TaskWork,
+    SYMLINK_BYTES_MAX, SessionId, TRASH_PATH_BYTES_MAX, TaskWork,
 };
 
 impl From<Malformed> for LoadError {
@@ -41,6 +42,7 @@ enum Section {
     Servers,
     Classes,
     Tasks,
+    Trash,
     End,
 }
 
@@ -59,6 +61,8 @@ struct Builder {
     found: Vec<u32>,
     /// The table whose entries come now, and its last cursor.
     table: Option<(pieces::Table, u64)>,
+    /// Directories and the entries that lead to them: their tables may come later.
+    named: Vec<(u32, u32)>,
     session_last: SessionId,
     end: Option<pieces::End>,
 }
@@ -148,6 +152,10 @@ impl Builder {
                 self.enter(Section::Tasks)?;
                 tasks.iter().try_for_each(|task| self.task(task))
             }
+            Piece::Trash(trash) => {
+                self.enter(Section::Trash)?;
+                trash.into_iter().try_for_each(|trashed| self.trashed(trashed))
+            }
             Piece::End(end) => {
                 self.enter(Section::End)?;
                 self.end = Some(end);
@@ -213,6 +221,8 @@ impl Builder {
         inode.links = a.links;
         inode.truncate_generation = a.truncate_generation.0;
         inode.class = item.class.0;
+        require(!item.archived || a.kind == FileKind::File, "something archived that is no file")?;
+        inode.set_archived(item.archived);
         match a.kind {
             FileKind::CharDevice | FileKind::BlockDevice => inode.place.main = a.device,
             FileKind::Symlink => inode.place.main = self.meta.targets.insert(id, &item.target),
@@ -269,7 +279,10 @@ impl Builder {
             self.found[child as usize] += 1;
         }
         let child = Child { slot: child, id: entry.inode };
-        self.meta.directories.insert_at(table, &entry.name, child, DirCursor(entry.cursor.0));
+        let at = self.meta.directories.insert_at(table, &entry.name, child, DirCursor(entry.cursor.0));
+        if self.meta.inodes.get(child.slot).is_directory() {
+            self.named.push((child.slot, at));
+        }
         Ok(())
     }
 
@@ -355,6 +368,21 @@ impl Builder {
         Ok(())
     }
 
+    fn trashed(&mut self, item: pieces::Trashed) -> Result<(), LoadError> {
+        let file = self.meta.inodes.find_id(item.inode).map(|slot| self.meta.inodes.get(slot));
+        let file = file.filter(|file| file.kind() == FileKind::File && file.links == 0);
+        let Some(bytes) = file.map(|file| file.length) else {
+            return require(false, "something in the trash that is no deleted file");
+        };
+        require(!self.meta.trash.contains(item.inode), "a deleted file comes twice")?;
+        let fits =
+            !item.path.is_empty() && item.path.len() <= TRASH_PATH_BYTES_MAX && !item.path.contains(&0);
+        require(fits, "path of a deleted file")?;
+        let pieces::Trashed { inode, path, deleted, until } = item;
+        self.meta.trash.insert(inode, Entry { path: path.into_boxed_slice(), deleted, until, bytes });
+        Ok(())
+    }
+
     fn finish(mut self, end: &pieces::End) -> Result<Meta, LoadError> {
         let counts = self.meta.counts();
         let counted = (counts.inodes, counts.entries, counts.chunks) == (end.inodes, end.entries, end.chunks);
@@ -371,7 +399,7 @@ impl Builder {
                 require(Some(slot) == root || inode.place.side != NONE, "a directory without a name")?;
             } else {
                 require(inode.links == found, "links of an inode")?;
-                if found == 0 {
+                if found == 0 && !self.meta.trash.contains(InodeId(inode.id)) {
                     self.meta.orphans.insert(InodeId(inode.id));
                 }
             }
@@ -379,6 +407,9 @@ impl Builder {
             let class = ClassId(inode.class);
             let has_class = class == ClassId::DEFAULT || self.meta.classes.get(class).is_some();
             require(has_class, "an inode without its class")?;
+        }
+        for (dir, entry) in std::mem::take(&mut self.named) {
+            self.meta.named_by(dir, entry);
         }
         self.check_tree()?;
         Ok(self.meta)

@@ -73,6 +73,7 @@ impl Meta {
         }
         self.write_hosts(sink)?;
         self.write_classes(sink)?;
+        self.write_trash(sink)?;
         let counts = self.counts();
         let (inodes, entries, chunks) = (counts.inodes, counts.entries, counts.chunks);
         send(sink, Piece::End(pieces::End { digest: self.digest(), inodes, entries, chunks }))
@@ -88,7 +89,8 @@ impl Meta {
             let bytes = INODE_BYTES + target.len();
             let attributes = inode.attributes(inode.length, 0);
             let (class, table) = (ClassId(inode.class), inode.table_id());
-            batch.push(pieces::Inode { attributes, class, table, target }, bytes)?;
+            let archived = inode.is_archived();
+            batch.push(pieces::Inode { attributes, class, table, target, archived }, bytes)?;
         }
         batch.flush()
     }
@@ -159,6 +161,16 @@ impl Meta {
             tasks.push(pieces::Task { task, work: *work }, 2 * ITEM_BYTES)?;
         }
         tasks.flush()
+    }
+
+    fn write_trash(&self, sink: &mut Sink<'_>) -> io::Result<()> {
+        let mut batch = Batch::new(sink, Piece::Trash);
+        for (inode, entry) in self.trash.iter() {
+            let (path, deleted, until) = (entry.path.to_vec(), entry.deleted, entry.until);
+            let bytes = ITEM_BYTES + path.len();
+            batch.push(pieces::Trashed { inode, path, deleted, until }, bytes)?;
+        }
+        batch.flush()
     }
 
     fn write_xattrs(&self, sink: &mut Sink<'_>) -> io::Result<()> {

@@ -8,6 +8,10 @@ use types::{
     RenameMode, Status, Timestamp, XattrMode,
 };
 
+/// Class 2 keeps deleted files for so long, and archives those that did not change for so long.
+pub(crate) const TRASH_KEEP_S: u64 = 30;
+pub(crate) const ARCHIVE_AFTER_S: u64 = 20;
+
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) kind: FileKind,
@@ -22,6 +26,9 @@ pub(crate) struct Node {
     pub(crate) entries: BTreeMap<String, u64>,
     pub(crate) chunks: BTreeMap<u32, (ChunkId, u32)>,
     pub(crate) xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(crate) archived: bool,
+    /// Path and time of its deletion.
+    pub(crate) trashed: Option<(String, Timestamp)>,
 }
 
 impl Node {
@@ -58,6 +65,8 @@ impl Tree {
             entries: BTreeMap::new(),
             chunks: BTreeMap::new(),
             xattrs: BTreeMap::new(),
+            archived: false,
+            trashed: None,
         };
         Self { nodes: BTreeMap::from([(1, root)]) }
     }
@@ -123,12 +132,38 @@ impl Tree {
         (self.node(id).modified, self.node(id).changed) = (at, at);
     }
 
-    /// A name of `id` went.
-    fn lost(&mut self, id: u64, keep: bool, at: Timestamp) {
+    /// The path of a name in a directory.
+    fn path(&self, dir: u64, name: &str) -> String {
+        let Some(above) = self.parent(dir) else { return format!("/{name}") };
+        let own = self.nodes[&above].entries.iter().find(|(_, child)| **child == dir).unwrap().0;
+        format!("{}/{name}", self.path(above, own))
+    }
+
+    /// Its name of a directory went from `id`.
+    fn lost(&mut self, id: u64, (dir, name): (u64, &str), keep: bool, at: Timestamp) {
         self.touch(id, at);
-        if self.names_of(id) == 0 && (!keep || self.is_directory(id)) {
+        if self.names_of(id) > 0 {
+            return;
+        }
+        let node = &self.nodes[&id];
+        if node.kind == FileKind::File && node.class == 2 {
+            self.node(id).trashed = Some((self.path(dir, name), at));
+        } else if !keep || self.is_directory(id) {
             self.nodes.remove(&id);
         }
+    }
+
+    /// When a file is to be archived.
+    pub(crate) fn due(&self, id: u64) -> Option<Timestamp> {
+        let node = &self.nodes[&id];
+        let ages = node.kind == FileKind::File && node.class == 2 && node.size > 0;
+        let young = !node.archived && self.names_of(id) > 0;
+        (ages && young).then(|| node.changed.after(ARCHIVE_AFTER_S))
+    }
+
+    /// The content changed.
+    fn changed(&mut self, id: u64) {
+        self.node(id).archived = false;
     }
 
     pub(crate) fn apply(&mut self, op: &Op, at: Timestamp) -> Result<()> {
@@ -156,6 +191,8 @@ impl Tree {
                     entries: BTreeMap::new(),
                     chunks: BTreeMap::new(),
                     xattrs: BTreeMap::new(),
+                    archived: false,
+                    trashed: None,
                 };
                 if node.kind == FileKind::Directory {
                     new.mode |= setgid;
@@ -190,7 +227,7 @@ impl Tree {
                 }
                 self.node(dir).entries.remove(&name.to_string());
                 self.write(dir, at);
-                self.lost(child, *keep, at);
+                self.lost(child, (dir, &name.to_string()), *keep, at);
                 Ok(())
             }
             Op::RemoveDirectory { parent, name } => {
@@ -223,6 +260,7 @@ impl Tree {
                     self.node(id).truncations += 1;
                 }
                 self.write(id, at);
+                self.changed(id);
                 self.node(id).size = *length;
                 if *clear_privileges {
                     self.node(id).drop_privileges();
@@ -242,6 +280,7 @@ impl Tree {
                 };
                 self.cut(id, *offset, end, boundaries)?;
                 self.write(id, at);
+                self.changed(id);
                 Ok(())
             }
             Op::SetXattr { inode, name, value, mode } => {
@@ -276,6 +315,9 @@ impl Tree {
                 if grows {
                     self.node(id).size = *length;
                 }
+                if grows || !chunks.is_empty() {
+                    self.changed(id);
+                }
                 if grows {
                     self.write(id, at);
                 }
@@ -286,6 +328,7 @@ impl Tree {
                     if let Ok(id) = self.get(*inode)
                         && id != 1
                         && self.names_of(id) == 0
+                        && self.nodes[&id].trashed.is_none()
                     {
                         self.nodes.remove(&id);
                     }
@@ -294,8 +337,50 @@ impl Tree {
             }
             Op::SetInodeClass { inodes, class } => {
                 for inode in inodes {
-                    if let Ok(id) = self.get(*inode) {
+                    if let Ok(id) = self.get(*inode)
+                        && self.nodes[&id].class != class.0
+                    {
                         self.node(id).class = class.0;
+                        self.node(id).archived = false;
+                        self.node(id).archived = self.due(id).is_some_and(|due| due <= at);
+                    }
+                }
+                Ok(())
+            }
+            Op::PurgeTrash { inodes } => {
+                for inode in inodes {
+                    if let Ok(id) = self.get(*inode) {
+                        self.node(id).trashed = None;
+                    }
+                }
+                Ok(())
+            }
+            Op::RestoreTrash { inode, parent, name, replace, keep } => {
+                let id = self.get(*inode)?;
+                self.nodes[&id].trashed.as_ref().ok_or(Status::NotFound)?;
+                let dir = self.directory(*parent)?;
+                let target = self.child(dir, &name.to_string());
+                if target.is_some() && !replace {
+                    return Err(Status::Exists);
+                }
+                if target.is_some_and(|target| self.is_directory(target)) {
+                    return Err(Status::IsDirectory);
+                }
+                self.node(id).trashed = None;
+                self.node(dir).entries.insert(name.to_string(), id);
+                self.touch(id, at);
+                self.write(dir, at);
+                if let Some(target) = target {
+                    self.lost(target, (dir, &name.to_string()), *keep, at);
+                }
+                Ok(())
+            }
+            Op::Archive { inodes } => {
+                for inode in inodes {
+                    if let Ok(id) = self.get(*inode)
+                        && self.due(id).is_some_and(|due| due <= at)
+                    {
+                        self.node(id).archived = true;
                     }
                 }
                 Ok(())
@@ -339,8 +424,8 @@ impl Tree {
                     _ => {}
                 }
                 self.node(from.0).entries.remove(&from.1);
-                self.node(to.0).entries.insert(to.1, source);
-                self.lost(target, keep, at);
+                self.node(to.0).entries.insert(to.1.clone(), source);
+                self.lost(target, (to.0, &to.1), keep, at);
             }
         } else {
             self.node(from.0).entries.remove(&from.1);
