@@ -99,7 +99,10 @@ fn labels_and_classes_are_ruled_from_the_command_line_and_survive_the_master() {
         "--trash-keep",
         "14d",
     ]);
-    assert!(text.contains("keep          2*ssd   ok") && text.contains("not acted upon"), "{text}");
+    assert!(
+        text.contains("keep          2*ssd   ok") && text.contains("trash         any for 14d"),
+        "{text}"
+    );
     demo.ask(&["class", "create", "far", "--keep", "2*tape", "--allow-unsatisfiable"]);
     let (code, says) = refused(&demo, &["class", "create", "photos", "--keep", "any"]);
     assert_eq!((code, says.starts_with("E0202")), (1, true), "{says}");

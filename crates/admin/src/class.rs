@@ -82,16 +82,19 @@ pub fn show(status: &ClassStatus) -> String {
             value.push_str(&format!(", from {} on", exact_size(archive.min_size)));
         }
         value.push_str(if archive.reversible { ", and back by a write" } else { ", for good" });
-        say("archive", format!("{}   ({NOT_YET})", met(status, "archive", value)));
+        say("archive", met(status, "archive", value));
     }
     if class.trash.is_some() || class.trash_keep_s > 0 {
         let place = class.trash.as_ref().map_or_else(|| "where they are".to_owned(), Expression::to_string);
-        let value = format!("{place} for {}", span(class.trash_keep_s));
-        say("trash", format!("{}   ({NOT_YET})", met(status, "trash", value)));
+        let value = match class.trash_keep_s {
+            0 => "deleted files are not kept".to_owned(),
+            seconds => format!("{place} for {}", span(seconds)),
+        };
+        say("trash", met(status, "trash", value));
     }
-    if class.keep.as_str().contains('~')
-        || class.create.as_ref().is_some_and(|create| create.as_str().contains('~'))
-    {
+    let archive = class.archive.as_ref().map(|archive| &archive.to);
+    let parts = [Some(&class.keep), class.create.as_ref(), archive, class.trash.as_ref()];
+    if parts.into_iter().flatten().any(|part| part.as_str().contains('~')) {
         say("lagging (~)", NOT_YET.to_owned());
     }
     if let Some(read_last) = &class.read_last {

@@ -22,6 +22,7 @@ pub mod removal;
 pub mod status;
 mod table;
 pub mod task;
+pub mod trash;
 pub mod units;
 
 pub use error::{Exit, Failure};

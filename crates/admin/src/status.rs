@@ -9,7 +9,9 @@ pub use verdict::{Verdict, verdict, warnings};
 
 use crate::table;
 use crate::units::{age, count, counted, percent, printable, size};
-use rpc::admin::{ClusterStatus, DiskState, DiskStatus, RefusedDiskStatus, ServerState, Severity, Warning};
+use rpc::admin::{
+    ClusterStatus, DiskState, DiskStatus, RefusedDiskStatus, ServerState, Severity, TrashStatus, Warning,
+};
 use types::ServerId;
 use verdict::is_refused;
 
@@ -71,6 +73,9 @@ fn summary(status: &ClusterStatus) -> Vec<String> {
             format!("{} directories", count(status.directories))
         },
     ));
+    if status.trash.files > 0 {
+        lines.push(trash(status));
+    }
     let up = status.servers.iter().filter(|s| s.state == ServerState::Up).count() as u64;
     let total: u64 = status.disks.iter().fold(0, |sum, d| sum.saturating_add(d.total_bytes));
     let free: u64 = status.disks.iter().fold(0, |sum, d| sum.saturating_add(d.free_bytes));
@@ -95,6 +100,12 @@ fn summary(status: &ClusterStatus) -> Vec<String> {
     ));
     lines.push(format!("work      {}", work(status)));
     lines
+}
+
+fn trash(status: &ClusterStatus) -> String {
+    let TrashStatus { files, bytes, next_ms } = status.trash;
+    let next = next_ms.map_or_else(String::new, |ms| format!("   the next one goes in {}", age(ms)));
+    format!("trash     {}, {}{next}", counted(files, "deleted file"), size(bytes))
 }
 
 fn chunks(status: &ClusterStatus) -> String {

@@ -3,9 +3,11 @@
 mod change;
 mod convert;
 mod removal;
+mod trash;
 
 pub use change::*;
 pub use removal::*;
+pub use trash::*;
 
 use crate::control::{DiskState, RefusedDisk};
 use types::{
@@ -77,6 +79,8 @@ pub struct ClusterStatus {
     pub min_write: u32,
     /// Judging of failed hops.
     pub hops: HopCounts,
+    /// Deleted files that are kept.
+    pub trash: TrashStatus,
 }
 
 /// A directory that a server does not serve.

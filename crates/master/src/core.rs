@@ -36,6 +36,7 @@ mod session_requests;
 mod sessions;
 mod status;
 mod tasks;
+mod trash;
 
 pub(crate) use control::{Attached, LinkId, ServerMessage};
 pub(crate) use session_requests::OpenAnswerer;
@@ -50,7 +51,9 @@ use additions::Additions;
 use appends::Appends;
 use checkpoints::{BuildAnswerer, Checkpoints};
 use classes::ChangeAnswerer;
-use codec::admin::{Change, Changed, ClassStatus, FileTarget, RemovalTarget, TaskStatus, Warning};
+use codec::admin::{
+    Change, Changed, ClassStatus, FileTarget, RemovalTarget, TaskStatus, TrashPage, TrashQuery, Warning,
+};
 use codec::control::{ToMaster, ToServer};
 use codec::session::{AnswerMessage, RequestMessage, SessionOpen};
 use control::Servers;
@@ -95,6 +98,8 @@ pub(crate) enum Message {
     Tasks { answer: oneshot::Sender<Vec<TaskStatus>> },
     /// An operator asks what keeps a disk or a server from being removed.
     Removal { target: RemovalTarget, answer: RemovalAnswerer },
+    /// An operator asks for a part of the trash.
+    Trash { query: TrashQuery, answer: oneshot::Sender<TrashPage> },
     /// An operator wants something changed.
     Change { change: Change, answer: ChangeAnswerer },
     /// A checkpoint is wanted now.
@@ -319,6 +324,7 @@ impl Core {
             Message::Classes { answer } => drop(answer.send(self.class_statuses())),
             Message::Tasks { answer } => drop(answer.send(self.task_statuses())),
             Message::Removal { target, answer } => self.removal_wanted(&target, answer),
+            Message::Trash { query, answer } => drop(answer.send(self.trash_page(query.after))),
             Message::Change { change, answer } => self.change(change, answer),
             Message::Checkpoint { answer } => self.checkpoint_wanted(answer),
             Message::Built(result) => self.checkpoint_built(result),
@@ -344,6 +350,7 @@ impl Core {
         }
         self.retry_edits();
         self.retry_appends();
+        self.expire_trash();
         self.reap_orphans();
         self.retry_tasks();
         self.end_maintenance();

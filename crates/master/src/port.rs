@@ -15,7 +15,7 @@ use bytes::Bytes;
 use codec::Message as _;
 use codec::admin::{
     Change, Changed, ClassStatus, ClusterStatus, FileInfoReply, FileTarget, Removal, RemovalTarget,
-    TaskStatus,
+    TaskStatus, TrashPage, TrashQuery,
 };
 use codec::control::{ToMaster, ToServer};
 use codec::session::{AnswerMessage, RequestMessage, SessionOpen, SessionOpenAnswer};
@@ -275,6 +275,10 @@ impl AdminApi for Admin {
 
     fn removal(&self, target: RemovalTarget) -> BoxFuture<'_, Result<Removal, AdminError>> {
         Box::pin(async move { self.ask(|answer| Message::Removal { target, answer }).await? })
+    }
+
+    fn trash(&self, query: TrashQuery) -> BoxFuture<'_, Result<TrashPage, AdminError>> {
+        Box::pin(self.ask(move |answer| Message::Trash { query, answer }))
     }
 
     fn change(&self, change: Change) -> BoxFuture<'_, Result<Changed, AdminError>> {

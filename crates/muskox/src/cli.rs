@@ -5,6 +5,7 @@ use crate::commands::client::ClientCommand;
 use crate::commands::disk::DiskCommand;
 use crate::commands::server::ServerCommand;
 use crate::commands::task::TaskCommand;
+use crate::commands::trash::TrashCommand;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use types::Label;
@@ -67,6 +68,11 @@ pub(crate) enum Command {
     Task {
         #[command(subcommand)]
         command: TaskCommand,
+    },
+    /// Deleted files that are kept
+    Trash {
+        #[command(subcommand)]
+        command: TrashCommand,
     },
     /// Look at a master's metadata
     Meta {

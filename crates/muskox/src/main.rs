@@ -54,6 +54,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Server { command } => commands::server::run(&command, &config()?),
         Command::Client { command } => commands::client::run(&command, &config()?),
         Command::Task { command } => commands::task::run(&command, &config()?),
+        Command::Trash { command } => commands::trash::run(&command, &config()?),
         Command::Meta { command: MetaCommand::Check { data } } => {
             let config = config()?;
             roles::meta::check(&roles::master::data_directory(data.as_ref(), &config))

@@ -32,6 +32,8 @@ pub trait AdminApi: Send + Sync {
     fn tasks(&self) -> BoxFuture<'_, Result<Vec<TaskStatus>, AdminError>>;
     /// What keeps a disk or a server from being removed, or what its removal would take.
     fn removal(&self, target: RemovalTarget) -> BoxFuture<'_, Result<Removal, AdminError>>;
+    /// A part of the trash.
+    fn trash(&self, query: TrashQuery) -> BoxFuture<'_, Result<TrashPage, AdminError>>;
     /// Changes something; it is stable when this answers.
     fn change(&self, change: Change) -> BoxFuture<'_, Result<Changed, AdminError>>;
 }

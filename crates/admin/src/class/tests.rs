@@ -63,8 +63,9 @@ fn one_class_is_shown_with_what_it_lacks_and_what_helps() {
         "new chunks    ssd   ok",
         "keep          2*ssd,~backup   cannot be met",
         "over values of site",
-        "hdd,cloud after 30d by atime, from 1MiB on, and back by a write   ok   (kept, and not acted upon",
-        "hdd for 14d",
+        "hdd,cloud after 30d by atime, from 1MiB on, and back by a write   ok\n",
+        "read-last     backup   (kept, and not acted upon",
+        "trash         hdd for 14d   ok\n",
         "lacks         keep: 1 of 2 replicas on ssd",
         "next  muskox disk label SERVER:PATH ssd",
     ] {

@@ -15,6 +15,7 @@ struct Document<'a> {
     metadata: Metadata<'a>,
     storage: Storage,
     chunks: Chunks,
+    trash: Trash,
     hops: Hops,
     servers: Vec<Server<'a>>,
     disks: Vec<Disk<'a>>,
@@ -75,6 +76,14 @@ struct Chunks {
     unsettled: u64,
     damaged: u64,
     leaving: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Trash {
+    files: u64,
+    bytes: u64,
+    next_ms: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -205,6 +214,7 @@ pub fn json(status: &ClusterStatus) -> String {
             damaged: c.damaged,
             leaving: c.leaving,
         },
+        trash: Trash { files: status.trash.files, bytes: status.trash.bytes, next_ms: status.trash.next_ms },
         hops: Hops {
             reported: h.reported,
             ignored: h.ignored,

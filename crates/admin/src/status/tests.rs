@@ -58,7 +58,19 @@ fn home() -> ClusterStatus {
         refused_disks: Vec::new(),
         min_write: 1,
         hops: HopCounts { reported: 7, denied: 3, held_back: 2, ..Default::default() },
+        trash: rpc::admin::TrashStatus::default(),
     }
+}
+
+#[test]
+fn how_much_is_in_the_trash_is_said_if_there_is_anything() {
+    let mut status = home();
+    assert!(!render(&status).contains("trash"));
+    status.trash = rpc::admin::TrashStatus { files: 412, bytes: 3 << 30, next_ms: Some(7_200_000) };
+    let text = render(&status);
+    assert!(text.contains("trash     412 deleted files, 3.0 GiB   the next one goes in 2 h"), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&json(&status)).expect("JSON");
+    assert_eq!((&json["trash"]["files"], &json["trash"]["nextMs"]), (&412.into(), &7_200_000.into()));
 }
 
 #[test]

@@ -4,9 +4,9 @@ mod convert;
 
 pub use convert::{classes, tasks};
 
-use super::FileTarget;
+use super::{FileTarget, RestoreWish, Unrestored};
 use std::fmt;
-use types::{ClassId, ClassName, Labels, StorageClass, TaskId};
+use types::{ClassId, ClassName, InodeRef, Labels, StorageClass, TaskId};
 
 /// Most tasks in one answer.
 pub const TASKS_MAX: usize = types::TASKS_MAX;
@@ -122,6 +122,15 @@ pub enum Change {
         /// Labels to be there.
         labels: Labels,
     },
+    /// Bring deleted files back.
+    RestoreTrash {
+        /// Which, and where to; at most [`super::TRASH_BATCH_MAX`].
+        wishes: Vec<RestoreWish>,
+        /// Also where something is: it is deleted.
+        overwrite: bool,
+    },
+    /// Have deleted files leave for good; at most [`super::TRASH_BATCH_MAX`].
+    PurgeTrash(Vec<InodeRef>),
 }
 
 /// What an operator is about to do with a server or a disk.
@@ -158,6 +167,8 @@ pub enum Changed {
     Task(TaskId),
     /// A disk of this name is in service.
     Disk(String),
+    /// Deleted files are back, but for these.
+    Restored(Vec<Unrestored>),
     /// Labels of a server or a disk.
     Labels {
         /// Whose.

@@ -42,6 +42,7 @@ impl From<&ClusterStatus> for proto::ClusterStatus {
             refused_disks: v.refused_disks.iter().map(Into::into).collect(),
             min_write: v.min_write,
             hops: Some((&v.hops).into()),
+            trash: Some((&v.trash).into()),
         }
     }
 }
@@ -76,6 +77,7 @@ impl TryFrom<proto::ClusterStatus> for ClusterStatus {
             refused_disks: list(p.refused_disks, STATUS_DISKS_MAX, "refused disks")?,
             min_write: p.min_write,
             hops: p.hops.unwrap_or_default().into(),
+            trash: p.trash.unwrap_or_default().into(),
         })
     }
 }

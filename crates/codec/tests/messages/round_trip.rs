@@ -3,7 +3,7 @@
 use crate::strategies;
 use codec::admin::{
     Change, Changed, ClassStatus, ClusterStatus, FileInfoReply, FileTarget, Refusal, Removal, RemovalTarget,
-    TaskStatus,
+    TaskStatus, TrashPage, TrashQuery,
 };
 use codec::{Message, proto, record};
 use proptest::prelude::*;
@@ -62,6 +62,7 @@ proptest! {
         changed in strategies::changed(),
         refusal in strategies::refusal(),
         (wanted, removal) in (strategies::removal_target(), strategies::removal()),
+        page in strategies::trash_page(),
     ) {
         prop_assert_eq!(ClusterStatus::try_from(proto::ClusterStatus::from(&status)), Ok(status));
         prop_assert_eq!(FileTarget::try_from(proto::FileInfoQuery::from(&target)), Ok(target));
@@ -72,6 +73,9 @@ proptest! {
         prop_assert_eq!(Changed::try_from(proto::Changed::from(&changed)), Ok(changed));
         prop_assert_eq!(Refusal::try_from(proto::Refusal::from(&refusal)), Ok(refusal));
         prop_assert_eq!(RemovalTarget::try_from(proto::RemovalQuery::from(&wanted)), Ok(wanted));
+        let query = TrashQuery { after: types::InodeId(page.now.to_bits()) };
+        prop_assert_eq!(TrashQuery::from(proto::TrashQuery::from(&query)), query);
+        prop_assert_eq!(TrashPage::try_from(proto::TrashPage::from(&page)), Ok(page));
         prop_assert_eq!(Removal::try_from(proto::Removal::from(&removal)), Ok(removal));
     }
 }

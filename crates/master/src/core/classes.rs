@@ -52,6 +52,8 @@ impl Core {
             Change::CancelTask(task) => self.cancel_task(task),
             Change::SetMark { holder, disk, mark } => self.change_mark(&holder, disk, mark),
             Change::ForgetServer(server) => self.forget_server(&server),
+            Change::RestoreTrash { wishes, overwrite } => Ok(self.restore_trash(&wishes, overwrite)),
+            Change::PurgeTrash(inodes) => self.purge_trash(inodes),
         };
         let done = result.is_ok();
         let out = Out::Changed(answer, result);
@@ -162,7 +164,9 @@ impl Core {
             Err(AdminError::Refused(Status::Busy)) => {
                 let why = match inodes {
                     0 => "a task is giving it to files".to_owned(),
-                    count => format!("{count} files and directories have it"),
+                    count => format!(
+                        "{count} files and directories have it, deleted ones that are kept among them"
+                    ),
                 };
                 let (subject, near) = (name.to_string(), String::new());
                 Err(AdminError::NotDone(Refusal { kind: RefusalKind::ClassInUse, subject, why, near }))

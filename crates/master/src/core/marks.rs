@@ -47,7 +47,7 @@ impl Core {
     }
 
     /// From now until then.
-    fn left_ms(&self, until: Timestamp) -> u64 {
+    pub(super) fn left_ms(&self, until: Timestamp) -> u64 {
         let now = self.record_time();
         let seconds = until.seconds().saturating_sub(now.seconds());
         let ms =

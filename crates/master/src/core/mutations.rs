@@ -13,10 +13,7 @@ impl Core {
         let session = origin.session;
         let applied = match request {
             Request::Create { parent, name, node, exclusive, grant } => {
-                let inode = InodeRef {
-                    id: InodeId(self.meta.inode_highest().0 + 1),
-                    generation: Generation(self.term.0),
-                };
+                let inode = self.next_inode();
                 let grant = grant && node.kind == FileKind::File;
                 let bystanders = Bystanders::of(&self.meta, [parent]);
                 let applied = self.log(Some(origin), Op::Create { parent, name, inode, node, exclusive });
@@ -67,6 +64,11 @@ impl Core {
             _ => Applied::refused(Status::Unsupported),
         };
         self.answer_applied(answer, applied);
+    }
+
+    /// The identity of the next new inode.
+    pub(super) fn next_inode(&self) -> InodeRef {
+        InodeRef { id: InodeId(self.meta.inode_highest().0 + 1), generation: Generation(self.term.0) }
     }
 
     /// Commits what was written. Chunks that the map lacks must have been granted for this place.

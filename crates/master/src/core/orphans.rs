@@ -8,8 +8,10 @@ use super::Core;
 use std::collections::BTreeSet;
 use types::{InodeRef, Op};
 
-/// Most inodes of one `Reap` record; each may free many chunks at once.
+/// Most inodes of one `Reap` record.
 const REAP_INODES_MAX: usize = 256;
+/// Chunks of the files of one record, beyond the first file's: the fleet is told of each.
+const REAP_CHUNKS_MAX: u32 = 4_096;
 
 /// All orphans, and those to be looked at.
 pub(super) struct Orphans {
@@ -53,10 +55,13 @@ impl Core {
             return;
         }
         let mut inodes = Vec::new();
+        let mut chunks = 0u32;
         while inodes.len() < REAP_INODES_MAX
+            && chunks < REAP_CHUNKS_MAX
             && let Some(inode) = self.orphans.look.pop_first()
         {
             if !self.sessions.known_to_others(inode.id, None) {
+                chunks = chunks.saturating_add(self.meta.attributes(inode).map_or(0, |now| now.chunks));
                 inodes.push(inode);
             }
         }

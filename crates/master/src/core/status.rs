@@ -27,6 +27,7 @@ impl Core {
         let now_ms = self.now_ms();
         let counts = self.meta.counts();
         let space = self.fleet.space(ClassId(0));
+        let trash = self.trash_status();
         let servers = self.server_statuses(now_ms);
         let disks = self.disk_statuses();
         let chunks = self.chunk_counts();
@@ -45,6 +46,7 @@ impl Core {
         warnings.extend(self.class_warnings());
         warnings.extend(self.label_warnings());
         warnings.extend(self.mark_warnings());
+        warnings.extend(self.trash_warning(space.free_bytes));
         warnings.truncate(codec::admin::NOTES_MAX);
         if self.config.insecure {
             warnings.push(Warning {
@@ -64,7 +66,7 @@ impl Core {
             master_name: self.config.name.clone(),
             master_address: self.address.clone(),
             position: self.position(),
-            files: counts.inodes.saturating_sub(counts.directories),
+            files: counts.inodes.saturating_sub(counts.directories).saturating_sub(trash.files),
             directories: counts.directories,
             mapped_chunks: counts.chunks,
             checkpoint_age_ms: self.checkpoints.complete_at_ms.map(|at| now_ms.saturating_sub(at)),
@@ -82,6 +84,7 @@ impl Core {
             refused_disks,
             min_write: u32::try_from(self.fleet.min_write()).unwrap_or(u32::MAX),
             hops: self.hop_counts(),
+            trash,
         }
     }
 

@@ -7,6 +7,7 @@ mod labels;
 mod removal;
 pub(crate) mod server;
 pub(crate) mod task;
+pub(crate) mod trash;
 
 use crate::cli::Target;
 use crate::config::Config;

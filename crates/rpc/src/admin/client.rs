@@ -2,7 +2,7 @@
 
 use super::{
     ANSWER_BYTES_MAX, AdminApi, AdminError, Change, Changed, ClassStatus, ClusterStatus, FileInfoReply,
-    FileTarget, QUESTION_BYTES_MAX, Removal, RemovalTarget, TaskStatus, plain,
+    FileTarget, QUESTION_BYTES_MAX, Removal, RemovalTarget, TaskStatus, TrashPage, TrashQuery, plain,
 };
 use crate::channel;
 use crate::generated::admin_client::AdminClient as Grpc;
@@ -128,6 +128,17 @@ impl AdminClient {
         removal.ok_or_else(|| self.bad("it is empty"))?.try_into().map_err(malformed)
     }
 
+    async fn ask_trash(&self, query: TrashQuery) -> Result<TrashPage, AdminError> {
+        let query = proto::TrashQuery::from(&query);
+        let answer = match &self.carrier {
+            Carrier::Grpc(client) => self.grpc(client.clone().trash(query).await)?,
+            Carrier::Plain(client) => client.trash(query).await.map_err(|e| self.bad(e.to_string()))?,
+        };
+        let page = refused(answer.status)?.then_some(answer.page).flatten();
+        let page = page.ok_or_else(|| self.bad("it is empty"))?;
+        page.try_into().map_err(|e: codec::Malformed| self.bad(e.to_string()))
+    }
+
     async fn ask_change(&self, change: Change) -> Result<Changed, AdminError> {
         let query = proto::ChangeQuery::from(&change);
         let answer = match &self.carrier {
@@ -171,6 +182,10 @@ impl AdminApi for AdminClient {
 
     fn removal(&self, target: RemovalTarget) -> BoxFuture<'_, Result<Removal, AdminError>> {
         Box::pin(self.within(self.ask_removal(target)))
+    }
+
+    fn trash(&self, query: TrashQuery) -> BoxFuture<'_, Result<TrashPage, AdminError>> {
+        Box::pin(self.within(self.ask_trash(query)))
     }
 
     fn change(&self, change: Change) -> BoxFuture<'_, Result<Changed, AdminError>> {

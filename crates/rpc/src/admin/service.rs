@@ -43,6 +43,13 @@ impl Admin for AdminService {
         Ok(Response::new(removal(&*self.api, request.into_inner()).await))
     }
 
+    async fn trash(
+        &self,
+        request: Request<proto::TrashQuery>,
+    ) -> Result<Response<proto::TrashAnswer>, Status> {
+        Ok(Response::new(trash(&*self.api, request.into_inner()).await))
+    }
+
     async fn change(
         &self,
         request: Request<proto::ChangeQuery>,
@@ -107,6 +114,13 @@ async fn removal(api: &dyn AdminApi, query: proto::RemovalQuery) -> proto::Remov
     }
 }
 
+async fn trash(api: &dyn AdminApi, query: proto::TrashQuery) -> proto::TrashAnswer {
+    match api.trash(query.into()).await {
+        Ok(page) => proto::TrashAnswer { status: 0, page: Some((&page).into()) },
+        Err(error) => proto::TrashAnswer { status: code(error), page: None },
+    }
+}
+
 async fn change(api: &dyn AdminApi, query: proto::ChangeQuery) -> proto::ChangeAnswer {
     let answer = match Change::try_from(query) {
         Ok(change) => api.change(change).await,
@@ -138,6 +152,7 @@ pub(crate) mod plain {
     const TASKS: u8 = 4;
     const CHANGE: u8 = 5;
     const REMOVAL: u8 = 6;
+    const TRASH: u8 = 16;
 
     /// Asks one question at a time.
     pub(crate) struct Client(Mutex<Connection>);
@@ -194,6 +209,13 @@ pub(crate) mod plain {
             self.ask(question).await
         }
 
+        /// Asks for a part of the trash.
+        pub(crate) async fn trash(&self, query: proto::TrashQuery) -> io::Result<proto::TrashAnswer> {
+            let mut question = vec![TRASH];
+            question.extend_from_slice(&query.encode_to_vec());
+            self.ask(question).await
+        }
+
         async fn ask<A: Message + Default>(&self, question: Vec<u8>) -> io::Result<A> {
             let mut connection = self.0.lock().await;
             if std::mem::replace(&mut connection.torn, true) {
@@ -231,6 +253,10 @@ pub(crate) mod plain {
                 },
                 Some((&REMOVAL, query)) => match proto::RemovalQuery::decode(query) {
                     Ok(query) => super::removal(api, query).await.encode_to_vec(),
+                    Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+                },
+                Some((&TRASH, query)) => match proto::TrashQuery::decode(query) {
+                    Ok(query) => super::trash(api, query).await.encode_to_vec(),
                     Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
                 },
                 _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "unknown question")),

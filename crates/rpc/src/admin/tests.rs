@@ -51,13 +51,17 @@ async fn changes_and_their_refusals_come_back_over_both_carriers() {
 }
 
 #[tokio::test]
-async fn what_keeps_a_disk_comes_back_over_both_carriers() {
+async fn what_keeps_a_disk_and_what_is_in_the_trash_comes_back_over_both_carriers() {
     for port in
         [real(services(), PortOptions::default()).await, simulated(services(), PortOptions::default()).await]
     {
         let client = AdminClient::connect(&port.env, &port.address, TIMEOUT).await.expect("the port is up");
         let removal = client.removal(RemovalTarget { holder: "cs1:/d1".into(), disk: true }).await;
         assert_eq!(removal.map(|one| (one.holder, one.obstacles_total)), Ok(("cs1:/d1".into(), 7)));
+        for (after, end) in [(7, true), (6, false)] {
+            let page = client.trash(TrashQuery { after: InodeId(after) }).await;
+            assert_eq!(page.map(|page| page.end), Ok(end));
+        }
         let refused = client.removal(RemovalTarget { holder: "cs9".into(), disk: false }).await;
         match refused {
             Err(AdminError::NotDone(refusal)) => assert_eq!(refusal.kind, RefusalKind::NoSuchServer),

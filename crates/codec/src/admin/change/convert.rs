@@ -3,6 +3,7 @@
 use super::{Change, Changed, ClassStatus, MarkWish, Refusal, RefusalKind, TASKS_MAX, TaskStatus, Unmet};
 use crate::admin::FileTarget;
 use crate::admin::removal::HOLDER_BYTES_MAX;
+use crate::admin::trash;
 use crate::class::{class_id, class_name, labels_in, labels_out};
 use crate::common::{list, need, part, text, within};
 use crate::limits::{LABEL_BYTES_MAX, PATH_BYTES_MAX, TEXT_BYTES_MAX};
@@ -146,6 +147,13 @@ impl From<&Change> for proto::ChangeQuery {
                 path: path.clone(),
                 labels: labels_out(labels),
             }),
+            Change::RestoreTrash { wishes, overwrite } => P::RestoreTrash(proto::RestoreTrash {
+                wishes: wishes.iter().map(Into::into).collect(),
+                overwrite: *overwrite,
+            }),
+            Change::PurgeTrash(inodes) => {
+                P::PurgeTrash(proto::PurgeTrash { inodes: inodes.iter().map(Into::into).collect() })
+            }
         };
         Self { change: Some(change) }
     }
@@ -196,6 +204,10 @@ impl TryFrom<proto::ChangeQuery> for Change {
                 path: text(p.path, PATH_BYTES_MAX, "path of a disk")?,
                 labels: labels_in(&p.labels)?,
             },
+            P::RestoreTrash(p) => {
+                Self::RestoreTrash { wishes: trash::wishes(p.wishes)?, overwrite: p.overwrite }
+            }
+            P::PurgeTrash(p) => Self::PurgeTrash(trash::purged(p.inodes)?),
         })
     }
 }
@@ -209,6 +221,9 @@ impl From<&Changed> for proto::Changed {
             Changed::Inodes(count) => P::Inodes(*count),
             Changed::Task(task) => P::Task(task.0),
             Changed::Disk(name) => P::Disk(name.clone()),
+            Changed::Restored(refused) => {
+                P::Restored(proto::Restored { refused: refused.iter().map(Into::into).collect() })
+            }
             Changed::Labels { holder, before, after, unmet } => P::Labels(proto::LabelsChanged {
                 holder: holder.clone(),
                 before: labels_out(before),
@@ -229,6 +244,7 @@ impl TryFrom<proto::Changed> for Changed {
             P::Class(class) => Self::Class(class.try_into()?),
             P::Inodes(count) => Self::Inodes(count),
             P::Task(task) => Self::Task(TaskId(task)),
+            P::Restored(p) => Self::Restored(trash::unrestored(p.refused)?),
             P::Disk(name) => Self::Disk(text(name, HOLDER_BYTES_MAX, "name of a disk")?),
             P::Labels(p) => {
                 within(p.unmet.len(), CLASSES_MAX, "classes")?;

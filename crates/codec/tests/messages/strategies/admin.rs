@@ -5,7 +5,8 @@ use codec::admin::{
     Change, Changed, ChunkCounts, ClassStatus, ClientStatus, ClusterStatus, DiskRemoval, DiskStatus,
     FileChunk, FileInfoReply, FileReplica, FileTarget, HopCounts, Maintenance, MarkWish, ObstacleKind,
     Refusal, RefusalKind, RefusedDiskStatus, Removal, RemovalDisk, RemovalObstacle, RemovalTarget,
-    ServerState, ServerStatus, Severity, TaskStatus, Unmet, Warning, WorkStatus,
+    RestoreWish, ServerState, ServerStatus, Severity, TaskStatus, TrashEntry, TrashPage, TrashStatus, Unmet,
+    Unrestored, Warning, WorkStatus,
 };
 
 fn disk_removal() -> impl Strategy<Value = DiskRemoval> {
@@ -162,7 +163,19 @@ pub(crate) fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
                 spared: a.4[5],
                 held_back: u64::from(c.1),
             },
+            trash: TrashStatus { files: a.4[1], bytes: a.4[2], next_ms: a.5 },
         })
+}
+
+pub(crate) fn trash_page() -> impl Strategy<Value = TrashPage> {
+    let entry = (attributes(), text(), bytes(), timestamp(), timestamp()).prop_map(
+        |(attributes, class, path, deleted, until)| TrashEntry { attributes, class, path, deleted, until },
+    );
+    (vec(entry, 0..3), any::<bool>(), timestamp()).prop_map(|(entries, end, now)| TrashPage {
+        entries,
+        end,
+        now,
+    })
 }
 
 pub(crate) fn file_target() -> impl Strategy<Value = FileTarget> {
@@ -239,6 +252,9 @@ pub(crate) fn change() -> impl Strategy<Value = Change> {
             mark
         }),
         text().prop_map(Change::ForgetServer),
+        (vec((inode(), bytes()).prop_map(|(inode, path)| RestoreWish { inode, path }), 0..3), any::<bool>())
+            .prop_map(|(wishes, overwrite)| Change::RestoreTrash { wishes, overwrite }),
+        vec(inode(), 0..4).prop_map(Change::PurgeTrash),
     ]
 }
 
@@ -257,6 +273,8 @@ pub(crate) fn changed() -> impl Strategy<Value = Changed> {
         class_status().prop_map(Changed::Class),
         any::<u64>().prop_map(Changed::Inodes),
         number(TaskId).prop_map(Changed::Task),
+        vec((any::<u32>(), select(Status::ALL)).prop_map(|(wish, status)| Unrestored { wish, status }), 0..3)
+            .prop_map(Changed::Restored),
         (text(), labels(), labels(), vec(class_name(), 0..3))
             .prop_map(|(holder, before, after, unmet)| Changed::Labels { holder, before, after, unmet }),
     ]
