@@ -11,8 +11,10 @@ pub use told::{class_of_json, given, given_json, imported, imported_json};
 use crate::table;
 use crate::units::{count, counted, exact_size, size, span};
 use rpc::admin::{ClassStatus, Unmet};
-use types::{Expression, StorageClass};
+use types::{AgeBy, Expression, StorageClass};
 
+/// Mounts are `noatime`.
+const NO_READS: &str = " (mounts tell no reads: as ctime)";
 /// What the release does not do yet, so that nobody relies on it.
 const NOT_YET: &str = "kept, and not acted upon in this release";
 
@@ -78,6 +80,9 @@ pub fn show(status: &ClassStatus) -> String {
     );
     if let Some(archive) = &class.archive {
         let mut value = format!("{} after {} by {}", archive.to, span(archive.after_s), archive.by.word());
+        if archive.by == AgeBy::Accessed {
+            value.push_str(NO_READS);
+        }
         if archive.min_size > 0 {
             value.push_str(&format!(", from {} on", exact_size(archive.min_size)));
         }

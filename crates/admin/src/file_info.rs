@@ -64,7 +64,7 @@ pub fn health(info: &FileInfoReply) -> Health {
 pub fn render(info: &FileInfoReply, all: bool) -> String {
     let health = health(info);
     let mut lines = vec![format!(
-        "{}   {}   {}   class {}   {}",
+        "{}   {}   {}   class {}{}   {}",
         title(info),
         size(info.attributes.length),
         match info.attributes.kind {
@@ -72,6 +72,7 @@ pub fn render(info: &FileInfoReply, all: bool) -> String {
             other => kind_word(other).into(),
         },
         printable(info.class.as_bytes()),
+        if info.stage.archived { ", archived" } else { "" },
         health.word(),
     )];
     if !info.chunks.is_empty() {

@@ -9,13 +9,14 @@ use crate::{API_VERSION, table};
 use rpc::admin::{RestoreWish, TRASH_BATCH_MAX, TrashEntry};
 use serde::Serialize;
 use std::collections::BTreeSet;
-use types::{Status, TRASH_PATH_BYTES_MAX, Timestamp};
+use types::{RESTORE_PATH_BYTES_MAX, Status, TRASH_PATH_BYTES_MAX, Timestamp};
 
 /// Chunks of the files of one question, beyond the first file's: the master looks at each again.
 const BATCH_CHUNKS_MAX: u32 = 4_096;
 /// Bytes of the paths of one question.
 const BATCH_BYTES_MAX: usize = 40 << 10;
-const _: () = assert!(BATCH_BYTES_MAX + TRASH_PATH_BYTES_MAX < rpc::admin::QUESTION_BYTES_MAX);
+const _: () =
+    assert!(BATCH_BYTES_MAX + TRASH_PATH_BYTES_MAX + RESTORE_PATH_BYTES_MAX < rpc::admin::QUESTION_BYTES_MAX);
 /// Refusals that are named.
 const NAMED_MAX: usize = 10;
 

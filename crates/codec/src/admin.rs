@@ -11,8 +11,8 @@ pub use trash::*;
 
 use crate::control::{DiskState, RefusedDisk};
 use types::{
-    Attributes, ChunkId, ChunkIndex, ClusterId, DiskId, InodeId, LogPosition, ServerId, SessionId, Term,
-    Version,
+    Attributes, ChunkId, ChunkIndex, ClusterId, DiskId, InodeId, LogPosition, ServerId, SessionId, Stage,
+    Term, Version,
 };
 
 /// Servers in one status.
@@ -282,6 +282,8 @@ pub struct FileInfoReply {
     pub goal: u32,
     /// Chunks in order; holes are left out. At most [`crate::limits::FILE_INFO_CHUNKS_MAX`].
     pub chunks: Vec<FileChunk>,
+    /// In which part of its life it is.
+    pub stage: Stage,
 }
 
 /// One chunk of a file.

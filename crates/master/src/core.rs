@@ -14,6 +14,7 @@
 //! Sockets and frames: `port`. Recovery before the core runs: `recover`.
 
 mod additions;
+mod aging;
 mod appends;
 mod bystanders;
 mod checkpoints;
@@ -48,6 +49,7 @@ use crate::error::Fatal;
 use crate::recover::Recovered;
 use crate::term::TermFile;
 use additions::Additions;
+use aging::Aging;
 use appends::Appends;
 use checkpoints::{BuildAnswerer, Checkpoints};
 use classes::ChangeAnswerer;
@@ -165,6 +167,7 @@ pub(crate) struct Core {
     appends: Appends,
     orphans: Orphans,
     tasks: Tasks,
+    aging: Aging,
     plans: Plans,
     additions: Additions,
     checkpoints: Checkpoints,
@@ -236,6 +239,7 @@ impl Core {
             appends: Appends::default(),
             orphans,
             tasks: Tasks::default(),
+            aging: Aging::default(),
             plans: Plans::default(),
             additions: Additions::default(),
             checkpoints,
@@ -252,6 +256,7 @@ impl Core {
         core.introduce_policies();
         core.introduce_chunks(now_ms);
         core.take_up_tasks();
+        core.look_for_aging(None);
         core
     }
 
@@ -350,6 +355,7 @@ impl Core {
         }
         self.retry_edits();
         self.retry_appends();
+        self.archive_aged();
         self.expire_trash();
         self.reap_orphans();
         self.retry_tasks();
@@ -443,6 +449,7 @@ impl Core {
             Effect::ChunkVersion { slot, chunk, version } => Event::ChunkVersion { slot, chunk, version },
             Effect::InodeGone { inode } => {
                 self.orphans.gone(inode);
+                self.aging.gone(inode);
                 self.appends.gone(inode.id);
                 Event::InodeGone { inode, index }
             }
@@ -453,8 +460,11 @@ impl Core {
                 self.appends.gone(inode.id);
                 Event::InodeGone { inode, index }
             }
-            Effect::Ages { .. } => return,
-            Effect::ClassSet { class } => return self.tell_class(class),
+            Effect::Ages { inode } => return self.note_aging(inode),
+            Effect::ClassSet { class } => {
+                self.look_for_aging(Some(class));
+                return self.tell_class(class);
+            }
             Effect::ClassGone { class } => Event::ClassGone { class },
             Effect::Labelled { holder } => return self.tell_labels(holder),
             Effect::Marked { holder } => return self.tell_mark(holder),

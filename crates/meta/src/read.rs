@@ -7,7 +7,7 @@ use crate::state::Meta;
 use types::{
     Attributes, BODY_BYTES_MAX, ChunkId, ChunkIndex, ChunkSlot, ClassId, ClusterId, DirCursor,
     DirectoryEntry, DiskId, FileKind, InodeId, InodeRef, LogIndex, Name, Reply, Sequence, ServerId,
-    SessionId, Status, StorageClass, TaskId, TaskWork, Term, Timestamp,
+    SessionId, Stage, Status, StorageClass, TaskId, TaskWork, Term, Timestamp,
 };
 
 /// More than the attributes and the cursor of an entry take in a frame.
@@ -47,6 +47,11 @@ impl Meta {
     /// The storage class of an inode.
     pub fn class_of(&self, inode: InodeRef) -> Result<ClassId, Status> {
         Ok(ClassId(self.inodes.get(self.inodes.find(inode)?).class))
+    }
+
+    /// In which part of its life an inode is.
+    pub fn stage(&self, inode: InodeRef) -> Result<Stage, Status> {
+        Ok(self.stage_of(self.inodes.get(self.inodes.find(inode)?)))
     }
 
     /// Whether the inode exists under this generation.

@@ -5,6 +5,8 @@
 
 /// Longest path that the trash keeps of a deleted file; of a longer one it keeps the end.
 pub const TRASH_PATH_BYTES_MAX: usize = 16 << 10;
+/// Longest directory below which deleted files are restored.
+pub const RESTORE_PATH_BYTES_MAX: usize = 4 << 10;
 
 /// The stage of a file, and of all its chunks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

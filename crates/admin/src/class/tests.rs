@@ -63,7 +63,7 @@ fn one_class_is_shown_with_what_it_lacks_and_what_helps() {
         "new chunks    ssd   ok",
         "keep          2*ssd,~backup   cannot be met",
         "over values of site",
-        "hdd,cloud after 30d by atime, from 1MiB on, and back by a write   ok\n",
+        "hdd,cloud after 30d by atime (mounts tell no reads: as ctime), from 1MiB on, and back by a write   ok\n",
         "read-last     backup   (kept, and not acted upon",
         "trash         hdd for 14d   ok\n",
         "lacks         keep: 1 of 2 replicas on ssd",

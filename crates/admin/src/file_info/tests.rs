@@ -37,6 +37,7 @@ fn movie(chunks: u32, replicas: usize) -> FileInfoReply {
             change_counter: 1,
             truncate_generation: TruncateGeneration(0),
         },
+        stage: types::Stage::default(),
         class: "default".into(),
         goal: 2,
         chunks: (0..chunks).map(chunk).collect(),
@@ -101,4 +102,14 @@ fn json_names_chunk_version_and_replicas() {
     assert_eq!(json["chunks"][0]["version"], "1.1");
     assert_eq!(json["chunks"][0]["replicas"][1]["serverName"], "cs2");
     assert_eq!(json["health"], "healthy");
+}
+
+#[test]
+fn a_file_that_is_archived_says_so() {
+    let mut info = movie(1, 2);
+    assert!(!render(&info, false).contains("archived"));
+    info.stage.archived = true;
+    assert!(render(&info, false).contains("class default, archived   healthy"));
+    let json: serde_json::Value = serde_json::from_str(&json(&info)).expect("JSON");
+    assert_eq!(json["archived"], true);
 }

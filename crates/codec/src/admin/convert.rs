@@ -11,7 +11,7 @@ use crate::limits::{
     ADDRESS_BYTES_MAX, FILE_INFO_CHUNKS_MAX, LABEL_BYTES_MAX, MEMBERS_MAX, PATH_BYTES_MAX, TEXT_BYTES_MAX,
 };
 use crate::{Malformed, proto};
-use types::{ChunkId, ChunkIndex, InodeId, SessionId};
+use types::{ChunkId, ChunkIndex, InodeId, SessionId, Stage};
 
 impl From<&ClusterStatus> for proto::ClusterStatus {
     fn from(v: &ClusterStatus) -> Self {
@@ -336,6 +336,8 @@ impl From<&FileInfoReply> for proto::AdminFileInfo {
             class: v.class.clone(),
             goal: v.goal,
             chunks: v.chunks.iter().map(Into::into).collect(),
+            archived: v.stage.archived,
+            trashed: v.stage.trashed,
         }
     }
 }
@@ -350,6 +352,7 @@ impl TryFrom<proto::AdminFileInfo> for FileInfoReply {
             class: text(p.class, LABEL_BYTES_MAX, "name of a class")?,
             goal: p.goal,
             chunks: list(p.chunks, FILE_INFO_CHUNKS_MAX, "chunks of a file")?,
+            stage: Stage { archived: p.archived, trashed: p.trashed },
         })
     }
 }

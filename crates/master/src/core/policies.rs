@@ -2,7 +2,6 @@
 
 use super::Core;
 use fleet::{ClassPolicies, Event};
-use placement::Layout;
 use types::{ClassId, Holder, InodeRef, Status};
 
 impl Core {
@@ -47,10 +46,12 @@ impl Core {
         }
     }
 
-    /// Replicas that an inode's class asks for.
+    /// Replicas that an inode's class asks for, in the stage in which the inode is.
     pub(super) fn goal_of(&self, inode: InodeRef) -> Result<u32, Status> {
         let class = self.meta.class(self.meta.class_of(inode)?);
-        let layout = class.and_then(|class| Layout::parse(class.keep.as_str()).ok());
-        Ok(layout.map_or(self.goal(), |layout| u32::try_from(layout.replicas()).unwrap_or(u32::MAX)))
+        let policies = class.and_then(|class| ClassPolicies::of(class).ok());
+        let stage = self.meta.stage(inode)?;
+        let replicas = policies.map(|policies| policies.of_stage(stage).layout.replicas());
+        Ok(replicas.map_or(self.goal(), |replicas| u32::try_from(replicas).unwrap_or(u32::MAX)))
     }
 }

@@ -212,6 +212,7 @@ impl Core {
     /// A file and where its chunks are.
     pub(super) fn file_info_for_operator(&self, target: FileTarget) -> Result<FileInfoReply, Status> {
         let (path, attributes) = self.find_file(target)?;
+        let stage = self.meta.stage(attributes.inode)?;
         let info = self.file_info(attributes.inode)?;
         let servers: BTreeMap<ServerId, _> = self.fleet.servers().map(|view| (view.server, view)).collect();
         let disks: BTreeMap<DiskId, _> = self.fleet.disks().map(|view| (view.disk, view)).collect();
@@ -245,7 +246,7 @@ impl Core {
                 }
             })
             .collect();
-        Ok(FileInfoReply { path, attributes, class: info.class, goal: info.goal, chunks })
+        Ok(FileInfoReply { path, attributes, class: info.class, goal: info.goal, chunks, stage })
     }
 
     /// What an operator means: its path, if it was asked for by one, and its attributes.

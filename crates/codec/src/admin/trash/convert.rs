@@ -6,7 +6,7 @@ use super::{
 use crate::common::{list, need, part, text, within};
 use crate::limits::LABEL_BYTES_MAX;
 use crate::{Malformed, proto};
-use types::{InodeId, InodeRef, Status, TRASH_PATH_BYTES_MAX, Timestamp};
+use types::{InodeId, InodeRef, RESTORE_PATH_BYTES_MAX, Status, TRASH_PATH_BYTES_MAX, Timestamp};
 
 fn path(path: Vec<u8>) -> Result<Vec<u8>, Malformed> {
     within(path.len(), TRASH_PATH_BYTES_MAX, "path of a deleted file")?;
@@ -85,7 +85,10 @@ impl From<&RestoreWish> for proto::RestoreWish {
 impl TryFrom<proto::RestoreWish> for RestoreWish {
     type Error = Malformed;
     fn try_from(p: proto::RestoreWish) -> Result<Self, Malformed> {
-        Ok(Self { inode: part(p.inode, "inode")?, path: path(p.path)? })
+        // A path from the trash below a directory.
+        let most = TRASH_PATH_BYTES_MAX + RESTORE_PATH_BYTES_MAX + 1;
+        within(p.path.len(), most, "path of a file to be restored")?;
+        Ok(Self { inode: part(p.inode, "inode")?, path: p.path })
     }
 }
 

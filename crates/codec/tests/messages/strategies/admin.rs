@@ -196,8 +196,16 @@ pub(crate) fn file_info_reply() -> impl Strategy<Value = FileInfoReply> {
     );
     let chunk = (small(ChunkIndex), number(ChunkId), version(), vec(replica, 0..3))
         .prop_map(|(index, chunk, version, replicas)| FileChunk { index, chunk, version, replicas });
-    (bytes(), attributes(), text(), any::<u32>(), vec(chunk, 0..4)).prop_map(
-        |(path, attributes, class, goal, chunks)| FileInfoReply { path, attributes, class, goal, chunks },
+    let stage = (0..Stage::COUNT).prop_map(Stage::from_number);
+    (bytes(), attributes(), text(), any::<u32>(), vec(chunk, 0..4), stage).prop_map(
+        |(path, attributes, class, goal, chunks, stage)| FileInfoReply {
+            path,
+            attributes,
+            class,
+            goal,
+            chunks,
+            stage,
+        },
     )
 }
 

@@ -9,6 +9,7 @@ use admin::trash::{Pattern, Restored, plan};
 use clap::Args;
 use rpc::admin::{AdminApi, Change, Changed};
 use std::process::ExitCode;
+use types::RESTORE_PATH_BYTES_MAX;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -30,6 +31,7 @@ pub(crate) struct Arguments {
 fn directory(text: &str) -> Result<String, String> {
     match text.trim_matches('/') {
         "" => Err("name a directory, from the root of the cluster".to_owned()),
+        inner if inner.len() >= RESTORE_PATH_BYTES_MAX => Err("the path is too long".to_owned()),
         inner => Ok(format!("/{inner}")),
     }
 }
