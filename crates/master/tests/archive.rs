@@ -60,6 +60,11 @@ fn a_file_is_archived_when_its_time_has_come_also_after_a_restart_and_a_write_br
 
         client.commit(file, 70, &grant).await.unwrap();
         assert_eq!(archived(&master, "/f").await, (false, 2));
+        // It changes once more before it is looked at, and is put in again.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        client.commit(file, 80, &grant).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(archived(&master, "/f").await, (false, 2));
         until_archived(&master, "/f").await;
         let master = world.restart(master).await;
         assert_eq!(archived(&master, "/f").await, (true, 1), "it is recorded");
