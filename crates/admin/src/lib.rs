@@ -14,6 +14,7 @@
 
 pub mod class;
 pub mod error;
+pub mod explain;
 pub mod file_info;
 pub mod hosts;
 pub mod locate;

@@ -2,9 +2,11 @@
 
 mod change;
 mod convert;
+mod explain;
 mod removal;
 
 pub use change::*;
+pub use explain::*;
 pub use removal::*;
 
 use crate::control::{DiskState, RefusedDisk};

@@ -31,6 +31,7 @@ use crate::slot_set::SlotSet;
 use crate::table::{ChunkTable, Health};
 use crate::{Command, Obstacle};
 use copy::Copy;
+pub(crate) use holdoff::Silence;
 use mend::Mending;
 use remove::{REMOVALS_MAX, Removal};
 use std::collections::BTreeMap;
@@ -243,6 +244,16 @@ impl Fleet {
     /// Why the chunk has to wait although it is its turn.
     pub(crate) fn why_later(&self, slot: ChunkSlot, now_ms: u64) -> Option<Obstacle> {
         self.healing.why_later(slot, now_ms)
+    }
+
+    /// Until when, if that is known.
+    pub(crate) fn later_ms(&self, slot: ChunkSlot) -> Option<u64> {
+        self.healing.later.get(&slot).map(|later| later.alone_until_ms.max(later.retry_ms))
+    }
+
+    /// Whether a damaged replica of the chunk is being mended, and whether one that is not needed is being removed.
+    pub(crate) fn is_worked_on(&self, slot: ChunkSlot) -> (bool, bool) {
+        (self.healing.mending.contains_key(&slot), self.healing.removals.contains_key(&slot))
     }
 
     /// Whether the chunk cannot have its turn, whatever it lacks.

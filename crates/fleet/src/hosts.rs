@@ -201,13 +201,18 @@ impl Hosts {
     /// Keeps invariant 2 after any change of a disk. A disk must have room for one whole chunk.
     pub(crate) fn consider(&mut self, number: u16) {
         let disk = &self.disks[usize::from(number)];
-        let takes_chunks = disk.up && disk.state == DiskState::Good && !disk.leaving;
-        if takes_chunks && disk.free_bytes >= CHUNK_BYTES {
+        if self.takes_chunks(number) {
             let (total_bytes, free_bytes, writes) = (disk.total_bytes, disk.free_bytes, disk.writes);
             self.pool.open(number, Room { total_bytes, free_bytes, writes });
         } else {
             self.pool.close(number);
         }
+    }
+
+    /// Whether a new chunk may be placed on a disk.
+    pub(crate) fn takes_chunks(&self, number: u16) -> bool {
+        let disk = &self.disks[usize::from(number)];
+        disk.up && disk.state == DiskState::Good && !disk.leaving && disk.free_bytes >= CHUNK_BYTES
     }
 
     /// One more or one less chunk being written or copied to a disk.

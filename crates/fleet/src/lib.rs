@@ -21,6 +21,7 @@
 
 mod classes;
 mod event;
+mod explain;
 mod fleet;
 mod garbage;
 mod grant;
@@ -43,6 +44,7 @@ mod views;
 mod tests;
 
 pub use event::*;
+pub use explain::*;
 pub use fleet::Fleet;
 pub use obstacles::{Obstacle, Obstacles, Plan};
 

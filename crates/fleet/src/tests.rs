@@ -5,6 +5,7 @@ mod ahead;
 mod classes;
 mod donors;
 mod doubtful;
+mod explain;
 mod filling;
 mod healing;
 mod hops;

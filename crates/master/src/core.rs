@@ -21,10 +21,12 @@ mod classes;
 mod commands;
 mod control;
 mod edits;
+mod explain;
 mod grants;
 mod hold;
 mod labels;
 mod log;
+mod looks;
 mod marks;
 mod mutations;
 mod orphans;
@@ -50,19 +52,23 @@ use additions::Additions;
 use appends::Appends;
 use checkpoints::{BuildAnswerer, Checkpoints};
 use classes::ChangeAnswerer;
-use codec::admin::{Change, Changed, ClassStatus, FileTarget, RemovalTarget, TaskStatus, Warning};
+use codec::admin::{
+    Change, Changed, ClassStatus, ExplainTarget, FileTarget, RemovalTarget, TaskStatus, Warning,
+};
 use codec::control::{ToMaster, ToServer};
 use codec::session::{AnswerMessage, RequestMessage, SessionOpen};
 use control::Servers;
 use edits::Edits;
 use env::{Clock, Env};
+use explain::ExplainAnswerer;
 use fleet::{Command, Event, Fleet, FleetOptions, RaiseTicket, Ticket};
 use grants::Asked;
 use hold::Hold;
 use log::Log;
+use looks::Looks;
 use meta::{Effect, Meta};
 use orphans::Orphans;
-use removal::{Plans, RemovalAnswerer};
+use removal::RemovalAnswerer;
 use rpc::admin::AdminError;
 use session_requests::Opened;
 use sessions::Sessions;
@@ -94,6 +100,8 @@ pub(crate) enum Message {
     Tasks { answer: oneshot::Sender<Vec<TaskStatus>> },
     /// An operator asks what keeps a disk or a server from being removed.
     Removal { target: RemovalTarget, answer: RemovalAnswerer },
+    /// An operator asks why chunks are where they are.
+    Explain { target: ExplainTarget, answer: ExplainAnswerer },
     /// An operator wants something changed.
     Change { change: Change, answer: ChangeAnswerer },
     /// A checkpoint is wanted now.
@@ -159,7 +167,7 @@ pub(crate) struct Core {
     appends: Appends,
     orphans: Orphans,
     tasks: Tasks,
-    plans: Plans,
+    looks: Looks,
     additions: Additions,
     checkpoints: Checkpoints,
     /// Questions to the fleet that are open.
@@ -230,7 +238,7 @@ impl Core {
             appends: Appends::default(),
             orphans,
             tasks: Tasks::default(),
-            plans: Plans::default(),
+            looks: Looks::default(),
             additions: Additions::default(),
             checkpoints,
             asked: BTreeMap::new(),
@@ -292,9 +300,9 @@ impl Core {
                     }
                 }
                 // Whoever else can go on does so first.
-                () = tokio::task::yield_now(), if self.tasks.can_go_on() || !self.plans.is_empty() => {
+                () = tokio::task::yield_now(), if self.tasks.can_go_on() || !self.looks.is_empty() => {
                     self.task_step();
-                    self.plan_step();
+                    self.look_step();
                 }
             }
             self.end_batch()?;
@@ -314,6 +322,7 @@ impl Core {
             Message::Classes { answer } => drop(answer.send(self.class_statuses())),
             Message::Tasks { answer } => drop(answer.send(self.task_statuses())),
             Message::Removal { target, answer } => self.removal_wanted(&target, answer),
+            Message::Explain { target, answer } => self.explain_wanted(target, answer),
             Message::Change { change, answer } => self.change(change, answer),
             Message::Checkpoint { answer } => self.checkpoint_wanted(answer),
             Message::Built(result) => self.checkpoint_built(result),

@@ -14,8 +14,8 @@ use crate::core::{Answerer, Attached, Connection, LinkId, Message, OpenAnswerer,
 use bytes::Bytes;
 use codec::Message as _;
 use codec::admin::{
-    Change, Changed, ClassStatus, ClusterStatus, FileInfoReply, FileTarget, Removal, RemovalTarget,
-    TaskStatus,
+    Change, Changed, ClassStatus, ClusterStatus, ExplainTarget, Explanation, FileInfoReply, FileTarget,
+    Removal, RemovalTarget, TaskStatus,
 };
 use codec::control::{ToMaster, ToServer};
 use codec::session::{AnswerMessage, RequestMessage, SessionOpen, SessionOpenAnswer};
@@ -275,6 +275,13 @@ impl AdminApi for Admin {
 
     fn removal(&self, target: RemovalTarget) -> BoxFuture<'_, Result<Removal, AdminError>> {
         Box::pin(async move { self.ask(|answer| Message::Removal { target, answer }).await? })
+    }
+
+    fn explain(&self, target: ExplainTarget) -> BoxFuture<'_, Result<Explanation, AdminError>> {
+        Box::pin(async move {
+            let answer = self.ask(|answer| Message::Explain { target, answer }).await?;
+            answer.map_err(AdminError::Refused)
+        })
     }
 
     fn change(&self, change: Change) -> BoxFuture<'_, Result<Changed, AdminError>> {

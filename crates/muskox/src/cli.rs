@@ -3,6 +3,7 @@
 use crate::commands::class::ClassCommand;
 use crate::commands::client::ClientCommand;
 use crate::commands::disk::DiskCommand;
+use crate::commands::explain;
 use crate::commands::server::ServerCommand;
 use crate::commands::task::TaskCommand;
 use clap::{Args, Parser, Subcommand};
@@ -43,6 +44,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: FileCommand,
     },
+    /// Why the chunks of a file are where they are: its class, where it wants them, and what is in the way
+    Explain(explain::Arguments),
     /// Storage classes: where chunks of a path live
     Class {
         #[command(subcommand)]

@@ -32,6 +32,8 @@ pub trait AdminApi: Send + Sync {
     fn tasks(&self) -> BoxFuture<'_, Result<Vec<TaskStatus>, AdminError>>;
     /// What keeps a disk or a server from being removed, or what its removal would take.
     fn removal(&self, target: RemovalTarget) -> BoxFuture<'_, Result<Removal, AdminError>>;
+    /// Why the chunks of a file are where they are.
+    fn explain(&self, target: ExplainTarget) -> BoxFuture<'_, Result<Explanation, AdminError>>;
     /// Changes something; it is stable when this answers.
     fn change(&self, change: Change) -> BoxFuture<'_, Result<Changed, AdminError>>;
 }

@@ -267,7 +267,7 @@ impl Core {
 }
 
 /// Labels for people.
-fn words(labels: &Labels) -> Vec<String> {
+pub(super) fn words(labels: &Labels) -> Vec<String> {
     labels.iter().map(Label::to_string).collect()
 }
 

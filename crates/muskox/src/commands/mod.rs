@@ -3,6 +3,7 @@
 pub(crate) mod class;
 pub(crate) mod client;
 pub(crate) mod disk;
+pub(crate) mod explain;
 mod labels;
 mod removal;
 pub(crate) mod server;

@@ -1,8 +1,8 @@
 //! Asking over a connection.
 
 use super::{
-    ANSWER_BYTES_MAX, AdminApi, AdminError, Change, Changed, ClassStatus, ClusterStatus, FileInfoReply,
-    FileTarget, QUESTION_BYTES_MAX, Removal, RemovalTarget, TaskStatus, plain,
+    ANSWER_BYTES_MAX, AdminApi, AdminError, Change, Changed, ClassStatus, ClusterStatus, ExplainTarget,
+    Explanation, FileInfoReply, FileTarget, QUESTION_BYTES_MAX, Removal, RemovalTarget, TaskStatus, plain,
 };
 use crate::channel;
 use crate::generated::admin_client::AdminClient as Grpc;
@@ -128,6 +128,17 @@ impl AdminClient {
         removal.ok_or_else(|| self.bad("it is empty"))?.try_into().map_err(malformed)
     }
 
+    async fn ask_explain(&self, target: ExplainTarget) -> Result<Explanation, AdminError> {
+        let query = proto::ExplainQuery::from(&target);
+        let answer = match &self.carrier {
+            Carrier::Grpc(client) => self.grpc(client.clone().explain(query).await)?,
+            Carrier::Plain(client) => client.explain(query).await.map_err(|e| self.bad(e.to_string()))?,
+        };
+        let explanation = refused(answer.status)?.then_some(answer.explanation).flatten();
+        let explanation = explanation.ok_or_else(|| self.bad("it is empty"))?;
+        explanation.try_into().map_err(|e: codec::Malformed| self.bad(e.to_string()))
+    }
+
     async fn ask_change(&self, change: Change) -> Result<Changed, AdminError> {
         let query = proto::ChangeQuery::from(&change);
         let answer = match &self.carrier {
@@ -171,6 +182,10 @@ impl AdminApi for AdminClient {
 
     fn removal(&self, target: RemovalTarget) -> BoxFuture<'_, Result<Removal, AdminError>> {
         Box::pin(self.within(self.ask_removal(target)))
+    }
+
+    fn explain(&self, target: ExplainTarget) -> BoxFuture<'_, Result<Explanation, AdminError>> {
+        Box::pin(self.within(self.ask_explain(target)))
     }
 
     fn change(&self, change: Change) -> BoxFuture<'_, Result<Changed, AdminError>> {

@@ -1,6 +1,6 @@
 //! Carriers of operators' questions: gRPC, and the plain one of a simulation.
 
-use super::{AdminApi, AdminError, Change, FileTarget, RemovalTarget};
+use super::{AdminApi, AdminError, Change, ExplainTarget, FileTarget, RemovalTarget};
 use crate::generated::admin_server::Admin;
 use codec::proto;
 use std::sync::Arc;
@@ -41,6 +41,13 @@ impl Admin for AdminService {
         request: Request<proto::RemovalQuery>,
     ) -> Result<Response<proto::RemovalAnswer>, Status> {
         Ok(Response::new(removal(&*self.api, request.into_inner()).await))
+    }
+
+    async fn explain(
+        &self,
+        request: Request<proto::ExplainQuery>,
+    ) -> Result<Response<proto::ExplainAnswer>, Status> {
+        Ok(Response::new(explain(&*self.api, request.into_inner()).await))
     }
 
     async fn change(
@@ -107,6 +114,17 @@ async fn removal(api: &dyn AdminApi, query: proto::RemovalQuery) -> proto::Remov
     }
 }
 
+async fn explain(api: &dyn AdminApi, query: proto::ExplainQuery) -> proto::ExplainAnswer {
+    let answer = match ExplainTarget::try_from(query) {
+        Ok(target) => api.explain(target).await,
+        Err(_) => Err(AdminError::Refused(types::Status::BadMessage)),
+    };
+    match answer {
+        Ok(explanation) => proto::ExplainAnswer { status: 0, explanation: Some((&explanation).into()) },
+        Err(error) => proto::ExplainAnswer { status: code(error), explanation: None },
+    }
+}
+
 async fn change(api: &dyn AdminApi, query: proto::ChangeQuery) -> proto::ChangeAnswer {
     let answer = match Change::try_from(query) {
         Ok(change) => api.change(change).await,
@@ -138,6 +156,7 @@ pub(crate) mod plain {
     const TASKS: u8 = 4;
     const CHANGE: u8 = 5;
     const REMOVAL: u8 = 6;
+    const EXPLAIN: u8 = 20;
 
     /// Asks one question at a time.
     pub(crate) struct Client(Mutex<Connection>);
@@ -194,6 +213,13 @@ pub(crate) mod plain {
             self.ask(question).await
         }
 
+        /// Asks why chunks are where they are.
+        pub(crate) async fn explain(&self, query: proto::ExplainQuery) -> io::Result<proto::ExplainAnswer> {
+            let mut question = vec![EXPLAIN];
+            question.extend_from_slice(&query.encode_to_vec());
+            self.ask(question).await
+        }
+
         async fn ask<A: Message + Default>(&self, question: Vec<u8>) -> io::Result<A> {
             let mut connection = self.0.lock().await;
             if std::mem::replace(&mut connection.torn, true) {
@@ -231,6 +257,10 @@ pub(crate) mod plain {
                 },
                 Some((&REMOVAL, query)) => match proto::RemovalQuery::decode(query) {
                     Ok(query) => super::removal(api, query).await.encode_to_vec(),
+                    Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+                },
+                Some((&EXPLAIN, query)) => match proto::ExplainQuery::decode(query) {
+                    Ok(query) => super::explain(api, query).await.encode_to_vec(),
                     Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
                 },
                 _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "unknown question")),

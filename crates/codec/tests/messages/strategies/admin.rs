@@ -188,17 +188,19 @@ pub(crate) fn file_info_reply() -> impl Strategy<Value = FileInfoReply> {
     )
 }
 
+pub(crate) fn unmet() -> impl Strategy<Value = Unmet> {
+    (text(), expression(), any::<(u32, u32, u32, u32)>()).prop_map(|(part, condition, numbers)| Unmet {
+        part,
+        condition: condition.to_string(),
+        wanted: numbers.0,
+        lacking: numbers.1,
+        disks: numbers.2,
+        domains: numbers.3,
+    })
+}
+
 pub(crate) fn class_status() -> impl Strategy<Value = ClassStatus> {
-    let unmet =
-        (text(), expression(), any::<(u32, u32, u32, u32)>()).prop_map(|(part, condition, numbers)| Unmet {
-            part,
-            condition: condition.to_string(),
-            wanted: numbers.0,
-            lacking: numbers.1,
-            disks: numbers.2,
-            domains: numbers.3,
-        });
-    (class_id(), class(), any::<(u64, u64)>(), vec(unmet, 0..4))
+    (class_id(), class(), any::<(u64, u64)>(), vec(unmet(), 0..4))
         .prop_map(|(id, class, (inodes, bytes), unmet)| ClassStatus { id, class, inodes, bytes, unmet })
 }
 
