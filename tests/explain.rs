@@ -79,8 +79,22 @@ fn a_file_says_where_it_is_where_it_should_be_and_what_is_in_the_way() {
     assert!(text.contains("tape: no disk: no further one has the labels"), "{text}");
     assert!(text.contains("cannot be met: keep: 1 of 1 replicas on tape have no disk"), "{text}");
 
-    // A server that is away is waited for.
+    // What an edit makes dispensable is held, and counts again when the edit is taken back.
     demo.ask(&["class", "edit", "hot", "--keep", "ssd,hdd"]);
+    let held = |demo: &Demo| demo.status()["chunks"]["held"].as_u64().unwrap();
+    wait_until("a replica is held", || explained(&demo, &file)["groups"][0]["inTheWay"] == "surplus-held");
+    let told = explained(&demo, &file);
+    let replicas = told["groups"][0]["replicas"].as_array().unwrap();
+    let of_hour = |replica: &&Value| replica["heldMs"].as_u64().is_some_and(|ms| ms > 3_000_000);
+    assert_eq!((replicas.len(), replicas.iter().filter(of_hour).count(), held(&demo)), (3, 1, 1));
+    let text = demo.ask(&["explain", file.to_str().unwrap()]);
+    assert!(text.contains("since an edit") && text.contains("so that it can be taken back"), "{text}");
+    demo.ask(&["class", "edit", "hot", "--keep", "ssd,2*hdd"]);
+    wait_until("nothing is to be done", || explained(&demo, &file)["groups"][0]["inTheWay"].is_null());
+    assert_eq!(held(&demo), 0);
+    demo.ask(&["class", "edit", "hot", "--keep", "ssd,hdd"]);
+
+    // A server that is away is waited for.
     demo.ask(&["demo", "kill", "cs1", "--data", demo.data.to_str().unwrap()]);
     wait_until("it is said that a replica is waited for", || {
         let told = explained(&demo, &file);

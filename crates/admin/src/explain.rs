@@ -138,7 +138,8 @@ fn replica(replica: &ExplainedReplica) -> String {
         Role::Surplus => ", not needed",
         Role::None => "",
     };
-    printable(format!("{text}   {state}{role}").as_bytes())
+    let held = replica.held_ms.map(|ms| format!("; held for {} yet, since an edit", age(ms.max(1_000))));
+    printable(format!("{text}   {state}{role}{}", held.unwrap_or_default()).as_bytes())
 }
 
 fn place(place: &ExplainedPlace) -> String {

@@ -69,6 +69,7 @@ pub(crate) fn why(kind: ObstacleKind) -> &'static str {
         ObstacleKind::Waiting => "its turn has not come",
         ObstacleKind::Mending => "a damaged replica is being mended from others",
         ObstacleKind::Surplus => "a replica that is not needed is about to go",
+        ObstacleKind::Held => "replicas that an edit made dispensable are kept, so that it can be taken back",
         ObstacleKind::Settling => "the master waits for all disks to report after its start",
     }
 }

@@ -190,6 +190,8 @@ pub struct ChunkCounts {
     pub missing: u64,
     /// More than wanted.
     pub overgoal: u64,
+    /// Replicas that an edit made dispensable, and that are kept for a while.
+    pub held: u64,
     /// As many as wanted, but not without those on disks that are to go.
     pub leaving: u64,
     /// None so far, while disks have yet to report.

@@ -103,13 +103,13 @@ impl Fleet {
     pub(crate) fn class_changed(&mut self, class: ClassId, policies: Option<&ClassPolicies>) {
         self.classes.set(class, policies, &mut self.hosts.pool);
         self.table.set_goal(class, self.classes.known(class).map(Class::goal));
-        self.review.class(class);
+        self.review.class(class, self.is_introduced());
     }
 
     /// A chunk has another class.
-    pub(crate) fn chunk_class(&mut self, slot: ChunkSlot, class: ClassId) {
+    pub(crate) fn chunk_class(&mut self, slot: ChunkSlot, class: ClassId, now_ms: u64) {
         self.table.set_class(slot, class);
-        self.look_again(slot);
+        self.look_after_edit(slot, now_ms);
     }
 
     /// Replicas on these disks, as placement sees them.

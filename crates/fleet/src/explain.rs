@@ -36,6 +36,8 @@ pub struct ReplicaView {
     pub worth: Worth,
     /// What it is to the class.
     pub role: Role,
+    /// An edit made it dispensable, and it is kept until then.
+    pub held_until_ms: Option<u64>,
 }
 
 /// What a replica is worth by itself.
@@ -195,6 +197,7 @@ impl Fleet {
             disk: self.hosts.disk(one.disk).id,
             worth: worth(one.state),
             role: role(one.disk),
+            held_until_ms: self.held_until_ms(slot, one.disk),
         };
         Explained {
             replicas: set.iter().map(replica).collect(),
@@ -259,6 +262,9 @@ impl Fleet {
             () if lacks => self.obstacle(slot, silence, now_ms),
             () if is_damaged => self.why_later(slot, now_ms).unwrap_or(Obstacle::Waiting),
             () if is_removed || self.has_surplus(slot) => Obstacle::Surplus,
+            () if self.table.health(slot) == Some(Health::Overgoal) && self.holds_any(slot, set) => {
+                Obstacle::Held
+            }
             () => return None,
         };
         // Who comes back needs no disk.
@@ -271,6 +277,7 @@ impl Fleet {
         let until_ms = match obstacle {
             Obstacle::Awaited => Some(self.ripe_ms(slot, silence)),
             Obstacle::BeingWritten | Obstacle::Failed => self.later_ms(slot),
+            Obstacle::Held => set.iter().filter_map(|one| self.held_until_ms(slot, one.disk)).min(),
             Obstacle::Settling => Some(self.started_ms + self.options.settle_ms),
             _ => None,
         };

@@ -73,13 +73,14 @@ impl Fleet {
 
     fn relabel(&mut self, disk: u16) {
         if self.hosts.relabel(disk) {
-            self.moved(disk);
+            self.review.disk(disk, self.is_introduced());
+            self.healing.wake();
         }
     }
 
     /// A disk has other labels, or another server.
     pub(crate) fn moved(&mut self, disk: u16) {
-        self.review.disk(disk);
+        self.review.disk(disk, false);
         self.healing.wake();
     }
 }

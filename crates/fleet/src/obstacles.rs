@@ -36,6 +36,8 @@ pub enum Obstacle {
     Mending,
     /// A replica that is not needed is about to go.
     Surplus,
+    /// A replica that an edit made dispensable is kept for a while.
+    Held,
     /// Disks have yet to report after the master's start.
     Settling,
 }

@@ -8,6 +8,7 @@ mod doubtful;
 mod explain;
 mod filling;
 mod healing;
+mod hold;
 mod hops;
 mod machines;
 mod mending;
@@ -182,7 +183,7 @@ impl World {
     }
 
     fn with_goal(servers: u8, goal: usize) -> Self {
-        Self::with_options(servers, FleetOptions { goal, ..FleetOptions::default() })
+        Self::with_options(servers, FleetOptions { goal, hold_ms: 0, ..FleetOptions::default() })
     }
 
     fn with_options(servers: u8, options: FleetOptions) -> Self {

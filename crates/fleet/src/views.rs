@@ -82,6 +82,7 @@ impl Fleet {
             endangered: count(Health::Endangered),
             missing: if settling { 0 } else { none },
             overgoal: count(Health::Overgoal),
+            held: self.holds.len(),
             leaving: count(Health::Leaving),
             misplaced: self.healing.misplaced(),
             reviewing: !self.review.is_over(),

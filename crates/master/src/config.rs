@@ -82,6 +82,8 @@ pub struct Config {
     pub heal_after: Duration,
     /// Servers that fell silent together count as lost after this.
     pub heal_after_together: Duration,
+    /// What an edit of a class or of labels makes dispensable is kept for so long.
+    pub hold_surplus: Duration,
     /// A session that sends nothing for so long is closed.
     pub session_lease: Duration,
     /// Builds checkpoints; `None`: in this process, on a queue of its own.
@@ -106,6 +108,7 @@ impl Config {
             heal_after_endangered: Duration::from_secs(10),
             heal_after: Duration::from_secs(60),
             heal_after_together: Duration::from_secs(600),
+            hold_surplus: Duration::from_secs(3_600),
             session_lease: Duration::from_secs(60),
             checkpointer: None,
             insecure: false,

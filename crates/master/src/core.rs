@@ -214,6 +214,7 @@ impl Core {
             heal_endangered_ms: ms(config.heal_after_endangered),
             heal_ms: ms(config.heal_after),
             heal_together_ms: ms(config.heal_after_together),
+            hold_ms: ms(config.hold_surplus),
             ..FleetOptions::default()
         };
         let fleet = Fleet::new(term, options, now_ms);

@@ -52,6 +52,7 @@ struct Replica<'a> {
     labels: &'a [String],
     state: &'static str,
     role: &'static str,
+    held_ms: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -85,7 +86,7 @@ fn part(part: &ExplainedPart) -> Part<'_> {
 
 fn replica(replica: &ExplainedReplica) -> Replica<'_> {
     let (state, role) = (replica.worth.word(), replica.role.word());
-    Replica { disk: &replica.disk, labels: &replica.labels, state, role }
+    Replica { disk: &replica.disk, labels: &replica.labels, state, role, held_ms: replica.held_ms }
 }
 
 fn place(place: &ExplainedPlace) -> Place<'_> {

@@ -75,6 +75,7 @@ struct Chunks {
     unsettled: u64,
     damaged: u64,
     leaving: u64,
+    held: u64,
 }
 
 #[derive(Serialize)]
@@ -204,6 +205,7 @@ pub fn json(status: &ClusterStatus) -> String {
             unsettled: c.unsettled,
             damaged: c.damaged,
             leaving: c.leaving,
+            held: c.held,
         },
         hops: Hops {
             reported: h.reported,

@@ -89,6 +89,8 @@ pub struct ExplainedReplica {
     pub role: Role,
     /// Its server is not connected (1) or in maintenance (2).
     pub away: ServerAbsence,
+    /// It is dispensable since an edit, and kept for so long yet.
+    pub held_ms: Option<u64>,
 }
 
 /// Whether a server is there.

@@ -113,6 +113,8 @@ pub enum ObstacleKind {
     Surplus = 11,
     /// Disks have yet to report after the master's start.
     Settling = 12,
+    /// A replica that an edit made dispensable is kept for a while.
+    Held = 13,
 }
 
 impl ObstacleKind {
@@ -130,6 +132,7 @@ impl ObstacleKind {
         Self::Mending,
         Self::Surplus,
         Self::Settling,
+        Self::Held,
     ];
 
     /// Whether it does not go away by itself.
@@ -152,6 +155,7 @@ impl ObstacleKind {
             Self::Mending => "being-mended",
             Self::Surplus => "surplus",
             Self::Settling => "disks-awaited",
+            Self::Held => "surplus-held",
         }
     }
 }

@@ -8,6 +8,7 @@ use super::{Healing, LOOKED_MAX};
 use crate::Command;
 use crate::fleet::Fleet;
 use crate::table::ReplicaSet;
+use std::cmp::Ordering;
 use types::ChunkSlot;
 
 /// Misplaced chunks that one pass looks at: for each a choice is made, which takes some microseconds.
@@ -21,11 +22,18 @@ impl Healing {
 }
 
 impl Fleet {
-    /// Whether some of these replicas, as many as are wanted, are not where the class wants them.
+    /// Whether some of these replicas, as many as are wanted, are not where the class wants them. Of too many, if some are held:
+    /// their hold does not keep the others from going where they should be.
     pub(crate) fn is_misplaced(&self, slot: ChunkSlot, set: &ReplicaSet) -> bool {
-        self.classes.known(self.table.class(slot)).is_some_and(|class| {
-            set.sound().count() == class.goal() && !self.hosts.pool.suits(&class.keep, set.sound())
-        })
+        let Some(class) = self.classes.known(self.table.class(slot)) else { return false };
+        match set.sound().count().cmp(&class.goal()) {
+            Ordering::Less => false,
+            Ordering::Equal => !self.hosts.pool.suits(&class.keep, set.sound()),
+            Ordering::Greater if self.holds_any(slot, set) => {
+                !self.hosts.pool.judge(&class.keep, &self.held(set.sound())).stands_in.is_empty()
+            }
+            Ordering::Greater => false,
+        }
     }
 
     /// Begins to move what can be moved now, if nothing that is more urgent has taken all the time there is.

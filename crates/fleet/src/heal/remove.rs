@@ -76,7 +76,8 @@ impl Fleet {
 
     /// The replica that the class can do without best; one that can be deleted, if there is any.
     fn worst(&self, slot: ChunkSlot, set: &ReplicaSet) -> Option<u16> {
-        let held = self.held(set.sound());
+        // What an edit made dispensable stays for a while; it cannot stand for one that goes.
+        let held = self.held(set.sound().filter(|disk| self.held_until_ms(slot, *disk).is_none()));
         let surplus = self.hosts.pool.judge(&self.class_of(slot).keep, &held).surplus;
         let can_go = |disk: &&u16| self.hosts.disk(**disk).state == DiskState::Good;
         surplus.iter().find(can_go).or(surplus.first()).copied()
@@ -230,8 +231,12 @@ impl Fleet {
     pub(crate) fn has_surplus(&self, slot: ChunkSlot) -> bool {
         let is_known = || self.classes.known(self.table.class(slot)).is_some();
         let is_stale = || self.table.replicas(slot).iter().any(|one| one.state == ReplicaState::Stale);
+        let can_go = || {
+            let set = self.table.replicas(slot);
+            !self.awaits_look(slot, &set) && (!self.holds_any(slot, &set) || self.worst(slot, &set).is_some())
+        };
         match self.table.health(slot) {
-            Some(Health::Overgoal) => is_known() || is_stale(),
+            Some(Health::Overgoal) => is_known() && can_go() || is_stale(),
             Some(Health::Ok) => is_stale(),
             _ => false,
         }

@@ -322,7 +322,7 @@ fn chunks_that_lack_replicas_come_before_those_that_are_misplaced() {
 
 /// Servers with two disks each: number `n` has disks `n + 1` and `n + 101`.
 fn crowded(servers: u8) -> World {
-    let mut world = World::cold(servers, FleetOptions { grace_ms: 0, ..FleetOptions::default() });
+    let mut world = World::cold(servers, FleetOptions { grace_ms: 0, hold_ms: 0, ..FleetOptions::default() });
     world.crowded = true;
     world.tell(Event::KnownDisks(Vec::new()));
     for n in 0..servers {

@@ -215,7 +215,8 @@ impl Core {
             wait_ms: until_ms.map(|until| until.saturating_sub(asked_ms)).filter(|ms| *ms < 366 * 86_400_000),
         });
         // The order of a chain, and which of two like places a replica fills, make no difference to anybody.
-        let mut replicas: Vec<_> = explained.replicas.iter().map(|one| self.replica_told(one)).collect();
+        let mut replicas: Vec<_> =
+            explained.replicas.iter().map(|one| self.replica_told(one, asked_ms)).collect();
         replicas.sort_by(|one, other| one.disk.cmp(&other.disk));
         let mut places: Vec<_> = explained.places.iter().map(|one| self.place_told(one)).collect();
         let is_like = |one: &ExplainedPlace, other: &ExplainedPlace| {
@@ -239,7 +240,7 @@ impl Core {
         self.name_of(Holder::Disk(disk))
     }
 
-    fn replica_told(&self, replica: &ReplicaView) -> ExplainedReplica {
+    fn replica_told(&self, replica: &ReplicaView, asked_ms: u64) -> ExplainedReplica {
         let disk = self.meta.disk(replica.disk);
         let server = disk.and_then(|disk| self.meta.server(disk.server));
         let of_server = server.map(|known| known.labels.clone()).unwrap_or_default();
@@ -256,6 +257,7 @@ impl Core {
                 (true, false) => ServerAbsence::Away,
                 (true, true) => ServerAbsence::Maintenance,
             },
+            held_ms: replica.held_until_ms.map(|until| until.saturating_sub(asked_ms)),
         }
     }
 

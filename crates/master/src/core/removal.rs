@@ -42,6 +42,7 @@ pub(super) fn kind(obstacle: Obstacle) -> ObstacleKind {
         Obstacle::Mending => ObstacleKind::Mending,
         Obstacle::Surplus => ObstacleKind::Surplus,
         Obstacle::Settling => ObstacleKind::Settling,
+        Obstacle::Held => ObstacleKind::Held,
     }
 }
 

@@ -190,6 +190,7 @@ impl Core {
             unsettled: summary.unsettled,
             damaged: summary.damaged,
             leaving: summary.leaving,
+            held: summary.held,
         }
     }
 

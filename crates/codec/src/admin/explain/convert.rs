@@ -125,6 +125,7 @@ impl From<&ExplainedReplica> for proto::ExplainedReplica {
             worth: v.worth as u32,
             role: v.role as u32,
             away: v.away as u32,
+            held_ms: v.held_ms,
         }
     }
 }
@@ -143,6 +144,7 @@ impl TryFrom<proto::ExplainedReplica> for ExplainedReplica {
                 2 => ServerAbsence::Maintenance,
                 _ => return Err(Malformed::new("absence of a server")),
             },
+            held_ms: p.held_ms,
         })
     }
 }

@@ -104,6 +104,7 @@ pub(crate) fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
         unsettled: n[8],
         damaged: n[9],
         leaving: n[10],
+        held: n[10].rotate_left(7),
     });
     let client = (text(), number(SessionId), text(), any::<u64>(), any::<bool>()).prop_map(
         |(name, session, address, since_ms_ago, connected)| ClientStatus {
