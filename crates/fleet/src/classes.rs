@@ -69,6 +69,13 @@ impl Classes {
         }
     }
 
+    /// What each class wants of chunks that exist.
+    pub(crate) fn keeps(&self) -> impl Iterator<Item = (ClassId, Rule)> + '_ {
+        let others = (1u16..).zip(&self.others);
+        let others = others.filter_map(|(id, class)| Some((ClassId(id), class.as_ref()?.keep.clone())));
+        std::iter::once((ClassId(0), self.default.keep.clone())).chain(others)
+    }
+
     /// Sets what a class wants; `None`: it is no more.
     pub(crate) fn set(&mut self, class: ClassId, policies: Option<&ClassPolicies>, pool: &mut Pool) {
         let new = policies.map(|policies| Class::adopt(policies, pool));

@@ -109,6 +109,9 @@ pub(crate) struct Healing {
     load: BTreeMap<u16, Load>,
     /// Nothing to do before this moment, unless something changes.
     idle_until_ms: u64,
+    /// Copies that were timed, and how long one took of late.
+    pub(crate) measured: u64,
+    pub(crate) mean_ms: u64,
     /// Replicas made so far.
     pub(crate) copied: u64,
     /// Replicas removed so far because there were enough others.

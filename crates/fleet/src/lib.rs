@@ -20,6 +20,7 @@
 //! Which disks suit a new chunk: `placement`. What the file's map says: `meta`. Sockets and the log: `master`.
 
 mod classes;
+mod edit;
 mod event;
 mod explain;
 mod fleet;
@@ -33,6 +34,7 @@ mod labels;
 mod marks;
 mod min_write;
 mod obstacles;
+mod prospect;
 mod raise;
 mod report;
 mod reserve;
@@ -44,10 +46,12 @@ mod views;
 #[cfg(test)]
 mod tests;
 
+pub use edit::{Edit, EditEffect, EditPlan, Pace};
 pub use event::*;
 pub use explain::*;
 pub use fleet::Fleet;
 pub use obstacles::{Obstacle, Obstacles, Plan};
+pub use prospect::Prospect;
 
 use types::{DiskId, ServerId};
 

@@ -5,6 +5,7 @@ mod ahead;
 mod classes;
 mod donors;
 mod doubtful;
+mod edit;
 mod explain;
 mod filling;
 mod healing;

@@ -317,6 +317,7 @@ impl Fleet {
         match status {
             Ok(()) => {
                 self.healing.copied += 1;
+                self.measure_copy(open.sent_ms, now_ms);
                 let slot = same.then_some(slot);
                 let seen = ReportedReplica::sound(slot, chunk, version);
                 self.replica_seen(open.disk, &seen, now_ms, out);

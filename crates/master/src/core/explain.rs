@@ -133,7 +133,7 @@ impl Core {
         let class = self.meta.class_of(inode)?;
         let (levels, above) = self.inherited(class, parent)?;
         let definition = self.meta.class(class).ok_or(Status::Stale)?;
-        let unmet = unmet(definition, &mut self.serving_disks());
+        let unmet = unmet(definition, &mut self.fleet.prospect());
         let part = |name: &str, wants: &types::Expression| ExplainedPart {
             name: name.to_owned(),
             wants: wants.to_string(),

@@ -45,8 +45,8 @@ impl Core {
     }
 
     fn classes_that_can_be_met(&self) -> Vec<ClassName> {
-        let mut pool = self.serving_disks();
-        let met = self.meta.classes().filter(|(_, class)| unmet(class, &mut pool).is_empty());
+        let mut prospect = self.fleet.prospect();
+        let met = self.meta.classes().filter(|(_, class)| unmet(class, &mut prospect).is_empty());
         met.map(|(_, class)| class.name.clone()).collect()
     }
 
