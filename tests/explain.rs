@@ -1,4 +1,4 @@
-//! Why chunks are where they are, through the command line, with real processes.
+//! Why chunks are where they are, and what an edit would take, through the command line, with real processes.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
@@ -91,7 +91,7 @@ fn a_file_says_where_it_is_where_it_should_be_and_what_is_in_the_way() {
     assert!(text.contains("since an edit") && text.contains("so that it can be taken back"), "{text}");
     demo.ask(&["class", "edit", "hot", "--keep", "ssd,2*hdd"]);
     wait_until("nothing is to be done", || explained(&demo, &file)["groups"][0]["inTheWay"].is_null());
-    assert_eq!(held(&demo), 0);
+    wait_until("nothing is held", || held(&demo) == 0);
     demo.ask(&["class", "edit", "hot", "--keep", "ssd,hdd"]);
 
     // A server that is away is waited for.
@@ -109,4 +109,52 @@ fn a_file_says_where_it_is_where_it_should_be_and_what_is_in_the_way() {
     let nothing = demo.muskox(&["explain", "/nothing"]).output().unwrap();
     assert_eq!(nothing.status.code(), Some(5));
     assert!(String::from_utf8(nothing.stderr).unwrap().contains("\n  next: "));
+}
+
+#[test]
+fn an_edit_shows_what_it_takes_before_it_is_made_and_changes_nothing_with_plan() {
+    if !can_mount("an_edit_shows_what_it_takes_before_it_is_made_and_changes_nothing_with_plan") {
+        return;
+    }
+    let demo = Demo::start_with(&["--disks", "1"]);
+    let tree = demo.path("tree");
+    fs::create_dir(&tree).unwrap();
+    for number in 0..5 {
+        fs::write(tree.join(format!("f{number}")), vec![1; 1 << 20]).unwrap();
+    }
+    fs::write(demo.path("other"), b"other").unwrap();
+    let planned = |arguments: &[&str]| -> Value {
+        let mut all = arguments.to_vec();
+        all.extend(["--plan", "--json"]);
+        serde_json::from_str(&demo.ask(&all)).unwrap()
+    };
+    let path = tree.to_str().unwrap();
+    let plan = planned(&["class", "set", "triple", path, "-r"]);
+    let of = |plan: &Value, key: &str| plan[key].as_u64().unwrap();
+    assert_eq!((of(&plan, "chunks"), of(&plan, "replicasToAdd"), of(&plan, "bytesToAdd")), (5, 5, 5 << 20));
+    assert_eq!((of(&plan, "replicasToDrop"), &plan["estimateFrom"]), (0, &"assumed".into()));
+    assert_eq!(explained(&demo, &tree)["class"], "default", "nothing was changed");
+
+    let output = demo.muskox(&["class", "set", "triple", path, "-r"]).output().unwrap();
+    let says = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && says.contains("plan: 5 chunks: 5 replicas to add"), "{says}");
+    wait_until("all five have three replicas", || {
+        let told = (0..5).map(|number| explained(&demo, &tree.join(format!("f{number}"))));
+        told.into_iter().all(|told| told["groups"][0]["replicas"].as_array().unwrap().len() == 3)
+    });
+
+    // Of the class itself, and of labels.
+    let plan = planned(&["class", "edit", "triple", "--keep", "any"]);
+    assert_eq!(
+        (of(&plan, "replicasToDrop"), of(&plan, "bytesToDrop"), of(&plan, "holdMs")),
+        (10, 10 << 20, 3_600_000)
+    );
+    let plan = planned(&["class", "edit", "triple", "--keep", "4*any", "--allow-unsatisfiable"]);
+    assert_eq!((of(&plan, "replicasLacking"), plan["unmet"].as_array().unwrap().len()), (5, 1));
+    let disk = &disks(&demo)[0];
+    assert_eq!(of(&planned(&["disk", "label", disk, "ssd"]), "chunks"), 0);
+    let text = demo.ask(&["class", "edit", "triple", "--keep", "2*any", "--plan"]);
+    assert!(text.contains("5 to drop") && text.contains("taken back"), "{text}");
+    let refused = demo.muskox(&["class", "edit", "triple", "--keep", "2*(any", "--plan"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
 }

@@ -13,6 +13,7 @@
 //! Asking the master: `rpc::admin`.
 
 pub mod class;
+pub mod edit_plan;
 pub mod error;
 pub mod explain;
 pub mod file_info;

@@ -2,10 +2,12 @@
 
 mod change;
 mod convert;
+mod edit;
 mod explain;
 mod removal;
 
 pub use change::*;
+pub use edit::*;
 pub use explain::*;
 pub use removal::*;
 

@@ -35,6 +35,8 @@ pub(crate) const SERVER_LINKS_MAX: usize = 4_096;
 pub(crate) const ADMIN_ANSWER_MAX: Duration = Duration::from_secs(3);
 /// The same of one that a chunkserver answers, which may have to wait for a disk.
 pub(crate) const ADDITION_ANSWER_MAX: Duration = Duration::from_secs(70);
+/// The same of one for which all chunks are looked at.
+pub(crate) const PLAN_ANSWER_MAX: Duration = Duration::from_secs(50);
 /// How often time-driven work (leases, silent servers, the fleet's own deadlines) is looked at.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
 /// A pause between two ticks that says that this process was stopped.

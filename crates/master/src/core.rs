@@ -20,6 +20,7 @@ mod checkpoints;
 mod classes;
 mod commands;
 mod control;
+mod edit_plan;
 mod edits;
 mod explain;
 mod grants;
@@ -58,6 +59,7 @@ use codec::admin::{
 use codec::control::{ToMaster, ToServer};
 use codec::session::{AnswerMessage, RequestMessage, SessionOpen};
 use control::Servers;
+use edit_plan::EditPlanAnswerer;
 use edits::Edits;
 use env::{Clock, Env};
 use explain::ExplainAnswerer;
@@ -102,6 +104,8 @@ pub(crate) enum Message {
     Removal { target: RemovalTarget, answer: RemovalAnswerer },
     /// An operator asks why chunks are where they are.
     Explain { target: ExplainTarget, answer: ExplainAnswerer },
+    /// An operator asks what a change would take.
+    PlanEdit { change: Change, answer: EditPlanAnswerer },
     /// An operator wants something changed.
     Change { change: Change, answer: ChangeAnswerer },
     /// A checkpoint is wanted now.
@@ -324,6 +328,7 @@ impl Core {
             Message::Tasks { answer } => drop(answer.send(self.task_statuses())),
             Message::Removal { target, answer } => self.removal_wanted(&target, answer),
             Message::Explain { target, answer } => self.explain_wanted(target, answer),
+            Message::PlanEdit { change, answer } => self.edit_plan_wanted(change, answer),
             Message::Change { change, answer } => self.change(change, answer),
             Message::Checkpoint { answer } => self.checkpoint_wanted(answer),
             Message::Built(result) => self.checkpoint_built(result),

@@ -9,13 +9,13 @@
 //! 1. A message for which the core's inbox has no room is refused with `TryAgain` at once; nothing piles up here.
 //! 2. A body that cannot be understood is answered with `BadMessage` and changes nothing.
 
-use crate::config::{ADDITION_ANSWER_MAX, ADMIN_ANSWER_MAX};
+use crate::config::{ADDITION_ANSWER_MAX, ADMIN_ANSWER_MAX, PLAN_ANSWER_MAX};
 use crate::core::{Answerer, Attached, Connection, LinkId, Message, OpenAnswerer, ServerMessage, now_ms};
 use bytes::Bytes;
 use codec::Message as _;
 use codec::admin::{
-    Change, Changed, ClassStatus, ClusterStatus, ExplainTarget, Explanation, FileInfoReply, FileTarget,
-    Removal, RemovalTarget, TaskStatus,
+    Change, Changed, ClassStatus, ClusterStatus, EditPlan, ExplainTarget, Explanation, FileInfoReply,
+    FileTarget, Removal, RemovalTarget, TaskStatus,
 };
 use codec::control::{ToMaster, ToServer};
 use codec::session::{AnswerMessage, RequestMessage, SessionOpen, SessionOpenAnswer};
@@ -282,6 +282,11 @@ impl AdminApi for Admin {
             let answer = self.ask(|answer| Message::Explain { target, answer }).await?;
             answer.map_err(AdminError::Refused)
         })
+    }
+
+    fn plan_edit(&self, change: Change) -> BoxFuture<'_, Result<EditPlan, AdminError>> {
+        let ask = self.ask_within(PLAN_ANSWER_MAX, |answer| Message::PlanEdit { change, answer });
+        Box::pin(async move { ask.await? })
     }
 
     fn change(&self, change: Change) -> BoxFuture<'_, Result<Changed, AdminError>> {

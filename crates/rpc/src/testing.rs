@@ -1,7 +1,7 @@
 //! What the tests of this crate share: a role's port on a real socket, and one on simulated streams.
 
 use crate::admin::{
-    AdminApi, AdminError, Change, Changed, ClassStatus, ClusterStatus, ExplainTarget, Explanation,
+    AdminApi, AdminError, Change, Changed, ClassStatus, ClusterStatus, EditPlan, ExplainTarget, Explanation,
     FileInfoReply, FileTarget, Refusal, RefusalKind, Removal, RemovalTarget, TaskStatus, Unmet,
 };
 use crate::port::{self, PortCounters, PortOptions, Services};
@@ -131,6 +131,18 @@ impl AdminApi for Answers {
             match target.parent {
                 Some(parent) => Ok(explanation(parent)),
                 None => Err(AdminError::Refused(types::Status::NotFound)),
+            }
+        })
+    }
+    fn plan_edit(&self, change: Change) -> BoxFuture<'_, Result<EditPlan, AdminError>> {
+        Box::pin(async move {
+            match change {
+                Change::DeleteClass(name) => Err(AdminError::NotDone(Refusal {
+                    kind: RefusalKind::ClassInUse,
+                    subject: name.to_string(),
+                    ..Default::default()
+                })),
+                _ => Ok(EditPlan { add: 3, ..EditPlan::default() }),
             }
         })
     }

@@ -93,12 +93,13 @@ impl Core {
         ClassStatus { id, class: class.clone(), inodes, bytes, unmet: unmet(class, prospect) }
     }
 
-    fn put_class(
-        &mut self,
+    /// What a class is to be, checked, and its id.
+    pub(super) fn class_to_put(
+        &self,
         before: Option<&StorageClass>,
         class: StorageClass,
         allow_unsatisfiable: bool,
-    ) -> Result<Changed, AdminError> {
+    ) -> Result<(ClassId, StorageClass), AdminError> {
         let taken = self.meta.find_class(class.name.as_str());
         let id = match before {
             None => self.meta.next_class().ok_or_else(|| refuse(RefusalKind::TooMany, "classes"))?,
@@ -116,7 +117,16 @@ impl Core {
         if taken.is_some_and(|taken| taken != id) {
             return Err(refuse(RefusalKind::ClassExists, &class.name));
         }
-        let class = self.checked(before, class, allow_unsatisfiable)?;
+        Ok((id, self.checked(before, class, allow_unsatisfiable)?))
+    }
+
+    fn put_class(
+        &mut self,
+        before: Option<&StorageClass>,
+        class: StorageClass,
+        allow_unsatisfiable: bool,
+    ) -> Result<Changed, AdminError> {
+        let (id, class) = self.class_to_put(before, class, allow_unsatisfiable)?;
         match self.log_change(Op::SetClass { class: id, definition: Box::new(class.clone()) }) {
             Err(AdminError::Refused(Status::TooBig)) => return Err(refuse(RefusalKind::TooMany, "classes")),
             other => other?,

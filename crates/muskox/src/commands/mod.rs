@@ -1,5 +1,6 @@
 //! What operators see and change: noun, then verb; a file for each verb.
 
+mod caution;
 pub(crate) mod class;
 pub(crate) mod client;
 pub(crate) mod disk;

@@ -50,6 +50,13 @@ impl Admin for AdminService {
         Ok(Response::new(explain(&*self.api, request.into_inner()).await))
     }
 
+    async fn plan_edit(
+        &self,
+        request: Request<proto::ChangeQuery>,
+    ) -> Result<Response<proto::EditPlanAnswer>, Status> {
+        Ok(Response::new(plan_edit(&*self.api, request.into_inner()).await))
+    }
+
     async fn change(
         &self,
         request: Request<proto::ChangeQuery>,
@@ -125,6 +132,20 @@ async fn explain(api: &dyn AdminApi, query: proto::ExplainQuery) -> proto::Expla
     }
 }
 
+async fn plan_edit(api: &dyn AdminApi, query: proto::ChangeQuery) -> proto::EditPlanAnswer {
+    let answer = match Change::try_from(query) {
+        Ok(change) => api.plan_edit(change).await,
+        Err(_) => Err(AdminError::Refused(types::Status::BadMessage)),
+    };
+    match answer {
+        Ok(plan) => proto::EditPlanAnswer { status: 0, refusal: None, plan: Some((&plan).into()) },
+        Err(error) => {
+            let refusal = if let AdminError::NotDone(refusal) = &error { Some(refusal.into()) } else { None };
+            proto::EditPlanAnswer { status: code(error), refusal, plan: None }
+        }
+    }
+}
+
 async fn change(api: &dyn AdminApi, query: proto::ChangeQuery) -> proto::ChangeAnswer {
     let answer = match Change::try_from(query) {
         Ok(change) => api.change(change).await,
@@ -157,6 +178,7 @@ pub(crate) mod plain {
     const CHANGE: u8 = 5;
     const REMOVAL: u8 = 6;
     const EXPLAIN: u8 = 20;
+    const PLAN_EDIT: u8 = 21;
 
     /// Asks one question at a time.
     pub(crate) struct Client(Mutex<Connection>);
@@ -220,6 +242,13 @@ pub(crate) mod plain {
             self.ask(question).await
         }
 
+        /// Asks what a change would take.
+        pub(crate) async fn plan_edit(&self, query: proto::ChangeQuery) -> io::Result<proto::EditPlanAnswer> {
+            let mut question = vec![PLAN_EDIT];
+            question.extend_from_slice(&query.encode_to_vec());
+            self.ask(question).await
+        }
+
         async fn ask<A: Message + Default>(&self, question: Vec<u8>) -> io::Result<A> {
             let mut connection = self.0.lock().await;
             if std::mem::replace(&mut connection.torn, true) {
@@ -261,6 +290,10 @@ pub(crate) mod plain {
                 },
                 Some((&EXPLAIN, query)) => match proto::ExplainQuery::decode(query) {
                     Ok(query) => super::explain(api, query).await.encode_to_vec(),
+                    Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+                },
+                Some((&PLAN_EDIT, query)) => match proto::ChangeQuery::decode(query) {
+                    Ok(query) => super::plan_edit(api, query).await.encode_to_vec(),
                     Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
                 },
                 _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "unknown question")),

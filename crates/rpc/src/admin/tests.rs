@@ -80,6 +80,21 @@ async fn explanations_come_back_over_both_carriers() {
 }
 
 #[tokio::test]
+async fn plans_and_their_refusals_come_back_over_both_carriers() {
+    for port in
+        [real(services(), PortOptions::default()).await, simulated(services(), PortOptions::default()).await]
+    {
+        let client = AdminClient::connect(&port.env, &port.address, TIMEOUT).await.expect("the port is up");
+        let plan = client.plan_edit(Change::CancelTask(TaskId(5))).await;
+        assert_eq!(plan, Ok(EditPlan { add: 3, ..EditPlan::default() }));
+        match client.plan_edit(Change::DeleteClass(ClassName::default_class())).await {
+            Err(AdminError::NotDone(refusal)) => assert_eq!(refusal.kind, RefusalKind::ClassInUse),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_master_that_does_not_answer_is_told_from_one_that_is_not_there() {
     let quick = Duration::from_millis(200);
     for port in

@@ -1,9 +1,9 @@
-//! Why chunks are where they are.
+//! Why chunks are where they are, and what an edit would do.
 
 use super::*;
 use codec::admin::{
-    ChunkGroup, CopyStage, ExplainTarget, ExplainedCopy, ExplainedPart, ExplainedPlace, ExplainedReplica,
-    Explanation, Hindrance, ObstacleKind, Role, ServerAbsence, Worth,
+    ChunkGroup, CopyStage, EditPlan, ExplainTarget, ExplainedCopy, ExplainedPart, ExplainedPlace,
+    ExplainedReplica, Explanation, Hindrance, ObstacleKind, Role, ServerAbsence, Worth,
 };
 
 pub(crate) fn explain_target() -> impl Strategy<Value = ExplainTarget> {
@@ -83,4 +83,22 @@ fn group() -> impl Strategy<Value = ChunkGroup> {
             copy,
         },
     )
+}
+
+pub(crate) fn edit_plan() -> impl Strategy<Value = EditPlan> {
+    (any::<[u64; 12]>(), vec(unmet(), 0..3)).prop_map(|(n, unmet)| EditPlan {
+        chunks: n[0],
+        add: n[1],
+        add_bytes: n[2],
+        drop: n[3],
+        drop_bytes: n[4],
+        lacking: n[5],
+        amiss: n[6],
+        room_bytes: n[7],
+        hold_ms: n[8],
+        timed: n[9],
+        copy_ms: n[10],
+        at_once: n[11],
+        unmet,
+    })
 }
