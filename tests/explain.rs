@@ -1,4 +1,4 @@
-//! Why chunks are where they are, and what an edit would take, through the command line, with real processes.
+//! Why chunks are where they are, what an edit would take, and what needs somebody, through the command line, with real processes.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
@@ -157,4 +157,29 @@ fn an_edit_shows_what_it_takes_before_it_is_made_and_changes_nothing_with_plan()
     assert!(text.contains("5 to drop") && text.contains("taken back"), "{text}");
     let refused = demo.muskox(&["class", "edit", "triple", "--keep", "2*(any", "--plan"]).output().unwrap();
     assert_eq!(refused.status.code(), Some(2));
+}
+
+#[test]
+fn health_gives_codes_reasons_next_steps_and_the_exit_code_of_status() {
+    if !can_mount("health_gives_codes_reasons_next_steps_and_the_exit_code_of_status") {
+        return;
+    }
+    let demo = Demo::start_with(&["--disks", "1"]);
+    let text = demo.ask(&["health"]);
+    assert!(text.starts_with("HEALTHY"), "{text}");
+    fs::write(demo.path("f"), b"f").unwrap();
+    demo.ask(&["demo", "kill", "cs2", "--data", demo.data.to_str().unwrap()]);
+    wait_until("its absence is noticed", || {
+        let output = demo.muskox(&["health", "--json"]).output().unwrap();
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let checks = told["checks"].as_array().unwrap();
+        let down =
+            checks.iter().any(|check| check["code"] == "SERVER_DOWN" && check["severity"] == "warning");
+        assert_eq!(down, told["verdict"] == "DEGRADED" && output.status.code() == Some(3), "{told}");
+        down
+    });
+    let output = demo.muskox(&["health"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("DEGRADED") && text.contains("WARN SERVER_DOWN"), "{text}");
+    assert!(text.contains("     why   ") && text.contains("     next  "), "{text}");
 }

@@ -17,6 +17,7 @@ pub mod edit_plan;
 pub mod error;
 pub mod explain;
 pub mod file_info;
+pub mod health;
 pub mod hosts;
 pub mod locate;
 mod refusal;

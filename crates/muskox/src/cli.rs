@@ -4,6 +4,7 @@ use crate::commands::class::ClassCommand;
 use crate::commands::client::ClientCommand;
 use crate::commands::disk::DiskCommand;
 use crate::commands::explain;
+use crate::commands::health;
 use crate::commands::server::ServerCommand;
 use crate::commands::task::TaskCommand;
 use clap::{Args, Parser, Subcommand};
@@ -44,6 +45,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: FileCommand,
     },
+    /// Whether anything needs somebody: codes, reasons and next steps
+    Health(health::Arguments),
     /// Why the chunks of a file are where they are: its class, where it wants them, and what is in the way
     Explain(explain::Arguments),
     /// Storage classes: where chunks of a path live

@@ -5,6 +5,7 @@ pub(crate) mod class;
 pub(crate) mod client;
 pub(crate) mod disk;
 pub(crate) mod explain;
+pub(crate) mod health;
 mod labels;
 mod removal;
 pub(crate) mod server;
