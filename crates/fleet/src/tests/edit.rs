@@ -57,6 +57,7 @@ fn an_edit_of_a_class_adds_and_drops_what_its_plan_says() {
         assert_eq!(world.effects(&edit), planned, "{before} -> {after}");
         assert_eq!(world.effects(&edit), planned, "a plan changes nothing");
         world.set_class(1, after, Mode::Strict);
+        assert_eq!(world.effects(&edit), [0; 4], "what is to be done already is not the edit's");
         world.heal();
         assert_eq!(world.done_so_far(), planned[..2], "{before} -> {after}");
     }
