@@ -13,8 +13,11 @@
 //! Asking the master: `rpc::admin`.
 
 pub mod class;
+pub mod edit_plan;
 pub mod error;
+pub mod explain;
 pub mod file_info;
+pub mod health;
 pub mod hosts;
 pub mod locate;
 mod refusal;

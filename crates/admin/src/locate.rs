@@ -51,6 +51,14 @@ pub fn locate(path: &Path) -> Result<Located, Failure> {
     }
 }
 
+/// The directory on the same mount that a file lies in, by this path. A directory's own is known to the master.
+pub fn directory_of(path: &Path) -> Option<InodeId> {
+    let found = std::fs::symlink_metadata(path).ok().filter(|found| !found.is_dir())?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let above = std::fs::metadata(parent).ok()?;
+    (above.dev() == found.dev()).then(|| InodeId(above.ino()))
+}
+
 fn absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

@@ -53,7 +53,8 @@ pub(crate) fn in_table(removal: &DiskRemoval, chunks: u64) -> String {
     format!("leaving {}{}", percent(gone, removal.most), left.unwrap_or_default())
 }
 
-fn why(kind: ObstacleKind) -> &'static str {
+/// What is in the way, as a sentence.
+pub(crate) fn why(kind: ObstacleKind) -> &'static str {
     match kind {
         ObstacleKind::NoReplica => {
             "no good replica can be reached that could be copied: bring back the disks that have one"
@@ -66,6 +67,10 @@ fn why(kind: ObstacleKind) -> &'static str {
         ObstacleKind::Failed => "a copy failed and is tried again",
         ObstacleKind::Awaited => "a replica that may come back is waited for (heal-after)",
         ObstacleKind::Waiting => "its turn has not come",
+        ObstacleKind::Mending => "a damaged replica is being mended from others",
+        ObstacleKind::Surplus => "a replica that is not needed is about to go",
+        ObstacleKind::Held => "replicas that an edit made dispensable are kept, so that it can be taken back",
+        ObstacleKind::Settling => "the master waits for all disks to report after its start",
     }
 }
 

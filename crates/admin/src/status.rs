@@ -120,6 +120,7 @@ fn chunks(status: &ClusterStatus) -> String {
     for (number, word) in [
         (c.leaving, "leaving"),
         (c.overgoal, "over"),
+        (c.held, "replicas held after an edit"),
         (c.unknown, "not yet reported"),
         (c.quarantined, "quarantined"),
         (c.deleting, "being deleted"),

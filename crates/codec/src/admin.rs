@@ -2,10 +2,14 @@
 
 mod change;
 mod convert;
+mod edit;
+mod explain;
 mod removal;
 mod trash;
 
 pub use change::*;
+pub use edit::*;
+pub use explain::*;
 pub use removal::*;
 pub use trash::*;
 
@@ -192,6 +196,8 @@ pub struct ChunkCounts {
     pub missing: u64,
     /// More than wanted.
     pub overgoal: u64,
+    /// Replicas that an edit made dispensable, and that are kept for a while.
+    pub held: u64,
     /// As many as wanted, but not without those on disks that are to go.
     pub leaving: u64,
     /// None so far, while disks have yet to report.

@@ -86,6 +86,13 @@ impl Classes {
         }
     }
 
+    /// What each class wants of chunks that exist.
+    pub(crate) fn keeps(&self) -> impl Iterator<Item = (ClassId, Rule)> + '_ {
+        let others = (1u16..).zip(&self.others);
+        let others = others.filter_map(|(id, class)| Some((ClassId(id), class.as_ref()?.keep.clone())));
+        std::iter::once((ClassId(0), self.default.keep.clone())).chain(others)
+    }
+
     /// Sets what a class wants; `None`: it is no more.
     pub(crate) fn set(&mut self, class: ClassId, policies: Option<&ClassPolicies>, pool: &mut Pool) {
         let new = policies.map(|policies| Class::adopt(policies, pool));
@@ -134,13 +141,13 @@ impl Fleet {
             .known(class)
             .map(|class| std::array::from_fn(|number| class.goal(Stage::from_number(number))));
         self.table.set_goals(class, goals);
-        self.review.class(class);
+        self.review.class(class, self.is_introduced());
     }
 
     /// A chunk has another class.
-    pub(crate) fn chunk_class(&mut self, slot: ChunkSlot, class: ClassId) {
+    pub(crate) fn chunk_class(&mut self, slot: ChunkSlot, class: ClassId, now_ms: u64) {
         self.table.set_class(slot, class);
-        self.look_again(slot);
+        self.look_after_edit(slot, now_ms);
     }
 
     /// A chunk's file is in another stage.

@@ -3,6 +3,7 @@
 use crate::classes::Classes;
 use crate::garbage::Garbage;
 use crate::heal::Healing;
+use crate::hold::Holds;
 use crate::hops::Blames;
 use crate::hosts::Hosts;
 use crate::marks::Draining;
@@ -70,6 +71,7 @@ pub struct Fleet {
     pub(crate) garbage: Garbage,
     pub(crate) blames: Blames,
     pub(crate) healing: Healing,
+    pub(crate) holds: Holds,
     /// Disks that are to go.
     pub(crate) draining: BTreeMap<u16, Draining>,
     pub(crate) tie: u64,
@@ -99,6 +101,7 @@ impl Fleet {
             garbage: Garbage::default(),
             blames: Blames::default(),
             healing: Healing::default(),
+            holds: Holds::default(),
             draining: BTreeMap::new(),
             tie: 0,
             held_back: 0,
@@ -143,7 +146,7 @@ impl Fleet {
             Event::ChunkGone { slot, chunk, version, index } => {
                 self.chunk_left(slot, chunk, version, index, now_ms, out);
             }
-            Event::ChunkClass { slot, class } => self.chunk_class(slot, class),
+            Event::ChunkClass { slot, class } => self.chunk_class(slot, class, now_ms),
             Event::ChunkStage { slot, stage } => self.chunk_stage(slot, stage),
             Event::ClassSet { class, policies } => self.class_changed(class, Some(&policies)),
             Event::ClassGone { class } => self.class_changed(class, None),
@@ -193,7 +196,8 @@ impl Fleet {
                 self.copy_deadlines(now_ms);
                 self.mending_deadlines(now_ms);
                 self.removal_deadlines(now_ms);
-                self.go_on_reviewing();
+                self.go_on_reviewing(now_ms);
+                self.release_holds(now_ms);
                 self.heal(now_ms, out);
                 self.close_drained(now_ms, out);
             }
@@ -221,13 +225,15 @@ impl Fleet {
         let old = self.table.replicas(slot);
         for replica in old.iter().filter(|replica| new.state(replica.disk).is_none()) {
             self.hosts.disk_mut(replica.disk).chunks.remove(slot);
+            self.holds.remove(replica.disk, slot);
         }
         for replica in new.iter().filter(|replica| old.state(replica.disk).is_none()) {
             self.hosts.disk_mut(replica.disk).chunks.insert(slot);
         }
         self.table.put(slot, new);
         let (health, surplus) = (self.table.health(slot), self.has_surplus(slot));
-        let misplaced = health == Some(Health::Ok) && self.is_misplaced(slot, new);
+        let enough = matches!(health, Some(Health::Ok | Health::Overgoal));
+        let misplaced = enough && self.is_misplaced(slot, new);
         self.healing.set_damaged(slot, new.damaged().chain(new.kept()).next().is_some());
         self.healing.classify(slot, health, surplus, misplaced);
         self.note_draining(slot, &old, new);
@@ -247,6 +253,11 @@ impl Fleet {
 
     pub(crate) fn settled(&self) -> bool {
         self.settled
+    }
+
+    /// Whether the metadata's state was told, so that what is told of classes and labels now is an operator's edit.
+    pub(crate) fn is_introduced(&self) -> bool {
+        self.disks_known.is_some()
     }
 
     /// Ends the settling when all known disks have reported or the time is over.

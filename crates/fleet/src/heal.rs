@@ -33,6 +33,7 @@ use crate::table::{ChunkTable, Health};
 use crate::{Command, Obstacle};
 use balance::Balance;
 use copy::Copy;
+pub(crate) use holdoff::Silence;
 use mend::Mending;
 use remove::{REMOVALS_MAX, Removal};
 use std::collections::BTreeMap;
@@ -115,6 +116,9 @@ pub(crate) struct Healing {
     balance: Balance,
     /// Nothing to do before this moment, unless something changes.
     idle_until_ms: u64,
+    /// Copies that were timed, and how long one took of late.
+    pub(crate) measured: u64,
+    pub(crate) mean_ms: u64,
     /// Replicas made so far.
     pub(crate) copied: u64,
     /// Replicas removed so far because there were enough others.
@@ -266,6 +270,16 @@ impl Fleet {
     /// Why the chunk has to wait although it is its turn.
     pub(crate) fn why_later(&self, slot: ChunkSlot, now_ms: u64) -> Option<Obstacle> {
         self.healing.why_later(slot, now_ms)
+    }
+
+    /// Until when, if that is known.
+    pub(crate) fn later_ms(&self, slot: ChunkSlot) -> Option<u64> {
+        self.healing.later.get(&slot).map(|later| later.alone_until_ms.max(later.retry_ms))
+    }
+
+    /// Whether a damaged replica of the chunk is being mended, and whether one that is not needed is being removed.
+    pub(crate) fn is_worked_on(&self, slot: ChunkSlot) -> (bool, bool) {
+        (self.healing.mending.contains_key(&slot), self.healing.removals.contains_key(&slot))
     }
 
     /// Whether the chunk cannot have its turn, whatever it lacks.

@@ -89,10 +89,14 @@ impl Disk {
         self.up && self.state == DiskState::Good && !self.leaving
     }
 
+    /// What must be free for a new chunk.
+    pub(crate) fn needed_bytes(&self) -> u64 {
+        (self.total_bytes / SMALL_PART).clamp(FULL_BELOW_BYTES, CHUNK_BYTES)
+    }
+
     /// It may take a new chunk: there is room for a whole one; on a small disk, for a part of one, since many chunks are small.
     pub(crate) fn takes_chunks(&self) -> bool {
-        self.is_good()
-            && self.free_bytes >= (self.total_bytes / SMALL_PART).clamp(FULL_BELOW_BYTES, CHUNK_BYTES)
+        self.is_good() && self.free_bytes >= self.needed_bytes()
     }
 }
 

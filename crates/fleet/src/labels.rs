@@ -7,7 +7,7 @@
 use crate::fleet::Fleet;
 use crate::hosts::Hosts;
 use std::collections::BTreeMap;
-use types::{DiskId, Label, Labels, ServerId};
+use types::{DiskId, Holder, Label, Labels, ServerId};
 
 /// Labels by the metadata.
 #[derive(Debug, Default)]
@@ -39,11 +39,32 @@ fn registered(words: &[String]) -> Labels {
 
 impl Hosts {
     /// Labels that count for a disk, those of its server included.
-    fn labels(&self, number: u16) -> Labels {
+    pub(crate) fn labels(&self, number: u16) -> Labels {
         let (disk, server) = (self.disk(number), self.server_of(number));
         let own = self.told.disks.get(&disk.id).cloned().unwrap_or_else(|| registered(&disk.labels));
         let of_server = self.told.servers.get(&server.id).cloned();
         own.over(&of_server.unwrap_or_else(|| registered(&server.labels)))
+    }
+
+    /// Disks whose labels change with those of a server or a disk, whose they are, and what they have then.
+    pub(crate) fn labels_with(&self, holder: Holder, labels: &Labels) -> Vec<(u16, u16, Labels)> {
+        let numbers = 0..self.disks.len() as u16;
+        let concerned = numbers.filter(|number| match holder {
+            Holder::Disk(disk) => self.disk(*number).id == disk,
+            Holder::Server(server) => self.server_of(*number).id == server,
+        });
+        let then = |number: u16| {
+            let (disk, server) = (self.disk(number), self.server_of(number));
+            let own = || self.told.disks.get(&disk.id).cloned().unwrap_or_else(|| registered(&disk.labels));
+            let above =
+                || self.told.servers.get(&server.id).cloned().unwrap_or_else(|| registered(&server.labels));
+            let all = match holder {
+                Holder::Disk(_) => labels.over(&above()),
+                Holder::Server(_) => own().over(labels),
+            };
+            (number, disk.server, all)
+        };
+        concerned.map(then).collect()
     }
 
     /// Keeps invariant 1 for a disk. True: something changed.
@@ -73,13 +94,14 @@ impl Fleet {
 
     fn relabel(&mut self, disk: u16) {
         if self.hosts.relabel(disk) {
-            self.moved(disk);
+            self.review.disk(disk, self.is_introduced());
+            self.healing.wake();
         }
     }
 
     /// A disk has other labels, or another server.
     pub(crate) fn moved(&mut self, disk: u16) {
-        self.review.disk(disk);
+        self.review.disk(disk, false);
         self.healing.wake();
     }
 }

@@ -20,17 +20,21 @@
 //! Which disks suit a new chunk: `placement`. What the file's map says: `meta`. Sockets and the log: `master`.
 
 mod classes;
+mod edit;
 mod event;
+mod explain;
 mod fleet;
 mod garbage;
 mod grant;
 mod heal;
+mod hold;
 mod hops;
 mod hosts;
 mod labels;
 mod marks;
 mod min_write;
 mod obstacles;
+mod prospect;
 mod raise;
 mod report;
 mod reserve;
@@ -42,9 +46,12 @@ mod views;
 #[cfg(test)]
 mod tests;
 
+pub use edit::{Edit, EditEffect, EditPlan, Pace};
 pub use event::*;
+pub use explain::*;
 pub use fleet::Fleet;
 pub use obstacles::{Obstacle, Obstacles, Plan};
+pub use prospect::Prospect;
 
 use types::{DiskId, ServerId};
 
@@ -75,6 +82,8 @@ pub struct FleetOptions {
     pub heal_ms: u64,
     /// The same for servers that fell silent within `heal_ms` of each other: the link to them is the likelier cause.
     pub heal_together_ms: u64,
+    /// What an edit of a class or of labels makes dispensable is kept for so long.
+    pub hold_ms: u64,
     /// After the first grant since a chunk is to be healed, and after a chain that failed, it is left alone for so long.
     pub quiet_ms: u64,
     /// Copies at one time that one server reads, and that one server writes.
@@ -100,6 +109,7 @@ impl Default for FleetOptions {
             heal_endangered_ms: 10_000,
             heal_ms: 60_000,
             heal_together_ms: 600_000,
+            hold_ms: 3_600_000,
             quiet_ms: 10_000,
             copies_per_server: 4,
             copy_timeout_ms: 600_000,
@@ -140,6 +150,8 @@ pub struct Summary {
     pub missing: u64,
     /// More current replicas than wanted.
     pub overgoal: u64,
+    /// Replicas that an edit made dispensable, and that are kept for a while.
+    pub held: u64,
     /// As many as wanted, but not without those on disks that are to go.
     pub leaving: u64,
     /// As many as wanted, but not all on disks with the right labels, or apart from each other.

@@ -6,8 +6,9 @@
 //! Which chunks a marked disk is needed for: `marks`.
 
 use crate::fleet::Fleet;
-use crate::table::ReplicaSet;
-use placement::{Held, Use};
+use crate::heal::Silence;
+use crate::table::{Health, ReplicaSet};
+use placement::{Assignment, Held, Use};
 use types::{ChunkId, ChunkSlot, DiskId};
 
 /// What is in the way of one chunk.
@@ -31,6 +32,14 @@ pub enum Obstacle {
     Awaited,
     /// Its turn has not come.
     Waiting,
+    /// A damaged replica is being mended.
+    Mending,
+    /// A replica that is not needed is about to go.
+    Surplus,
+    /// A replica that an edit made dispensable is kept for a while.
+    Held,
+    /// Disks have yet to report after the master's start.
+    Settling,
 }
 
 /// What keeps disks from being removed.
@@ -73,13 +82,13 @@ impl Fleet {
 
     /// What keeps marked disks from being removed; at most so many of it by name.
     pub fn obstacles(&self, disks: &[DiskId], most: usize, now_ms: u64) -> Obstacles {
-        let mut found = Obstacles::default();
+        let (mut found, silence) = (Obstacles::default(), self.silence());
         for number in disks.iter().filter_map(|disk| self.hosts.disk_number(*disk)) {
             let Some(draining) = self.draining.get(&number) else { continue };
             found.total += draining.needed.len();
             for slot in draining.needed.iter().take(most.saturating_sub(found.chunks.len())) {
                 let Some(chunk) = self.table.chunk(slot) else { continue };
-                found.chunks.push((chunk, Some(slot), self.obstacle(slot, now_ms)));
+                found.chunks.push((chunk, Some(slot), self.obstacle(slot, &silence, now_ms)));
             }
             for chunk in self.being_made(number) {
                 found.total += 1;
@@ -91,32 +100,44 @@ impl Fleet {
         found
     }
 
-    fn obstacle(&self, slot: ChunkSlot, now_ms: u64) -> Obstacle {
+    /// What is in the way of a chunk that lacks something.
+    pub(crate) fn obstacle(&self, slot: ChunkSlot, silence: &Silence, now_ms: u64) -> Obstacle {
         let set = self.table.replicas(slot);
+        let later = || self.why_later(slot, now_ms).unwrap_or(Obstacle::Waiting);
         if set.readable().next().is_none() {
             Obstacle::NoReplica
         } else if self.is_copied(slot) {
             Obstacle::Copying
         } else if self.table.is_unsettled(slot) {
             Obstacle::Compared
-        } else if self.table.staying(&set) >= self.goal(slot) {
+        } else if self.table.staying(&set) >= self.goal(slot) && !self.is_misplaced(slot, &set) {
             Obstacle::Waiting
-        } else if self.places(slot, &set, &[]) == 0 {
+        } else if self.assignment(slot, &set, &[]).new_disks().next().is_none() {
             Obstacle::NoDisk
-        } else if now_ms < self.healed_from_ms(slot, &self.silence(), false) {
+        } else if now_ms < self.ripe_ms(slot, silence) {
             Obstacle::Awaited
         } else {
-            self.why_later(slot, now_ms).unwrap_or(Obstacle::Waiting)
+            later()
         }
+    }
+
+    /// From when on what the chunk has lost is made anew.
+    pub(crate) fn ripe_ms(&self, slot: ChunkSlot, silence: &Silence) -> u64 {
+        self.healed_from_ms(slot, silence, self.table.health(slot) == Some(Health::Endangered))
     }
 
     /// Disks that could take replicas that the chunk wants and has not, apart from these.
     fn places(&self, slot: ChunkSlot, set: &ReplicaSet, without: &[u16]) -> usize {
+        self.assignment(slot, set, without).new_disks().count()
+    }
+
+    /// Which disk each wanted replica is on, or could be, apart from these.
+    pub(crate) fn assignment(&self, slot: ChunkSlot, set: &ReplicaSet, without: &[u16]) -> Assignment {
         let leaves = |disk| self.table.is_leaving(disk) || without.contains(&disk);
         let held: Vec<Held> =
             set.sound().map(|disk| Held { disk, leaving: leaves(disk), lagging: false }).collect();
         let may = |disk| if leaves(disk) || set.state(disk).is_some() { Use::No } else { Use::Yes };
-        self.hosts.pool.assign(self.rule(slot), &held, 0, may).new_disks().count()
+        self.hosts.pool.assign(self.rule(slot), &held, 0, may)
     }
 
     /// A plan for the removal of disks; it names at most so many obstacles.

@@ -9,6 +9,7 @@
 //!    millisecond.
 
 use crate::fleet::Fleet;
+use crate::table::ReplicaSet;
 use std::collections::{BTreeMap, BTreeSet};
 use types::{ChunkSlot, ClassId};
 
@@ -22,22 +23,30 @@ const LOOKED_MAX: usize = 65_536;
 pub(crate) struct Review {
     /// Classes that changed; the walk goes round the table from `next` and has `left` entries to go.
     classes: BTreeSet<ClassId>,
+    /// Those of them that an operator changed.
+    edited: BTreeSet<ClassId>,
     next: usize,
     left: usize,
-    /// Disks whose labels changed, and where to go on among their chunks.
-    disks: BTreeMap<u16, ChunkSlot>,
+    /// Entries of the table when `left` was set; more are added to it.
+    end: usize,
+    /// Disks whose labels changed, where to go on among their chunks, and whether an operator changed them.
+    disks: BTreeMap<u16, (ChunkSlot, bool)>,
 }
 
 impl Review {
     /// A class changed: the walk begins anew, from where it is.
-    pub(crate) fn class(&mut self, class: ClassId) {
+    pub(crate) fn class(&mut self, class: ClassId, edited: bool) {
         self.classes.insert(class);
+        if edited {
+            self.edited.insert(class);
+        }
         self.left = usize::MAX;
     }
 
     /// A disk has other labels.
-    pub(crate) fn disk(&mut self, disk: u16) {
-        self.disks.insert(disk, ChunkSlot(0));
+    pub(crate) fn disk(&mut self, disk: u16, edited: bool) {
+        let was = self.disks.get(&disk).is_some_and(|(_, edited)| *edited);
+        self.disks.insert(disk, (ChunkSlot(0), edited || was));
     }
 
     /// Whether nothing is left.
@@ -48,39 +57,50 @@ impl Review {
 
 impl Fleet {
     /// Takes the next part.
-    pub(crate) fn go_on_reviewing(&mut self) {
-        let judged = self.review_disks();
-        self.review_classes(JUDGED_MAX - judged);
+    pub(crate) fn go_on_reviewing(&mut self, now_ms: u64) {
+        let judged = self.review_disks(now_ms);
+        self.review_classes(JUDGED_MAX - judged, now_ms);
     }
 
-    fn review_disks(&mut self) -> usize {
+    /// Whether an operator's edit concerns the chunk that was not looked at since.
+    pub(crate) fn awaits_look(&self, slot: ChunkSlot, set: &ReplicaSet) -> bool {
+        let Review { edited, disks, .. } = &self.review;
+        let of_disk = |disk| disks.get(&disk).is_some_and(|(from, edited)| *edited && *from <= slot);
+        self.is_ahead(slot) && self.is_among(edited, self.table.class(slot))
+            || set.iter().any(|one| of_disk(one.disk))
+    }
+
+    fn review_disks(&mut self, now_ms: u64) -> usize {
         let mut judged = 0;
         while judged < JUDGED_MAX
-            && let Some((disk, from)) = self.review.disks.pop_first()
+            && let Some((disk, (from, edited))) = self.review.disks.pop_first()
         {
             let most = JUDGED_MAX - judged;
             let slots: Vec<ChunkSlot> = self.hosts.disk(disk).chunks.iter_from(from).take(most).collect();
             for slot in &slots {
-                self.look_again(*slot);
+                self.look_by(*slot, edited, now_ms);
             }
             judged += slots.len();
             if let Some(last) = slots.last().filter(|_| slots.len() == most) {
-                self.review.disks.insert(disk, ChunkSlot(last.0.saturating_add(1)));
+                self.review.disks.insert(disk, (ChunkSlot(last.0.saturating_add(1)), edited));
             }
         }
         judged
     }
 
-    fn review_classes(&mut self, most: usize) {
+    fn review_classes(&mut self, most: usize, now_ms: u64) {
         if self.review.classes.is_empty() {
             return;
         }
         let end = self.table.end();
-        self.review.left = self.review.left.min(end);
+        let Review { left, end: before, .. } = &mut self.review;
+        *left = if *left == usize::MAX { end } else { *left + (end - *before) };
+        *before = end;
         let mut judged = 0;
         for _ in 0..LOOKED_MAX {
             if self.review.left == 0 {
                 self.review.classes.clear();
+                self.review.edited.clear();
                 return;
             }
             if judged == most {
@@ -90,17 +110,29 @@ impl Fleet {
             self.review.next = at + 1;
             self.review.left -= 1;
             let slot = ChunkSlot(at as u32);
-            if self.table.chunk(slot).is_some() && self.concerns(self.table.class(slot)) {
-                self.look_again(slot);
+            let class = self.table.class(slot);
+            if self.table.chunk(slot).is_some() && self.is_among(&self.review.classes, class) {
+                let edited = self.is_among(&self.review.edited, class);
+                self.look_by(slot, edited, now_ms);
                 judged += 1;
             }
         }
     }
 
-    /// Whether chunks of this class are to be looked at: it changed, or class 0, which stands in for it.
-    fn concerns(&self, class: ClassId) -> bool {
-        let changed = &self.review.classes;
+    /// Whether chunks of this class are concerned by a change of these: it is one, or class 0, which stands in for it.
+    fn is_among(&self, changed: &BTreeSet<ClassId>, class: ClassId) -> bool {
         changed.contains(&class) || changed.contains(&ClassId(0)) && self.classes.known(class).is_none()
+    }
+
+    /// Whether the walk over the table comes to an entry yet.
+    fn is_ahead(&self, slot: ChunkSlot) -> bool {
+        let Review { next, left, end, .. } = self.review;
+        let (at, next) = (slot.0 as usize, if next < end { next } else { 0 });
+        left > 0 && (left == usize::MAX || at >= end || (at + end - next) % end < left)
+    }
+
+    fn look_by(&mut self, slot: ChunkSlot, edited: bool, now_ms: u64) {
+        if edited { self.look_after_edit(slot, now_ms) } else { self.look_again(slot) }
     }
 
     /// Sorts the chunk into the queues by what its class wants now.

@@ -6,8 +6,11 @@ mod balance;
 mod classes;
 mod donors;
 mod doubtful;
+mod edit;
+mod explain;
 mod filling;
 mod healing;
+mod hold;
 mod hops;
 mod machines;
 mod mending;
@@ -184,7 +187,7 @@ impl World {
     }
 
     fn with_goal(servers: u8, goal: usize) -> Self {
-        Self::with_options(servers, FleetOptions { goal, ..FleetOptions::default() })
+        Self::with_options(servers, FleetOptions { goal, hold_ms: 0, ..FleetOptions::default() })
     }
 
     fn with_options(servers: u8, options: FleetOptions) -> Self {
@@ -510,17 +513,6 @@ impl World {
             address: format!("s{n}:1"),
             labels: Vec::new(),
             disks: machine.disks.iter().map(of_disk).collect(),
-        }
-    }
-
-    /// Nothing is under way: all replicas of one version hold the same.
-    fn check_twins(&self) {
-        for mapped in self.map.values() {
-            let twins = self.replicas.iter().filter(|((_, of), one)| {
-                *of == mapped.chunk && one.version == mapped.version && !one.filling
-            });
-            let contents: BTreeSet<&Content> = twins.map(|(_, replica)| &replica.content).collect();
-            assert!(contents.len() <= 1, "replicas of {} differ: {contents:?}", mapped.chunk);
         }
     }
 

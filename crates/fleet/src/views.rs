@@ -4,7 +4,6 @@ use crate::fleet::Fleet;
 use crate::hosts::Disk;
 use crate::table::Health;
 use crate::{DiskState, DiskView, ServerView, Space, Summary};
-use placement::Unmet;
 use std::collections::BTreeMap;
 use types::{ChunkId, ChunkIndex, ChunkSlot, ClassId, DiskId, InodeRef, ReplicaAddress, Stage, Version};
 
@@ -87,6 +86,7 @@ impl Fleet {
             endangered: count(Health::Endangered),
             missing: if settling { 0 } else { none },
             overgoal: count(Health::Overgoal),
+            held: self.holds.len(),
             leaving: count(Health::Leaving),
             misplaced: self.healing.misplaced(),
             reviewing: !self.review.is_over(),
@@ -164,23 +164,6 @@ impl Fleet {
         };
         let free = |disk: &Disk| if disk.state == DiskState::Good { part(disk, disk.free_bytes) } else { 0 };
         Space { total_bytes: sum(&|disk| part(disk, disk.total_bytes)), free_bytes: sum(&free) }
-    }
-
-    /// What a class asks for and the disks that serve cannot give: of new chunks, and of those that exist. Empty: it can be
-    /// met. `None`: the class is not known.
-    pub fn unmet(&self, class: ClassId) -> Option<Vec<Unmet>> {
-        let class = self.classes.known(class)?;
-        let serves = |number| {
-            let disk = self.hosts.disk(number);
-            disk.up && disk.state == DiskState::Good && !disk.leaving
-        };
-        let mut unmet = self.hosts.pool.unmet(&class.create, serves);
-        for one in self.hosts.pool.unmet(&class.keep, serves) {
-            if !unmet.contains(&one) {
-                unmet.push(one);
-            }
-        }
-        Some(unmet)
     }
 
     /// When [`crate::Event::Tick`] next has something to do, if nothing else happens before.

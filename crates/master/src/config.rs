@@ -35,6 +35,8 @@ pub(crate) const SERVER_LINKS_MAX: usize = 4_096;
 pub(crate) const ADMIN_ANSWER_MAX: Duration = Duration::from_secs(3);
 /// The same of one that a chunkserver answers, which may have to wait for a disk.
 pub(crate) const ADDITION_ANSWER_MAX: Duration = Duration::from_secs(70);
+/// The same of one for which all chunks are looked at.
+pub(crate) const PLAN_ANSWER_MAX: Duration = Duration::from_secs(50);
 /// How often time-driven work (leases, silent servers, the fleet's own deadlines) is looked at.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
 /// A pause between two ticks that says that this process was stopped.
@@ -82,6 +84,8 @@ pub struct Config {
     pub heal_after: Duration,
     /// Servers that fell silent together count as lost after this.
     pub heal_after_together: Duration,
+    /// What an edit of a class or of labels makes dispensable is kept for so long.
+    pub hold_surplus: Duration,
     /// A session that sends nothing for so long is closed.
     pub session_lease: Duration,
     /// Builds checkpoints; `None`: in this process, on a queue of its own.
@@ -106,6 +110,7 @@ impl Config {
             heal_after_endangered: Duration::from_secs(10),
             heal_after: Duration::from_secs(60),
             heal_after_together: Duration::from_secs(600),
+            hold_surplus: Duration::from_secs(3_600),
             session_lease: Duration::from_secs(60),
             checkpointer: None,
             insecure: false,

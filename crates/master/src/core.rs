@@ -21,11 +21,14 @@ mod checkpoints;
 mod classes;
 mod commands;
 mod control;
+mod edit_plan;
 mod edits;
+mod explain;
 mod grants;
 mod hold;
 mod labels;
 mod log;
+mod looks;
 mod marks;
 mod mutations;
 mod orphans;
@@ -54,20 +57,24 @@ use appends::Appends;
 use checkpoints::{BuildAnswerer, Checkpoints};
 use classes::ChangeAnswerer;
 use codec::admin::{
-    Change, Changed, ClassStatus, FileTarget, RemovalTarget, TaskStatus, TrashPage, TrashQuery, Warning,
+    Change, Changed, ClassStatus, ExplainTarget, FileTarget, RemovalTarget, TaskStatus, TrashPage,
+    TrashQuery, Warning,
 };
 use codec::control::{ToMaster, ToServer};
 use codec::session::{AnswerMessage, RequestMessage, SessionOpen};
 use control::Servers;
+use edit_plan::EditPlanAnswerer;
 use edits::Edits;
 use env::{Clock, Env};
+use explain::ExplainAnswerer;
 use fleet::{Command, Event, Fleet, FleetOptions, RaiseTicket, Ticket};
 use grants::Asked;
 use hold::Hold;
 use log::Log;
+use looks::Looks;
 use meta::{Effect, Meta};
 use orphans::Orphans;
-use removal::{Plans, RemovalAnswerer};
+use removal::RemovalAnswerer;
 use rpc::admin::AdminError;
 use session_requests::Opened;
 use sessions::Sessions;
@@ -102,6 +109,10 @@ pub(crate) enum Message {
     Removal { target: RemovalTarget, answer: RemovalAnswerer },
     /// An operator asks for a part of the trash.
     Trash { query: TrashQuery, answer: oneshot::Sender<TrashPage> },
+    /// An operator asks why chunks are where they are.
+    Explain { target: ExplainTarget, answer: ExplainAnswerer },
+    /// An operator asks what a change would take.
+    PlanEdit { change: Change, answer: EditPlanAnswerer },
     /// An operator wants something changed.
     Change { change: Change, answer: ChangeAnswerer },
     /// A checkpoint is wanted now.
@@ -168,7 +179,7 @@ pub(crate) struct Core {
     orphans: Orphans,
     tasks: Tasks,
     aging: Aging,
-    plans: Plans,
+    looks: Looks,
     additions: Additions,
     checkpoints: Checkpoints,
     /// Questions to the fleet that are open.
@@ -215,6 +226,7 @@ impl Core {
             heal_endangered_ms: ms(config.heal_after_endangered),
             heal_ms: ms(config.heal_after),
             heal_together_ms: ms(config.heal_after_together),
+            hold_ms: ms(config.hold_surplus),
             ..FleetOptions::default()
         };
         let fleet = Fleet::new(term, options, now_ms);
@@ -240,7 +252,7 @@ impl Core {
             orphans,
             tasks: Tasks::default(),
             aging: Aging::default(),
-            plans: Plans::default(),
+            looks: Looks::default(),
             additions: Additions::default(),
             checkpoints,
             asked: BTreeMap::new(),
@@ -307,9 +319,9 @@ impl Core {
                     }
                 }
                 // Whoever else can go on does so first.
-                () = tokio::task::yield_now(), if self.tasks.can_go_on() || !self.plans.is_empty() => {
+                () = tokio::task::yield_now(), if self.tasks.can_go_on() || !self.looks.is_empty() => {
                     self.task_step();
-                    self.plan_step();
+                    self.look_step();
                 }
             }
             self.end_batch()?;
@@ -330,6 +342,8 @@ impl Core {
             Message::Tasks { answer } => drop(answer.send(self.task_statuses())),
             Message::Removal { target, answer } => self.removal_wanted(&target, answer),
             Message::Trash { query, answer } => drop(answer.send(self.trash_page(query.after))),
+            Message::Explain { target, answer } => self.explain_wanted(target, answer),
+            Message::PlanEdit { change, answer } => self.edit_plan_wanted(change, answer),
             Message::Change { change, answer } => self.change(change, answer),
             Message::Checkpoint { answer } => self.checkpoint_wanted(answer),
             Message::Built(result) => self.checkpoint_built(result),

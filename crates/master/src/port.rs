@@ -9,13 +9,13 @@
 //! 1. A message for which the core's inbox has no room is refused with `TryAgain` at once; nothing piles up here.
 //! 2. A body that cannot be understood is answered with `BadMessage` and changes nothing.
 
-use crate::config::{ADDITION_ANSWER_MAX, ADMIN_ANSWER_MAX};
+use crate::config::{ADDITION_ANSWER_MAX, ADMIN_ANSWER_MAX, PLAN_ANSWER_MAX};
 use crate::core::{Answerer, Attached, Connection, LinkId, Message, OpenAnswerer, ServerMessage, now_ms};
 use bytes::Bytes;
 use codec::Message as _;
 use codec::admin::{
-    Change, Changed, ClassStatus, ClusterStatus, FileInfoReply, FileTarget, Removal, RemovalTarget,
-    TaskStatus, TrashPage, TrashQuery,
+    Change, Changed, ClassStatus, ClusterStatus, EditPlan, ExplainTarget, Explanation, FileInfoReply,
+    FileTarget, Removal, RemovalTarget, TaskStatus, TrashPage, TrashQuery,
 };
 use codec::control::{ToMaster, ToServer};
 use codec::session::{AnswerMessage, RequestMessage, SessionOpen, SessionOpenAnswer};
@@ -279,6 +279,18 @@ impl AdminApi for Admin {
 
     fn trash(&self, query: TrashQuery) -> BoxFuture<'_, Result<TrashPage, AdminError>> {
         Box::pin(self.ask(move |answer| Message::Trash { query, answer }))
+    }
+
+    fn explain(&self, target: ExplainTarget) -> BoxFuture<'_, Result<Explanation, AdminError>> {
+        Box::pin(async move {
+            let answer = self.ask(|answer| Message::Explain { target, answer }).await?;
+            answer.map_err(AdminError::Refused)
+        })
+    }
+
+    fn plan_edit(&self, change: Change) -> BoxFuture<'_, Result<EditPlan, AdminError>> {
+        let ask = self.ask_within(PLAN_ANSWER_MAX, |answer| Message::PlanEdit { change, answer });
+        Box::pin(async move { ask.await? })
     }
 
     fn change(&self, change: Change) -> BoxFuture<'_, Result<Changed, AdminError>> {

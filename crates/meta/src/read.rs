@@ -121,6 +121,17 @@ impl Meta {
         Ok(self.maps.range(place, range).map(|(_, slot)| self.view(slot)).collect())
     }
 
+    /// At most so many chunks from an index on, in order.
+    pub fn chunks_after(
+        &self,
+        inode: InodeRef,
+        first: ChunkIndex,
+        most: usize,
+    ) -> Result<Vec<ChunkView>, Status> {
+        let place = self.inodes.get(self.file(inode)?).place;
+        Ok(self.maps.range(place, first.0..=u32::MAX).take(most).map(|(_, slot)| self.view(slot)).collect())
+    }
+
     /// A chunk by its id.
     pub fn find_chunk(&self, chunk: ChunkId) -> Option<(ChunkView, ChunkOwner)> {
         self.chunks.find(chunk).map(|slot| self.view_and_owner(slot))

@@ -3,6 +3,8 @@
 use crate::commands::class::ClassCommand;
 use crate::commands::client::ClientCommand;
 use crate::commands::disk::DiskCommand;
+use crate::commands::explain;
+use crate::commands::health;
 use crate::commands::server::ServerCommand;
 use crate::commands::task::TaskCommand;
 use crate::commands::trash::TrashCommand;
@@ -44,6 +46,10 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: FileCommand,
     },
+    /// Whether anything needs somebody: codes, reasons and next steps
+    Health(health::Arguments),
+    /// Why the chunks of a file are where they are: its class, where it wants them, and what is in the way
+    Explain(explain::Arguments),
     /// Storage classes: where chunks of a path live
     Class {
         #[command(subcommand)]

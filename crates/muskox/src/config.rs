@@ -46,6 +46,8 @@ pub(crate) struct MasterSection {
     pub(crate) heal_after_seconds: Option<u64>,
     /// The same for servers that fell silent together, where the network is the likelier cause; default 600.
     pub(crate) heal_after_together_seconds: Option<u64>,
+    /// Seconds for which replicas are kept that an edit of a class or of labels made dispensable; default 3600.
+    pub(crate) hold_surplus_seconds: Option<u64>,
     /// Records between two checkpoints; default 1,000,000.
     pub(crate) checkpoint_records: Option<u64>,
 }
@@ -107,6 +109,7 @@ const KEYS: &[(&str, &[&str])] = &[
             "heal-after-endangered-seconds",
             "heal-after-seconds",
             "heal-after-together-seconds",
+            "hold-surplus-seconds",
             "checkpoint-records",
         ],
     ),
@@ -184,6 +187,7 @@ pub(crate) const EXAMPLE: &str = r#"# muskox.toml: every key is optional; what s
 # heal-after-endangered-seconds = 10   # a silent server is waited for so long: chunks with one replica left
 # heal-after-seconds = 60        # the same, other chunks
 # heal-after-together-seconds = 600    # the same, if several servers fell silent together
+# hold-surplus-seconds = 3600    # replicas that an edit of a class or label made dispensable are kept so long
 # checkpoint-records = 1000000   # changelog records between two checkpoints
 
 [chunkserver]

@@ -49,6 +49,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::File { command: FileCommand::Info { path, all, json, target } } => {
             roles::admin::file_info(&path, all, json, &target, &config()?)
         }
+        Command::Health(arguments) => commands::health::run(&arguments, &config()?),
+        Command::Explain(arguments) => commands::explain::run(&arguments, &config()?),
         Command::Class { command } => commands::class::run(&command, &config()?),
         Command::Disk { command } => commands::disk::run(&command, &config()?),
         Command::Server { command } => commands::server::run(&command, &config()?),

@@ -159,7 +159,7 @@ impl Pool {
     }
 
     /// What the replicas that exist fill, without making any.
-    pub(crate) fn fill_with_held(&self, rule: &Rule, held: &[Held]) -> Vec<Slot> {
+    pub fn fill_with_held(&self, rule: &Rule, held: &[Held]) -> Vec<Slot> {
         let mut work = Work::new(self, rule, held, 0);
         let levels = [rule.domains, Domains::Hosts, Domains::Disks];
         for level in levels {

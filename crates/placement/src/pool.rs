@@ -281,6 +281,16 @@ impl Rule {
 }
 
 impl Pool {
+    /// Which disks the wanted replica of this place wants: places are those of the slots of an assignment.
+    pub fn condition_at(&self, rule: &Rule, place: usize) -> Option<&Condition> {
+        rule.slots.get(place).map(|(condition, _)| self.condition(*condition))
+    }
+
+    /// Whether a disk has the labels that this place wants.
+    pub fn holds_at(&self, rule: &Rule, place: usize, disk: u16) -> bool {
+        rule.slots.get(place).is_some_and(|(condition, _)| self.holds(*condition, disk))
+    }
+
     /// Takes a policy into use.
     pub fn adopt(&mut self, policy: &Policy) -> Rule {
         let mut slots = Vec::new();

@@ -34,6 +34,10 @@ pub trait AdminApi: Send + Sync {
     fn removal(&self, target: RemovalTarget) -> BoxFuture<'_, Result<Removal, AdminError>>;
     /// A part of the trash.
     fn trash(&self, query: TrashQuery) -> BoxFuture<'_, Result<TrashPage, AdminError>>;
+    /// Why the chunks of a file are where they are.
+    fn explain(&self, target: ExplainTarget) -> BoxFuture<'_, Result<Explanation, AdminError>>;
+    /// What a change would take; nothing is changed.
+    fn plan_edit(&self, change: Change) -> BoxFuture<'_, Result<EditPlan, AdminError>>;
     /// Changes something; it is stable when this answers.
     fn change(&self, change: Change) -> BoxFuture<'_, Result<Changed, AdminError>>;
 }

@@ -1,8 +1,9 @@
 //! What the tests of this crate share: a role's port on a real socket, and one on simulated streams.
 
 use crate::admin::{
-    AdminApi, AdminError, Change, Changed, ClassStatus, ClusterStatus, FileInfoReply, FileTarget, Refusal,
-    RefusalKind, Removal, RemovalTarget, TaskStatus, TrashPage, TrashQuery, Unmet,
+    AdminApi, AdminError, Change, Changed, ClassStatus, ClusterStatus, EditPlan, ExplainTarget, Explanation,
+    FileInfoReply, FileTarget, Refusal, RefusalKind, Removal, RemovalTarget, TaskStatus, TrashPage,
+    TrashQuery, Unmet,
 };
 use crate::port::{self, PortCounters, PortOptions, Services};
 use env::{BoxFuture, Env, Listener, Net, Stream};
@@ -129,6 +130,26 @@ impl AdminApi for Answers {
     fn trash(&self, query: TrashQuery) -> BoxFuture<'_, Result<TrashPage, AdminError>> {
         Box::pin(async move { Ok(TrashPage { end: query.after == types::InodeId(7), ..Default::default() }) })
     }
+    fn explain(&self, target: ExplainTarget) -> BoxFuture<'_, Result<Explanation, AdminError>> {
+        Box::pin(async move {
+            match target.parent {
+                Some(parent) => Ok(explanation(parent)),
+                None => Err(AdminError::Refused(types::Status::NotFound)),
+            }
+        })
+    }
+    fn plan_edit(&self, change: Change) -> BoxFuture<'_, Result<EditPlan, AdminError>> {
+        Box::pin(async move {
+            match change {
+                Change::DeleteClass(name) => Err(AdminError::NotDone(Refusal {
+                    kind: RefusalKind::ClassInUse,
+                    subject: name.to_string(),
+                    ..Default::default()
+                })),
+                _ => Ok(EditPlan { add: 3, ..EditPlan::default() }),
+            }
+        })
+    }
     fn change(&self, change: Change) -> BoxFuture<'_, Result<Changed, AdminError>> {
         Box::pin(async move {
             match change {
@@ -141,5 +162,37 @@ impl AdminApi for Answers {
                 _ => Err(AdminError::Refused(types::Status::NoSpace)),
             }
         })
+    }
+}
+
+/// What `explain` says of a file in this directory.
+fn explanation(parent: types::InodeId) -> Explanation {
+    let at = types::Timestamp::new(1, 0);
+    Explanation {
+        path: b"/a".to_vec(),
+        attributes: types::Attributes {
+            inode: types::InodeRef { id: parent, generation: types::Generation(1) },
+            kind: types::FileKind::File,
+            mode: 0o644,
+            links: 1,
+            owner: types::Owner::default(),
+            device: 0,
+            length: 3,
+            chunks: 1,
+            accessed: at,
+            modified: at,
+            changed: at,
+            created: at,
+            change_counter: 0,
+            truncate_generation: types::TruncateGeneration::default(),
+        },
+        class: "photos".into(),
+        levels: 2,
+        above: "default".into(),
+        parts: Vec::new(),
+        spread: "host".into(),
+        chunks: 1,
+        groups: Vec::new(),
+        left_out: 0,
     }
 }

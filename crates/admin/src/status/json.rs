@@ -76,6 +76,7 @@ struct Chunks {
     unsettled: u64,
     damaged: u64,
     leaving: u64,
+    held: u64,
 }
 
 #[derive(Serialize)]
@@ -213,6 +214,7 @@ pub fn json(status: &ClusterStatus) -> String {
             unsettled: c.unsettled,
             damaged: c.damaged,
             leaving: c.leaving,
+            held: c.held,
         },
         trash: Trash { files: status.trash.files, bytes: status.trash.bytes, next_ms: status.trash.next_ms },
         hops: Hops {

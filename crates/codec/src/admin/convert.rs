@@ -212,6 +212,7 @@ impl From<&ChunkCounts> for proto::ChunkCounts {
             unsettled: v.unsettled,
             damaged: v.damaged,
             leaving: v.leaving,
+            held: v.held,
         }
     }
 }
@@ -232,6 +233,7 @@ impl TryFrom<proto::ChunkCounts> for ChunkCounts {
             unsettled: p.unsettled,
             damaged: p.damaged,
             leaving: p.leaving,
+            held: p.held,
         })
     }
 }

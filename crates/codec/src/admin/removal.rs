@@ -107,6 +107,14 @@ pub enum ObstacleKind {
     /// Its turn has not come.
     #[default]
     Waiting = 9,
+    /// A damaged replica is being mended.
+    Mending = 10,
+    /// A replica that is not needed is about to go.
+    Surplus = 11,
+    /// Disks have yet to report after the master's start.
+    Settling = 12,
+    /// A replica that an edit made dispensable is kept for a while.
+    Held = 13,
 }
 
 impl ObstacleKind {
@@ -121,6 +129,10 @@ impl ObstacleKind {
         Self::Failed,
         Self::Awaited,
         Self::Waiting,
+        Self::Mending,
+        Self::Surplus,
+        Self::Settling,
+        Self::Held,
     ];
 
     /// Whether it does not go away by itself.
@@ -140,6 +152,10 @@ impl ObstacleKind {
             Self::Failed => "copy-failed",
             Self::Awaited => "replica-awaited",
             Self::Waiting => "waiting",
+            Self::Mending => "being-mended",
+            Self::Surplus => "surplus",
+            Self::Settling => "disks-awaited",
+            Self::Held => "surplus-held",
         }
     }
 }

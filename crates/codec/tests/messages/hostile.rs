@@ -36,6 +36,9 @@ fn decode_as_everything(bytes: &[u8]) {
     let _ = proto::Refusal::decode(bytes).map(codec::admin::Refusal::try_from);
     let _ = proto::RemovalQuery::decode(bytes).map(codec::admin::RemovalTarget::try_from);
     let _ = proto::Removal::decode(bytes).map(codec::admin::Removal::try_from);
+    let _ = proto::EditPlan::decode(bytes).map(codec::admin::EditPlan::try_from);
+    let _ = proto::ExplainQuery::decode(bytes).map(codec::admin::ExplainTarget::try_from);
+    let _ = proto::Explanation::decode(bytes).map(codec::admin::Explanation::try_from);
     let _ = proto::FileInfoQuery::decode(bytes).map(codec::admin::FileTarget::try_from);
 }
 

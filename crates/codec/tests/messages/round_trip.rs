@@ -2,8 +2,8 @@
 
 use crate::strategies;
 use codec::admin::{
-    Change, Changed, ClassStatus, ClusterStatus, FileInfoReply, FileTarget, Refusal, Removal, RemovalTarget,
-    TaskStatus, TrashPage, TrashQuery,
+    Change, Changed, ClassStatus, ClusterStatus, EditPlan, ExplainTarget, Explanation, FileInfoReply,
+    FileTarget, Refusal, Removal, RemovalTarget, TaskStatus, TrashPage, TrashQuery,
 };
 use codec::{Message, proto, record};
 use proptest::prelude::*;
@@ -63,6 +63,8 @@ proptest! {
         refusal in strategies::refusal(),
         (wanted, removal) in (strategies::removal_target(), strategies::removal()),
         page in strategies::trash_page(),
+        (unclear, explained) in (strategies::explain_target(), strategies::explanation()),
+        plan in strategies::edit_plan(),
     ) {
         prop_assert_eq!(ClusterStatus::try_from(proto::ClusterStatus::from(&status)), Ok(status));
         prop_assert_eq!(FileTarget::try_from(proto::FileInfoQuery::from(&target)), Ok(target));
@@ -77,5 +79,8 @@ proptest! {
         prop_assert_eq!(TrashQuery::from(proto::TrashQuery::from(&query)), query);
         prop_assert_eq!(TrashPage::try_from(proto::TrashPage::from(&page)), Ok(page));
         prop_assert_eq!(Removal::try_from(proto::Removal::from(&removal)), Ok(removal));
+        prop_assert_eq!(EditPlan::try_from(proto::EditPlan::from(&plan)), Ok(plan));
+        prop_assert_eq!(ExplainTarget::try_from(proto::ExplainQuery::from(&unclear)), Ok(unclear));
+        prop_assert_eq!(Explanation::try_from(proto::Explanation::from(&explained)), Ok(explained));
     }
 }

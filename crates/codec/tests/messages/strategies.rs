@@ -1,6 +1,7 @@
 //! Any valid value of the vocabulary.
 
 mod admin;
+mod explain;
 
 pub(crate) use admin::*;
 use codec::control::{
@@ -8,6 +9,7 @@ use codec::control::{
     RefusedDisk, Register, Registered, ReplicaFlags, ReportedChunk, ToMaster, ToServer,
 };
 use codec::session::{AnswerMessage, RequestMessage, SessionOpen, SessionOpenAnswer, SessionOpened};
+pub(crate) use explain::*;
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;

@@ -11,7 +11,7 @@ use super::{Healing, Load, RETRY_MS};
 use crate::fleet::{Fleet, Purpose};
 use crate::raise::Purposes;
 use crate::table::{Health, Replica, ReplicaState};
-use crate::{Command, Order, OrderId, ReportedReplica};
+use crate::{Command, CopyStage, CopyView, Order, OrderId, ReportedReplica};
 use placement::{Held, Use};
 use types::{ChunkSlot, DiskId, ReplicaAddress, Status};
 
@@ -166,6 +166,20 @@ impl Fleet {
         let tried = later.failures % 2 == 1;
         let stale = choose(&|disk, _| !tried && set.state(disk) == Some(ReplicaState::Stale));
         stale.or_else(|| choose(&|_, server| !others.contains(&server))).or(Some(any))
+    }
+
+    /// The copy of a chunk that is under way.
+    pub(crate) fn copy_of(&self, slot: ChunkSlot) -> Option<CopyView> {
+        let copy = self.healing.copies.get(&slot)?;
+        let sent_ms = copy.order().and_then(|order| self.orders.get(&order)).map(|open| open.sent_ms);
+        let stage = match copy.stage {
+            Stage::Raising => CopyStage::Raising,
+            Stage::Joining => CopyStage::Joining,
+            Stage::Copying(_) => CopyStage::Copying,
+            Stage::Feeding(_) => CopyStage::Feeding,
+        };
+        let (from, to) = (self.hosts.disk(copy.from).id, self.hosts.disk(copy.to).id);
+        Some(CopyView { from, to, stage, sent_ms })
     }
 
     fn order_copy(&mut self, slot: ChunkSlot, now_ms: u64, out: &mut Vec<Command>) {
@@ -331,6 +345,7 @@ impl Fleet {
         match status {
             Ok(()) => {
                 self.healing.copied += 1;
+                self.measure_copy(open.sent_ms, now_ms);
                 let slot = same.then_some(slot);
                 let seen = ReportedReplica::sound(slot, chunk, version);
                 self.replica_seen(open.disk, &seen, now_ms, out);

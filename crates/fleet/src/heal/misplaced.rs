@@ -8,6 +8,7 @@ use super::{Healing, LOOKED_MAX};
 use crate::Command;
 use crate::fleet::Fleet;
 use crate::table::ReplicaSet;
+use std::cmp::Ordering;
 use types::ChunkSlot;
 
 /// Misplaced chunks that one pass looks at: for each a choice is made, which takes some microseconds.
@@ -21,13 +22,19 @@ impl Healing {
 }
 
 impl Fleet {
-    /// Whether some of these replicas, as many as are wanted, are not where the class wants them.
+    /// Whether some of these replicas, as many as are wanted, are not where the class wants them. Of too many, if some are held:
+    /// their hold does not keep the others from going where they should be.
     pub(crate) fn is_misplaced(&self, slot: ChunkSlot, set: &ReplicaSet) -> bool {
-        self.classes.known(self.table.class(slot)).is_some_and(|class| {
-            let rule = class.rule(self.table.stage(slot));
-            let goal = rule.policy().layout.replicas();
-            set.sound().count() == goal && !self.hosts.pool.suits(rule, set.sound())
-        })
+        let Some(class) = self.classes.known(self.table.class(slot)) else { return false };
+        let rule = class.rule(self.table.stage(slot));
+        match set.sound().count().cmp(&rule.policy().layout.replicas()) {
+            Ordering::Less => false,
+            Ordering::Equal => !self.hosts.pool.suits(rule, set.sound()),
+            Ordering::Greater if self.holds_any(slot, set) => {
+                !self.hosts.pool.judge(rule, &self.held(set.sound())).stands_in.is_empty()
+            }
+            Ordering::Greater => false,
+        }
     }
 
     /// Begins to move what can be moved now, if nothing that is more urgent has taken all the time there is.

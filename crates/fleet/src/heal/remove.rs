@@ -77,7 +77,8 @@ impl Fleet {
     /// The replica that the class can do without best, that of a disk that gives it for balance before others; one that can be
     /// deleted, if there is any.
     fn worst(&self, slot: ChunkSlot, set: &ReplicaSet) -> Option<u16> {
-        let mut held = self.held(set.sound());
+        // What an edit made dispensable stays for a while; it cannot stand for one that goes.
+        let mut held = self.held(set.sound().filter(|disk| self.held_until_ms(slot, *disk).is_none()));
         let giver = self.healing.giver(slot);
         held.iter_mut().for_each(|one| one.leaving |= Some(one.disk) == giver);
         let surplus = self.hosts.pool.judge(self.rule(slot), &held).surplus;
@@ -233,8 +234,12 @@ impl Fleet {
     pub(crate) fn has_surplus(&self, slot: ChunkSlot) -> bool {
         let is_known = || self.classes.known(self.table.class(slot)).is_some();
         let is_stale = || self.table.replicas(slot).iter().any(|one| one.state == ReplicaState::Stale);
+        let can_go = || {
+            let set = self.table.replicas(slot);
+            !self.awaits_look(slot, &set) && (!self.holds_any(slot, &set) || self.worst(slot, &set).is_some())
+        };
         match self.table.health(slot) {
-            Some(Health::Overgoal) => is_known() || is_stale(),
+            Some(Health::Overgoal) => is_known() && can_go() || is_stale(),
             Some(Health::Ok) => is_stale(),
             _ => false,
         }

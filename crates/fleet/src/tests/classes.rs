@@ -109,6 +109,10 @@ impl World {
         disks
     }
 
+    fn unmet(&self, layout: &str) -> Vec<placement::Unmet> {
+        self.fleet.prospect().unmet(&policy(layout, Mode::Strict))
+    }
+
     fn moved(&self) -> (u64, u64) {
         let summary = self.fleet.summary();
         (summary.copied, summary.removed)
@@ -293,11 +297,10 @@ fn a_label_that_nobody_has_moves_and_drops_nothing() {
             world.heal();
             assert_eq!((world.holders(slot), world.moved()), (vec![0, 1], (0, 0)), "{layout}");
             assert!(world.deletes.is_empty());
-            let unmet = world.fleet.unmet(ClassId(1)).unwrap();
+            let unmet = world.unmet(layout);
             assert_eq!(unmet.iter().map(|one| one.lacking).sum::<usize>(), 2, "{unmet:?}");
         }
     }
-    assert_eq!(world.fleet.unmet(ClassId(9)), None);
 }
 
 #[test]
@@ -427,7 +430,7 @@ fn chunks_that_lack_replicas_come_before_those_that_are_misplaced() {
 
 /// Servers with two disks each: number `n` has disks `n + 1` and `n + 101`.
 fn crowded(servers: u8) -> World {
-    let mut world = World::cold(servers, FleetOptions { grace_ms: 0, ..FleetOptions::default() });
+    let mut world = World::cold(servers, FleetOptions { grace_ms: 0, hold_ms: 0, ..FleetOptions::default() });
     world.crowded = true;
     world.tell(Event::KnownDisks(Vec::new()));
     for n in 0..servers {
@@ -482,13 +485,35 @@ fn labels_by_the_metadata_count_and_those_of_a_registration_until_there_are_any(
     world.machines[1].outbox.clear();
     world.tell(Event::ServerRegistered(info.clone()));
     world.set_class(1, "any,ssd", Mode::Strict);
-    assert_eq!(world.fleet.unmet(ClassId(1)), Some(Vec::new()));
+    assert_eq!(world.unmet("any,ssd"), Vec::new());
     world.tell(Event::ServerLabels { server: server(2), labels: Labels::default() });
-    assert_eq!(world.fleet.unmet(ClassId(1)).map(|unmet| unmet.len()), Some(1));
+    assert_eq!(world.unmet("any,ssd").len(), 1);
     world.tell(Event::ServerRegistered(info));
-    assert_eq!(world.fleet.unmet(ClassId(1)).map(|unmet| unmet.len()), Some(1));
+    assert_eq!(world.unmet("any,ssd").len(), 1);
     world.label(0, "ssd");
-    assert_eq!(world.fleet.unmet(ClassId(1)), Some(Vec::new()));
+    assert_eq!(world.unmet("any,ssd"), Vec::new());
+}
+
+#[test]
+fn whether_a_class_can_be_met_is_judged_as_if_servers_that_are_away_were_there_and_disks_that_go_were_gone() {
+    let mut world = two_kinds(4);
+    assert_eq!(world.unmet("2*ssd,2*hdd"), Vec::new());
+    world.disconnect(0);
+    assert_eq!(world.unmet("2*ssd,2*hdd"), Vec::new());
+    world.connect(0);
+    world.mark(1, Some(Removing { drain_only: false, with: None }));
+    let unmet = world.unmet("2*ssd,2*hdd");
+    assert_eq!(
+        unmet.iter().map(|one| (one.condition.to_string(), one.lacking)).collect::<Vec<_>>(),
+        [("ssd".into(), 1)]
+    );
+    // A new reign that has heard of nobody knows the disks by the metadata.
+    let mut fleet = Fleet::new(Term(6), FleetOptions::default(), 0);
+    let labels = Labels::new([Label::new("ssd").unwrap()]).unwrap();
+    let mut out = Vec::new();
+    fleet.handle(Event::DiskLabels { disk: disk(1), labels }, 0, &mut out);
+    fleet.handle(Event::KnownDisks(vec![(server(1), disk(1))]), 0, &mut out);
+    assert_eq!(fleet.prospect().unmet(&policy("ssd", Mode::Strict)), Vec::new());
 }
 
 #[test]

@@ -12,6 +12,17 @@ fn blocks_of(writes: &Content) -> Vec<BlockRange> {
 }
 
 impl World {
+    /// Nothing is under way: all replicas of one version hold the same.
+    pub(super) fn check_twins(&self) {
+        for mapped in self.map.values() {
+            let twins = self.replicas.iter().filter(|((_, of), one)| {
+                *of == mapped.chunk && one.version == mapped.version && !one.filling
+            });
+            let contents: BTreeSet<&Content> = twins.map(|(_, replica)| &replica.content).collect();
+            assert!(contents.len() <= 1, "replicas of {} differ: {contents:?}", mapped.chunk);
+        }
+    }
+
     /// A server carries out one order; `fail` instead of doing it.
     pub(super) fn obey(&mut self, n: u8, fail: Option<Status>) -> bool {
         let Some((order, what)) = self.machines[usize::from(n)].inbox.pop_front() else { return false };

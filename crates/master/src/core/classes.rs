@@ -6,11 +6,12 @@
 
 use super::{Core, Out};
 use codec::admin::{Change, Changed, ClassStatus, Refusal, RefusalKind, Severity, Unmet, Warning};
-use placement::{Condition, Layout, Policy, Pool};
+use fleet::Prospect;
+use placement::{Condition, Layout, Policy};
 use rpc::admin::AdminError;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use tokio::sync::oneshot;
-use types::{ClassId, ClassName, Expression, InodeRef, Label, Mark, Op, Status, StorageClass};
+use types::{ClassId, ClassName, Expression, InodeRef, Label, Op, Status, StorageClass};
 
 /// Answers an operator who wants something changed.
 pub(crate) type ChangeAnswerer = oneshot::Sender<Result<Changed, AdminError>>;
@@ -22,7 +23,7 @@ pub(super) fn refuse(kind: RefusalKind, subject: impl ToString) -> AdminError {
 }
 
 /// The parts of a class that ask for replicas.
-fn parts(class: &StorageClass) -> [(&'static str, Option<&Expression>); 4] {
+pub(super) fn parts(class: &StorageClass) -> [(&'static str, Option<&Expression>); 4] {
     let archive = class.archive.as_ref().map(|archive| &archive.to);
     [
         ("create", class.create.as_ref()),
@@ -82,47 +83,25 @@ impl Core {
 
     /// All classes, by name, and what becomes of them.
     pub(super) fn class_statuses(&self) -> Vec<ClassStatus> {
-        let mut pool = self.serving_disks();
-        let status = |(id, class): (ClassId, &StorageClass)| self.class_status(id, class, &mut pool);
+        let mut prospect = self.fleet.prospect();
+        let status = |(id, class): (ClassId, &StorageClass)| self.class_status(id, class, &mut prospect);
         let mut all: Vec<ClassStatus> = self.meta.classes().map(status).collect();
         all.sort_by(|one, other| one.class.name.cmp(&other.class.name));
         all
     }
 
-    fn class_status(&self, id: ClassId, class: &StorageClass, pool: &mut Pool) -> ClassStatus {
+    fn class_status(&self, id: ClassId, class: &StorageClass, prospect: &mut Prospect) -> ClassStatus {
         let meta::ClassUse { inodes, bytes } = self.meta.class_use(id);
-        ClassStatus { id, class: class.clone(), inodes, bytes, unmet: unmet(class, pool) }
+        ClassStatus { id, class: class.clone(), inodes, bytes, unmet: unmet(class, prospect) }
     }
 
-    /// The disks on which replicas may be, also those of servers that are away: what they can give when all is well.
-    pub(super) fn serving_disks(&self) -> Pool {
-        let failed: BTreeSet<_> = self
-            .fleet
-            .disks()
-            .filter(|disk| disk.state == fleet::DiskState::Failed)
-            .map(|disk| disk.disk)
-            .collect();
-        let goes = |mark| matches!(mark, Mark::Removing { .. });
-        let mut servers = BTreeMap::new();
-        let mut pool = Pool::default();
-        for (number, (disk, known)) in (0u16..).zip(self.meta.disks()) {
-            let server = self.meta.server(known.server).cloned().unwrap_or_default();
-            if failed.contains(&disk) || goes(known.mark) || goes(server.mark) {
-                continue;
-            }
-            let next = u16::try_from(servers.len()).unwrap_or(u16::MAX);
-            let at = *servers.entry(known.server).or_insert(next);
-            pool.set(number, at, &known.labels.over(&server.labels));
-        }
-        pool
-    }
-
-    fn put_class(
-        &mut self,
+    /// What a class is to be, checked, and its id.
+    pub(super) fn class_to_put(
+        &self,
         before: Option<&StorageClass>,
         class: StorageClass,
         allow_unsatisfiable: bool,
-    ) -> Result<Changed, AdminError> {
+    ) -> Result<(ClassId, StorageClass), AdminError> {
         let taken = self.meta.find_class(class.name.as_str());
         let id = match before {
             None => self.meta.next_class().ok_or_else(|| refuse(RefusalKind::TooMany, "classes"))?,
@@ -140,7 +119,16 @@ impl Core {
         if taken.is_some_and(|taken| taken != id) {
             return Err(refuse(RefusalKind::ClassExists, &class.name));
         }
-        let class = self.checked(before, class, allow_unsatisfiable)?;
+        Ok((id, self.checked(before, class, allow_unsatisfiable)?))
+    }
+
+    fn put_class(
+        &mut self,
+        before: Option<&StorageClass>,
+        class: StorageClass,
+        allow_unsatisfiable: bool,
+    ) -> Result<Changed, AdminError> {
+        let (id, class) = self.class_to_put(before, class, allow_unsatisfiable)?;
         match self.log_change(Op::SetClass { class: id, definition: Box::new(class.clone()) }) {
             Err(AdminError::Refused(Status::TooBig)) => return Err(refuse(RefusalKind::TooMany, "classes")),
             other => other?,
@@ -153,7 +141,7 @@ impl Core {
                 class = %class.name, id = %id, keep = %class.keep, before = %before.name, "a storage class was changed"
             ),
         }
-        Ok(Changed::Class(self.class_status(id, &class, &mut self.serving_disks())))
+        Ok(Changed::Class(self.class_status(id, &class, &mut self.fleet.prospect())))
     }
 
     fn delete_class(&mut self, name: &ClassName) -> Result<Changed, AdminError> {
@@ -215,7 +203,7 @@ impl Core {
             let (subject, near) = (class.name.to_string(), String::new());
             return Err(AdminError::NotDone(Refusal { kind: RefusalKind::BadClass, subject, why, near }));
         }
-        let unmet = unmet(&class, &mut self.serving_disks());
+        let unmet = unmet(&class, &mut self.fleet.prospect());
         let asked_before = |part: &str| {
             before.is_some_and(|before| {
                 let of = |class| {
@@ -247,10 +235,10 @@ impl Core {
 
     /// Classes with files in them that the disks cannot give what they ask for.
     pub(super) fn class_warnings(&self) -> Vec<Warning> {
-        let mut pool = self.serving_disks();
+        let mut prospect = self.fleet.prospect();
         let used = self.meta.classes().filter(|(id, _)| self.meta.class_use(*id).bytes > 0);
         let warning = |(_, class): (ClassId, &StorageClass)| {
-            let lacks: Vec<String> = unmet(class, &mut pool).iter().map(Unmet::to_string).collect();
+            let lacks: Vec<String> = unmet(class, &mut prospect).iter().map(Unmet::to_string).collect();
             (!lacks.is_empty()).then(|| Warning {
                 code: format!("CLASS_UNSATISFIABLE {}", class.name),
                 severity: Severity::Warning,
@@ -300,15 +288,14 @@ fn mentions(class: &StorageClass, text: &Expression) -> bool {
 }
 
 /// What the disks cannot give of what a class asks for.
-pub(super) fn unmet(class: &StorageClass, pool: &mut Pool) -> Vec<Unmet> {
+pub(super) fn unmet(class: &StorageClass, prospect: &mut Prospect) -> Vec<Unmet> {
     let mut all = Vec::new();
     for (part, text) in parts(class) {
         // What was read once can be read again.
         let Some(layout) = text.and_then(|text| Layout::parse(text.as_str()).ok()) else { continue };
         let policy = Policy { spread: class.spread.clone(), mode: class.mode, ..Policy::new(layout) };
-        let rule = pool.adopt(&policy);
         let small = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        all.extend(pool.unmet(&rule, |_| true).into_iter().map(|unmet| Unmet {
+        all.extend(prospect.unmet(&policy).into_iter().map(|unmet| Unmet {
             part: part.to_owned(),
             condition: format!("{}{}", if unmet.lagging { "~" } else { "" }, unmet.condition),
             wanted: small(unmet.wanted),
@@ -316,7 +303,6 @@ pub(super) fn unmet(class: &StorageClass, pool: &mut Pool) -> Vec<Unmet> {
             disks: small(unmet.disks),
             domains: small(unmet.domains),
         }));
-        pool.dismiss(rule);
     }
     all
 }

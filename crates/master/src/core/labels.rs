@@ -8,15 +8,15 @@ use rpc::admin::AdminError;
 use types::{ClassName, Holder, Labels, Op};
 
 impl Core {
-    /// Sets labels, live.
-    pub(super) fn change_labels(
-        &mut self,
+    /// The labels that a server or a disk has, and is to have.
+    pub(super) fn labels_to_set(
+        &self,
         name: &str,
         disk: bool,
         add: &Labels,
         remove: &Labels,
         replace: bool,
-    ) -> Result<Changed, AdminError> {
+    ) -> Result<(Holder, Labels, Labels), AdminError> {
         let holder = self.find_named(name, disk)?;
         let before = self.labels_of(holder);
         let mut after = if replace { Labels::default() } else { before.clone() };
@@ -35,6 +35,19 @@ impl Core {
                 AdminError::NotDone(Refusal { kind: RefusalKind::BadLabels, subject, why, near })
             })?;
         }
+        Ok((holder, before, after))
+    }
+
+    /// Sets labels, live.
+    pub(super) fn change_labels(
+        &mut self,
+        name: &str,
+        disk: bool,
+        add: &Labels,
+        remove: &Labels,
+        replace: bool,
+    ) -> Result<Changed, AdminError> {
+        let (holder, before, after) = self.labels_to_set(name, disk, add, remove, replace)?;
         let could = self.classes_that_can_be_met();
         self.log_change(Op::SetLabels { holder, labels: after.clone() })?;
         let can = self.classes_that_can_be_met();
@@ -45,8 +58,8 @@ impl Core {
     }
 
     fn classes_that_can_be_met(&self) -> Vec<ClassName> {
-        let mut pool = self.serving_disks();
-        let met = self.meta.classes().filter(|(_, class)| unmet(class, &mut pool).is_empty());
+        let mut prospect = self.fleet.prospect();
+        let met = self.meta.classes().filter(|(_, class)| unmet(class, &mut prospect).is_empty());
         met.map(|(_, class)| class.name.clone()).collect()
     }
 

@@ -1,47 +1,34 @@
 //! What keeps a disk or a server from being removed, for operators; and what the removal of one that is not marked would take.
 //!
-//! # Invariants
-//! 1. A plan looks at every chunk of its disks, in steps of at most [`STEP_CHUNKS_MAX`], between which everybody else is served.
+//! A plan looks at every chunk of its disks, in bounded steps (`looks`).
 
 use super::Core;
 use super::classes::refuse;
+use super::looks::{Look, STEP_CHUNKS_MAX};
 use codec::admin::{
     DiskRemoval, OBSTACLES_MAX, ObstacleKind, RefusalKind, Removal, RemovalDisk, RemovalObstacle,
     RemovalTarget, Severity, Warning,
 };
 use fleet::{DiskView, Obstacle, Obstacles, Plan};
 use rpc::admin::AdminError;
-use std::collections::VecDeque;
 use tokio::sync::oneshot;
 use types::{ChunkIndex, DiskId, Holder};
 
-/// Chunks of one step: for each a choice of disks is made, which takes some microseconds.
-const STEP_CHUNKS_MAX: usize = 64;
-/// Plans that are made at the same time; more operators are told to try again.
-const PLANS_MAX: usize = 64;
 /// Obstacles that are looked at to see whether a removal goes on.
 const LOOKED_MAX: usize = 8;
 
 /// Answers an operator who asks about a removal.
 pub(crate) type RemovalAnswerer = oneshot::Sender<Result<Removal, AdminError>>;
 
-/// Plans that are being made; each has its turn.
-#[derive(Default)]
-pub(super) struct Plans(VecDeque<Planning>);
-
-impl Plans {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
+/// A plan that is being made.
 struct Planning {
     plan: Plan,
     removal: Removal,
     answer: RemovalAnswerer,
 }
 
-fn kind(obstacle: Obstacle) -> ObstacleKind {
+/// The number of an obstacle.
+pub(super) fn kind(obstacle: Obstacle) -> ObstacleKind {
     match obstacle {
         Obstacle::NoReplica => ObstacleKind::NoReplica,
         Obstacle::NoDisk => ObstacleKind::NoDisk,
@@ -52,6 +39,10 @@ fn kind(obstacle: Obstacle) -> ObstacleKind {
         Obstacle::Failed => ObstacleKind::Failed,
         Obstacle::Awaited => ObstacleKind::Awaited,
         Obstacle::Waiting => ObstacleKind::Waiting,
+        Obstacle::Mending => ObstacleKind::Mending,
+        Obstacle::Surplus => ObstacleKind::Surplus,
+        Obstacle::Settling => ObstacleKind::Settling,
+        Obstacle::Held => ObstacleKind::Held,
     }
 }
 
@@ -78,11 +69,11 @@ impl Core {
             let removal = self.with_obstacles(removal, found);
             return drop(answer.send(Ok(removal)));
         }
-        if self.plans.0.len() >= PLANS_MAX {
+        if self.looks.is_full() {
             return drop(answer.send(Err(refuse(RefusalKind::TooMany, "plans"))));
         }
         let plan = self.fleet.plan(&disks, OBSTACLES_MAX);
-        self.plans.0.push_back(Planning { plan, removal, answer });
+        self.looks.begin(Planning { plan, removal, answer });
     }
 
     /// What is known without looking at chunks.
@@ -135,22 +126,6 @@ impl Core {
         Removal { obstacles, obstacles_total: found.total, ..removal }
     }
 
-    /// Takes the next step of a plan.
-    pub(super) fn plan_step(&mut self) {
-        let Some(mut planning) = self.plans.0.pop_front() else { return };
-        if planning.answer.is_closed() {
-            return;
-        }
-        self.fleet.go_on_planning(&mut planning.plan, STEP_CHUNKS_MAX);
-        if !planning.plan.is_over() {
-            return self.plans.0.push_back(planning);
-        }
-        let Planning { plan, removal, answer } = planning;
-        let removal = Removal { chunks: plan.chunks, copies: plan.copies, ..removal };
-        // Whoever asked may have given up waiting.
-        drop(answer.send(Ok(self.with_obstacles(removal, plan.obstacles))));
-    }
-
     /// What is to be said of disks and servers that are to go, and of those that are away on purpose.
     pub(super) fn mark_warnings(&self) -> Vec<Warning> {
         let mut all = Vec::new();
@@ -200,5 +175,23 @@ impl Core {
             });
         }
         all
+    }
+}
+
+impl Look for Planning {
+    fn is_wanted(&self) -> bool {
+        !self.answer.is_closed()
+    }
+
+    fn step(mut self: Box<Self>, core: &Core) -> Option<Box<dyn Look>> {
+        core.fleet.go_on_planning(&mut self.plan, STEP_CHUNKS_MAX);
+        if !self.plan.is_over() {
+            return Some(self);
+        }
+        let Self { plan, removal, answer } = *self;
+        let removal = Removal { chunks: plan.chunks, copies: plan.copies, ..removal };
+        // Whoever asked may have given up waiting.
+        drop(answer.send(Ok(core.with_obstacles(removal, plan.obstacles))));
+        None
     }
 }

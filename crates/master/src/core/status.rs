@@ -193,6 +193,7 @@ impl Core {
             unsettled: summary.unsettled,
             damaged: summary.damaged,
             leaving: summary.leaving,
+            held: summary.held,
         }
     }
 
@@ -271,7 +272,7 @@ impl Core {
 }
 
 /// Labels for people.
-fn words(labels: &Labels) -> Vec<String> {
+pub(super) fn words(labels: &Labels) -> Vec<String> {
     labels.iter().map(Label::to_string).collect()
 }
 

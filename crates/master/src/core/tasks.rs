@@ -39,14 +39,14 @@ impl Tasks {
     }
 }
 
-struct Running {
+pub(super) struct Running {
     work: TaskWork,
     /// The path that the operator gave.
     path: Vec<u8>,
     /// Directories from the root down, and where the walk goes on in each.
-    walk: Vec<(InodeRef, DirCursor)>,
+    pub(super) walk: Vec<(InodeRef, DirCursor)>,
     /// To be recorded.
-    found: Vec<InodeRef>,
+    pub(super) found: Vec<InodeRef>,
     looked: u64,
     changed: u64,
     since_ms: u64,
@@ -62,6 +62,12 @@ impl Core {
     }
 
     fn take_up(&mut self, task: TaskId, work: TaskWork, path: Vec<u8>) {
+        let running = self.walk(work, path);
+        self.tasks.running.insert(task, running);
+    }
+
+    /// The beginning of a walk over a tree.
+    pub(super) fn walk(&self, work: TaskWork, path: Vec<u8>) -> Running {
         let TaskWork::SetClass { root, .. } = work;
         let mut running = Running {
             work,
@@ -75,7 +81,7 @@ impl Core {
         if self.meta.class_of(root).is_ok_and(|class| wants(work, class)) {
             running.found.push(root);
         }
-        self.tasks.running.insert(task, running);
+        running
     }
 
     /// Gives a class to one inode, or begins a task for a tree.
@@ -189,7 +195,8 @@ impl Core {
         }
     }
 
-    fn look_further(&self, running: &mut Running) {
+    /// Takes a step of a walk: what is to be changed is in `found`.
+    pub(super) fn look_further(&self, running: &mut Running) {
         let TaskWork::SetClass { root, .. } = running.work;
         let (mut looked, mut chunks) = (0, 0);
         while looked < STEP_INODES_MAX && running.found.len() < STEP_INODES_MAX && chunks < STEP_CHUNKS_MAX {
@@ -223,7 +230,7 @@ impl Core {
 }
 
 /// Whether an inode of this class is to get another.
-fn wants(work: TaskWork, has: ClassId) -> bool {
+pub(super) fn wants(work: TaskWork, has: ClassId) -> bool {
     let TaskWork::SetClass { class, from, .. } = work;
     has != class && from.is_none_or(|from| has == from)
 }

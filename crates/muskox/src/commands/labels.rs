@@ -1,5 +1,6 @@
 //! `muskox disk label` and `muskox server label`.
 
+use super::caution::Caution;
 use super::{Talk, ask, surprised};
 use crate::config::Config;
 use crate::failure::{Exit, Failure, fail};
@@ -20,6 +21,8 @@ pub(crate) struct Wanted {
     #[arg(long, conflicts_with = "remove")]
     replace: bool,
     #[command(flatten)]
+    caution: Caution,
+    #[command(flatten)]
     talk: Talk,
 }
 
@@ -33,12 +36,18 @@ pub(super) fn one_of_each(labels: &[Label]) -> Result<Labels, Failure> {
 pub(super) fn run(holder: &str, disk: bool, wanted: &Wanted, config: &Config) -> Result<ExitCode, Failure> {
     let (add, remove) = (one_of_each(&wanted.labels)?, one_of_each(&wanted.remove)?);
     let change = Change::SetLabels { holder: holder.to_owned(), disk, add, remove, replace: wanted.replace };
-    ask(&wanted.talk, config, async |master| match master.change(change).await? {
-        Changed::Labels { holder, before, after, unmet } => Ok(if wanted.talk.json {
-            admin::hosts::labelled_json(&holder, &before, &after, &unmet)
-        } else {
-            admin::hosts::labelled(&holder, &before, &after, &unmet)
-        }),
-        _ => Err(surprised()),
+    ask(&wanted.talk, config, async |master| {
+        let (master, plan) = wanted.caution.look(master, &change, wanted.talk.json).await?;
+        if let Some(plan) = plan {
+            return Ok(plan);
+        }
+        match master.change(change).await? {
+            Changed::Labels { holder, before, after, unmet } => Ok(if wanted.talk.json {
+                admin::hosts::labelled_json(&holder, &before, &after, &unmet)
+            } else {
+                admin::hosts::labelled(&holder, &before, &after, &unmet)
+            }),
+            _ => Err(surprised()),
+        }
     })
 }

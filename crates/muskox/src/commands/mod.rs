@@ -1,8 +1,11 @@
 //! What operators see and change: noun, then verb; a file for each verb.
 
+mod caution;
 pub(crate) mod class;
 pub(crate) mod client;
 pub(crate) mod disk;
+pub(crate) mod explain;
+pub(crate) mod health;
 mod labels;
 mod removal;
 pub(crate) mod server;

@@ -65,6 +65,7 @@ impl Threads {
             stable: false,
             session_lease: None,
             heal_after: HealAfter::default(),
+            hold_surplus: None,
             checkpoint_records: None,
         };
         let master = self.start("master", "master", &[home], move |stop, ready| {

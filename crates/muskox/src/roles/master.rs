@@ -31,6 +31,7 @@ pub(crate) struct Settings {
     pub(crate) stable: bool,
     pub(crate) session_lease: Option<Duration>,
     pub(crate) heal_after: HealAfter,
+    pub(crate) hold_surplus: Option<Duration>,
     pub(crate) checkpoint_records: Option<u64>,
 }
 
@@ -57,6 +58,7 @@ pub(crate) fn run(arguments: &MasterArgs, config: &Config) -> Result<ExitCode, F
             others: file.heal_after_seconds.map(Duration::from_secs),
             together: file.heal_after_together_seconds.map(Duration::from_secs),
         },
+        hold_surplus: file.hold_surplus_seconds.map(Duration::from_secs),
         checkpoint_records: file.checkpoint_records,
     };
     on_thread("state", || async {
@@ -87,6 +89,7 @@ pub(crate) async fn serve(settings: Settings, stop: Stop, ready: Ready) -> Resul
     config.heal_after_endangered = heal_after.endangered.unwrap_or(config.heal_after_endangered);
     config.heal_after = heal_after.others.unwrap_or(config.heal_after);
     config.heal_after_together = heal_after.together.unwrap_or(config.heal_after_together);
+    config.hold_surplus = settings.hold_surplus.unwrap_or(config.hold_surplus);
     if let Some(records) = settings.checkpoint_records {
         config.checkpoint_every_records = records;
     }

@@ -1,8 +1,9 @@
 //! Asking over a connection.
 
 use super::{
-    ANSWER_BYTES_MAX, AdminApi, AdminError, Change, Changed, ClassStatus, ClusterStatus, FileInfoReply,
-    FileTarget, QUESTION_BYTES_MAX, Removal, RemovalTarget, TaskStatus, TrashPage, TrashQuery, plain,
+    ANSWER_BYTES_MAX, AdminApi, AdminError, Change, Changed, ClassStatus, ClusterStatus, EditPlan,
+    ExplainTarget, Explanation, FileInfoReply, FileTarget, QUESTION_BYTES_MAX, Removal, RemovalTarget,
+    TaskStatus, TrashPage, TrashQuery, plain,
 };
 use crate::channel;
 use crate::generated::admin_client::AdminClient as Grpc;
@@ -139,6 +140,31 @@ impl AdminClient {
         page.try_into().map_err(|e: codec::Malformed| self.bad(e.to_string()))
     }
 
+    async fn ask_explain(&self, target: ExplainTarget) -> Result<Explanation, AdminError> {
+        let query = proto::ExplainQuery::from(&target);
+        let answer = match &self.carrier {
+            Carrier::Grpc(client) => self.grpc(client.clone().explain(query).await)?,
+            Carrier::Plain(client) => client.explain(query).await.map_err(|e| self.bad(e.to_string()))?,
+        };
+        let explanation = refused(answer.status)?.then_some(answer.explanation).flatten();
+        let explanation = explanation.ok_or_else(|| self.bad("it is empty"))?;
+        explanation.try_into().map_err(|e: codec::Malformed| self.bad(e.to_string()))
+    }
+
+    async fn ask_plan_edit(&self, change: Change) -> Result<EditPlan, AdminError> {
+        let query = proto::ChangeQuery::from(&change);
+        let answer = match &self.carrier {
+            Carrier::Grpc(client) => self.grpc(client.clone().plan_edit(query).await)?,
+            Carrier::Plain(client) => client.plan_edit(query).await.map_err(|e| self.bad(e.to_string()))?,
+        };
+        let malformed = |e: codec::Malformed| self.bad(e.to_string());
+        if let Some(refusal) = answer.refusal {
+            return Err(AdminError::NotDone(refusal.try_into().map_err(malformed)?));
+        }
+        let plan = refused(answer.status)?.then_some(answer.plan).flatten();
+        plan.ok_or_else(|| self.bad("it is empty"))?.try_into().map_err(malformed)
+    }
+
     async fn ask_change(&self, change: Change) -> Result<Changed, AdminError> {
         let query = proto::ChangeQuery::from(&change);
         let answer = match &self.carrier {
@@ -186,6 +212,14 @@ impl AdminApi for AdminClient {
 
     fn trash(&self, query: TrashQuery) -> BoxFuture<'_, Result<TrashPage, AdminError>> {
         Box::pin(self.within(self.ask_trash(query)))
+    }
+
+    fn explain(&self, target: ExplainTarget) -> BoxFuture<'_, Result<Explanation, AdminError>> {
+        Box::pin(self.within(self.ask_explain(target)))
+    }
+
+    fn plan_edit(&self, change: Change) -> BoxFuture<'_, Result<EditPlan, AdminError>> {
+        Box::pin(self.within(self.ask_plan_edit(change)))
     }
 
     fn change(&self, change: Change) -> BoxFuture<'_, Result<Changed, AdminError>> {

@@ -1,6 +1,6 @@
 //! Carriers of operators' questions: gRPC, and the plain one of a simulation.
 
-use super::{AdminApi, AdminError, Change, FileTarget, RemovalTarget};
+use super::{AdminApi, AdminError, Change, ExplainTarget, FileTarget, RemovalTarget};
 use crate::generated::admin_server::Admin;
 use codec::proto;
 use std::sync::Arc;
@@ -48,6 +48,20 @@ impl Admin for AdminService {
         request: Request<proto::TrashQuery>,
     ) -> Result<Response<proto::TrashAnswer>, Status> {
         Ok(Response::new(trash(&*self.api, request.into_inner()).await))
+    }
+
+    async fn explain(
+        &self,
+        request: Request<proto::ExplainQuery>,
+    ) -> Result<Response<proto::ExplainAnswer>, Status> {
+        Ok(Response::new(explain(&*self.api, request.into_inner()).await))
+    }
+
+    async fn plan_edit(
+        &self,
+        request: Request<proto::ChangeQuery>,
+    ) -> Result<Response<proto::EditPlanAnswer>, Status> {
+        Ok(Response::new(plan_edit(&*self.api, request.into_inner()).await))
     }
 
     async fn change(
@@ -121,6 +135,31 @@ async fn trash(api: &dyn AdminApi, query: proto::TrashQuery) -> proto::TrashAnsw
     }
 }
 
+async fn explain(api: &dyn AdminApi, query: proto::ExplainQuery) -> proto::ExplainAnswer {
+    let answer = match ExplainTarget::try_from(query) {
+        Ok(target) => api.explain(target).await,
+        Err(_) => Err(AdminError::Refused(types::Status::BadMessage)),
+    };
+    match answer {
+        Ok(explanation) => proto::ExplainAnswer { status: 0, explanation: Some((&explanation).into()) },
+        Err(error) => proto::ExplainAnswer { status: code(error), explanation: None },
+    }
+}
+
+async fn plan_edit(api: &dyn AdminApi, query: proto::ChangeQuery) -> proto::EditPlanAnswer {
+    let answer = match Change::try_from(query) {
+        Ok(change) => api.plan_edit(change).await,
+        Err(_) => Err(AdminError::Refused(types::Status::BadMessage)),
+    };
+    match answer {
+        Ok(plan) => proto::EditPlanAnswer { status: 0, refusal: None, plan: Some((&plan).into()) },
+        Err(error) => {
+            let refusal = if let AdminError::NotDone(refusal) = &error { Some(refusal.into()) } else { None };
+            proto::EditPlanAnswer { status: code(error), refusal, plan: None }
+        }
+    }
+}
+
 async fn change(api: &dyn AdminApi, query: proto::ChangeQuery) -> proto::ChangeAnswer {
     let answer = match Change::try_from(query) {
         Ok(change) => api.change(change).await,
@@ -153,6 +192,8 @@ pub(crate) mod plain {
     const CHANGE: u8 = 5;
     const REMOVAL: u8 = 6;
     const TRASH: u8 = 16;
+    const EXPLAIN: u8 = 20;
+    const PLAN_EDIT: u8 = 21;
 
     /// Asks one question at a time.
     pub(crate) struct Client(Mutex<Connection>);
@@ -216,6 +257,20 @@ pub(crate) mod plain {
             self.ask(question).await
         }
 
+        /// Asks why chunks are where they are.
+        pub(crate) async fn explain(&self, query: proto::ExplainQuery) -> io::Result<proto::ExplainAnswer> {
+            let mut question = vec![EXPLAIN];
+            question.extend_from_slice(&query.encode_to_vec());
+            self.ask(question).await
+        }
+
+        /// Asks what a change would take.
+        pub(crate) async fn plan_edit(&self, query: proto::ChangeQuery) -> io::Result<proto::EditPlanAnswer> {
+            let mut question = vec![PLAN_EDIT];
+            question.extend_from_slice(&query.encode_to_vec());
+            self.ask(question).await
+        }
+
         async fn ask<A: Message + Default>(&self, question: Vec<u8>) -> io::Result<A> {
             let mut connection = self.0.lock().await;
             if std::mem::replace(&mut connection.torn, true) {
@@ -257,6 +312,14 @@ pub(crate) mod plain {
                 },
                 Some((&TRASH, query)) => match proto::TrashQuery::decode(query) {
                     Ok(query) => super::trash(api, query).await.encode_to_vec(),
+                    Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+                },
+                Some((&EXPLAIN, query)) => match proto::ExplainQuery::decode(query) {
+                    Ok(query) => super::explain(api, query).await.encode_to_vec(),
+                    Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+                },
+                Some((&PLAN_EDIT, query)) => match proto::ChangeQuery::decode(query) {
+                    Ok(query) => super::plan_edit(api, query).await.encode_to_vec(),
                     Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
                 },
                 _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "unknown question")),

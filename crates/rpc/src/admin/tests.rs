@@ -71,6 +71,34 @@ async fn what_keeps_a_disk_and_what_is_in_the_trash_comes_back_over_both_carrier
 }
 
 #[tokio::test]
+async fn explanations_come_back_over_both_carriers() {
+    for port in
+        [real(services(), PortOptions::default()).await, simulated(services(), PortOptions::default()).await]
+    {
+        let client = AdminClient::connect(&port.env, &port.address, TIMEOUT).await.expect("the port is up");
+        let target = |parent| ExplainTarget { target: FileTarget::Inode(InodeId(9)), parent };
+        let told = client.explain(target(Some(InodeId(5)))).await.expect("an answer");
+        assert_eq!((told.class.as_str(), told.levels, told.attributes.inode.id), ("photos", 2, InodeId(5)));
+        assert_eq!(client.explain(target(None)).await, Err(AdminError::Refused(Status::NotFound)));
+    }
+}
+
+#[tokio::test]
+async fn plans_and_their_refusals_come_back_over_both_carriers() {
+    for port in
+        [real(services(), PortOptions::default()).await, simulated(services(), PortOptions::default()).await]
+    {
+        let client = AdminClient::connect(&port.env, &port.address, TIMEOUT).await.expect("the port is up");
+        let plan = client.plan_edit(Change::CancelTask(TaskId(5))).await;
+        assert_eq!(plan, Ok(EditPlan { add: 3, ..EditPlan::default() }));
+        match client.plan_edit(Change::DeleteClass(ClassName::default_class())).await {
+            Err(AdminError::NotDone(refusal)) => assert_eq!(refusal.kind, RefusalKind::ClassInUse),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_master_that_does_not_answer_is_told_from_one_that_is_not_there() {
     let quick = Duration::from_millis(200);
     for port in

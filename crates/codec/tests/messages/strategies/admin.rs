@@ -105,6 +105,7 @@ pub(crate) fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
         unsettled: n[8],
         damaged: n[9],
         leaving: n[10],
+        held: n[10].rotate_left(7),
     });
     let client = (text(), number(SessionId), text(), any::<u64>(), any::<bool>()).prop_map(
         |(name, session, address, since_ms_ago, connected)| ClientStatus {
@@ -209,17 +210,19 @@ pub(crate) fn file_info_reply() -> impl Strategy<Value = FileInfoReply> {
     )
 }
 
+pub(crate) fn unmet() -> impl Strategy<Value = Unmet> {
+    (text(), expression(), any::<(u32, u32, u32, u32)>()).prop_map(|(part, condition, numbers)| Unmet {
+        part,
+        condition: condition.to_string(),
+        wanted: numbers.0,
+        lacking: numbers.1,
+        disks: numbers.2,
+        domains: numbers.3,
+    })
+}
+
 pub(crate) fn class_status() -> impl Strategy<Value = ClassStatus> {
-    let unmet =
-        (text(), expression(), any::<(u32, u32, u32, u32)>()).prop_map(|(part, condition, numbers)| Unmet {
-            part,
-            condition: condition.to_string(),
-            wanted: numbers.0,
-            lacking: numbers.1,
-            disks: numbers.2,
-            domains: numbers.3,
-        });
-    (class_id(), class(), any::<(u64, u64)>(), vec(unmet, 0..4))
+    (class_id(), class(), any::<(u64, u64)>(), vec(unmet(), 0..4))
         .prop_map(|(id, class, (inodes, bytes), unmet)| ClassStatus { id, class, inodes, bytes, unmet })
 }
 

@@ -1,5 +1,6 @@
 //! `muskox class delete`.
 
+use crate::commands::caution::Caution;
 use crate::commands::{Talk, ask};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -13,13 +14,20 @@ pub(crate) struct Arguments {
     /// The class
     name: ClassName,
     #[command(flatten)]
+    caution: Caution,
+    #[command(flatten)]
     talk: Talk,
 }
 
 pub(super) fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Failure> {
     let name = &arguments.name;
     ask(&arguments.talk, config, async |master| {
-        master.change(Change::DeleteClass(name.clone())).await?;
+        let change = Change::DeleteClass(name.clone());
+        let (master, plan) = arguments.caution.look(master, &change, arguments.talk.json).await?;
+        if let Some(plan) = plan {
+            return Ok(plan);
+        }
+        master.change(change).await?;
         Ok(if arguments.talk.json {
             admin::done_json("ClassDeleted", name.as_str())
         } else {

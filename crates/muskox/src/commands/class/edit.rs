@@ -1,7 +1,8 @@
 //! `muskox class edit`.
 
 use super::parts::Parts;
-use super::{find, put, shown};
+use super::{find, put, shown, to_put};
+use crate::commands::caution::Caution;
 use crate::commands::{Talk, ask};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -16,6 +17,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     parts: Parts,
     #[command(flatten)]
+    caution: Caution,
+    #[command(flatten)]
     talk: Talk,
 }
 
@@ -23,7 +26,13 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Fa
     ask(&arguments.talk, config, async |master| {
         let before = find(&master, &arguments.name).await?.class;
         let class = arguments.parts.over(before.clone())?;
-        let status = put(&master, Some(before), class, arguments.parts.allow_unsatisfiable).await?;
+        let allow = arguments.parts.allow_unsatisfiable;
+        let change = to_put(Some(before.clone()), class.clone(), allow);
+        let (master, plan) = arguments.caution.look(master, &change, arguments.talk.json).await?;
+        if let Some(plan) = plan {
+            return Ok(plan);
+        }
+        let status = put(&master, Some(before), class, allow).await?;
         Ok(shown(&status, arguments.talk.json))
     })
 }

@@ -86,6 +86,11 @@ async fn find(master: &AdminClient, name: &ClassName) -> Result<ClassStatus, Fai
     .into())
 }
 
+/// The change that makes a class, or changes the one that is `before`.
+fn to_put(before: Option<StorageClass>, class: StorageClass, allow_unsatisfiable: bool) -> Change {
+    Change::PutClass { before: before.map(Box::new), class: Box::new(class), allow_unsatisfiable }
+}
+
 /// Makes a class, or changes the one that is `before`.
 async fn put(
     master: &AdminClient,
@@ -93,8 +98,7 @@ async fn put(
     class: StorageClass,
     allow_unsatisfiable: bool,
 ) -> Result<ClassStatus, Failure> {
-    let (before, class) = (before.map(Box::new), Box::new(class));
-    match master.change(Change::PutClass { before, class, allow_unsatisfiable }).await? {
+    match master.change(to_put(before, class, allow_unsatisfiable)).await? {
         Changed::Class(status) => Ok(status),
         _ => Err(surprised()),
     }

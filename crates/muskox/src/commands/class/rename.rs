@@ -1,6 +1,7 @@
 //! `muskox class rename`.
 
-use super::{find, put, shown};
+use super::{find, put, shown, to_put};
+use crate::commands::caution::Caution;
 use crate::commands::{Talk, ask};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -15,6 +16,8 @@ pub(crate) struct Arguments {
     /// Its new name
     new_name: ClassName,
     #[command(flatten)]
+    caution: Caution,
+    #[command(flatten)]
     talk: Talk,
 }
 
@@ -22,6 +25,11 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Fa
     ask(&arguments.talk, config, async |master| {
         let before = find(&master, &arguments.name).await?.class;
         let class = StorageClass { name: arguments.new_name.clone(), ..before.clone() };
+        let change = to_put(Some(before.clone()), class.clone(), false);
+        let (master, plan) = arguments.caution.look(master, &change, arguments.talk.json).await?;
+        if let Some(plan) = plan {
+            return Ok(plan);
+        }
         let status = put(&master, Some(before), class, false).await?;
         Ok(shown(&status, arguments.talk.json))
     })

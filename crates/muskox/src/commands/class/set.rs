@@ -1,5 +1,6 @@
 //! `muskox class set`, and what it shares with `xchg`.
 
+use crate::commands::caution::Caution;
 use crate::commands::{Talk, surprised};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -35,6 +36,8 @@ pub(crate) struct Tree {
     #[arg(long)]
     no_wait: bool,
     #[command(flatten)]
+    caution: Caution,
+    #[command(flatten)]
     talk: Talk,
 }
 
@@ -55,6 +58,11 @@ pub(super) fn give(
         let (class, from) = (class.clone(), from.cloned());
         let name = class.to_string();
         let change = Change::GiveClass { target, class, from, recursive: tree.recursive };
+        let (master, plan) = tree.caution.look(master, &change, tree.talk.json).await?;
+        if let Some(plan) = plan {
+            text = plan;
+            return Ok(());
+        }
         text = match master.change(change).await? {
             Changed::Inodes(count) => told(&name, &tree.path, count, None, tree.talk.json),
             Changed::Task(task) if tree.no_wait => told(&name, &tree.path, 0, Some(task), tree.talk.json),

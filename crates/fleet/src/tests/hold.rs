@@ -1,0 +1,189 @@
+//! What an edit makes dispensable stays for a while; what healing makes too many does not.
+
+use super::*;
+
+const HOLD_MS: u64 = 3_600_000;
+/// A hold is rounded up by so much at most.
+const PART_MS: u64 = HOLD_MS / 64;
+
+/// Servers 0 and 1 have `ssd`, the others `hdd`; class 1 is held for an hour.
+fn given(servers: u8, layout: &str) -> (World, ChunkSlot) {
+    let options = FleetOptions { hold_ms: HOLD_MS, ..FleetOptions::default() };
+    let mut world = World::with_options(servers, options);
+    for n in 0..servers {
+        world.label(n, if n < 2 { "ssd" } else { "hdd" });
+    }
+    world.set_class(1, layout, Mode::Standard);
+    world.set_file(1, 1);
+    let (slot, _) = world.file(1);
+    (world, slot)
+}
+
+impl World {
+    /// Time passes in steps, and everything under way is done.
+    fn pass(&mut self, ms: u64) {
+        let end_ms = self.now_ms + ms;
+        while self.now_ms < end_ms {
+            self.advance((end_ms - self.now_ms).min(10_000));
+            self.settle();
+        }
+    }
+
+    fn disks_of(&self, slot: ChunkSlot) -> BTreeSet<u8> {
+        self.fleet.locations(slot).iter().map(|one| one.disk.0[0] - 1).collect()
+    }
+
+    fn done(&self) -> (u64, u64) {
+        let summary = self.fleet.summary();
+        (summary.copied, summary.removed)
+    }
+}
+
+#[test]
+fn an_edit_that_is_taken_back_within_the_hold_copies_nothing() {
+    let (mut world, slot) = given(4, "3*any");
+    let before = world.disks_of(slot);
+    world.set_class(1, "2*any", Mode::Standard);
+    world.pass(HOLD_MS - PART_MS);
+    assert_eq!((world.disks_of(slot), world.fleet.summary().held), (before.clone(), 1));
+    world.set_class(1, "3*any", Mode::Standard);
+    world.pass(2 * HOLD_MS);
+    assert_eq!((world.disks_of(slot), world.done()), (before, (0, 0)));
+    assert_eq!(world.fleet.summary().held, 0);
+}
+
+#[test]
+fn what_is_held_goes_when_its_time_is_over() {
+    let (mut world, slot) = given(4, "3*any");
+    world.set_class(1, "2*any", Mode::Standard);
+    world.pass(HOLD_MS + 2 * PART_MS);
+    assert_eq!((world.disks_of(slot).len(), world.done()), (2, (0, 1)));
+    assert_eq!(world.fleet.summary().held, 0);
+}
+
+#[test]
+fn what_moves_by_an_edit_leaves_its_old_replicas_held_and_a_way_back() {
+    let (mut world, slot) = given(4, "2*ssd");
+    world.set_class(1, "2*hdd", Mode::Standard);
+    world.pass(HOLD_MS / 4);
+    assert_eq!(
+        (world.disks_of(slot), world.done()),
+        ([0, 1, 2, 3].into(), (2, 0)),
+        "both are there, both were kept"
+    );
+    let explained = world.fleet.explain(&[slot], world.now_ms).remove(0);
+    let held =
+        explained.replicas.iter().filter(|one| one.held_until_ms.is_some() && one.role == Role::Surplus);
+    assert_eq!(held.count(), 2);
+    assert!(matches!(explained.hindrance, Some((Obstacle::Held, Some(_)))), "{explained:?}");
+    // Back again, and then the other way for good.
+    world.set_class(1, "2*ssd", Mode::Standard);
+    world.pass(HOLD_MS / 4);
+    assert_eq!(world.done(), (2, 0));
+    world.pass(HOLD_MS);
+    assert_eq!((world.disks_of(slot), world.done()), ([0, 1].into(), (2, 2)));
+}
+
+#[test]
+fn a_label_and_another_class_of_a_file_hold_as_well() {
+    let (mut world, slot) = given(4, "2*ssd");
+    world.label(1, "hdd");
+    world.label(2, "ssd");
+    world.pass(HOLD_MS / 4);
+    assert_eq!((world.disks_of(slot), world.fleet.summary().held), ([0, 1, 2].into(), 1));
+    world.pass(HOLD_MS);
+    assert_eq!(world.disks_of(slot), [0, 2].into());
+    world.set_class(2, "any", Mode::Standard);
+    world.set_file(1, 2);
+    world.pass(HOLD_MS / 4);
+    assert_eq!((world.disks_of(slot), world.fleet.summary().held), ([0, 2].into(), 1));
+    world.set_file(1, 1);
+    world.pass(HOLD_MS);
+    assert_eq!((world.disks_of(slot), world.done()), ([0, 2].into(), (1, 1)));
+}
+
+#[test]
+fn what_healing_makes_too_many_is_not_held_whatever_was_edited() {
+    let (mut world, slot) = given(8, "3*any");
+    world.set_class(1, "2*any", Mode::Standard);
+    world.pass(10_000);
+    let held: BTreeSet<u8> = {
+        let explained = world.fleet.explain(&[slot], world.now_ms).remove(0);
+        let held = explained.replicas.iter().filter(|one| one.held_until_ms.is_some());
+        held.map(|one| one.disk.0[0] - 1).collect()
+    };
+    assert_eq!(held.len(), 1);
+    // Both others are lost, and what is made instead is under a version that nobody writes: the held one counts.
+    let lost: Vec<u8> = world.disks_of(slot).difference(&held).copied().collect();
+    for n in &lost {
+        world.disconnect(*n);
+    }
+    world.pass(HOLD_MS / 4);
+    assert_eq!((world.disks_of(slot).len(), world.done().0), (2, 1));
+    let made = world.disks_of(slot).difference(&held).copied().next().unwrap();
+    world.disconnect(made);
+    world.pass(HOLD_MS / 8);
+    let again = world.disks_of(slot).difference(&held).copied().next().unwrap();
+    world.disconnect(again);
+    world.pass(HOLD_MS / 8);
+    assert_eq!((world.disks_of(slot).len(), world.done().0), (2, 3));
+    // Both come back with all that there is: two are wanted besides the one that is held.
+    for n in [made, again] {
+        world.connect(n);
+    }
+    world.pass(HOLD_MS / 8);
+    let now = world.disks_of(slot);
+    assert!(now.is_superset(&held), "{now:?}");
+    assert_eq!((now.len(), world.done().1), (3, 1));
+    world.pass(HOLD_MS);
+    assert_eq!(world.disks_of(slot).len(), 2);
+}
+
+#[test]
+fn a_disk_that_is_to_go_and_one_without_room_give_up_what_they_hold() {
+    for without_room in [false, true] {
+        let (mut world, slot) = given(4, "2*ssd");
+        world.set_class(1, "2*hdd", Mode::Standard);
+        world.pass(10_000);
+        assert_eq!(world.disks_of(slot).len(), 4);
+        if without_room {
+            let mut disks = world.info(0).disks;
+            disks[0].free_bytes = CHUNK_BYTES;
+            world.tell(Event::Heartbeat { server: server(1), disks });
+        } else {
+            world.mark(0, Some(Removing { drain_only: true, with: None }));
+        }
+        world.pass(10_000);
+        assert_eq!(world.disks_of(slot), [1, 2, 3].into(), "{without_room}");
+        assert_eq!(world.fleet.summary().held, 1);
+    }
+}
+
+#[test]
+fn another_edit_moves_what_it_concerns_while_something_is_held() {
+    let (mut world, slot) = given(6, "2*ssd");
+    for n in 4..6 {
+        world.label(n, "nvme");
+    }
+    world.set_class(1, "2*hdd", Mode::Standard);
+    world.pass(10_000);
+    world.set_class(1, "2*nvme", Mode::Standard);
+    world.pass(10_000);
+    assert!(world.disks_of(slot).is_superset(&[4, 5].into()), "{:?}", world.disks_of(slot));
+    world.pass(2 * HOLD_MS);
+    assert_eq!((world.disks_of(slot), world.done()), ([4, 5].into(), (4, 4)));
+}
+
+#[test]
+fn nothing_goes_between_an_edit_and_the_look_at_its_chunks() {
+    let (mut world, slot) = given(4, "3*any");
+    world.set_class(1, "2*any", Mode::Standard);
+    // Something else looks at the chunk first.
+    world.fleet.look_again(slot);
+    assert!(!world.fleet.has_surplus(slot));
+    world.label(0, "ssd other");
+    world.fleet.look_again(slot);
+    assert!(!world.fleet.has_surplus(slot));
+    world.pass(10_000);
+    assert_eq!((world.disks_of(slot).len(), world.fleet.summary().held), (3, 1));
+}
