@@ -137,6 +137,13 @@ impl ReplicaSet {
         self.iter().filter(is_current).map(|replica| replica.disk)
     }
 
+    /// Those that are current, and those that may be when they are heard of.
+    pub(crate) fn may_be_current(&self) -> impl Iterator<Item = u16> + '_ {
+        use ReplicaState::{Absent, Current, Damaged, Doubtful};
+        let may_be = |one: &&Replica| matches!(one.state, Absent | Current | Damaged | Doubtful);
+        self.iter().filter(may_be).map(|one| one.disk)
+    }
+
     /// Those that are not believed before they were compared.
     pub(crate) fn doubtful(&self) -> impl Iterator<Item = u16> + '_ {
         self.of(ReplicaState::Doubtful)

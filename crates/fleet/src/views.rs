@@ -14,8 +14,8 @@ impl Fleet {
         self.table.replicas(slot).readable().take(most).map(|disk| self.hosts.address(disk)).collect()
     }
 
-    /// Where a chunk can be read now, and under which version: that of the metadata; one that is about to be recorded, and that its members hold
-    /// with the same bytes; or, if no replica is known to have the metadata's any more, one that a raise gave to a replica and that is not
+    /// Where a chunk can be read now, and under which version: that of the metadata; one that is about to be recorded, and that all replicas hold
+    /// with the same bytes (one that was left behind may be all that the next master hears of); or, if no replica is known to have the metadata's any more, one that a raise gave to a replica and that is not
     /// recorded. It was granted to nobody, so that replica has all that was acknowledged.
     pub fn readable(&self, slot: ChunkSlot) -> Option<(Version, Vec<ReplicaAddress>)> {
         let recorded = self.table.version(slot)?;
@@ -23,9 +23,10 @@ impl Fleet {
             return Some((recorded, self.locations(slot)));
         }
         let set = self.table.replicas(slot);
-        if let Some((version, members)) = self.raises.made_equal(slot) {
-            let of_it = set.readable().filter(|disk| members.contains(disk));
-            return Some((version, of_it.map(|disk| self.hosts.address(disk)).collect()));
+        if let Some((version, members)) = self.raises.made_equal(slot)
+            && set.may_be_current().all(|disk| members.contains(&disk))
+        {
+            return Some((version, set.readable().map(|disk| self.hosts.address(disk)).collect()));
         }
         let known = |disk: u16| self.raises.version_on(slot, disk);
         if self.table.is_unsettled(slot) {
@@ -40,13 +41,16 @@ impl Fleet {
         Some((version, of_it.map(|disk| self.hosts.address(disk)).collect()))
     }
 
-    /// Whether replicas that are not among [`Fleet::locations`] may be soon, or be compared with these: who finds a page damaged
+    /// Whether replicas that are not among those told by [`Fleet::readable`] may be soon, or be compared with these: who finds a page damaged
     /// there had better wait.
     pub fn may_have_more(&self, slot: ChunkSlot, now_ms: u64) -> bool {
         let set = self.table.replicas(slot);
         let most = if self.table.is_unsettled(slot) { 1 } else { usize::MAX };
         let readable: Vec<u16> = set.readable().take(most).collect();
-        set.doubtful().next().is_some() || self.may_be_bettered(slot, &readable, now_ms)
+        let told = self.readable(slot).map_or(0, |(_, told)| told.len());
+        set.doubtful().next().is_some()
+            || told < readable.len()
+            || self.may_be_bettered(slot, &readable, now_ms)
     }
 
     /// The disks among [`Fleet::locations`] on which pages of the chunk are damaged.

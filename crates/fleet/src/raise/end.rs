@@ -304,6 +304,9 @@ impl Fleet {
         let Some(raise) = self.raises.running.get_mut(&slot) else { return };
         if raise.phase == Phase::Held && raise.edit == Some(ticket) {
             raise.edit = None;
+            // It may be asked for again: who wants to write comes back behind it, so that it does not cut what was written since.
+            let waiters = std::mem::take(&mut raise.waiters);
+            self.refuse(Purposes { waiters, ..Purposes::default() }, Status::TryAgain, out);
             self.log_raise(slot, out);
         }
     }

@@ -1,8 +1,8 @@
 //! Readers of a chunk that is raised: members that took the version refuse them, so whoever asks for the chunk's place
 //! meanwhile waits until all are equal, and members that are slow have no more time than for a writer. A raise that failed is
-//! repeated soon. When all are equal they are read under the new version, before it is recorded: what is to be recorded may have to
-//! wait for another chunk of the same edit, and a raise that has come so far does not go back. A master that is started anew finds these
-//! replicas ahead of its metadata, and follows them (`ahead`).
+//! repeated soon. When all replicas there are have become equal they are read under the new version, before it is recorded: what is to be
+//! recorded may have to wait for another chunk of the same edit. A master that is started anew finds them ahead of its metadata, and follows
+//! them (`ahead`).
 
 use super::{Member, Phase, Raise, Raises};
 use crate::fleet::{Fleet, Purpose};
