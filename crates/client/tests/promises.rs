@@ -185,7 +185,7 @@ fn truncate_then_extend_and_punched_ranges_read_as_zeroes() {
         let (inode, handle) = create(&client, "f").await;
         let mut model = pattern(2 * MIB, 7);
         client.write(handle, 0, &model).await.expect("written");
-        client.set_length(inode, 1_000_000, false).await.expect("cut");
+        client.set_length(inode, None, 1_000_000, false).await.expect("cut");
         model.truncate(1_000_000);
         client.write(handle, 1_500_000, b"tail").await.expect("written");
         model.resize(1_500_000, 0);
@@ -333,7 +333,7 @@ fn a_closed_file_whose_changes_went_with_the_masters_power_tells_its_next_handle
         client.fsync(handle).await.expect("durable");
         client.release(handle);
         cluster.state().unstable = true;
-        client.set_length(inode, 2, false).await.expect("cut");
+        client.set_length(inode, None, 2, false).await.expect("cut");
         client.forget(inode, 1);
         cluster.kill_master();
         cluster.state().lose_tail(1);

@@ -162,14 +162,15 @@ impl Filesystem for Adapter {
         accessed: Option<TimeOrNow>,
         modified: Option<TimeOrNow>,
         _ctime: Option<SystemTime>,
-        _handle: Option<FileHandle>,
+        handle: Option<FileHandle>,
         _crtime: Option<SystemTime>,
         _chgtime: Option<SystemTime>,
         _bkuptime: Option<SystemTime>,
         _flags: Option<BsdFileFlags>,
         reply: ReplyAttr,
     ) {
-        let (client, id) = (self.client.clone(), inode(number));
+        let (client, id, handle) =
+            (self.client.clone(), inode(number), handle.map(|handle| Handle(handle.0)));
         let changes = AttributeChanges {
             mode: mode.map(|mode| (mode & 0o7777) as u16),
             uid,
@@ -189,7 +190,7 @@ impl Filesystem for Adapter {
         self.attr(request, reply, async move {
             let mut known = None;
             if let Some(length) = size {
-                known = Some(client.set_length(id, length, !privileged).await?);
+                known = Some(client.set_length(id, handle, length, !privileged).await?);
             }
             match known {
                 Some(known) if changes == AttributeChanges::default() => Ok(known),

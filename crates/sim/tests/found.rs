@@ -225,3 +225,10 @@ fn readers_are_told_of_all_damaged_replicas_while_they_are_mended() {
 fn an_inode_that_is_known_is_not_taken_for_a_file_whose_making_was_never_answered() {
     holds(Faults::Everything, 12_947_952_431_460_583_275);
 }
+
+/// The creation of a file that was open was lost with the master's power, its number went to another file (of a later generation), and
+/// a truncate through the old handle cut that one.
+#[test]
+fn a_handle_whose_file_was_lost_cuts_no_file_that_has_its_number_since() {
+    holds(Faults::PowerCuts, 4_680_562_960_155_186_419);
+}

@@ -1,11 +1,11 @@
 //! Attributes, extended attributes, and what a file is made of.
 
 use super::Client;
-use crate::Known;
 use crate::inodes::{Inode, wall};
 use crate::read;
 use crate::write::engine;
 use crate::write::pipeline::may_wait;
+use crate::{FileHandle, Known};
 use std::sync::Arc;
 use std::time::Duration;
 use types::{
@@ -64,17 +64,22 @@ impl Client {
         Some(Known { attributes, valid_for: shared.options.attribute_ttl.saturating_sub(old) })
     }
 
-    /// truncate, ftruncate. Goes on to its end even if the caller gives up.
+    /// truncate, ftruncate. Goes on to its end even if the caller gives up. What a handle is open on is cut under the generation that it was
+    /// opened with: a master that lost power may have given the number to another file since.
     pub async fn set_length(
         &self,
         inode: InodeId,
+        handle: Option<FileHandle>,
         length: u64,
         clear_privileges: bool,
     ) -> Result<Known, Status> {
         if length > FILE_BYTES_MAX {
             return Err(Status::FileTooBig);
         }
-        let inode = self.shared.inode(inode).await?;
+        let inode = match handle {
+            Some(handle) => Arc::clone(&self.shared.handle(handle)?.inode),
+            None => self.shared.inode(inode).await?,
+        };
         let request = Request::SetLength { inode: inode.reference, length, clear_privileges };
         self.edit(inode, request, move |index| u64::from(index.0) * CHUNK_BYTES >= length).await
     }

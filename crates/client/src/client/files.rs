@@ -42,7 +42,7 @@ impl Client {
         let handle = self.shared.new_handle(&inode, flags);
         drop(opening);
         if flags.truncate && known.attributes.length > 0 {
-            self.set_length(inode.reference.id, 0, false).await?;
+            self.set_length(inode.reference.id, None, 0, false).await?;
         }
         let keep_cache = self.keep_cache(&inode);
         Ok(Opened { handle: handle.keep(), keep_cache, changed: asked && !keep_cache })

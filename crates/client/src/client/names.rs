@@ -224,7 +224,7 @@ impl Client {
             self.shared.writer(&mut inode.state()).offer(grant);
         }
         if flags.truncate && !entry.created && known.attributes.length > 0 {
-            known = self.set_length(inode.reference.id, 0, false).await?;
+            known = self.set_length(inode.reference.id, None, 0, false).await?;
         }
         let keep_cache = self.keep_cache(&inode);
         lookup.keep();

@@ -171,10 +171,10 @@ impl Driver<'_> {
 
     pub(super) async fn truncate(&mut self, program: &Program) -> Result<(), Violation> {
         let Some(at) = self.some_held() else { return self.open(program).await };
-        let (file, inode) = (self.held[at].file, self.held[at].inode);
+        let Held { file, inode, handle, .. } = self.held[at];
         let length = if self.chance.percent(20) { 0 } else { self.some_offset() };
         let what = format_args!("truncate file {file} to {length}");
-        let call = program.client.set_length(inode, length, false);
+        let call = program.client.set_length(inode, Some(handle), length, false);
         let shown = |known: &client::Known| known.attributes.length.to_string();
         let answer = self.editing(Box::pin(self.ask(program, what, shown, call))).await?;
         let sure = matches!(answer, Answer::Done(_));
