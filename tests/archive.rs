@@ -76,12 +76,13 @@ fn a_file_that_does_not_change_moves_to_the_archive_and_a_write_brings_it_back()
     demo.ask(&["demo", "start", "master", "--data", data]);
     wait_until("it is so after a crash of the master", || is_archived(&demo, &file));
 
+    demo.ask(&["class", "edit", "old", "--archive-after", "1h"]);
+    assert_eq!(info(&demo, &file)["archived"], true, "what is archived stays so");
     let mut open = File::options().append(true).open(&file).unwrap();
     open.write_all(b"more").unwrap();
     open.sync_all().unwrap();
     assert_eq!(info(&demo, &file)["archived"], false);
     drop(open);
-    demo.ask(&["class", "edit", "old", "--archive-after", "1h"]);
     wait_until("it is back", || is_alive(&demo, &file));
     assert_eq!(fs::read(&file).unwrap(), [&pattern(300_000)[..], b"more"].concat());
 }
