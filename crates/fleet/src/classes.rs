@@ -151,9 +151,12 @@ impl Fleet {
     }
 
     /// A chunk's file is in another stage.
-    pub(crate) fn chunk_stage(&mut self, slot: ChunkSlot, stage: Stage) {
+    pub(crate) fn chunk_stage(&mut self, slot: ChunkSlot, stage: Stage, now_ms: u64) {
         let class = self.class_of(slot);
         let same = std::ptr::eq(class.rule(self.table.stage(slot)), class.rule(stage));
+        if !same {
+            self.review_now(slot, now_ms);
+        }
         self.table.set_stage(slot, stage);
         if !same {
             self.look_again(slot);

@@ -147,7 +147,7 @@ impl Fleet {
                 self.chunk_left(slot, chunk, version, index, now_ms, out);
             }
             Event::ChunkClass { slot, class } => self.chunk_class(slot, class, now_ms),
-            Event::ChunkStage { slot, stage } => self.chunk_stage(slot, stage),
+            Event::ChunkStage { slot, stage } => self.chunk_stage(slot, stage, now_ms),
             Event::ClassSet { class, policies } => self.class_changed(class, Some(&policies)),
             Event::ClassGone { class } => self.class_changed(class, None),
             Event::ServerLabels { server, labels } => self.server_labels(server, labels),

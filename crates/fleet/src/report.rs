@@ -279,6 +279,7 @@ impl Fleet {
     ) {
         self.clear_slot(slot, out);
         self.table.insert(slot, chunk, version, class);
+        self.review_passes(slot);
         let (members, unsettled) = self.take_reservation(chunk).unwrap_or_default();
         let mut set = self.table.replicas(slot);
         let mut open = !members.is_empty() && version == self.first_version();

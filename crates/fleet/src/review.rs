@@ -5,10 +5,13 @@
 //!
 //! # Invariants
 //! 1. After a change every chunk of the class, or with a replica on the disk, is looked at once more.
-//! 2. One tick looks at no more than [`LOOKED_MAX`] entries of the table and judges no more than [`JUDGED_MAX`] chunks: about a
+//! 2. What is born, or comes into another stage, before its turn comes is not taken for what the edit made dispensable: of
+//!    `early`, which the walk passes as if nobody had edited anything.
+//! 3. One tick looks at no more than [`LOOKED_MAX`] entries of the table and judges no more than [`JUDGED_MAX`] chunks: about a
 //!    millisecond.
 
 use crate::fleet::Fleet;
+use crate::slot_set::SlotSet;
 use crate::table::ReplicaSet;
 use std::collections::{BTreeMap, BTreeSet};
 use types::{ChunkSlot, ClassId};
@@ -31,6 +34,8 @@ pub(crate) struct Review {
     end: usize,
     /// Disks whose labels changed, where to go on among their chunks, and whether an operator changed them.
     disks: BTreeMap<u16, (ChunkSlot, bool)>,
+    /// Chunks that no edit that is under way has anything to do with, or that were looked at before their turn.
+    early: SlotSet,
 }
 
 impl Review {
@@ -39,12 +44,16 @@ impl Review {
         self.classes.insert(class);
         if edited {
             self.edited.insert(class);
+            self.early = SlotSet::default();
         }
         self.left = usize::MAX;
     }
 
     /// A disk has other labels.
     pub(crate) fn disk(&mut self, disk: u16, edited: bool) {
+        if edited {
+            self.early = SlotSet::default();
+        }
         let was = self.disks.get(&disk).is_some_and(|(_, edited)| *edited);
         self.disks.insert(disk, (ChunkSlot(0), edited || was));
     }
@@ -60,14 +69,32 @@ impl Fleet {
     pub(crate) fn go_on_reviewing(&mut self, now_ms: u64) {
         let judged = self.review_disks(now_ms);
         self.review_classes(JUDGED_MAX - judged, now_ms);
+        if self.review.is_over() {
+            self.review.early = SlotSet::default();
+        }
+    }
+
+    /// A chunk is new: no edit before it made anything of it dispensable.
+    pub(crate) fn review_passes(&mut self, slot: ChunkSlot) {
+        if !self.review.is_over() {
+            self.review.early.insert(slot);
+        }
+    }
+
+    /// What an edit has made dispensable of a chunk is to be known now, before something else changes where it is wanted.
+    pub(crate) fn review_now(&mut self, slot: ChunkSlot, now_ms: u64) {
+        if self.awaits_look(slot, &self.table.replicas(slot)) {
+            self.review_passes(slot);
+            self.look_after_edit(slot, now_ms);
+        }
     }
 
     /// Whether an operator's edit concerns the chunk that was not looked at since.
     pub(crate) fn awaits_look(&self, slot: ChunkSlot, set: &ReplicaSet) -> bool {
         let Review { edited, disks, .. } = &self.review;
         let of_disk = |disk| disks.get(&disk).is_some_and(|(from, edited)| *edited && *from <= slot);
-        self.is_ahead(slot) && self.is_among(edited, self.table.class(slot))
-            || set.iter().any(|one| of_disk(one.disk))
+        let in_class = || self.is_ahead(slot) && self.is_among(edited, self.table.class(slot));
+        !self.review.early.contains(slot) && (in_class() || set.iter().any(|one| of_disk(one.disk)))
     }
 
     fn review_disks(&mut self, now_ms: u64) -> usize {
@@ -132,6 +159,7 @@ impl Fleet {
     }
 
     fn look_by(&mut self, slot: ChunkSlot, edited: bool, now_ms: u64) {
+        let edited = edited && !self.review.early.contains(slot);
         if edited { self.look_after_edit(slot, now_ms) } else { self.look_again(slot) }
     }
 

@@ -33,6 +33,8 @@ const MASTER_LOG_SEGMENT_BYTES: u64 = 8 << 20;
 pub(crate) const CLIENT_TIMEOUT: Duration = Duration::from_secs(20);
 /// No cluster takes longer to be whole again once the faults have stopped.
 const WHOLE_WITHIN: Duration = Duration::from_secs(120);
+/// Short, for what is held counts as too much while a test waits for the end.
+const HOLD_SURPLUS: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// One disk of a chunkserver.
@@ -183,6 +185,7 @@ impl Cluster {
         config.log_segment_bytes = MASTER_LOG_SEGMENT_BYTES;
         config.checkpoint_every_records = self.checkpoint_every.get();
         config.goal = self.goal;
+        config.hold_surplus = HOLD_SURPLUS;
         let handle = Master::start(self.world.env(MASTER), config)
             .await
             .map_err(|error| format!("the master does not start: {}", causes(&error)))?;

@@ -175,6 +175,35 @@ fn another_edit_moves_what_it_concerns_while_something_is_held() {
 }
 
 #[test]
+fn what_comes_into_another_stage_before_the_look_is_held_only_where_the_edit_wants_less() {
+    let (mut world, slot) = given(4, "2*ssd");
+    world.set_stages(1, "2*ssd", [Some("2*hdd"), None]);
+    world.pass(10_000);
+    // An edit that makes nothing dispensable, and no tick after it.
+    world.label(0, "ssd other");
+    world.set_stage(1, Stage { archived: true, trashed: false });
+    world.pass(10_000);
+    assert_eq!((world.disks_of(slot), world.fleet.summary().held), ([2, 3].into(), 0));
+    world.set_stages(1, "2*ssd", [Some("hdd"), None]);
+    world.set_stage(1, Stage::default());
+    world.pass(10_000);
+    assert_eq!((world.disks_of(slot).len(), world.fleet.summary().held), (3, 1));
+    assert!(world.disks_of(slot).is_superset(&[0, 1].into()));
+}
+
+#[test]
+fn a_chunk_that_is_born_before_the_look_is_not_held() {
+    let (mut world, _) = given(4, "2*ssd");
+    world.label(0, "ssd other");
+    let three = ClassPolicies::same(policy("3*any", Mode::Standard));
+    world.set_policies(1, ClassPolicies { create: three.keep.clone(), keep: policy("2*any", Mode::Standard), ..three });
+    world.set_file(2, 1);
+    let (slot, _) = world.file(2);
+    world.pass(600_000);
+    assert_eq!((world.disks_of(slot).len(), world.fleet.summary().held), (2, 0));
+}
+
+#[test]
 fn nothing_goes_between_an_edit_and_the_look_at_its_chunks() {
     let (mut world, slot) = given(4, "3*any");
     world.set_class(1, "2*any", Mode::Standard);
