@@ -191,6 +191,7 @@ impl Fleet {
             Event::Tick => {
                 self.settle(now_ms, out);
                 self.raise_deadlines(now_ms, out);
+                self.delete_rested(now_ms, out);
                 self.resend_deletes(now_ms, out);
                 self.forget_unknown(now_ms, out);
                 self.copy_deadlines(now_ms);

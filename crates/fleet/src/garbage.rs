@@ -1,4 +1,5 @@
-//! Removed chunks: their replicas are deleted when the record that removed them is stable.
+//! Removed chunks: their replicas are deleted when the record that removed them is stable, and not at once: who removes a tree is
+//! to have the machines for that. A disk without much room does not wait.
 //!
 //! # Invariants
 //! 1. No delete order leaves before the removing record is stable, nor while the fleet settles after a start.
@@ -10,7 +11,7 @@
 
 use crate::fleet::{Fleet, Purpose};
 use crate::{Command, Order, OrderId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use types::{ChunkId, ChunkSlot, LogIndex, Status, Version};
 
 /// Most removed chunks remembered; of those beyond it the replicas stay, and are quarantined later.
@@ -33,6 +34,8 @@ struct Gone {
 pub(crate) struct Garbage {
     gone: BTreeMap<ChunkId, Gone>,
     unstable: BTreeSet<(LogIndex, ChunkId)>,
+    /// Those that are stable and rest, and until when.
+    resting: VecDeque<(u64, ChunkId)>,
     /// Unknown chunks that are being deleted: they must not enter a map.
     forgotten: BTreeSet<ChunkId>,
     stable: LogIndex,
@@ -108,25 +111,34 @@ impl Fleet {
             return;
         }
         self.garbage.replicas += holders.len() as u64;
-        let disks = holders.clone();
         self.garbage.gone.insert(chunk, Gone { version, index, holders });
-        if index > self.garbage.stable {
-            self.garbage.unstable.insert((index, chunk));
-            return;
-        }
-        for disk in disks {
-            self.queue_delete(disk, chunk, version);
-            self.pump_deletes(disk, now_ms, out);
-        }
+        self.garbage.unstable.insert((index, chunk));
+        let stable = self.garbage.stable;
+        self.stable(stable, now_ms, out);
     }
 
     /// The log is stable up to here.
     pub(crate) fn stable(&mut self, index: LogIndex, now_ms: u64, out: &mut Vec<Command>) {
         self.garbage.stable = self.garbage.stable.max(index);
-        let mut disks = BTreeSet::new();
+        let rested_ms = now_ms + self.options.delete_after_ms;
         while let Some((at, chunk)) = self.garbage.unstable.first().copied().filter(|(at, _)| *at <= index) {
             self.garbage.unstable.remove(&(at, chunk));
-            let Some(gone) = self.garbage.gone.get(&chunk) else { continue };
+            self.garbage.resting.push_back((rested_ms, chunk));
+        }
+        self.delete_rested(now_ms, out);
+    }
+
+    /// Begins to delete what has rested for long enough, and all on disks that need the room.
+    pub(crate) fn delete_rested(&mut self, now_ms: u64, out: &mut Vec<Command>) {
+        let mut disks = BTreeSet::new();
+        while let Some((until_ms, chunk)) = self.garbage.resting.front().copied() {
+            let gone = self.garbage.gone.get(&chunk);
+            let is_urgent = || gone.is_some_and(|gone| gone.holders.iter().any(|disk| self.is_pressed(*disk)));
+            if now_ms < until_ms && !is_urgent() {
+                break;
+            }
+            self.garbage.resting.pop_front();
+            let Some(gone) = gone else { continue };
             let version = gone.version;
             for disk in gone.holders.clone() {
                 self.queue_delete(disk, chunk, version);

@@ -125,7 +125,7 @@ impl Fleet {
     }
 
     /// Whether a disk takes chunks and has hardly any room for another one.
-    fn is_pressed(&self, disk: u16) -> bool {
+    pub(crate) fn is_pressed(&self, disk: u16) -> bool {
         let disk = self.hosts.disk(disk);
         disk.up && disk.free_bytes < disk.needed_bytes() + disk.total_bytes / 50
     }

@@ -70,6 +70,8 @@ pub struct FleetOptions {
     pub unasked_timeout_ms: u64,
     /// How long members of a raise may take to become equal before they are dropped: up to 64 MiB are compared.
     pub settle_members_ms: u64,
+    /// How long the replicas of a removed chunk are left alone, once its removal is stable.
+    pub delete_after_ms: u64,
     /// How long a delete order may take before it is sent again.
     pub delete_timeout_ms: u64,
     /// How long a chunk may be unknown before its replica is set aside.
@@ -103,6 +105,7 @@ impl Default for FleetOptions {
             raise_timeout_ms: 3_000,
             unasked_timeout_ms: 20_000,
             settle_members_ms: 20_000,
+            delete_after_ms: 1_000,
             delete_timeout_ms: 30_000,
             unknown_ms: 3_600_000,
             blame_ms: 60_000,
