@@ -471,7 +471,7 @@ impl World {
                 assert!(version >= Some(mapped.version), "a stale replica is read");
                 assert!(!replica.is_some_and(|replica| replica.filling), "one that is being filled is read");
             }
-            let (version, locations) = self.fleet.readable(*slot).unwrap();
+            let (version, locations) = self.fleet.readable(*slot, self.now_ms).unwrap();
             assert!(version >= mapped.version);
             for location in locations {
                 let replica = &self.replicas[&(location.disk, mapped.chunk)];

@@ -14,21 +14,24 @@ impl Fleet {
         self.table.replicas(slot).readable().take(most).map(|disk| self.hosts.address(disk)).collect()
     }
 
-    /// Where a chunk can be read now, and under which version: that of the metadata; one that is about to be recorded, and that all replicas hold
-    /// with the same bytes (one that was left behind may be all that the next master hears of); or, if no replica is known to have the metadata's any more, one that a raise gave to a replica and that is not
-    /// recorded. It was granted to nobody, so that replica has all that was acknowledged.
-    pub fn readable(&self, slot: ChunkSlot) -> Option<(Version, Vec<ReplicaAddress>)> {
+    /// Where a chunk can be read now, and under which version: that of the metadata; one that is about to be recorded, and that all replicas
+    /// there are hold with the same bytes; or, if no replica is known to have the metadata's any more, one that a raise gave to a replica and
+    /// that is not recorded. It was granted to nobody, so that replica has all that was acknowledged. As long as one that was left behind, or
+    /// that nobody has heard of, may be all that the next master hears of, what is about to be recorded is not read.
+    pub fn readable(&self, slot: ChunkSlot, now_ms: u64) -> Option<(Version, Vec<ReplicaAddress>)> {
         let recorded = self.table.version(slot)?;
         if !self.may_refuse_readers(slot) {
             return Some((recorded, self.locations(slot)));
         }
         let set = self.table.replicas(slot);
-        if let Some((version, members)) = self.raises.made_equal(slot)
-            && set.may_be_current().all(|disk| members.contains(&disk))
-        {
-            return Some((version, set.readable().map(|disk| self.hosts.address(disk)).collect()));
-        }
         let known = |disk: u16| self.raises.version_on(slot, disk);
+        if let Some((version, members)) = self.raises.made_equal(slot) {
+            let is_unheard = members.len() < self.goal(slot) && self.awaits_disks(now_ms);
+            let is_all = set.may_be_current().all(|disk| members.contains(&disk)) && !is_unheard;
+            let is_told = |disk: &u16| is_all || known(*disk).is_some_and(|version| version <= recorded);
+            let told = set.readable().filter(is_told).map(|disk| self.hosts.address(disk));
+            return Some((if is_all { version } else { recorded }, told.collect()));
+        }
         if self.table.is_unsettled(slot) {
             // All are sent to the same one, also if that refuses them until it and the others are equal.
             let version = set.readable().next().and_then(known).unwrap_or_default().max(recorded);
@@ -47,7 +50,7 @@ impl Fleet {
         let set = self.table.replicas(slot);
         let most = if self.table.is_unsettled(slot) { 1 } else { usize::MAX };
         let readable: Vec<u16> = set.readable().take(most).collect();
-        let told = self.readable(slot).map_or(0, |(_, told)| told.len());
+        let told = self.readable(slot, now_ms).map_or(0, |(_, told)| told.len());
         set.doubtful().next().is_some()
             || told < readable.len()
             || self.may_be_bettered(slot, &readable, now_ms)

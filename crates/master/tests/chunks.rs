@@ -429,6 +429,28 @@ fn a_delete_order_is_given_again_when_the_server_restarted_before_it_answered() 
 }
 
 #[test]
+fn a_truncate_that_is_put_off_ends_when_its_file_is_removed() {
+    run(async |world| {
+        let (_master, mut servers) = two_servers(&world).await;
+        let mut client = world.client("a").await;
+        let (inode, _) = written(&mut client, &mut servers, "f", 100_000).await;
+        let parent = client.root().await;
+        servers.iter_mut().for_each(|server| server.refuses = Some(Status::TryAgain));
+        let [one, two] = &mut servers;
+        let truncate = Request::SetLength { inode, length: 5_000, clear_privileges: false };
+        let unlink = Request::Unlink { parent, name: helper::name("f"), in_use: false };
+        let (first, second) = (client.sequence + 1, client.sequence + 2);
+        let removal = async {
+            tokio::join!(one.serve_one(), two.serve_one());
+            client.try_ask_beside(first, second, unlink).await.unwrap().outcome
+        };
+        let (cut, removed) = tokio::join!(client.try_ask(first, truncate), removal);
+        assert!(removed.is_ok());
+        assert_eq!(cut.unwrap().outcome.map(drop), Err(Status::Stale));
+    });
+}
+
+#[test]
 fn a_truncate_that_every_disk_refuses_ends_and_the_file_goes_on() {
     run(async |world| {
         let (_master, mut servers) = two_servers(&world).await;

@@ -232,3 +232,10 @@ fn an_inode_that_is_known_is_not_taken_for_a_file_whose_making_was_never_answere
 fn a_handle_whose_file_was_lost_cuts_no_file_that_has_its_number_since() {
     holds(Faults::PowerCuts, 4_680_562_960_155_186_419);
 }
+
+/// A truncate was done although its client had given it up; its next fsync named a chunk that had been synced and not been named before, and
+/// which the truncate had removed: the file had it again, without a replica.
+#[test]
+fn what_a_truncate_removed_that_was_given_up_does_not_come_back_with_an_fsync() {
+    holds_with_three(Faults::Everything, 5_071_014_452_586_265_116);
+}

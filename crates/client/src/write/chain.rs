@@ -27,7 +27,7 @@ pub(crate) struct Chunk {
     pub(crate) last: Option<Arc<WriteGrant>>,
     /// A request for a grant is on its way.
     pub(crate) asking: bool,
-    /// A grant is wanted although nothing is queued: a commit was refused.
+    /// A commit was refused: see [`Chunk::wants_grant`].
     pub(crate) refresh: bool,
     /// To be named with the next request for a grant.
     pub(crate) failed: Option<FailedHop>,
@@ -217,6 +217,12 @@ impl Chunk {
     pub(crate) fn cut(&mut self) {
         self.void();
         self.maybe_cut = true;
+    }
+
+    /// Whether a grant is wanted although nothing is queued: a commit was refused, or an fsync is to name a chunk that may be cut
+    /// away. Named nevertheless it would be put into the file again, without a replica.
+    pub(crate) fn wants_grant(&self, syncing: bool) -> bool {
+        self.refresh || syncing && self.synced_unnamed && self.maybe_cut
     }
 
     /// The flush failed: what it covered is unsynced as before.

@@ -138,3 +138,22 @@ pub(crate) enum Effect {
     /// Writes were given up.
     Lost(Status),
 }
+
+/// Refusals that waiting does not change.
+pub(crate) fn is_final(status: Status) -> bool {
+    matches!(
+        status,
+        Status::Stale
+            | Status::NotFound
+            | Status::NoSpace
+            | Status::Quota
+            | Status::NotPermitted
+            | Status::AccessDenied
+            | Status::ReadOnly
+            | Status::FileTooBig
+            | Status::IsDirectory
+            | Status::Invalid
+            | Status::Unsupported
+            | Status::LostTail
+    )
+}

@@ -25,6 +25,7 @@ pub(crate) use changes::may_wait;
 
 use super::buffer::{Buffer, ExtentId, Stamp, ToDo};
 use super::chain::Chunk;
+use super::orders::is_final;
 pub(crate) use super::orders::{Action, DataError, Effect, Event, Moment, Rules, WriteJob};
 use changes::Waiting;
 use env::Instant;
@@ -293,7 +294,8 @@ impl Pipeline {
     fn send(&mut self, now: Instant, wake: &mut Option<Instant>, actions: &mut Vec<Action>) {
         let mut flying: usize = self.chunks.values().map(|chunk| chunk.flying.len()).sum();
         let syncing = !self.syncs.is_empty();
-        let refreshing = self.chunks.iter().filter(|(_, chunk)| chunk.refresh).map(|(index, _)| *index);
+        let refreshing =
+            self.chunks.iter().filter(|(_, chunk)| chunk.wants_grant(syncing)).map(|(index, _)| *index);
         let mut wanted: Vec<ChunkIndex> = self.buffer.chunks_queued().chain(refreshing).collect();
         wanted.sort_unstable();
         wanted.dedup();
@@ -355,8 +357,9 @@ impl Pipeline {
     }
 
     fn decide_commit(&mut self, moment: Moment, wake: &mut Option<Instant>, actions: &mut Vec<Action>) {
-        if self.commit.is_some() || self.changes.is_sent() || self.chunks.values().any(|chunk| chunk.refresh)
-        {
+        let syncing = !self.syncs.is_empty();
+        let in_doubt = self.chunks.values().any(|chunk| chunk.wants_grant(syncing));
+        if self.commit.is_some() || self.changes.is_sent() || in_doubt {
             return;
         }
         let stored_upto = self.buffer.oldest_unstored().map_or(Stamp::MAX, |oldest| oldest - 1);
@@ -530,9 +533,9 @@ impl Pipeline {
 
     /// A member of the chain does not hold what it answered for.
     fn lost_by(&mut self, index: ChunkIndex, version: Version, disk: DiskId, now: Instant) {
-        let edge = FailedEdge { from: None, to: disk, status: Status::LostTail };
-        let error = DataError::Refused { status: Status::LostTail, failed: Some(edge) };
-        self.chain_failed(index, version, error, now);
+        let status = Status::LostTail;
+        let failed = Some(FailedEdge { from: None, to: disk, status });
+        self.chain_failed(index, version, DataError::Refused { status, failed }, now);
     }
 
     fn chain_failed(&mut self, index: ChunkIndex, version: Version, error: DataError, now: Instant) {
@@ -675,25 +678,6 @@ fn earliest(wake: &mut Option<Instant>, at: Option<Instant>) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     };
-}
-
-/// Refusals that waiting does not change.
-fn is_final(status: Status) -> bool {
-    matches!(
-        status,
-        Status::Stale
-            | Status::NotFound
-            | Status::NoSpace
-            | Status::Quota
-            | Status::NotPermitted
-            | Status::AccessDenied
-            | Status::ReadOnly
-            | Status::FileTooBig
-            | Status::IsDirectory
-            | Status::Invalid
-            | Status::Unsupported
-            | Status::LostTail
-    )
 }
 
 #[cfg(test)]

@@ -269,7 +269,7 @@ fn nobody_is_left_out_for_a_failed_hop_while_a_replica_is_damaged() {
 
 /// What a reader is told of a chunk, and how many of those replicas serve it by what is on their disks.
 fn serving(world: &World, slot: ChunkSlot, chunk: ChunkId) -> usize {
-    let (version, locations) = world.fleet.readable(slot).unwrap();
+    let (version, locations) = world.fleet.readable(slot, world.now_ms).unwrap();
     locations.iter().filter(|one| world.replicas[&(one.disk, chunk)].version == version).count()
 }
 

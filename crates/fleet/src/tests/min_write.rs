@@ -334,7 +334,7 @@ fn a_replica_that_took_a_version_alone_is_read_under_it_while_the_others_may_com
     for _ in 0..60 {
         world.advance(1_000);
         world.settle();
-        let (version, locations) = world.fleet.readable(slot).unwrap();
+        let (version, locations) = world.fleet.readable(slot, world.now_ms).unwrap();
         assert_eq!(locations.len(), 1);
         assert_eq!(version, world.replicas[&(locations[0].disk, grant.chunk)].version, "it would refuse");
         assert_eq!(world.fleet.version(slot), Some(grant.version), "nothing is recorded with one of three");
@@ -358,7 +358,7 @@ fn a_replica_that_took_a_version_late_and_alone_is_read_and_raised_in_the_end() 
     let mut recorded_after = 0;
     while world.fleet.version(slot) == Some(grant.version) {
         world.read(slot);
-        let (version, locations) = world.fleet.readable(slot).unwrap();
+        let (version, locations) = world.fleet.readable(slot, world.now_ms).unwrap();
         assert_eq!(locations.len(), 1);
         assert_eq!(version, world.replicas[&(locations[0].disk, grant.chunk)].version, "it would refuse");
         world.advance(1_000);
@@ -373,7 +373,7 @@ impl World {
     /// Whoever is named to readers now has the version that they are told.
     fn check_readable(&self, slot: ChunkSlot) {
         let chunk = self.map[&slot].chunk;
-        let (version, locations) = self.fleet.readable(slot).unwrap();
+        let (version, locations) = self.fleet.readable(slot, self.now_ms).unwrap();
         let serves = |one: &ReplicaAddress| self.replicas[&(one.disk, chunk)].version == version;
         assert!(locations.iter().any(serves), "all refuse: {version}, {locations:?}");
     }

@@ -457,7 +457,7 @@ proptest! {
         world.heal();
         world.check_twins();
         for (slot, mapped) in world.map.clone() {
-            let (version, locations) = world.fleet.readable(slot).unwrap();
+            let (version, locations) = world.fleet.readable(slot, world.now_ms).unwrap();
             prop_assert!(!locations.is_empty(), "{slot}: nobody can read it");
             for location in locations {
                 prop_assert_eq!(world.replicas[&(location.disk, mapped.chunk)].version, version, "it refuses");

@@ -4,7 +4,7 @@ use super::*;
 
 /// Those of the replicas that a reader is told who serve him, and what they hold.
 fn serving(world: &World, slot: ChunkSlot) -> Vec<Content> {
-    let (version, locations) = world.fleet.readable(slot).unwrap();
+    let (version, locations) = world.fleet.readable(slot, world.now_ms).unwrap();
     let chunk = world.map[&slot].chunk;
     let told = locations.iter().map(|one| &world.replicas[&(one.disk, chunk)]);
     told.filter(|one| one.version == version).map(|one| one.content.clone()).collect()
@@ -101,6 +101,27 @@ fn what_the_next_master_may_not_find_again_is_not_read_before_its_record() {
 }
 
 #[test]
+fn what_a_disk_not_heard_of_since_the_start_may_undo_is_not_read_before_its_record() {
+    let mut world = World::with_goal(3, 3);
+    let (slot, grant) = world.file(5);
+    let [one, two, unheard] = [0, 1, 2].map(|at| machine_of(&grant, at));
+    world.restart_master();
+    world.connect(one);
+    world.connect(two);
+    let ticket = world.edit(slot, 5);
+    for _ in 0..10 {
+        for n in [one, two] {
+            while world.obey(n, None) | world.hear(n) {}
+        }
+        world.advance(1_000);
+    }
+    assert!(world.edits[&ticket].is_ok(), "two are cut and wait for the record");
+    assert!(world.fleet.may_have_more(slot, world.now_ms), "readers wait");
+    let (old, cut) = (Content::from([5]), Content::new());
+    assert_eq!(seen_by_the_next_master(world, slot, [unheard, one, two]), [old, cut]);
+}
+
+#[test]
 fn who_waits_to_write_a_chunk_whose_cut_is_put_off_comes_back_behind_it() {
     let mut world = World::with_goal(3, 2);
     let (slot, grant) = world.file(5);
@@ -149,7 +170,11 @@ fn who_is_told_of_some_replicas_only_knows_that_there_are_more() {
     }
     world.obey(one, None);
     world.hear(one);
-    assert_eq!(world.fleet.readable(slot).unwrap().1.len(), 2, "the first one has the next version");
+    assert_eq!(
+        world.fleet.readable(slot, world.now_ms).unwrap().1.len(),
+        2,
+        "the first one has the next version"
+    );
     assert!(world.fleet.may_have_more(slot, world.now_ms));
 }
 

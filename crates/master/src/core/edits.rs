@@ -13,7 +13,7 @@
 //!    client has given up: what is cut already must not be lost in vain. But for a truncate that leaves nothing of its chunks: that
 //!    goes first after [`EDIT_WAIT_MAX_MS`], and what waited is refused with `Io`. One whose chunks have no replica is refused
 //!    with `TryAgain` after [`EDIT_WAIT_MAX_MS`], and one that every replica has refused, for a reason of its own disk, with that
-//!    reason (`fleet`, `raise::refusal`).
+//!    reason (`fleet`, `raise::refusal`). One whose file was removed meanwhile is refused with `Stale`.
 
 use super::grants::Asked;
 use super::{Answerer, Core, Out};
@@ -227,13 +227,17 @@ impl Core {
         }
     }
 
-    /// Asks again for parts that could not be had, and gives up edits that no replica was told of for too long.
+    /// Asks again for parts that could not be had, and gives up edits of files that have gone, or that no
+    /// replica was told of for too long.
     pub(super) fn retry_edits(&mut self) {
         let now_ms = self.now_ms();
         let inodes: Vec<InodeId> = self.edits.busy.keys().copied().collect();
         for inode in inodes {
             let Some(busy) = self.edits.busy.get(&inode) else { continue };
-            if !busy.edit.begun && busy.edit.deadline_ms <= now_ms {
+            let file = ordered_inode(&busy.edit.request).expect("an edit names its inode");
+            if self.meta.attributes(file).is_err() {
+                self.end_edit(inode, Err(Status::Stale));
+            } else if !busy.edit.begun && busy.edit.deadline_ms <= now_ms {
                 self.end_edit(inode, Err(Status::TryAgain));
             } else {
                 self.ask_parts(inode);

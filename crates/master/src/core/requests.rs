@@ -167,13 +167,15 @@ impl Core {
     }
 
     fn location(&self, view: ChunkView) -> ChunkLocation {
-        let (version, replicas) = self.fleet.readable(view.slot).unwrap_or((view.version, Vec::new()));
+        let now_ms = self.now_ms();
+        let readable = self.fleet.readable(view.slot, now_ms);
+        let (version, replicas) = readable.unwrap_or((view.version, Vec::new()));
         ChunkLocation {
             index: view.index,
             chunk: view.chunk,
             version,
             replicas,
-            more: self.fleet.may_have_more(view.slot, self.now_ms()),
+            more: self.fleet.may_have_more(view.slot, now_ms),
         }
     }
 

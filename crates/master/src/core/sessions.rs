@@ -141,6 +141,8 @@ impl Sessions {
             return Admission::Refused(answerer, Status::NoSession);
         };
         session.answered_below = session.answered_below.max(answered_below);
+        // Nobody waits for these any more: they are not to keep others out.
+        session.waiting = session.waiting.split_off(&session.answered_below);
         if let Some(waiting) = session.waiting.get_mut(&sequence) {
             *waiting = answerer;
             return Admission::Waiting;
@@ -231,6 +233,18 @@ mod tests {
     }
 
     #[test]
+    fn requests_that_nobody_waits_for_any_more_take_no_room() {
+        let (mut sessions, id) = (Sessions::default(), SessionId(1));
+        sessions.opened(id, "a".into(), 0);
+        for n in 1..=REQUESTS_OPEN_MAX as u64 + 1 {
+            let admitted = sessions.admit(id, Sequence(n), Sequence(n), nobody());
+            assert!(matches!(admitted, Admission::New(_)), "{n}");
+            sessions.wait(id, Sequence(n), nobody());
+        }
+        assert!(sessions.take_waiting(id, Sequence(1)).is_none());
+    }
+
+    #[test]
     fn until_it_has_reclaimed_a_found_session_may_hold_anything() {
         let mut sessions = Sessions::default();
         sessions.found(SessionId(1), "a".into(), 0);
@@ -271,9 +285,9 @@ mod tests {
         assert_eq!(admit(&mut sessions, 1, 1), "waiting");
         assert_eq!(admit(&mut sessions, SEQUENCES_AHEAD_MAX, 1), "new");
         assert_eq!(admit(&mut sessions, SEQUENCES_AHEAD_MAX + 1, 1), Status::TryAgain.to_string());
-        assert_eq!(admit(&mut sessions, 4, 5), Status::BadMessage.to_string());
         assert!(sessions.take_waiting(id, Sequence(1)).is_some());
         assert!(sessions.take_waiting(id, Sequence(1)).is_none());
+        assert_eq!(admit(&mut sessions, 4, 5), Status::BadMessage.to_string());
     }
 
     #[test]

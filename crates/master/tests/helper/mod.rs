@@ -155,8 +155,18 @@ impl Client {
     }
 
     pub async fn try_ask(&self, sequence: u64, request: Request) -> Result<AnswerMessage, link::LinkError> {
+        self.try_ask_beside(sequence, sequence, request).await
+    }
+
+    /// The same, while the answers to requests from `oldest` on are awaited.
+    pub async fn try_ask_beside(
+        &self,
+        oldest: u64,
+        sequence: u64,
+        request: Request,
+    ) -> Result<AnswerMessage, link::LinkError> {
         let message =
-            RequestMessage { sequence: Sequence(sequence), answered_below: Sequence(sequence), request };
+            RequestMessage { sequence: Sequence(sequence), answered_below: Sequence(oldest), request };
         let link = self.link.as_ref().unwrap();
         let frame = link.call(Kind::Request, message.to_bytes(), Bytes::new(), DEADLINE).await?;
         Ok(AnswerMessage::decode(&frame.body).unwrap())

@@ -494,6 +494,35 @@ fn somebody_elses_truncate_makes_the_data_go_again() {
 }
 
 #[test]
+fn what_was_cut_after_it_was_synced_is_not_named_again() {
+    let (mut world, mut pipeline) = (World::default(), pipeline());
+    write(&mut pipeline, &world, 0, b"first");
+    pipeline.want_flush();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    // The chunk is synced, and the commit that names it is not answered.
+    pipeline.want_sync();
+    let mut actions = Vec::new();
+    while !matches!(&actions[..], [Action::Commit { .. }]) {
+        actions.clear();
+        pipeline.decide(world.moment(), &mut actions);
+        if let [flush @ Action::Flush { .. }] = &actions[..] {
+            pipeline.handle(world.carry_out(flush, false), Instant(world.now));
+        }
+    }
+    let Action::Commit { serial, .. } = actions[0] else { unreachable!() };
+    pipeline.handle(Event::Committed { serial, result: Err(Status::TimedOut) }, Instant(world.now));
+    // A truncate removes it.
+    (world.generation, world.length) = (world.generation + 1, 0);
+    world.map.clear();
+    world.next_chunk += 1;
+    pipeline.learn_generation(TruncateGeneration(world.generation));
+    let sync = pipeline.want_sync();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    assert_eq!(pipeline.sync_outcome(sync), Some(Ok(())));
+    assert!(world.map.is_empty(), "{:?}", world.map);
+}
+
+#[test]
 fn an_answer_that_names_a_chunk_which_was_cut_since_says_nothing_of_its_successor() {
     let (mut world, mut pipeline) = (World::default(), pipeline());
     write(&mut pipeline, &world, 0, b"first");
