@@ -133,7 +133,8 @@ impl Fleet {
         let mut disks = BTreeSet::new();
         while let Some((until_ms, chunk)) = self.garbage.resting.front().copied() {
             let gone = self.garbage.gone.get(&chunk);
-            let is_urgent = || gone.is_some_and(|gone| gone.holders.iter().any(|disk| self.is_pressed(*disk)));
+            let is_urgent =
+                || gone.is_some_and(|gone| gone.holders.iter().any(|disk| self.is_pressed(*disk)));
             if now_ms < until_ms && !is_urgent() {
                 break;
             }

@@ -187,7 +187,10 @@ impl World {
     }
 
     fn with_goal(servers: u8, goal: usize) -> Self {
-        Self::with_options(servers, FleetOptions { goal, hold_ms: 0, ..FleetOptions::default() })
+        Self::with_options(
+            servers,
+            FleetOptions { goal, hold_ms: 0, delete_after_ms: 0, ..FleetOptions::default() },
+        )
     }
 
     fn with_options(servers: u8, options: FleetOptions) -> Self {

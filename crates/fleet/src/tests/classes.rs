@@ -119,7 +119,7 @@ impl World {
     }
 }
 
-fn policy(layout: &str, mode: Mode) -> Policy {
+pub(super) fn policy(layout: &str, mode: Mode) -> Policy {
     Policy { mode, ..Policy::new(Layout::parse(layout).unwrap()) }
 }
 

@@ -1,5 +1,6 @@
 //! What an edit makes dispensable stays for a while; what healing makes too many does not.
 
+use super::classes::policy;
 use super::*;
 
 const HOLD_MS: u64 = 3_600_000;
@@ -196,7 +197,10 @@ fn a_chunk_that_is_born_before_the_look_is_not_held() {
     let (mut world, _) = given(4, "2*ssd");
     world.label(0, "ssd other");
     let three = ClassPolicies::same(policy("3*any", Mode::Standard));
-    world.set_policies(1, ClassPolicies { create: three.keep.clone(), keep: policy("2*any", Mode::Standard), ..three });
+    world.set_policies(
+        1,
+        ClassPolicies { create: three.keep.clone(), keep: policy("2*any", Mode::Standard), ..three },
+    );
     world.set_file(2, 1);
     let (slot, _) = world.file(2);
     world.pass(600_000);

@@ -118,3 +118,20 @@ fn a_mount_that_made_more_empty_files_than_may_be_reserved_writes_on() {
         world.commit((file, ZERO), grant.chunk, grant.version).unwrap();
     }
 }
+
+#[test]
+fn a_removed_chunk_rests_before_it_is_deleted_but_not_on_a_disk_that_needs_the_room() {
+    for pressed in [false, true] {
+        let mut world = World::with_options(2, FleetOptions::default());
+        let (slot, _) = world.file(1);
+        if pressed {
+            world.set_free([0], CHUNK_BYTES);
+        }
+        world.remove(slot);
+        world.settle();
+        assert_eq!(world.deletes.len(), if pressed { 2 } else { 0 });
+        world.advance(1_000);
+        world.settle();
+        assert_eq!(world.deletes.len(), 2);
+    }
+}
