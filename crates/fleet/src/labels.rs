@@ -77,24 +77,25 @@ impl Hosts {
 impl Fleet {
     /// The metadata has these labels for a server.
     pub(crate) fn server_labels(&mut self, server: ServerId, labels: Labels) {
-        self.hosts.told.servers.insert(server, labels);
+        let told = self.hosts.told.servers.insert(server, labels.clone());
         let Some(number) = self.hosts.server_number(server) else { return };
         for disk in self.hosts.servers[usize::from(number)].disks.clone() {
-            self.relabel(disk);
+            self.relabel(disk, told.as_ref() != Some(&labels));
         }
     }
 
     /// The metadata has these labels for a disk.
     pub(crate) fn disk_labels(&mut self, disk: DiskId, labels: Labels) {
-        self.hosts.told.disks.insert(disk, labels);
+        let told = self.hosts.told.disks.insert(disk, labels.clone());
         if let Some(number) = self.hosts.disk_number(disk) {
-            self.relabel(number);
+            self.relabel(number, told.as_ref() != Some(&labels));
         }
     }
 
-    fn relabel(&mut self, disk: u16) {
+    /// `edited`: other labels than the metadata had before.
+    fn relabel(&mut self, disk: u16, edited: bool) {
         if self.hosts.relabel(disk) {
-            self.review.disk(disk, self.is_introduced());
+            self.review.disk(disk, edited && self.is_introduced());
             self.healing.wake();
         }
     }

@@ -193,6 +193,23 @@ fn what_comes_into_another_stage_before_the_look_is_held_only_where_the_edit_wan
 }
 
 #[test]
+fn labels_that_a_registration_tells_again_are_no_edit() {
+    let (mut world, slot) = given(4, "2*ssd");
+    world.set_stages(1, "2*ssd", [Some("2*hdd"), None]);
+    world.set_stage(1, Stage { archived: true, trashed: false });
+    world.pass(HOLD_MS * 2);
+    assert_eq!(world.disks_of(slot), [2, 3].into());
+    world.restart_master();
+    world.set_stage(1, Stage::default());
+    for n in 0..4 {
+        world.label(n, if n < 2 { "ssd" } else { "hdd" });
+        world.connect(n);
+    }
+    world.pass(60_000);
+    assert_eq!((world.disks_of(slot), world.fleet.summary().held), ([0, 1].into(), 0));
+}
+
+#[test]
 fn a_chunk_that_is_born_before_the_look_is_not_held() {
     let (mut world, _) = given(4, "2*ssd");
     world.label(0, "ssd other");
