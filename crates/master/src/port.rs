@@ -30,7 +30,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
-use types::{BODY_BYTES_MAX, ClusterId, LogPosition, SessionId, Status, Term};
+use types::{BODY_BYTES_MAX, ClusterId, LogPosition, Reply, SessionId, Status, Term};
 use wire::frame::PROTOCOL_VERSION;
 use wire::message::{Hello, HelloAnswer};
 use wire::{Frame, Kind};
@@ -213,7 +213,19 @@ fn refusal(status: Status) -> AnswerMessage {
     AnswerMessage { position: LogPosition::default(), outcome: Err(status), news: Vec::new() }
 }
 
-fn answer(replier: Replier, message: AnswerMessage) {
+/// What is read may be long: who asks for it and reads no answers is refused. Other answers are short, and what they tell is done.
+fn answer(replier: Replier, mut message: AnswerMessage) {
+    let is_read = matches!(
+        message.outcome,
+        Ok(Reply::Directory { .. }
+            | Reply::Locations(_)
+            | Reply::FileInfo(_)
+            | Reply::Xattr(_)
+            | Reply::XattrNames(_))
+    );
+    if is_read && !replier.has_room() {
+        message.outcome = Err(Status::TryAgain);
+    }
     let mut body = message.to_bytes();
     if body.len() > BODY_BYTES_MAX as usize {
         body = AnswerMessage { outcome: Err(Status::TooBig), ..message }.to_bytes();
