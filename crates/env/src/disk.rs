@@ -119,6 +119,9 @@ pub trait File: Send + Sync {
     fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)
     }
+    /// Where the next bytes are, at or after an offset, that are not in a hole; they may be zeroes. `None`: holes up to the end. A
+    /// filesystem that cannot tell names the offset itself.
+    fn next_data(&self, offset: u64) -> io::Result<Option<u64>>;
     /// Bytes allocated on the device.
     fn allocated_bytes(&self) -> io::Result<u64>;
     /// Reserves room and grows the file to `offset + length`; what is new reads as zeroes.

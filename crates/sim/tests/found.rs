@@ -239,3 +239,10 @@ fn a_handle_whose_file_was_lost_cuts_no_file_that_has_its_number_since() {
 fn what_a_truncate_removed_that_was_given_up_does_not_come_back_with_an_fsync() {
     holds_with_three(Faults::Everything, 5_071_014_452_586_265_116);
 }
+
+/// The write of a page of the record table landed elsewhere: after the next start the one before it, a sound one, called a page a hole that had
+/// been written since, and readers were given zeroes.
+#[test]
+fn a_page_whose_record_was_lost_is_not_read_as_a_hole() {
+    holds(Faults::Rot, 10_111_255_625_456_014_441);
+}

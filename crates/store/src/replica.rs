@@ -10,6 +10,7 @@
 //! 3. A replica with the flag `NEW` was never flushed as a whole; its changes need no marks.
 
 mod edit;
+mod holes;
 mod settle;
 mod stream;
 mod torn;
@@ -272,7 +273,10 @@ impl Replica {
 
     fn take_table_page(&mut self, page: usize, bytes: &[u8]) {
         self.table[page] = match TablePage::decode(bytes, self.chunk, page) {
-            Decoded::Valid(table) => TableSlot::Loaded(table),
+            Decoded::Valid(mut table) => {
+                self.look_under_holes(&mut table, page);
+                TableSlot::Loaded(table)
+            }
             Decoded::Unwritten if self.header.tables >> page & 1 == 0 => TableSlot::Holes,
             Decoded::Unwritten | Decoded::Invalid(_) => TableSlot::Damaged,
         };

@@ -5,7 +5,7 @@
 //! # Invariants
 //! 1. A page whose CRC is `ZERO_PAGE_CRC` reads as zeroes, whatever the data area holds, unless its
 //!    block has the *look* bit.
-//! 2. The look bit is set when a block takes a page that has that CRC without being zeroes.
+//! 2. The look bit is set when a block takes a page that has that CRC without being zeroes, or has bytes where it should have none.
 //! 3. A block of which every page reads as zeroes has the value `HOLE`.
 
 use crate::crc::crc32c;
@@ -107,6 +107,15 @@ impl TablePage {
 
     pub(crate) fn looks(&self, record: usize) -> bool {
         self.look >> record & 1 != 0
+    }
+
+    /// No page of this block reads as zeroes without looking.
+    pub(crate) fn look_at(&mut self, record: usize) {
+        self.look |= 1 << record;
+        let value = &mut self.records[record].value;
+        if *value == HOLE {
+            *value = PENDING;
+        }
     }
 
     /// Whether a page of a block reads as zeroes without looking at the data.

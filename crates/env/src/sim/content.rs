@@ -32,6 +32,12 @@ impl Sparse {
         self.pages.len() as u64
     }
 
+    /// The first place at or after this one that is in a page.
+    pub(super) fn next_data(&self, offset: u64) -> Option<u64> {
+        let (page, _) = self.pages.range(offset / PAGE_BYTES..).next()?;
+        Some(offset.max(page * PAGE_BYTES)).filter(|at| *at < self.length)
+    }
+
     /// Bytes up to the end; fewer than asked for only there.
     pub(super) fn read(&self, buffer: &mut [u8], offset: u64) -> usize {
         let count = (self.length.saturating_sub(offset)).min(buffer.len() as u64) as usize;

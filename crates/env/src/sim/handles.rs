@@ -390,6 +390,11 @@ impl File for SimFile {
         Ok(state.inode(self.number)?.content.live.length())
     }
 
+    fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {
+        let mut state = live(&self.disk, self.epoch)?;
+        Ok(state.inode(self.number)?.content.live.next_data(offset))
+    }
+
     fn allocated_bytes(&self) -> io::Result<u64> {
         let mut state = live(&self.disk, self.epoch)?;
         Ok(state.inode(self.number)?.content.live.page_count() * PAGE_BYTES)

@@ -334,7 +334,7 @@ impl Replica {
         }
         for (offset, length) in &edit.punches {
             // The records say zeroes already: a failure costs room, not truth.
-            if let Err(error) = self.file.punch_hole(*offset, *length) {
+            if let Err(error) = self.clear(*offset, *length) {
                 tracing::warn!(chunk = %self.chunk, %error, "the room of a cut range was not given back");
             }
         }
@@ -360,7 +360,7 @@ impl Replica {
             };
             let at = u64::from(change.page) * PAGE as u64;
             if table.is_hole(record, within) {
-                let _ = self.file.punch_hole(at, PAGE as u64);
+                self.clear(at, PAGE as u64)?;
                 continue;
             }
             read_padded(&*self.file, &mut data, at)?;

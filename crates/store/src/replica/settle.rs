@@ -10,6 +10,7 @@
 //! the next fdatasync says nothing. The header may have been unable to say *bad*, and whoever knew was killed. So all
 //! of a marked region, data and records, is written again as it is.
 
+use super::holes::Bytes;
 use super::{PAGES, Replica, TableSlot, read_readable, regions_of_table};
 use crate::activity::regions;
 use crate::crc::{PAGE, crc32c, is_zeroes};
@@ -95,14 +96,17 @@ impl Replica {
             }
             Decoded::Invalid(table) => (table, false),
         };
+        let file = self.file();
+        let mut bytes_in = Bytes::of(&*file);
         for (record, block) in blocks_of(page).enumerate() {
             let region = regions(block as u64 * u64::from(BLOCK_BYTES), u64::from(BLOCK_BYTES));
             let here = region & marked != 0;
             if here || !valid {
                 let judge = Judge { region, marked: here, valid };
-                self.settle_block(&mut table, record, block, judge, settled)?;
+                self.settle_block(&mut table, (record, block), judge, &mut bytes_in, settled)?;
             }
         }
+        self.look_under_holes(&mut table, page);
         self.written += 1;
         self.file.write_at(&table.encode(self.chunk, page), at)?;
         self.table[page] = TableSlot::Loaded(table);
@@ -116,18 +120,21 @@ impl Replica {
     fn settle_block(
         &self,
         table: &mut TablePage,
-        record: usize,
-        block: usize,
+        (record, block): (usize, usize),
         judge: Judge,
+        bytes: &mut Bytes<'_>,
         settled: &mut Settled,
     ) -> io::Result<()> {
         let (mut fixes, mut torn) = (Vec::new(), false);
         let mut data = vec![0; PAGE];
         for within in 0..PAGES {
+            let at = (block * PAGES + within) as u64 * PAGE as u64;
             if table.is_hole(record, within) {
+                if judge.marked && bytes.are_in(at) {
+                    self.clear(at, PAGE as u64)?;
+                }
                 continue;
             }
-            let at = (block * PAGES + within) as u64 * PAGE as u64;
             let readable = read_readable(&*self.file, &mut data, at)?;
             if judge.marked && readable {
                 self.file.write_at(&data, at)?;

@@ -57,6 +57,9 @@ impl File for Watched {
     fn len(&self) -> io::Result<u64> {
         self.file.len()
     }
+    fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {
+        self.file.next_data(offset)
+    }
     fn allocated_bytes(&self) -> io::Result<u64> {
         self.file.allocated_bytes()
     }

@@ -160,7 +160,7 @@ fn a_rotten_header_of_the_newest_version_leaves_a_replica_that_is_stale_and_not_
 }
 
 #[test]
-fn a_later_table_page_and_data_may_rot_and_a_hole_has_no_bytes_that_matter() {
+fn a_later_table_page_and_data_may_rot_and_so_may_what_should_be_a_hole() {
     let sim = closed();
     let (truth, value) = (truth(&sim), value_of(&sim));
     let table = CHUNK_BYTES + 2 * 4096;
@@ -170,9 +170,10 @@ fn a_later_table_page_and_data_may_rot_and_a_hole_has_no_bytes_that_matter() {
     for at in [0, 4095, 4096, 69_999, 70_000, 73_727, 200_000, 204_800, 5 << 20, (5 << 20) + 65_999] {
         assert!(flip_and_check(&sim, &truth, value, at, (at % 8) as u32), "data byte {at}");
     }
-    for at in [32_768, 36_000, 100_000, LOOKS_LIKE_HOLE_AT + 7, 60 << 20] {
-        assert!(!flip_and_check(&sim, &truth, value, at, 3), "byte {at} lies in a hole");
+    for at in [32_768, 36_000, 100_000, LOOKS_LIKE_HOLE_AT + 7] {
+        assert!(flip_and_check(&sim, &truth, value, at, 3), "byte {at} lies in a hole");
     }
+    assert!(!flip_and_check(&sim, &truth, value, 60 << 20, 3), "no record was ever written");
 }
 
 #[test]
@@ -268,4 +269,56 @@ fn walk(path: &std::path::Path) -> Vec<std::path::PathBuf> {
     }
     found.sort();
     found
+}
+
+#[test]
+fn a_write_that_is_lost_or_lands_elsewhere_is_never_read_as_the_zeroes_before_it() {
+    for stray in [env::Stray::Lost, env::Stray::Misdirected(45_056)] {
+        let mut lost = 0;
+        for skip in 0.. {
+            let sim = closed();
+            let (at, data) = (9000 * PAGE, pattern(5, PAGE as usize));
+            let mut truth = truth(&sim);
+            truth.insert(at, data.clone());
+            let (disk, _) = open(&sim.dir());
+            sim.lead_astray(&chunk_path(CHUNK), skip, stray);
+            write(&disk, CHUNK, V2, at, &data).unwrap();
+            let _ = disk.sync(CHUNK, V2);
+            if sim.is_astray() {
+                break;
+            }
+            disk.close().unwrap();
+            drop(disk);
+            let (disk, _) = open(&sim.dir());
+            let pages = lost_pages(&disk, &truth, &format!("{stray:?} after {skip}"));
+            assert!(pages == 0 || is_condemned(&disk), "{stray:?} after {skip}");
+            lost += pages;
+        }
+        assert!(lost >= 2, "data and records: {lost}");
+    }
+}
+
+#[test]
+fn what_was_written_under_a_hole_when_the_process_stopped_is_no_damage() {
+    for after in 0.. {
+        let sim = closed();
+        let (disk, _) = open(&sim.dir());
+        sim.stop_after_writes(after);
+        let done = write(&disk, CHUNK, V2, 9000 * PAGE, &pattern(5, PAGE as usize)).is_ok();
+        drop(disk);
+        sim.kill();
+        for _ in 0..2 {
+            let (disk, _) = open(&sim.dir());
+            assert!(!is_condemned(&disk), "after {after}");
+            let page = read(&disk, CHUNK, V2, 9000 * PAGE, PAGE_BYTES);
+            assert!(
+                page == pattern(5, PAGE as usize) || !done && page.iter().all(|byte| *byte == 0),
+                "after {after}"
+            );
+            disk.close().unwrap();
+        }
+        if done {
+            break;
+        }
+    }
 }
