@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use types::*;
 use wire::frame::PROTOCOL_VERSION;
-use wire::message::{Hello, Message as _, Role};
+use wire::message::{Hello, Role};
 use wire::{HEADER_BYTES, Header, Kind, frame};
 
 type Peer = Box<dyn env::SimulatedStream>;
