@@ -246,3 +246,10 @@ fn what_a_truncate_removed_that_was_given_up_does_not_come_back_with_an_fsync() 
 fn a_page_whose_record_was_lost_is_not_read_as_a_hole() {
     holds(Faults::Rot, 10_111_255_625_456_014_441);
 }
+
+/// Power took the first write of a page of the record table and left the data: what was under the hole passed for damage once the page of the
+/// table was written.
+#[test]
+fn what_is_left_of_a_write_without_a_record_is_no_damage() {
+    holds_with_three(Faults::PowerCuts, 7_677_784_363_611_963_513);
+}

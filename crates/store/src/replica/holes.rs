@@ -10,6 +10,7 @@
 //!    record. Settling replaces them by zeroes.
 
 use super::{PAGES, Replica};
+use crate::activity::regions;
 use crate::crc::PAGE;
 use crate::table::{TablePage, blocks_of};
 use env::File;
@@ -52,6 +53,24 @@ impl Replica {
                 table.look_at(record);
             }
         }
+    }
+
+    /// Makes zeroes of what the file has in these regions, of blocks of which no record was ever written.
+    pub(super) fn clear_unrecorded(&self, page: usize, marked: u16) -> io::Result<()> {
+        let mut bytes = Bytes::of(&*self.file);
+        for block in blocks_of(page) {
+            let at = (block * PAGES * PAGE) as u64;
+            if regions(at, BLOCK_BYTES.into()) & marked == 0 {
+                continue;
+            }
+            for within in 0..PAGES {
+                let at = at + (within * PAGE) as u64;
+                if bytes.are_in(at) {
+                    self.clear(at, PAGE as u64)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Gives the room of a range back, or at least replaces its bytes by zeroes.

@@ -88,6 +88,7 @@ impl Replica {
         let (mut table, valid) = match TablePage::decode(&bytes, self.chunk, page) {
             Decoded::Valid(table) => (table, true),
             Decoded::Unwritten if !listed => {
+                self.clear_unrecorded(page, marked)?;
                 self.table[page] = TableSlot::Loaded(TablePage::holes(page));
                 return Ok(());
             }

@@ -304,6 +304,7 @@ fn what_was_written_under_a_hole_when_the_process_stopped_is_no_damage() {
         let sim = closed();
         let (disk, _) = open(&sim.dir());
         sim.stop_after_writes(after);
+        // The first one whose record is in its page of the table.
         let done = write(&disk, CHUNK, V2, 9000 * PAGE, &pattern(5, PAGE as usize)).is_ok();
         drop(disk);
         sim.kill();
@@ -315,6 +316,8 @@ fn what_was_written_under_a_hole_when_the_process_stopped_is_no_damage() {
                 page == pattern(5, PAGE as usize) || !done && page.iter().all(|byte| *byte == 0),
                 "after {after}"
             );
+            // Another page of the same table page.
+            write(&disk, CHUNK, V2, 9100 * PAGE, &pattern(6, PAGE as usize)).unwrap();
             disk.close().unwrap();
         }
         if done {
