@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use types::*;
 use wire::frame::PROTOCOL_VERSION;
-use wire::message::{Hello, Message as _, Role};
+use wire::message::{Hello, Role};
 use wire::{HEADER_BYTES, Header, Kind, frame};
 
 type Peer = Box<dyn env::SimulatedStream>;
@@ -62,6 +62,7 @@ fn who_reads_no_answers_is_refused_listings_until_he_does() {
             name: "b".into(),
             highest_answered: LogIndex(0),
             answered_term: Term(0),
+            prefer: None,
         };
         send(&mut peer, Kind::SessionOpen, 1, &open.to_bytes()).await;
         SessionOpenAnswer::decode(&next(&mut peer).await.1).unwrap().0.unwrap();
