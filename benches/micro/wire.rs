@@ -39,6 +39,7 @@ fn write(payload: &[u8]) -> Write {
         server: ServerId([0x51; 16]),
         disk: DiskId([0xd2; 16]),
         address: "10.0.0.2:9400".into(),
+        hints: Default::default(),
     };
     Write {
         capability: capability(Rights::Write),

@@ -31,6 +31,8 @@ const CONFIG: &str = "[master]\nsession-lease-seconds = 5\nheal-after-endangered
 pub struct Hosts {
     pub data: PathBuf,
     pub mountpoint: PathBuf,
+    /// For the next start of the mount.
+    pub mount_options: String,
     /// Pids.
     running: BTreeMap<&'static str, i32>,
     shell: Rc<Shell>,
@@ -67,6 +69,7 @@ impl Hosts {
         let mut hosts = Self {
             data,
             mountpoint,
+            mount_options: "timeout=60".to_owned(),
             running: BTreeMap::new(),
             shell,
             namespaces,
@@ -106,7 +109,7 @@ impl Hosts {
             "master" => list(&["master", "--listen", &listen, "--data", &directory, "--insecure"]),
             "mount" => {
                 let mountpoint = self.mountpoint.to_str().unwrap();
-                list(&["mount", "-o", "timeout=60", &master, mountpoint])
+                list(&["mount", "-o", &self.mount_options, &master, mountpoint])
             }
             server => {
                 let mut words =

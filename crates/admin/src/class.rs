@@ -103,7 +103,7 @@ pub fn show(status: &ClassStatus) -> String {
         say("lagging (~)", NOT_YET.to_owned());
     }
     if let Some(read_last) = &class.read_last {
-        say("read-last", format!("{read_last}   ({NOT_YET})"));
+        say("read-last", format!("{read_last}   (read only when nothing else is left)"));
     }
     lines.extend(status.unmet.iter().map(|unmet| format!("  lacks         {unmet}")));
     lines.push(match status.unmet.first() {

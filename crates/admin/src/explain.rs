@@ -139,7 +139,8 @@ fn replica(replica: &ExplainedReplica) -> String {
         Role::None => "",
     };
     let held = replica.held_ms.map(|ms| format!("; held for {} yet, since an edit", age(ms.max(1_000))));
-    printable(format!("{text}   {state}{role}{}", held.unwrap_or_default()).as_bytes())
+    let read = if replica.read_last { "; read last" } else { "" };
+    printable(format!("{text}   {state}{role}{}{read}", held.unwrap_or_default()).as_bytes())
 }
 
 fn place(place: &ExplainedPlace) -> String {

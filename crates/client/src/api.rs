@@ -1,7 +1,7 @@
 //! The plain values of the public interface.
 
 use std::time::Duration;
-use types::{Attributes, DirectoryEntry, InodeId};
+use types::{Attributes, DirectoryEntry, Expression, InodeId};
 
 /// How a client behaves. `Default` fills everything but the masters.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct ClientOptions {
     pub inodes_max: usize,
     /// How long a small write may wait for company before it is sent.
     pub write_delay: Duration,
+    /// Labels of disks to read from rather than from others: a condition, as `placement` reads it.
+    pub prefer: Option<Expression>,
 }
 
 impl Default for ClientOptions {
@@ -39,6 +41,7 @@ impl Default for ClientOptions {
             attribute_ttl: Duration::from_secs(1),
             inodes_max: 24_576,
             write_delay: Duration::from_millis(50),
+            prefer: None,
         }
     }
 }

@@ -188,7 +188,10 @@ pub(crate) async fn read(
             let Some(n) = order.next() else { return Err(failure) };
             asking.push(ask(n));
         }
-        let patience = asking.last().map_or(Duration::ZERO, |(disk, ..)| replicas.patience(*disk));
+        let patience = match (asking.last(), order.peek()) {
+            (Some((disk, ..)), Some(next)) => replicas.patience(*disk, location.replicas[*next].hints),
+            _ => Duration::ZERO,
+        };
         let (answered, outcome) = tokio::select! {
             biased;
             answer = first_of(&mut asking) => answer,
@@ -207,7 +210,7 @@ pub(crate) async fn read(
         match outcome {
             Ok(bytes) => {
                 let now = env.clock.now();
-                asking.iter().for_each(|(disk, begun, _)| replicas.late(*disk, now.since(*begun)));
+                asking.iter().for_each(|(disk, begun, _)| replicas.late(*disk, now.since(*begun), now));
                 return Ok(bytes);
             }
             Err(ReplicaError::Silent(_)) => {}

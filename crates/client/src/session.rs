@@ -26,7 +26,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::Duration;
 use tokio::sync::Notify;
 use types::{
-    ClusterId, InodeRef, LogIndex, LogPosition, News, Reply, Request, Sequence, SessionId, Status, Term,
+    ClusterId, Expression, InodeRef, LogIndex, LogPosition, News, Reply, Request, Sequence, SessionId,
+    Status, Term,
 };
 use window::Window;
 use wire::Kind;
@@ -83,6 +84,8 @@ pub(crate) struct Session {
     name: String,
     timeout: Option<Duration>,
     connect_timeout: Option<Duration>,
+    /// Told at each connection: the master keeps it no longer than its own life.
+    prefer: Option<Expression>,
     state: Mutex<State>,
     line: Mutex<Option<Line>>,
     line_changed: Signal,
@@ -118,6 +121,7 @@ impl Session {
             name: options.name.clone(),
             timeout: options.timeout,
             connect_timeout: options.connect_timeout.or(options.timeout),
+            prefer: options.prefer.clone(),
             state: Mutex::new(State {
                 window: Window::default(),
                 session: None,
@@ -453,6 +457,7 @@ impl Session {
                 name: self.name.clone(),
                 highest_answered: state.answered.1,
                 answered_term: state.answered.0,
+                prefer: self.prefer.clone(),
             };
             (state.session, open)
         };

@@ -6,6 +6,7 @@ mod cluster;
 mod crowd;
 mod damage;
 mod leftovers;
+mod nearness;
 mod syncing;
 
 use client::{AllocateMode, Client, ClientOptions, FileHandle, OpenFlags, SeekWhat};

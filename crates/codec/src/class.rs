@@ -18,14 +18,16 @@ pub(crate) fn class_name(text: &str) -> Result<ClassName, Malformed> {
 }
 
 fn expression(text: &str) -> Result<Expression, Malformed> {
-    Expression::new(text).map_err(|_| Malformed::new("expression of a class"))
+    Expression::new(text).map_err(|_| Malformed::new("expression"))
 }
 
-fn maybe_expression(text: &str) -> Result<Option<Expression>, Malformed> {
+/// An expression that may be absent.
+pub(crate) fn maybe_expression(text: &str) -> Result<Option<Expression>, Malformed> {
     if text.is_empty() { Ok(None) } else { expression(text).map(Some) }
 }
 
-fn text_of(expression: Option<&Expression>) -> String {
+/// Its text; empty: it is absent.
+pub(crate) fn text_of(expression: Option<&Expression>) -> String {
     expression.map(Expression::to_string).unwrap_or_default()
 }
 

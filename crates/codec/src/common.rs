@@ -7,9 +7,9 @@ use crate::{Malformed, proto};
 use types::{
     AttributeChanges, Attributes, Caller, Capability, ChunkId, ChunkIndex, ChunkLocation, ClusterId,
     DirtyChunk, DiskId, FailedHop, FileKind, Generation, InodeId, InodeRef, LeaseEpoch, LogIndex,
-    LogPosition, Name, NodeSpec, Owner, RenameMode, ReplicaAddress, Rights, SYMLINK_BYTES_MAX, ServerId,
-    SessionId, SetTime, Status, TERM_MAX, Term, Timestamp, TruncateGeneration, Verifier, Version, WriteGrant,
-    XATTR_BYTES_MAX, XattrMode,
+    LogPosition, Name, NodeSpec, Owner, ReadHints, RenameMode, ReplicaAddress, Rights, SYMLINK_BYTES_MAX,
+    ServerId, SessionId, SetTime, Status, TERM_MAX, Term, Timestamp, TruncateGeneration, Verifier, Version,
+    WriteGrant, XATTR_BYTES_MAX, XattrMode,
 };
 
 /// Permission bits, setuid, setgid, sticky.
@@ -335,7 +335,9 @@ impl TryFrom<proto::DirtyChunk> for DirtyChunk {
 
 impl From<&ReplicaAddress> for proto::ReplicaAddress {
     fn from(v: &ReplicaAddress) -> Self {
-        Self { server: v.server.0.to_vec(), disk: v.disk.0.to_vec(), address: v.address.clone() }
+        let ReadHints { same_host, preferred, read_last } = v.hints;
+        let (server, disk, address) = (v.server.0.to_vec(), v.disk.0.to_vec(), v.address.clone());
+        Self { server, disk, address, same_host, preferred, read_last }
     }
 }
 
@@ -346,6 +348,7 @@ impl TryFrom<proto::ReplicaAddress> for ReplicaAddress {
             server: server(&p.server)?,
             disk: disk(&p.disk)?,
             address: text(p.address, ADDRESS_BYTES_MAX, "address")?,
+            hints: ReadHints { same_host: p.same_host, preferred: p.preferred, read_last: p.read_last },
         })
     }
 }

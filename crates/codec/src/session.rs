@@ -7,12 +7,14 @@
 mod reply;
 mod request;
 
+use crate::class::{maybe_expression, text_of};
 use crate::common::{cluster, list, maybe, part, refusal, term, text, within};
 use crate::limits::{LABEL_BYTES_MAX, NEWS_MAX};
 use crate::{Malformed, Message, proto};
 use prost::Message as _;
 use types::{
-    BODY_BYTES_MAX, ClusterId, LogIndex, LogPosition, News, Reply, Request, Sequence, SessionId, Status, Term,
+    BODY_BYTES_MAX, ClusterId, Expression, LogIndex, LogPosition, News, Reply, Request, Sequence, SessionId,
+    Status, Term,
 };
 
 /// Body of SESSION_OPEN.
@@ -27,6 +29,8 @@ pub struct SessionOpen {
     /// The term under which that answer came. Indexes above a lost tail are used again in a later term,
     /// so the index alone proves nothing.
     pub answered_term: Term,
+    /// Labels of disks that this client would rather read from: a condition, as `placement` reads it.
+    pub prefer: Option<Expression>,
 }
 
 /// Body of the answer to SESSION_OPEN when the session is open.
@@ -90,6 +94,7 @@ impl Message for SessionOpen {
             name: self.name.clone(),
             highest_answered: self.highest_answered.0,
             answered_term: self.answered_term.0,
+            prefer: text_of(self.prefer.as_ref()),
         };
         append(&message, out);
     }
@@ -101,6 +106,7 @@ impl Message for SessionOpen {
             name: text(p.name, LABEL_BYTES_MAX, "name of a session")?,
             highest_answered: LogIndex(p.highest_answered),
             answered_term: term(p.answered_term)?,
+            prefer: maybe_expression(&p.prefer)?,
         })
     }
 }

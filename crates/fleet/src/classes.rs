@@ -12,7 +12,7 @@
 use crate::FleetOptions;
 use crate::event::ClassPolicies;
 use crate::fleet::Fleet;
-use placement::{Held, Layout, Policy, Pool, Rule};
+use placement::{Condition, Held, Layout, Policy, Pool, Rule};
 use types::{ChunkSlot, ClassId, Stage};
 
 /// A class in use.
@@ -24,6 +24,8 @@ pub(crate) struct Class {
     trash: Option<Rule>,
     /// Fewest replicas that may acknowledge a write, by the number of the stage.
     min_write: [usize; Stage::COUNT],
+    /// Disks to read from only when nothing else is left.
+    read_last: Option<Condition>,
 }
 
 impl Class {
@@ -34,6 +36,7 @@ impl Class {
             archive: policies.archive.as_ref().map(|policy| pool.adopt(policy)),
             trash: policies.trash.as_ref().map(|policy| pool.adopt(policy)),
             min_write: std::array::from_fn(|number| policies.min_write(Stage::from_number(number))),
+            read_last: policies.read_last.clone(),
         }
     }
 
@@ -52,6 +55,16 @@ impl Class {
     /// Replicas that it wants of a chunk.
     pub(crate) fn goal(&self, stage: Stage) -> usize {
         self.rule(stage).policy().layout.replicas()
+    }
+
+    /// Whether it says anything of disks to be read last.
+    pub(crate) fn spares_any(&self) -> bool {
+        self.read_last.is_some()
+    }
+
+    /// Whether a disk is to be read only when nothing else is left.
+    pub(crate) fn is_read_last(&self, disk: u16, pool: &Pool) -> bool {
+        self.read_last.as_ref().is_some_and(|condition| pool.meets(disk, condition))
     }
 
     /// Fewest replicas that may acknowledge a write.

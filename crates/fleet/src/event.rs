@@ -4,7 +4,7 @@
 //! order in which they appear. Nothing here waits: a question comes in as an event with a ticket, and
 //! its answer leaves as a command with the same ticket, at once or after orders and records.
 
-use placement::{Layout, ParseError, Policy};
+use placement::{Condition, Layout, ParseError, Policy};
 use types::{
     BlockRange, ChunkId, ChunkIndex, ChunkSlot, ClassId, DiskId, Expression, FailedHop, Holder, InodeRef,
     Labels, LogIndex, ReplicaAddress, ServerId, SessionId, Stage, Status, StorageClass, Term, Unsettled,
@@ -119,12 +119,14 @@ pub struct ClassPolicies {
     pub archive: Option<Policy>,
     /// Of chunks of deleted files; `None`: as before.
     pub trash: Option<Policy>,
+    /// Disks to read from only when nothing else is left.
+    pub read_last: Option<Condition>,
 }
 
 impl ClassPolicies {
     /// The same of both.
     pub fn same(policy: Policy) -> Self {
-        Self { create: policy.clone(), keep: policy, archive: None, trash: None }
+        Self { create: policy.clone(), keep: policy, archive: None, trash: None, read_last: None }
     }
 
     /// What a class of the metadata asks for.
@@ -143,6 +145,7 @@ impl ClassPolicies {
             keep: policy(&class.keep)?,
             archive: archive.map(policy).transpose()?,
             trash: class.trash.as_ref().map(policy).transpose()?,
+            read_last: class.read_last.as_ref().map(|text| Condition::parse(text.as_str())).transpose()?,
         })
     }
 

@@ -38,6 +38,8 @@ pub struct ReplicaView {
     pub role: Role,
     /// An edit made it dispensable, and it is kept until then.
     pub held_until_ms: Option<u64>,
+    /// The class wants its disk read only when nothing else is left.
+    pub read_last: bool,
 }
 
 /// What a replica is worth by itself.
@@ -198,6 +200,7 @@ impl Fleet {
             worth: worth(one.state),
             role: role(one.disk),
             held_until_ms: self.held_until_ms(slot, one.disk),
+            read_last: self.class_of(slot).is_read_last(one.disk, &self.hosts.pool),
         };
         Explained {
             replicas: set.iter().map(replica).collect(),

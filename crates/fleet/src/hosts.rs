@@ -12,7 +12,7 @@ use crate::marks::ToldMarks;
 use crate::slot_set::SlotSet;
 use placement::{Pool, Room};
 use std::collections::BTreeMap;
-use types::{CHUNK_BYTES, ChunkId, DiskId, ReplicaAddress, ServerId, Version};
+use types::{CHUNK_BYTES, ChunkId, DiskId, ReadHints, ReplicaAddress, ServerId, Version};
 
 /// Most disks of a reign; numbers above are not given.
 const DISKS_MAX: usize = u16::MAX as usize - 1;
@@ -149,7 +149,8 @@ impl Hosts {
 
     pub(crate) fn address(&self, disk: u16) -> ReplicaAddress {
         let server = self.server_of(disk);
-        ReplicaAddress { server: server.id, disk: self.disk(disk).id, address: server.address.clone() }
+        let (id, address) = (self.disk(disk).id, server.address.clone());
+        ReplicaAddress { server: server.id, disk: id, address, hints: ReadHints::default() }
     }
 
     /// The number of a server, given now if need be. `None`: no numbers are left.

@@ -33,6 +33,7 @@ mod hosts;
 mod labels;
 mod marks;
 mod min_write;
+mod nearness;
 mod obstacles;
 mod prospect;
 mod raise;
@@ -50,6 +51,7 @@ pub use edit::{Edit, EditEffect, EditPlan, Pace};
 pub use event::*;
 pub use explain::*;
 pub use fleet::Fleet;
+pub use nearness::Reader;
 pub use obstacles::{Obstacle, Obstacles, Plan};
 pub use prospect::Prospect;
 

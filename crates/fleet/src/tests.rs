@@ -16,6 +16,7 @@ mod machines;
 mod mending;
 mod metadata;
 mod min_write;
+mod nearness;
 mod promises;
 mod random;
 mod readers;

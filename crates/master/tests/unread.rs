@@ -62,6 +62,7 @@ fn who_reads_no_answers_is_refused_listings_until_he_does() {
             name: "b".into(),
             highest_answered: LogIndex(0),
             answered_term: Term(0),
+            prefer: None,
         };
         send(&mut peer, Kind::SessionOpen, 1, &open.to_bytes()).await;
         SessionOpenAnswer::decode(&next(&mut peer).await.1).unwrap().0.unwrap();

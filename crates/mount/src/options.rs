@@ -1,7 +1,9 @@
 //! `-o` options: ours, those that become mount flags, and those that mount(8) and fstab put there for themselves.
 
+use placement::Condition;
 use rustix::mount::MountFlags;
 use std::time::Duration;
+use types::Expression;
 
 /// How to mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub struct MountOptions {
     pub write_buffer_bytes: u64,
     /// Bytes of read-ahead.
     pub read_cache_bytes: u64,
+    /// Labels of disks to read from rather than from others.
+    pub prefer: Option<Expression>,
     /// Only root and the mounting user may enter.
     pub private: bool,
     /// What is mounted there gets other flags.
@@ -40,6 +44,7 @@ impl Default for MountOptions {
             mount_timeout: Duration::from_secs(10),
             write_buffer_bytes: 48 << 20,
             read_cache_bytes: 64 << 20,
+            prefer: None,
             private: false,
             remount: false,
             flags: Flags::default(),
@@ -95,6 +100,7 @@ const OURS: &[&str] = &[
     "mount-timeout=",
     "write-buffer=",
     "read-cache=",
+    "prefer=",
     "private",
     "remount",
     "ro",
@@ -125,6 +131,7 @@ impl MountOptions {
                 },
                 ("write-buffer", Some(value)) => self.write_buffer_bytes = mebibytes(word, value)?,
                 ("read-cache", Some(value)) => self.read_cache_bytes = mebibytes(word, value)?,
+                ("prefer", Some(value)) => self.prefer = preference(word, value)?,
                 ("private", None) => self.private = true,
                 ("remount", None) => self.remount = true,
                 ("ro", None) => self.flags.read_only = true,
@@ -181,6 +188,16 @@ fn mebibytes(option: &str, value: &str) -> Result<u64, BadOption> {
     }
 }
 
+/// A condition on labels as it is printed. Whether any disk has the labels is not asked: that may change.
+fn preference(option: &str, value: &str) -> Result<Option<Expression>, BadOption> {
+    let bad = |what: String| BadOption { option: option.to_owned(), what };
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let condition = Condition::parse(value).map_err(|error| bad(format!("cannot be read: {error}")))?;
+    Expression::new(&condition.to_string()).map(Some).map_err(|error| bad(error.to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,6 +219,19 @@ mod tests {
         assert!(options.apply(["timeout=soon"]).is_err());
         assert!(options.apply(["mount-timeout=0"]).is_err());
         assert!(options.apply(["read-cache=1"]).is_err());
+    }
+
+    #[test]
+    fn what_is_preferred_is_a_condition_on_labels_and_a_mistake_is_told_by_its_place() {
+        let prefers = |word: &str| {
+            let mut options = MountOptions::default();
+            options.apply([word]).map(|()| options.prefer.map(|text| text.to_string()))
+        };
+        assert_eq!(prefers("prefer=site=home&( ! usb )"), Ok(Some("site=home&!usb".to_owned())));
+        assert_eq!(prefers("prefer="), Ok(None));
+        let bad = prefers("prefer=(ssd|nvme").unwrap_err().to_string();
+        assert!(bad.contains("`prefer=(ssd|nvme` cannot be read: character 10: expected"), "{bad}");
+        assert!(prefers("prefer=2*ssd").is_err() && prefers("prefer").is_err());
     }
 
     #[test]

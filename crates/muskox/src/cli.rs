@@ -161,7 +161,7 @@ pub(crate) struct MountArgs {
     /// The master, `host:port` (several separated by commas), and the mountpoint; the master may be left out
     #[arg(value_name = "[MASTER] DIR", num_args = 1..=2, required = true)]
     pub(crate) places: Vec<String>,
-    /// Mount options, separated by commas: ro, timeout=SECONDS, mount-timeout=SECONDS, write-buffer=MIB, read-cache=MIB and those of mount(8)
+    /// Mount options, separated by commas: ro, timeout=SECONDS, mount-timeout=SECONDS, write-buffer=MIB, read-cache=MIB, prefer=LABELS and those of mount(8)
     #[arg(short = 'o', value_name = "OPTIONS", value_delimiter = ',')]
     pub(crate) options: Vec<String>,
     /// Return once the root answers and go on serving in a process of its own, as mount(8) wants it

@@ -86,6 +86,8 @@ pub(crate) struct MountSection {
     pub(crate) write_buffer_mib: Option<u64>,
     /// MiB of read-ahead; default 64.
     pub(crate) read_cache_mib: Option<u64>,
+    /// Labels of disks to read from rather than from others, as in `-o prefer=`; default none.
+    pub(crate) prefer: Option<String>,
 }
 
 /// `[admin]`
@@ -114,7 +116,7 @@ const KEYS: &[(&str, &[&str])] = &[
         ],
     ),
     ("chunkserver", &["listen", "advertise", "data", "name", "disks", "labels", "masters", "insecure"]),
-    ("mount", &["masters", "timeout-seconds", "write-buffer-mib", "read-cache-mib"]),
+    ("mount", &["masters", "timeout-seconds", "write-buffer-mib", "read-cache-mib", "prefer"]),
     ("admin", &["masters"]),
 ];
 
@@ -205,6 +207,7 @@ pub(crate) const EXAMPLE: &str = r#"# muskox.toml: every key is optional; what s
 # timeout-seconds = 60           # how long an operation waits for an absent cluster; 0: for ever
 # write-buffer-mib = 48          # writes held before the writer waits
 # read-cache-mib = 64            # read-ahead
+# prefer = "site=home&!usb"      # labels of disks to read from rather than from others
 
 [admin]
 # masters = ["127.0.0.1:9421"]

@@ -236,6 +236,11 @@ impl Pool {
         self.get(disk).is_some_and(|known| self.asked[condition.0 as usize].holds[known.set.0 as usize])
     }
 
+    /// Whether a condition holds for the disk, be it in use or not.
+    pub fn meets(&self, disk: u16, condition: &Condition) -> bool {
+        self.get(disk).is_some_and(|known| condition.holds(self.sets.labels(known.set)))
+    }
+
     /// How full a disk is; a closed one is full.
     pub(crate) fn fullness(&self, disk: u16) -> u8 {
         self.get(disk).map_or(FULL, |known| known.fullness)

@@ -11,6 +11,19 @@ pub struct ReplicaAddress {
     pub disk: DiskId,
     /// `host:port` of the chunkserver's one port.
     pub address: String,
+    /// For who is to read it; nothing speaks for or against a replica that is told for another purpose.
+    pub hints: ReadHints,
+}
+
+/// What speaks for reading a replica before the others of its chunk, or after them. The master tells it to a client, each its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReadHints {
+    /// The client is on the replica's host.
+    pub same_host: bool,
+    /// The disk has the labels that the client prefers.
+    pub preferred: bool,
+    /// The class of the file wants the disk to be read only when nothing else is left. It outweighs the others.
+    pub read_last: bool,
 }
 
 /// Where a chunk may be read.

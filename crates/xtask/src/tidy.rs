@@ -21,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("master", &["types", "codec", "env", "meta", "fleet", "placement", "wire", "journal", "link", "rpc"]),
     ("chunkserver", &["types", "codec", "env", "wire", "store", "link", "rpc"]),
     ("client", &["types", "codec", "env", "wire", "link"]),
-    ("mount", &["types", "env", "client"]),
+    ("mount", &["types", "placement", "env", "client"]),
     ("admin", &["types", "env", "rpc"]),
     ("muskox", &["types", "env", "admin", "master", "chunkserver", "client", "mount", "rpc"]),
     (

@@ -53,6 +53,7 @@ struct Replica<'a> {
     state: &'static str,
     role: &'static str,
     held_ms: Option<u64>,
+    read_last: bool,
 }
 
 #[derive(Serialize)]
@@ -86,7 +87,8 @@ fn part(part: &ExplainedPart) -> Part<'_> {
 
 fn replica(replica: &ExplainedReplica) -> Replica<'_> {
     let (state, role) = (replica.worth.word(), replica.role.word());
-    Replica { disk: &replica.disk, labels: &replica.labels, state, role, held_ms: replica.held_ms }
+    let ExplainedReplica { disk, labels, held_ms, read_last, .. } = replica;
+    Replica { disk, labels, state, role, held_ms: *held_ms, read_last: *read_last }
 }
 
 fn place(place: &ExplainedPlace) -> Place<'_> {

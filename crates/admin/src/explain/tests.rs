@@ -102,6 +102,19 @@ fn what_is_in_the_way_comes_first_with_its_reason_and_how_long() {
 }
 
 #[test]
+fn a_replica_that_is_read_last_is_called_so() {
+    let mut group = well(0, 1);
+    group.replicas[1].read_last = true;
+    let told = film(vec![group]);
+    assert!(render(&told, false).contains("cs2:/d2 [hdd]   good, where it should be; read last\n"));
+    let document = json(&told);
+    assert!(
+        document.contains("\"readLast\": true") && document.contains("\"readLast\": false"),
+        "{document}"
+    );
+}
+
+#[test]
 fn many_places_are_counted_unless_all_are_asked_for() {
     let groups = (0..6).map(|n| {
         let mut group = well(n, n);

@@ -116,6 +116,7 @@ impl Master {
                                 server: register.server,
                                 disk: disk.disk,
                                 address: register.address.clone(),
+                                hints: Default::default(),
                             };
                             heard.addresses.insert(disk.disk, address);
                         }

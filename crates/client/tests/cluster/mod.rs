@@ -40,6 +40,10 @@ pub(crate) struct State {
     pub(crate) racing: bool,
     /// The master says that other replicas may be read soon.
     pub(crate) more: bool,
+    /// What clients are told of these chunkservers.
+    pub(crate) hints: BTreeMap<u8, ReadHints>,
+    /// What clients said that they prefer, at each connection.
+    pub(crate) preferences: Vec<Option<Expression>>,
     /// This chunkserver hangs: it answers no read.
     pub(crate) silent: BTreeSet<u8>,
     /// The next so many writes are refused by the second member of the chain.
@@ -87,6 +91,8 @@ impl Cluster {
             rotten_pages: BTreeSet::new(),
             racing: false,
             more: false,
+            hints: BTreeMap::new(),
+            preferences: Vec::new(),
             silent: BTreeSet::new(),
             failing_writes: 0,
             boot: 1,
@@ -218,6 +224,7 @@ impl State {
         match frame.kind {
             Kind::SessionOpen => {
                 let open = SessionOpen::decode(&frame.body).expect("well formed");
+                self.preferences.push(open.prefer.clone());
                 *session = match open.session.filter(|known| self.meta.has_session(*known)) {
                     Some(known) => known,
                     None => {
@@ -266,11 +273,12 @@ impl State {
         }
     }
 
-    fn chain() -> Vec<ReplicaAddress> {
+    fn chain(&self) -> Vec<ReplicaAddress> {
         let member = |n: u8| ReplicaAddress {
             server: ServerId([n; 16]),
             disk: DiskId([n; 16]),
             address: format!("s{n}:9"),
+            hints: self.hints.get(&n).copied().unwrap_or_default(),
         };
         [1, 2].map(member).to_vec()
     }
@@ -288,7 +296,7 @@ impl State {
                 let mut version = view.version;
                 if version.term != self.term || failed.is_some_and(|hop| hop.version == version) {
                     version = Version { term: self.term, counter: version.counter + 1 };
-                    let members = Self::chain().iter().map(|replica| replica.disk).collect();
+                    let members = self.chain().iter().map(|replica| replica.disk).collect();
                     self.log(None, Op::Raise { chunk: view.chunk, version, members })?;
                     self.chunks.entry(view.chunk).or_default().version = version;
                 }
@@ -313,7 +321,7 @@ impl State {
             lease_epoch: LeaseEpoch(1),
             mac: Vec::new(),
         };
-        Ok(WriteGrant { inode, index, chain: Self::chain(), capability, fresh: mapped.is_none() })
+        Ok(WriteGrant { inode, index, chain: self.chain(), capability, fresh: mapped.is_none() })
     }
 
     fn locations(
@@ -326,7 +334,7 @@ impl State {
             index: view.index,
             chunk: view.chunk,
             version: view.version,
-            replicas: Self::chain(),
+            replicas: self.chain(),
             more: self.more,
         };
         Ok(self.meta.chunks(inode, first, count)?.into_iter().map(location).collect())
@@ -458,7 +466,7 @@ impl State {
     }
 
     fn verifiers(&self) -> Vec<Verifier> {
-        Self::chain().iter().map(|r| Verifier { disk: r.disk, boot: self.boot }).collect()
+        self.chain().iter().map(|r| Verifier { disk: r.disk, boot: self.boot }).collect()
     }
 
     fn check(&self, capability: &Capability) -> Result<(), Status> {

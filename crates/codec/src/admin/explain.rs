@@ -91,6 +91,8 @@ pub struct ExplainedReplica {
     pub away: ServerAbsence,
     /// It is dispensable since an edit, and kept for so long yet.
     pub held_ms: Option<u64>,
+    /// The class wants its disk read only when nothing else is left.
+    pub read_last: bool,
 }
 
 /// Whether a server is there.

@@ -8,8 +8,8 @@ use crate::{Malformed, Message, limits, proto};
 use prost::Message as _;
 use types::{
     BLOCKS_PER_CHUNK, BlockRange, Capability, ChainSequence, ChunkId, ClusterId, DiskId, LeaseEpoch,
-    PAGE_BYTES, PAYLOAD_BYTES_MAX, REPLICAS_MAX, ReplicaAddress, Rights, ServerId, SessionId, Status,
-    TERM_MAX, Term, Verifier, Version,
+    PAGE_BYTES, PAYLOAD_BYTES_MAX, REPLICAS_MAX, ReadHints, ReplicaAddress, Rights, ServerId, SessionId,
+    Status, TERM_MAX, Term, Verifier, Version,
 };
 
 type Checked<T> = Result<T, Malformed>;
@@ -91,6 +91,8 @@ fn members_out(members: &[ReplicaAddress]) -> Vec<proto::ReplicaAddress> {
             server: member.server.0.to_vec(),
             disk: member.disk.0.to_vec(),
             address: member.address.clone(),
+            // Chains are written, not read.
+            ..Default::default()
         })
         .collect()
 }
@@ -106,6 +108,7 @@ fn members_in(members: Vec<proto::ReplicaAddress>) -> Checked<Vec<ReplicaAddress
                 server: ServerId::from_slice(&member.server).ok_or(Malformed::new("server id"))?,
                 disk: disk(&member.disk)?,
                 address: text(member.address, limits::ADDRESS_BYTES_MAX)?,
+                hints: ReadHints::default(),
             })
         })
         .collect()

@@ -81,6 +81,7 @@ fn location() -> ChunkLocation {
         server: ServerId([n; 16]),
         disk: disk(n + 16),
         address: format!("10.0.0.{n}:9422"),
+        hints: ReadHints::default(),
     };
     ChunkLocation {
         index: ChunkIndex(0),
@@ -417,7 +418,15 @@ pub(crate) fn answers() -> Vec<(&'static str, AnswerMessage)> {
         outcome: Ok(Reply::Done),
         news: vec![News { attributes: attributes(), before: 6 }],
     };
-    named.chain([("news", news)]).collect()
+    let mut hinted = location();
+    for (replica, (same_host, preferred, read_last)) in
+        hinted.replicas.iter_mut().zip([(true, true, false), (false, false, true)])
+    {
+        replica.hints = ReadHints { same_host, preferred, read_last };
+    }
+    let hinted =
+        AnswerMessage { outcome: Ok(Reply::Locations(vec![hinted])), news: Vec::new(), ..news.clone() };
+    named.chain([("news", news), ("hinted", hinted)]).collect()
 }
 
 /// Opening a session, and its answers.
@@ -428,8 +437,10 @@ pub(crate) fn session_opens() -> Vec<(&'static str, SessionOpen)> {
         name: "ann@tiger".into(),
         highest_answered: LogIndex(184_220),
         answered_term: Term(2),
+        prefer: None,
     };
-    vec![("new", open(None)), ("known", open(Some(known)))]
+    let prefers = SessionOpen { prefer: Some(expression("site=home&!usb")), ..open(None) };
+    vec![("new", open(None)), ("known", open(Some(known))), ("prefers", prefers)]
 }
 
 /// Answers to opening a session.
@@ -557,7 +568,12 @@ pub(crate) fn to_server() -> Vec<(&'static str, ToServer)> {
         cuts: vec![Cut { from: 10, to: 64 << 20 }],
     };
     let delete = OrderKind::Delete { disk: disk(17), chunk: chunk(5), version: version(2), unknown: false };
-    let source = ReplicaAddress { server: ServerId([3; 16]), disk: disk(18), address: "cs2:9422".into() };
+    let source = ReplicaAddress {
+        server: ServerId([3; 16]),
+        disk: disk(18),
+        address: "cs2:9422".into(),
+        hints: ReadHints::default(),
+    };
     let repair = OrderKind::Repair {
         disk: disk(17),
         chunk: chunk(5),

@@ -129,10 +129,16 @@ fn raised() -> impl Strategy<Value = RaisedChunk> {
     })
 }
 fn replica() -> impl Strategy<Value = ReplicaAddress> {
-    (id(ServerId), id(DiskId), text()).prop_map(|(server, disk, address)| ReplicaAddress {
+    let hints = any::<(bool, bool, bool)>().prop_map(|(same_host, preferred, read_last)| ReadHints {
+        same_host,
+        preferred,
+        read_last,
+    });
+    (id(ServerId), id(DiskId), text(), hints).prop_map(|(server, disk, address, hints)| ReplicaAddress {
         server,
         disk,
         address,
+        hints,
     })
 }
 fn location() -> impl Strategy<Value = ChunkLocation> {
@@ -473,12 +479,13 @@ pub(crate) fn answer_message() -> impl Strategy<Value = AnswerMessage> {
 }
 
 pub(crate) fn session_open() -> impl Strategy<Value = SessionOpen> {
-    (of((1..u64::MAX).prop_map(SessionId)), text(), number(LogIndex), term()).prop_map(
-        |(session, name, highest_answered, answered_term)| SessionOpen {
+    (of((1..u64::MAX).prop_map(SessionId)), text(), number(LogIndex), term(), of(expression())).prop_map(
+        |(session, name, highest_answered, answered_term, prefer)| SessionOpen {
             session,
             name,
             highest_answered,
             answered_term,
+            prefer,
         },
     )
 }

@@ -1,7 +1,7 @@
 //! What classes and labels promise about where replicas are, and that they never cost one that is needed.
 
 use super::*;
-use placement::{Layout, Policy};
+use placement::{Condition, Layout, Policy};
 
 impl World {
     pub(super) fn class_of(&self, inode: InodeRef) -> (ClassId, Stage) {
@@ -149,12 +149,15 @@ fn a_class_of_the_metadata_is_read_with_all_its_parts() {
         mode: Mode::Strict,
         spread: Spread::Disk,
         min_write: Some(2),
+        read_last: Some(expression("usb|site=far")),
         ..StorageClass::new(name.clone(), expression("ssd,2*hdd"))
     };
     let read = ClassPolicies::of(&class).unwrap();
     let parts = |layout| Policy { spread: Spread::Disk, min_write: Some(2), ..policy(layout, Mode::Strict) };
     let (archive, trash) = (Some(parts("3*hdd")), Some(parts("hdd")));
-    let wanted = ClassPolicies { create: parts("2*ssd"), keep: parts("ssd,2*hdd"), archive, trash };
+    let read_last = Some(Condition::parse("usb|site=far").unwrap());
+    let (create, keep) = (parts("2*ssd"), parts("ssd,2*hdd"));
+    let wanted = ClassPolicies { create, keep, archive, trash, read_last };
     assert_eq!(read, wanted);
     assert_eq!((read.min_write(Stage::default()), read.min_write(TRASHED)), (2, 1));
     let plain = ClassPolicies::of(&StorageClass::new(name.clone(), expression("3*any"))).unwrap();

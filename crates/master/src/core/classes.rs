@@ -227,7 +227,7 @@ impl Core {
     }
 
     /// Labels that a server or a disk has.
-    fn labels_in_use(&self) -> BTreeSet<Label> {
+    pub(super) fn labels_in_use(&self) -> BTreeSet<Label> {
         let of_disks = self.meta.disks().flat_map(|(_, disk)| disk.labels.iter());
         let of_servers = self.meta.servers().flat_map(|(_, server)| server.labels.iter());
         of_disks.chain(of_servers).cloned().collect()

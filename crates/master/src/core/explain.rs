@@ -270,6 +270,7 @@ impl Core {
                 (true, true) => ServerAbsence::Maintenance,
             },
             held_ms: replica.held_until_ms.map(|until| until.saturating_sub(asked_ms)),
+            read_last: replica.read_last,
         }
     }
 

@@ -82,6 +82,9 @@ impl Core {
         index: ChunkIndex,
         parts: GrantParts,
     ) -> WriteGrant {
+        let mut chain = parts.chain;
+        // What was written is often read next.
+        self.hint(session, inode, &mut chain);
         let capability = Capability {
             session,
             term: self.term,
@@ -91,7 +94,7 @@ impl Core {
             lease_epoch: LeaseEpoch(0),
             mac: Vec::new(),
         };
-        WriteGrant { inode, index, chain: parts.chain, capability, fresh: parts.fresh }
+        WriteGrant { inode, index, chain, capability, fresh: parts.fresh }
     }
 
     /// What the fleet says of a part of an edit.

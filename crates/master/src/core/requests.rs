@@ -8,7 +8,7 @@ use fleet::Event;
 use meta::ChunkView;
 use types::{
     Attributes, BODY_BYTES_MAX, ChunkIndex, ChunkLocation, ClassId, Entry, FileInfo, FileKind, FsStat,
-    InodeRef, Op, Origin, Reply, Request, SessionId, Status, WriteGrant,
+    InodeRef, Op, Origin, ReplicaAddress, Reply, Request, SessionId, Status, WriteGrant,
 };
 
 /// What a directory answer may take of a frame's body; the rest is room for the message around it.
@@ -106,7 +106,8 @@ impl Core {
                         self.tell(Event::ReadWanted { slot });
                     }
                 }
-                Reply::Locations(views.into_iter().map(|view| self.location(view)).collect())
+                let location = |view| self.location_for(origin.session, inode, view);
+                Reply::Locations(views.into_iter().map(location).collect())
             }
             Request::FileInfo { inode } => Reply::FileInfo(Box::new(self.file_info(inode)?)),
             Request::Reopen { inode } => {
@@ -162,8 +163,22 @@ impl Core {
         let first = has_chunks
             .then(|| self.meta.chunk_at(attributes.inode, ChunkIndex(0)).ok().flatten())
             .flatten()
-            .map(|view| self.location(view));
+            .map(|view| self.location_for(origin.session, attributes.inode, view));
         Reply::Entry(Box::new(Entry { attributes, first, grant, created }))
+    }
+
+    /// Says of replicas of a file which of them the session's client had better read first, and which last.
+    pub(super) fn hint(&self, session: SessionId, inode: InodeRef, replicas: &mut [ReplicaAddress]) {
+        if let (Some(reader), Ok(class)) = (self.sessions.reader(session), self.meta.class_of(inode)) {
+            self.fleet.hint(class, reader, replicas);
+        }
+    }
+
+    /// Where a chunk of a file is, with hints for the session's client.
+    fn location_for(&self, session: SessionId, inode: InodeRef, view: ChunkView) -> ChunkLocation {
+        let mut location = self.location(view);
+        self.hint(session, inode, &mut location.replicas);
+        location
     }
 
     fn location(&self, view: ChunkView) -> ChunkLocation {

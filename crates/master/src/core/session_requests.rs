@@ -4,8 +4,9 @@ use super::{Connection, Core, Out};
 use crate::config::SESSIONS_MAX;
 use codec::admin::Severity;
 use codec::session::{SessionOpen, SessionOpenAnswer, SessionOpened};
+use placement::Condition;
 use std::sync::Weak;
-use types::{Op, SessionId, Status};
+use types::{Expression, Op, SessionId, Status};
 
 /// Sends the answer to SESSION_OPEN.
 pub(crate) type OpenAnswerer = Box<dyn FnOnce(SessionOpenAnswer) + Send>;
@@ -21,7 +22,7 @@ impl Core {
         connection: Weak<Connection>,
         answer: OpenAnswerer,
     ) {
-        let SessionOpen { session, name, highest_answered, answered_term } = open;
+        let SessionOpen { session, name, highest_answered, answered_term, prefer } = open;
         let lost_tail = self.terms.lost(answered_term, highest_answered);
         if lost_tail {
             tracing::warn!(
@@ -35,21 +36,37 @@ impl Core {
                 "check the files written last before the loss of power; ack = \"stable\" prevents this",
             );
         }
+        let prefer = prefer.and_then(|text| self.preference(&name, &text));
         let now_ms = self.now_ms();
         if let Some(id) = session
             && self.sessions.touch(id, now_ms)
         {
-            self.sessions.connect(id, connection);
+            self.sessions.connect(id, connection, prefer);
             // Its record may be as young as the last batch.
             return self.leave_when_stable(self.applied(), Out::Opened(answer, Ok((id, lost_tail))));
         }
         match self.new_session(name) {
             Ok(id) => {
-                self.sessions.connect(id, connection);
+                self.sessions.connect(id, connection, prefer);
                 self.leave_when_stable(self.applied(), Out::Opened(answer, Ok((id, lost_tail))));
             }
             Err(status) => self.out.push(Out::Opened(answer, Err(status))),
         }
+    }
+
+    /// What a client prefers to read from. It goes without rather than be refused; a label that no disk has may get one later.
+    fn preference(&self, name: &str, text: &Expression) -> Option<Condition> {
+        let condition = match Condition::parse(text.as_str()) {
+            Ok(condition) => condition,
+            Err(error) => {
+                tracing::warn!(%name, prefer = %text, %error, "what a client prefers cannot be read and is ignored");
+                return None;
+            }
+        };
+        for unknown in placement::unknown_labels(text.as_str(), &self.labels_in_use()) {
+            tracing::warn!(%name, prefer = %text, %unknown, "a client prefers a label that no disk has now");
+        }
+        Some(condition)
     }
 
     fn new_session(&mut self, name: String) -> Result<SessionId, Status> {

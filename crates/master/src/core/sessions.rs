@@ -10,8 +10,10 @@
 //! The durable half (existence, name, answers given): `meta`.
 
 use codec::session::AnswerMessage;
+use fleet::Reader;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use placement::Condition;
 use std::collections::BTreeMap;
 use std::sync::Weak;
 use types::{InodeId, Origin, REQUESTS_OPEN_MAX, SEQUENCES_AHEAD_MAX, Sequence, SessionId, Status};
@@ -30,6 +32,8 @@ pub(crate) struct Session {
     pub(crate) name: String,
     pub(crate) since_ms: u64,
     connection: Weak<Connection>,
+    /// What is near its client, by the connection that it came over last.
+    reader: Reader,
     heard_ms: u64,
     /// Whether it has told what it holds since the master started.
     reclaimed: bool,
@@ -79,6 +83,7 @@ impl Sessions {
             name,
             since_ms: now_ms,
             connection: Weak::new(),
+            reader: Reader::default(),
             heard_ms: now_ms,
             reclaimed,
             known: HashMap::default(),
@@ -106,11 +111,18 @@ impl Sessions {
         self.all.iter().map(|(id, session)| (*id, session))
     }
 
-    /// The session's client came over this connection.
-    pub(crate) fn connect(&mut self, id: SessionId, connection: Weak<Connection>) {
+    /// The session's client came over this connection, and would rather read from the disks of a condition.
+    pub(crate) fn connect(&mut self, id: SessionId, connection: Weak<Connection>, prefer: Option<Condition>) {
         if let Some(session) = self.all.get_mut(&id) {
+            let peer = connection.upgrade().map_or_else(String::new, |connection| connection.peer.clone());
+            session.reader = Reader::new(&peer, prefer);
             session.connection = connection;
         }
+    }
+
+    /// What is near the session's client.
+    pub(crate) fn reader(&self, id: SessionId) -> Option<&Reader> {
+        self.all.get(&id).map(|session| &session.reader)
     }
 
     /// Renews the lease; false if there is no such session.

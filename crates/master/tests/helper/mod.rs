@@ -85,6 +85,7 @@ impl World {
             sequence: 0,
             position: LogPosition::default(),
             term: Term(0),
+            prefer: None,
         };
         client.connect().await;
         client
@@ -109,6 +110,8 @@ pub struct Client {
     pub sequence: u64,
     pub position: LogPosition,
     pub term: Term,
+    /// Told at the next [`Client::connect`].
+    pub prefer: Option<Expression>,
 }
 
 impl Client {
@@ -129,6 +132,7 @@ impl Client {
             name: self.name.clone(),
             highest_answered: self.position.applied,
             answered_term: self.term,
+            prefer: self.prefer.clone(),
         };
         let frame = link.call(Kind::SessionOpen, open.to_bytes(), Bytes::new(), DEADLINE).await.unwrap();
         let opened = SessionOpenAnswer::decode(&frame.body).unwrap().0.unwrap();

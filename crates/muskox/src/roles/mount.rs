@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::discover;
 use crate::failure::{Exit, Failure, SYSTEM, fail};
 use crate::ready;
-use ::mount::{Mount, MountOptions, check_mountpoint};
+use ::mount::{BadOption, Mount, MountOptions, check_mountpoint};
 use client::{Client, ClientError, ClientOptions};
 use env::Env;
 use std::path::{Path, PathBuf};
@@ -69,9 +69,11 @@ fn settings(arguments: &MountArgs, config: &Config) -> Result<Settings, Failure>
     if let Some(mib) = config.mount.read_cache_mib {
         options.read_cache_bytes = mib.max(4) << 20;
     }
-    options
-        .apply(arguments.options.iter().map(String::as_str))
-        .map_err(|error| fail("E0141", error.to_string(), "muskox mount --help").exit(Exit::Usage))?;
+    let cannot = |error: BadOption| fail("E0141", error.to_string(), "muskox mount --help").exit(Exit::Usage);
+    if let Some(prefer) = &config.mount.prefer {
+        options.apply([format!("prefer={prefer}").as_str()]).map_err(cannot)?;
+    }
+    options.apply(arguments.options.iter().map(String::as_str)).map_err(cannot)?;
     Ok(Settings { masters, mountpoint: mountpoint.into(), options })
 }
 
@@ -86,6 +88,7 @@ pub(crate) async fn serve(settings: Settings, stop: Stop, ready: Ready) -> Resul
         read_cache_bytes: settings.options.read_cache_bytes,
         timeout: settings.options.timeout,
         connect_timeout: Some(settings.options.mount_timeout),
+        prefer: settings.options.prefer.clone(),
         ..ClientOptions::default()
     };
     let client = Client::connect(Env::real(), options).await.map_err(|error| {

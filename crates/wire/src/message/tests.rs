@@ -36,6 +36,7 @@ fn sample_write() -> Write {
             server: ServerId([0x51; 16]),
             disk: DiskId([0xd2; 16]),
             address: "h:1".into(),
+            hints: Default::default(),
         }],
         create: true,
         durable: true,
@@ -167,7 +168,12 @@ fn members() -> impl Strategy<Value = Vec<ReplicaAddress>> {
     vec((any::<[u8; 16]>(), disk_id(), "[a-z]{0,20}:[0-9]{1,5}"), 0..9).prop_map(|members| {
         members
             .into_iter()
-            .map(|(server, disk, address)| ReplicaAddress { server: ServerId(server), disk, address })
+            .map(|(server, disk, address)| ReplicaAddress {
+                server: ServerId(server),
+                disk,
+                address,
+                hints: Default::default(),
+            })
             .collect()
     })
 }

@@ -60,6 +60,7 @@ impl World {
             server: ServerId([n; 16]),
             disk: DiskId([n; 16]),
             address: format!("s{n}:1"),
+            hints: Default::default(),
         });
         WriteGrant {
             inode: INODE,

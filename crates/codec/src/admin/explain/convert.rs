@@ -126,6 +126,7 @@ impl From<&ExplainedReplica> for proto::ExplainedReplica {
             role: v.role as u32,
             away: v.away as u32,
             held_ms: v.held_ms,
+            read_last: v.read_last,
         }
     }
 }
@@ -145,6 +146,7 @@ impl TryFrom<proto::ExplainedReplica> for ExplainedReplica {
                 _ => return Err(Malformed::new("absence of a server")),
             },
             held_ms: p.held_ms,
+            read_last: p.read_last,
         })
     }
 }

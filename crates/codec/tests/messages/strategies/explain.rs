@@ -41,16 +41,18 @@ pub(crate) fn explanation() -> impl Strategy<Value = Explanation> {
 
 fn group() -> impl Strategy<Value = ChunkGroup> {
     let absence = select(&[ServerAbsence::Here, ServerAbsence::Away, ServerAbsence::Maintenance]);
-    let replica =
-        (text(), vec(text(), 0..2), select(Worth::ALL), select(Role::ALL), absence, any::<Option<u64>>())
-            .prop_map(|(disk, labels, worth, role, away, held_ms)| ExplainedReplica {
-                disk,
-                labels,
-                worth,
-                role,
-                away,
-                held_ms,
-            });
+    let rest = any::<(Option<u64>, bool)>();
+    let replica = (text(), vec(text(), 0..2), select(Worth::ALL), select(Role::ALL), absence, rest).prop_map(
+        |(disk, labels, worth, role, away, (held_ms, read_last))| ExplainedReplica {
+            disk,
+            labels,
+            worth,
+            role,
+            away,
+            held_ms,
+            read_last,
+        },
+    );
     let place =
         (text(), text(), any::<[bool; 4]>(), any::<[u32; 4]>()).prop_map(|(condition, disk, is, n)| {
             ExplainedPlace {
