@@ -1,3 +1,5 @@
+//! What people and programs read of deleted files.
+
 use super::*;
 use types::{Attributes, FileKind, Generation, InodeId, InodeRef, Owner, TruncateGeneration};
 

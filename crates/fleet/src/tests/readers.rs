@@ -56,6 +56,18 @@ fn a_master_that_is_started_anew_does_not_take_back_a_cut_that_was_read() {
     }
 }
 
+/// An edit that cuts write 5, for which only these work, for ten seconds.
+fn cut_by(world: &mut World, slot: ChunkSlot, working: [u8; 2]) -> Ticket {
+    let ticket = world.edit(slot, 5);
+    for _ in 0..10 {
+        for n in working {
+            while world.obey(n, None) | world.hear(n) {}
+        }
+        world.advance(1_000);
+    }
+    ticket
+}
+
 /// One of three was left behind, and is the first that the next master hears of.
 fn seen_by_the_next_master(mut world: World, slot: ChunkSlot, first: [u8; 3]) -> Vec<Content> {
     let mut seen = serving(&world, slot);
@@ -78,13 +90,7 @@ fn what_the_next_master_may_not_find_again_is_not_read_before_its_record() {
     let mut world = World::with_goal(3, 3);
     let (slot, grant) = world.file(5);
     let [one, two, behind] = [0, 1, 2].map(|at| machine_of(&grant, at));
-    let ticket = world.edit(slot, 5);
-    for _ in 0..10 {
-        for n in [one, two] {
-            while world.obey(n, None) | world.hear(n) {}
-        }
-        world.advance(1_000);
-    }
+    let ticket = cut_by(&mut world, slot, [one, two]);
     assert!(world.edits[&ticket].is_ok(), "two are cut and wait for the record");
     let (old, cut) = (Content::from([5]), Content::new());
     assert_eq!(seen_by_the_next_master(world, slot, [behind, one, two]), [old, cut]);
@@ -108,13 +114,7 @@ fn what_a_disk_not_heard_of_since_the_start_may_undo_is_not_read_before_its_reco
     world.restart_master();
     world.connect(one);
     world.connect(two);
-    let ticket = world.edit(slot, 5);
-    for _ in 0..10 {
-        for n in [one, two] {
-            while world.obey(n, None) | world.hear(n) {}
-        }
-        world.advance(1_000);
-    }
+    let ticket = cut_by(&mut world, slot, [one, two]);
     assert!(world.edits[&ticket].is_ok(), "two are cut and wait for the record");
     assert!(world.fleet.may_have_more(slot, world.now_ms), "readers wait");
     let (old, cut) = (Content::from([5]), Content::new());
