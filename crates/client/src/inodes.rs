@@ -22,6 +22,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::{Notify, RwLock};
 use types::{Attributes, DirCursor, FileKind, InodeId, InodeRef, LogIndex, Status, Timestamp};
 
+/// Inodes named as unused with one request. There are hardly ever two under one name.
+const UNUSED_MAX: usize = 16;
+
 /// Attributes and when they were asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cached {
@@ -66,8 +69,6 @@ pub(crate) struct State {
     lost_name: bool,
     /// It left the table.
     gone: bool,
-    /// What [`Names`] was told.
-    unclear: bool,
     /// The change counter up to which the kernel's pages are right.
     pub(crate) pages_at: Option<u64>,
     /// The last record that an answer about a change of this inode rested on.
@@ -117,12 +118,6 @@ impl State {
     /// Whether somebody here uses the content: an open handle, or a writer at work.
     pub(crate) fn is_held(&self) -> bool {
         self.opens > 0 || self.writer.as_ref().is_some_and(|writer| writer.engine) || self.is_dirty()
-    }
-
-    /// Whether it is held and may lose a name other than the one it was found under.
-    fn is_unclear(&self) -> bool {
-        let links = || self.cached.map_or(2, |cached| cached.attributes.links);
-        self.is_held() && !self.gone && (self.place.is_none() || links() > 1)
     }
 
     /// Whether it is a directory that the kernel has and the master has not, or may not have: who forgets it cannot ask again.
@@ -202,16 +197,6 @@ impl Deref for Held<'_> {
 impl DerefMut for Held<'_> {
     fn deref_mut(&mut self) -> &mut State {
         &mut self.state
-    }
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        let unclear = self.state.is_unclear();
-        if self.state.unclear != unclear {
-            self.state.unclear = unclear;
-            self.inode.names.set_unclear(self.inode.reference, unclear);
-        }
     }
 }
 
@@ -300,10 +285,10 @@ impl Inodes {
         self.table().inodes.values().map(Arc::clone).collect()
     }
 
-    /// Whether a file that is held here may lose this name. True if in doubt: it costs a record at the
-    /// master, and a wrong "no" would cost the file.
-    pub(crate) fn in_use(&self, place: &Place) -> bool {
-        self.names.any_unclear() || self.found_at(place).iter().any(|inode| inode.state().is_held())
+    /// Of these inodes, which may lose their name, those that nobody uses here.
+    pub(crate) fn unused(inodes: &[Arc<Inode>]) -> Vec<InodeId> {
+        let unused = inodes.iter().filter(|inode| !inode.state().is_held());
+        unused.map(|inode| inode.reference.id).take(UNUSED_MAX).collect()
     }
 
     /// The attributes of what was found under this name are not to be shown any more.

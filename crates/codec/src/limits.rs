@@ -4,6 +4,8 @@
 pub const DIRTY_CHUNKS_MAX: usize = 16_384;
 /// Inodes of one `Forget`, `Reclaim` or `Reap`: 14 bytes each at worst fit a frame body.
 pub const INODES_MAX: usize = 32_768;
+/// Inodes that an `Unlink` or `Rename` names as unused.
+pub const UNUSED_MAX: usize = 64;
 /// Chunks of one `Locate` and its answer.
 pub const LOCATIONS_MAX: usize = 1_024;
 /// Chunks of one `FileInfo`: 1 TiB of a file.

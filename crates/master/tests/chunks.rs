@@ -438,7 +438,7 @@ fn a_truncate_that_is_put_off_ends_when_its_file_is_removed() {
         servers.iter_mut().for_each(|server| server.refuses = Some(Status::TryAgain));
         let [one, two] = &mut servers;
         let truncate = Request::SetLength { inode, length: 5_000, clear_privileges: false };
-        let unlink = Request::Unlink { parent, name: helper::name("f"), in_use: false };
+        let unlink = Request::Unlink { parent, name: helper::name("f"), unused: vec![inode.id] };
         let (first, second) = (client.sequence + 1, client.sequence + 2);
         let removal = async {
             tokio::join!(one.serve_one(), two.serve_one());

@@ -122,7 +122,7 @@ fn a_replaced_target_of_rename_lives_while_it_is_known() {
             to: root,
             to_name: name("target"),
             mode: RenameMode::Replace,
-            in_use: false,
+            unused: Vec::new(),
         };
         other.ask(request).await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -58,7 +58,9 @@ async fn file_in(client: &mut Client, dir: InodeRef, text: &str) -> InodeRef {
 }
 
 async fn remove(client: &mut Client, parent: InodeRef, text: &str) {
-    client.ask(Request::Unlink { parent, name: name(text), in_use: false }).await.unwrap();
+    let lookup = Request::Lookup { parent, name: name(text) };
+    let unused = vec![client.entry(lookup).await.unwrap().attributes.inode.id];
+    client.ask(Request::Unlink { parent, name: name(text), unused }).await.unwrap();
 }
 
 #[test]

@@ -71,12 +71,20 @@ pub enum Request {
     Create { parent: InodeRef, name: Name, node: NodeSpec, exclusive: bool, grant: bool },
     /// A further name. Answer: `Entry`.
     Link { inode: InodeRef, parent: InodeRef, name: Name },
-    /// Removes a name of anything but a directory. `in_use`: this client still has it open.
-    Unlink { parent: InodeRef, name: Name, in_use: bool },
+    /// Removes a name of anything but a directory. `unused`: inodes that may be meant and that this client does not use; any other one that
+    /// it knows it may have open, and stays.
+    Unlink { parent: InodeRef, name: Name, unused: Vec<InodeId> },
     /// Removes an empty directory.
     RemoveDirectory { parent: InodeRef, name: Name },
-    /// Atomic rename. `in_use`: this client still has a replaced target open.
-    Rename { from: InodeRef, from_name: Name, to: InodeRef, to_name: Name, mode: RenameMode, in_use: bool },
+    /// Atomic rename. `unused`: of a target that is replaced, as with [`Request::Unlink`].
+    Rename {
+        from: InodeRef,
+        from_name: Name,
+        to: InodeRef,
+        to_name: Name,
+        mode: RenameMode,
+        unused: Vec<InodeId>,
+    },
     /// chmod, chown, utimens. Answer: `Attributes`.
     SetAttributes { inode: InodeRef, changes: AttributeChanges, caller: Caller },
     /// truncate. Answer: `Attributes`.

@@ -262,8 +262,8 @@ impl Client {
         let dir = self.shared.reference(parent).await?;
         let victims = self.shared.inodes.found_at(&(parent, name.clone()));
         let _closed = close_to_opens(&victims).await;
-        let in_use = self.shared.inodes.in_use(&(parent, name.clone()));
-        self.remove_name(dir, &name, Request::Unlink { parent: dir, name: name.clone(), in_use }).await
+        let unused = Inodes::unused(&victims);
+        self.remove_name(dir, &name, Request::Unlink { parent: dir, name: name.clone(), unused }).await
     }
 
     /// Removes an empty directory.
@@ -304,7 +304,7 @@ impl Client {
             to: to_dir,
             to_name: to_name.clone(),
             mode,
-            in_use: inodes.in_use(&to_place),
+            unused: Inodes::unused(&victims),
         };
         inodes.outdate(&from_place);
         inodes.outdate(&to_place);

@@ -406,10 +406,13 @@ impl State {
                 }
                 return Ok(reply);
             }
-            Request::Unlink { parent, name, in_use } => Op::Unlink { parent, name, keep: in_use },
+            Request::Link { inode, parent, name } => Op::Link { inode, parent, name },
+            Request::Unlink { parent, name, unused } => {
+                Op::Unlink { parent, keep: self.keeps(parent, &name, &unused), name }
+            }
             Request::RemoveDirectory { parent, name } => Op::RemoveDirectory { parent, name },
-            Request::Rename { from, from_name, to, to_name, mode, in_use } => {
-                Op::Rename { from, from_name, to, to_name, mode, keep: in_use }
+            Request::Rename { from, from_name, to, to_name, mode, unused } => {
+                Op::Rename { from, from_name, to, keep: self.keeps(to, &to_name, &unused), to_name, mode }
             }
             Request::SetAttributes { inode, changes, caller } => Op::SetAttributes { inode, changes, caller },
             Request::SetLength { inode, length, clear_privileges } => {
@@ -552,6 +555,11 @@ impl State {
             stored.synced.clone_from(&stored.data);
         }
         FlushAnswer { result, verifiers: if result.is_ok() { verifiers } else { Vec::new() }, failed }
+    }
+
+    /// Whether a file stays without a name: the client that removes it may use it.
+    fn keeps(&self, parent: InodeRef, name: &Name, unused: &[InodeId]) -> bool {
+        self.meta.lookup(parent, name).is_ok_and(|target| !unused.contains(&target.inode.id))
     }
 
     fn read(&mut self, server: u8, read: &Read) -> (ReadAnswer, Bytes) {

@@ -4,7 +4,7 @@ use crate::common::{
     list, maybe, name, part, rename_mode, rename_mode_code, within, xattr_mode, xattr_mode_code, xattr_name,
     xattr_value,
 };
-use crate::limits::{DIRTY_CHUNKS_MAX, INODES_MAX, LOCATIONS_MAX};
+use crate::limits::{DIRTY_CHUNKS_MAX, INODES_MAX, LOCATIONS_MAX, UNUSED_MAX};
 use crate::{Malformed, proto};
 use proto::request::Request as P;
 use types::{ChunkIndex, DirCursor, InodeId, Request, Sequence, Timestamp, TruncateGeneration};
@@ -54,22 +54,22 @@ impl From<&Request> for P {
                 parent: Some(parent.into()),
                 name: name.as_bytes().to_vec(),
             }),
-            Request::Unlink { parent, name, in_use } => Self::Unlink(proto::Unlink {
+            Request::Unlink { parent, name, unused } => Self::Unlink(proto::Unlink {
                 parent: Some(parent.into()),
                 name: name.as_bytes().to_vec(),
-                in_use: *in_use,
+                unused: unused.iter().map(|inode| inode.0).collect(),
             }),
             Request::RemoveDirectory { parent, name } => Self::RemoveDirectory(proto::RemoveDirectory {
                 parent: Some(parent.into()),
                 name: name.as_bytes().to_vec(),
             }),
-            Request::Rename { from, from_name, to, to_name, mode, in_use } => Self::Rename(proto::Rename {
+            Request::Rename { from, from_name, to, to_name, mode, unused } => Self::Rename(proto::Rename {
                 from: Some(from.into()),
                 from_name: from_name.as_bytes().to_vec(),
                 to: Some(to.into()),
                 to_name: to_name.as_bytes().to_vec(),
                 mode: rename_mode_code(*mode),
-                in_use: *in_use,
+                unused: unused.iter().map(|inode| inode.0).collect(),
             }),
             Request::SetAttributes { inode, changes, caller } => Self::SetAttributes(proto::SetAttributes {
                 inode: Some(inode.into()),
@@ -173,9 +173,11 @@ impl TryFrom<P> for Request {
                 parent: part(p.parent, "parent")?,
                 name: name(p.name)?,
             },
-            P::Unlink(p) => {
-                Self::Unlink { parent: part(p.parent, "parent")?, name: name(p.name)?, in_use: p.in_use }
-            }
+            P::Unlink(p) => Self::Unlink {
+                parent: part(p.parent, "parent")?,
+                name: name(p.name)?,
+                unused: unused(p.unused)?,
+            },
             P::RemoveDirectory(p) => {
                 Self::RemoveDirectory { parent: part(p.parent, "parent")?, name: name(p.name)? }
             }
@@ -185,7 +187,7 @@ impl TryFrom<P> for Request {
                 to: part(p.to, "target directory")?,
                 to_name: name(p.to_name)?,
                 mode: rename_mode(p.mode)?,
-                in_use: p.in_use,
+                unused: unused(p.unused)?,
             },
             P::SetAttributes(p) => Self::SetAttributes {
                 inode: part(p.inode, "inode")?,
@@ -235,4 +237,9 @@ impl TryFrom<P> for Request {
             P::Reopen(p) => Self::Reopen { inode: InodeId(p.inode) },
         })
     }
+}
+
+fn unused(inodes: Vec<u64>) -> Result<Vec<InodeId>, Malformed> {
+    within(inodes.len(), UNUSED_MAX, "unused inodes")?;
+    Ok(inodes.into_iter().map(InodeId).collect())
 }

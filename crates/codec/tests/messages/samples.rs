@@ -291,7 +291,7 @@ pub(crate) fn requests() -> Vec<(&'static str, RequestMessage)> {
         Request::Grant { inode: inode(42), index: ChunkIndex(1), failed: Some(failed()) },
         Request::Create { parent: inode(1), name: name("file"), node: node(), exclusive: true, grant: true },
         Request::Link { inode: inode(42), parent: inode(1), name: name("other") },
-        Request::Unlink { parent: inode(1), name: name("file"), in_use: true },
+        Request::Unlink { parent: inode(1), name: name("file"), unused: vec![InodeId(42), InodeId(43)] },
         Request::RemoveDirectory { parent: inode(1), name: name("dir") },
         Request::Rename {
             from: inode(1),
@@ -299,7 +299,7 @@ pub(crate) fn requests() -> Vec<(&'static str, RequestMessage)> {
             to: inode(2),
             to_name: name("b"),
             mode: RenameMode::NoReplace,
-            in_use: true,
+            unused: vec![InodeId(42)],
         },
         Request::SetAttributes { inode: inode(42), changes: changes(), caller: caller() },
         Request::SetLength { inode: inode(42), length: 4_097, clear_privileges: true },

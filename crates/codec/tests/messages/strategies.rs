@@ -34,6 +34,9 @@ fn version() -> impl Strategy<Value = Version> {
 fn inode() -> impl Strategy<Value = InodeRef> {
     (number(InodeId), small(Generation)).prop_map(|(id, generation)| InodeRef { id, generation })
 }
+fn unused() -> impl Strategy<Value = Vec<InodeId>> {
+    vec(number(InodeId), 0..4)
+}
 fn timestamp() -> impl Strategy<Value = Timestamp> {
     any::<u64>().prop_map(Timestamp::from_bits)
 }
@@ -367,20 +370,16 @@ fn request() -> impl Strategy<Value = Request> {
             |(parent, name, node, exclusive, grant)| Request::Create { parent, name, node, exclusive, grant }
         ),
         (inode(), inode(), name()).prop_map(|(inode, parent, name)| Request::Link { inode, parent, name }),
-        (inode(), name(), any::<bool>()).prop_map(|(parent, name, in_use)| Request::Unlink {
-            parent,
-            name,
-            in_use
-        }),
+        (inode(), name(), unused()).prop_map(|(parent, name, unused)| Request::Unlink { parent, name, unused }),
         (inode(), name()).prop_map(|(parent, name)| Request::RemoveDirectory { parent, name }),
-        (inode(), name(), inode(), name(), rename_mode(), any::<bool>()).prop_map(
-            |(from, from_name, to, to_name, mode, in_use)| Request::Rename {
+        (inode(), name(), inode(), name(), rename_mode(), unused()).prop_map(
+            |(from, from_name, to, to_name, mode, unused)| Request::Rename {
                 from,
                 from_name,
                 to,
                 to_name,
                 mode,
-                in_use
+                unused
             }
         ),
     ];

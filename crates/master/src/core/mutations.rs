@@ -24,8 +24,8 @@ impl Core {
                 let applied = self.log(Some(origin), Op::Link { inode, parent, name });
                 self.with_entry(origin, self.with_news(applied, bystanders), false)
             }
-            Request::Unlink { parent, name, in_use } => {
-                let (keep, last) = self.keep(origin, parent, &name, in_use);
+            Request::Unlink { parent, name, unused } => {
+                let (keep, last) = self.keep(origin, parent, &name, &unused);
                 let bystanders = Bystanders::of(&self.meta, [parent]).and_named(&self.meta, parent, &name);
                 let applied = self.log(Some(origin), Op::Unlink { parent, name, keep });
                 self.forget_removed(session, &applied, last);
@@ -36,10 +36,10 @@ impl Core {
                 let applied = self.log(Some(origin), Op::RemoveDirectory { parent, name });
                 self.with_news(applied, bystanders)
             }
-            Request::Rename { from, from_name, to, to_name, mode, in_use } => {
+            Request::Rename { from, from_name, to, to_name, mode, unused } => {
                 let replaces = mode == RenameMode::Replace;
                 let (keep, last) =
-                    if replaces { self.keep(origin, to, &to_name, in_use) } else { (false, None) };
+                    if replaces { self.keep(origin, to, &to_name, &unused) } else { (false, None) };
                 let bystanders = Bystanders::of(&self.meta, [from, to])
                     .and_named(&self.meta, from, &from_name)
                     .and_named(&self.meta, to, &to_name);
@@ -132,18 +132,26 @@ impl Core {
     }
 
     /// Whether the inode of a name that goes away is kept because somebody has it open; and the inode if
-    /// the name is its last one.
-    fn keep(&self, origin: Origin, parent: InodeRef, name: &Name, in_use: bool) -> (bool, Option<InodeId>) {
+    /// the name is its last one. A client says of which inodes it knows that it does not use them: it may know another one under the
+    /// name than there is, since others change names, too.
+    fn keep(
+        &self,
+        origin: Origin,
+        parent: InodeRef,
+        name: &Name,
+        unused: &[InodeId],
+    ) -> (bool, Option<InodeId>) {
         match self.meta.lookup(parent, name) {
             Ok(target) => {
                 let id = target.inode.id;
                 // An answer that crossed this request may have opened it.
-                let in_use = in_use || self.sessions.learns_now(origin, id);
+                let in_use = self.sessions.learns_now(origin, id)
+                    || !unused.contains(&id) && self.sessions.may_know(origin.session, id);
                 let keep = in_use || self.sessions.known_to_others(id, Some(origin.session));
                 (keep, (target.links <= 1 && !in_use).then_some(id))
             }
             // The record will be refused, or has no target to replace.
-            Err(_) => (in_use, None),
+            Err(_) => (false, None),
         }
     }
 

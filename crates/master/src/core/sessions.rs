@@ -49,6 +49,10 @@ impl Session {
     pub(crate) fn peer(&self) -> Option<String> {
         self.connection.upgrade().map(|connection| connection.peer.clone())
     }
+
+    fn may_know(&self, inode: InodeId) -> bool {
+        !self.reclaimed || self.known.contains_key(&inode)
+    }
 }
 
 /// All sessions.
@@ -228,11 +232,14 @@ impl Sessions {
         self.all.iter().all(|(id, session)| *id == but || session.reclaimed)
     }
 
+    /// Whether the session may have the inode open.
+    pub(crate) fn may_know(&self, id: SessionId, inode: InodeId) -> bool {
+        self.all.get(&id).is_some_and(|session| session.may_know(inode))
+    }
+
     /// Whether a session other than `but` may have the inode open.
     pub(crate) fn known_to_others(&self, inode: InodeId, but: Option<SessionId>) -> bool {
-        self.all.iter().any(|(id, session)| {
-            Some(*id) != but && (!session.reclaimed || session.known.contains_key(&inode))
-        })
+        self.all.iter().any(|(id, session)| Some(*id) != but && session.may_know(inode))
     }
 }
 

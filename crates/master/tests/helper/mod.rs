@@ -206,9 +206,12 @@ impl Client {
         self.entry(Request::Lookup { parent, name: self::name(name) }).await
     }
 
+    /// Removes a name of a file that it does not use.
     pub async fn unlink(&mut self, name: &str) -> Result<Reply, Status> {
         let parent = self.root().await;
-        self.ask(Request::Unlink { parent, name: self::name(name), in_use: false }).await
+        let unused = self.lookup(name).await.map(|entry| entry.attributes.inode.id);
+        let unused = unused.into_iter().collect();
+        self.ask(Request::Unlink { parent, name: self::name(name), unused }).await
     }
 
     pub async fn attributes(&mut self, inode: InodeRef) -> Result<Attributes, Status> {
