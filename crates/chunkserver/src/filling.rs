@@ -16,6 +16,7 @@ use crate::orders::Orders;
 use crate::source::{Sources, done};
 use std::sync::Arc;
 use std::time::Duration;
+use store::ReplicaState;
 use types::{BlockRange, ChunkId, DiskId, ReplicaAddress, Status, Term, Version};
 use wire::chain::{Closed, Origin};
 
@@ -48,6 +49,13 @@ impl Orders {
             Err(_) => {
                 chain.leave();
                 self.chains.forget(chain);
+                // What was here may still be.
+                let entry = on_disk(slot, move |disk| disk.entry(chunk)).await;
+                if let Ok(Ok(entry)) = entry
+                    && entry.state == ReplicaState::Complete
+                {
+                    self.context.events.born(chain.disk, chunk, entry.version);
+                }
             }
         }
         result

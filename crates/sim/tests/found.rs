@@ -253,3 +253,16 @@ fn a_page_whose_record_was_lost_is_not_read_as_a_hole() {
 fn what_is_left_of_a_write_without_a_record_is_no_damage() {
     holds_with_three(Faults::PowerCuts, 7_677_784_363_611_963_513);
 }
+
+/// A file with two names lost the one that its mount had found it under, and was replaced under the other: the mount said that it did not use what it
+/// took that name for, and the file that it had open was freed.
+#[test]
+fn an_open_file_that_is_replaced_under_its_other_name_can_still_be_written() {
+    holds_with_three(Faults::Delays, 4_578_531_272_344_541_161);
+}
+
+/// A copy that had just come to its end was set aside for a replica to be filled, for which the disk had no room.
+#[test]
+fn a_replica_is_not_set_aside_for_one_that_finds_no_room() {
+    holds_with_three(Faults::Everything, 6_752_234_140_969_643_232);
+}

@@ -4,9 +4,10 @@
 //! 1. A replica says *filling* in its header from its first byte until everything in it is on stable storage; so
 //!    one that a stop interrupted is never taken for a complete one.
 //! 2. Only a replica that was filling from its beginning is erased at once; what cannot be used is set aside with its
-//!    hold.
+//!    hold, and put back if nothing can be begun in its place.
 //! 3. An older replica is made the new one by its differing blocks only if every page of it matches its checksum.
 
+use super::remove::Aside;
 use super::{Disk, entry_of};
 use crate::StoreError;
 use crate::header::Flags;
@@ -63,8 +64,20 @@ impl Disk {
             }
             Err(StoreError::Absent { .. }) => {}
             Err(_) if keep && self.keep(chunk, version)? => return Ok(FillStart::Kept),
-            Err(_) => self.clear_the_way(chunk, version, now_s)?,
+            Err(_) => {
+                let aside = self.clear_the_way(chunk, version, now_s)?;
+                return self.begin_anew(chunk, version).inspect_err(|_| {
+                    if let Err(error) = aside.map_or(Ok(()), |aside| self.put_back(chunk, &aside)) {
+                        tracing::warn!(%chunk, disk = %self.id(), %error, "a replica that was set aside in vain was not put back");
+                    }
+                });
+            }
         }
+        self.begin_anew(chunk, version)
+    }
+
+    /// Makes an empty replica where none is.
+    fn begin_anew(&self, chunk: ChunkId, version: Version) -> Result<FillStart, StoreError> {
         let slot = self.slot(chunk);
         let mut state = exclusive(&slot.state);
         match self.load(chunk, &mut state) {
@@ -119,11 +132,12 @@ impl Disk {
         Ok(true)
     }
 
-    fn clear_the_way(&self, chunk: ChunkId, version: Version, now_s: u64) -> Result<(), StoreError> {
+    /// Gives back what was set aside, unless it was erased.
+    fn clear_the_way(&self, chunk: ChunkId, version: Version, now_s: u64) -> Result<Option<Aside>, StoreError> {
         match self.discard_filling(chunk) {
-            Ok(true) => Ok(()),
+            Ok(true) => Ok(None),
             // What cannot be read as a replica is set aside, too.
-            _ => self.delete(chunk, version, now_s).map(drop),
+            _ => self.move_aside(chunk, version, now_s, || true),
         }
     }
 

@@ -1,12 +1,12 @@
 //! Deleting in two steps: a replica is moved aside, and erased after its hold or for want of room.
 
-use super::Disk;
+use super::{Disk, entry_of};
 use super::walk::UNREADABLE;
 use crate::StoreError;
 use crate::error::is_exhausted;
 use crate::index::IndexEntry;
 use crate::locks::{exclusive, lock};
-use crate::names::{DELETED, QUARANTINE, chunk_path, deleted_name, deleted_named};
+use crate::names::{DELETED, QUARANTINE, chunk_path, deleted_name, deleted_named, folder_of, folder_path};
 use crate::replica::{LoadError, Replica};
 use crate::report::Purged;
 use env::OpenMode;
@@ -23,6 +23,14 @@ struct DeletedFile {
     at_s: u64,
     name: String,
     bytes: u64,
+}
+
+/// A replica that was moved aside.
+#[derive(Debug)]
+pub(super) struct Aside {
+    version: Version,
+    /// Where it is among the deleted ones, and its bytes.
+    path: Option<(String, u64)>,
 }
 
 impl Disk {
@@ -42,6 +50,17 @@ impl Disk {
         now_s: u64,
         wanted: impl FnOnce() -> bool,
     ) -> Result<Option<Version>, StoreError> {
+        Ok(self.move_aside(chunk, upto, now_s, wanted)?.map(|aside| aside.version))
+    }
+
+    /// As [`Disk::delete_if`].
+    pub(super) fn move_aside(
+        &self,
+        chunk: ChunkId,
+        upto: Version,
+        now_s: u64,
+        wanted: impl FnOnce() -> bool,
+    ) -> Result<Option<Aside>, StoreError> {
         let slot = self.slot(chunk);
         let _syncing = lock(&slot.sync);
         let mut state = exclusive(&slot.state);
@@ -66,6 +85,7 @@ impl Disk {
             tracing::warn!(%chunk, disk = %self.disk, %error, "a header could not be written");
         }
         self.activity.touch(chunk)?;
+        let mut path = None;
         if found == UNREADABLE.version {
             tracing::warn!(%chunk, disk = %self.disk, "a replica was to be deleted and cannot be read as one: it is in quarantine");
             self.set_aside(chunk)?;
@@ -75,13 +95,35 @@ impl Disk {
                 None => self.dir.open(&chunk_path(chunk), OpenMode::ReadWrite)?,
             };
             let bytes = file.allocated_bytes()?;
-            let name = deleted_name(now_s, chunk, found, bytes);
-            self.dir.rename(&chunk_path(chunk), &format!("{DELETED}/{name}"))?;
+            let name = format!("{DELETED}/{}", deleted_name(now_s, chunk, found, bytes));
+            self.dir.rename(&chunk_path(chunk), &name)?;
             self.deleted_bytes.fetch_add(bytes, Ordering::Relaxed);
+            path = Some((name, bytes));
         }
         *state = None;
         self.gone(chunk)?;
-        Ok(Some(found))
+        Ok(Some(Aside { version: found, path }))
+    }
+
+    /// What was to take the place of a replica could not be made: it is put back.
+    pub(super) fn put_back(&self, chunk: ChunkId, aside: &Aside) -> Result<(), StoreError> {
+        let Some((path, bytes)) = &aside.path else { return Ok(()) };
+        let slot = self.slot(chunk);
+        let _syncing = lock(&slot.sync);
+        let mut state = exclusive(&slot.state);
+        self.activity.touch(chunk)?;
+        if self.dir.exists(&chunk_path(chunk))? {
+            return Ok(());
+        }
+        self.dir.rename(path, &chunk_path(chunk))?;
+        self.deleted_bytes.fetch_sub(*bytes, Ordering::Relaxed);
+        // It counts as it did before: also after a loss of power.
+        self.dir.sync_dir(&folder_path(folder_of(chunk)))?;
+        self.load(chunk, &mut state).map_err(|error| error.of(chunk))?;
+        if let Some(replica) = state.as_ref() {
+            self.index.put(chunk, entry_of(replica));
+        }
+        Ok(self.activity.touch(chunk)?)
     }
 
     /// What the index says, which may know what cannot be read.

@@ -43,6 +43,28 @@ fn a_filling_replica_is_not_read_and_a_complete_one_is() {
     assert_eq!(disk.begin_filling(CHUNK, V2, 0).unwrap(), FillStart::Complete);
 }
 
+#[test]
+fn what_was_set_aside_for_a_replica_that_cannot_be_begun_is_put_back() {
+    let sim = SimDisk::new(3, "disk");
+    format(&sim.dir());
+    let (disk, _) = open(&sim.dir());
+    let data = pattern(1, 8192);
+    write(&disk, CHUNK, V1, 0, &data).unwrap();
+    disk.sync(CHUNK, V1).unwrap();
+    sim.set_capacity(sim.used_bytes());
+    disk.begin_empty(CHUNK, V2, 77).unwrap_err();
+    assert_eq!(states(&disk), [(V1, ReplicaState::Complete)]);
+    assert_eq!(read(&disk, CHUNK, V1, 0, 8192), data);
+    assert_eq!(disk.purge_deleted(u64::MAX).unwrap().files, 0);
+    drop(disk);
+    sim.power_cut();
+    sim.set_capacity(1 << 40);
+    let (disk, _) = open(&sim.dir());
+    assert_eq!(states(&disk), [(V1, ReplicaState::Complete)]);
+    disk.begin_empty(CHUNK, V2, 78).unwrap();
+    assert_eq!(states(&disk), [(V2, ReplicaState::Filling)]);
+}
+
 /// While it was filled its marks were only in the page cache, for its header said that it is new.
 #[test]
 fn a_write_right_after_the_end_of_a_filling_is_known_after_a_loss_of_power() {
