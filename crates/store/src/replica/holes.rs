@@ -44,6 +44,11 @@ impl<'a> Bytes<'a> {
 }
 
 impl Replica {
+    /// Whether the file has bytes in a page.
+    pub(super) fn has_bytes(&self, at: u64) -> bool {
+        Bytes::of(&*self.file).are_in(at)
+    }
+
     /// Has the blocks looked at that have bytes under a hole.
     pub(super) fn look_under_holes(&self, table: &mut TablePage, page: usize) {
         let mut bytes = Bytes::of(&*self.file);
