@@ -60,9 +60,11 @@ impl Replica {
         }
     }
 
-    /// Makes zeroes of what the file has in these regions, of blocks of which no record was ever written.
-    pub(super) fn clear_unrecorded(&self, page: usize, marked: u16) -> io::Result<()> {
-        let mut bytes = Bytes::of(&*self.file);
+    /// Makes zeroes of what the file has in these regions, of blocks of which no record was ever written. Not durable before the next
+    /// sync.
+    pub(super) fn clear_unrecorded(&mut self, page: usize, marked: u16) -> io::Result<()> {
+        let file = self.file();
+        let mut bytes = Bytes::of(&*file);
         for block in blocks_of(page) {
             let at = (block * PAGES * PAGE) as u64;
             if regions(at, BLOCK_BYTES.into()) & marked == 0 {
@@ -71,6 +73,7 @@ impl Replica {
             for within in 0..PAGES {
                 let at = at + (within * PAGE) as u64;
                 if bytes.are_in(at) {
+                    self.written += 1;
                     self.clear(at, PAGE as u64)?;
                 }
             }

@@ -299,6 +299,37 @@ fn a_write_that_is_lost_or_lands_elsewhere_is_never_read_as_the_zeroes_before_it
 }
 
 #[test]
+fn what_a_start_takes_away_under_a_hole_stays_away() {
+    let mut left = 0;
+    for seed in 0..8 {
+        let sim = SimDisk::new(seed, "disk");
+        format(&sim.dir());
+        let (disk, _) = open(&sim.dir());
+        write(&disk, CHUNK, V1, 0, &pattern(1, PAGE as usize)).unwrap();
+        disk.mark(CHUNK, V1).unwrap();
+        disk.sync(CHUNK, V1).unwrap();
+        disk.checkpoint().unwrap();
+        // Of the first write in a page of the table the data alone is not lost.
+        for skip in [0, 0, 1] {
+            sim.lead_astray(&chunk_path(CHUNK), skip, env::Stray::Lost);
+        }
+        write(&disk, CHUNK, V1, 9000 * PAGE, &pattern(5, PAGE as usize)).unwrap();
+        assert!(!sim.is_astray());
+        drop(disk);
+        sim.kill();
+        let bytes_there = |sim: &SimDisk| {
+            let file = sim.dir().open(&chunk_path(CHUNK), env::OpenMode::Read).unwrap();
+            file.next_data(9000 * PAGE).unwrap() == Some(9000 * PAGE)
+        };
+        left += u64::from(bytes_there(&sim));
+        drop(open(&sim.dir()));
+        sim.power_cut();
+        assert!(!bytes_there(&sim), "seed {seed}");
+    }
+    assert_eq!(left, 8);
+}
+
+#[test]
 fn what_was_written_under_a_hole_when_the_process_stopped_is_no_damage() {
     for after in 0.. {
         let sim = closed();
