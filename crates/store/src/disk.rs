@@ -443,16 +443,24 @@ impl Disk {
         replica.carry_out_cut(planned, &self.activity)
     }
 
-    /// Whether the replica has this version, is complete and sound, and its checksums can be read.
+    /// Whether the replica has this version, is complete and sound, and its checksums can be read. A page of checksums that is older than
+    /// the data is told by what lies under its holes: that is read.
     pub fn check(&self, chunk: ChunkId, version: Version) -> Result<(), StoreError> {
-        self.with_shared(chunk, &ALL_PAGES, |replica| {
+        let under_holes = self.with_shared(chunk, &ALL_PAGES, |replica| {
             replica.check_whole(version)?;
             let flags = replica.flags();
             if flags.has(Flags::DAMAGED) || flags.has(Flags::TORN) || !flags.has(Flags::COMPLETE) {
                 return Err(StoreError::DamagedFile { chunk, what: "its header says so" });
             }
-            replica.check_table()
-        })
+            replica.check_table()?;
+            replica.damaged_under_holes()
+        })?;
+        let Some(page) = under_holes else { return Ok(()) };
+        let damage = StoreError::Damaged { chunk, page };
+        if let Some(replica) = exclusive(&self.slot(chunk).state).as_mut() {
+            self.note(replica, &damage);
+        }
+        Err(damage)
     }
 
     /// One replica, from its header.

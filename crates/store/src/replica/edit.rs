@@ -333,15 +333,14 @@ impl Replica {
             self.table[page] = TableSlot::Loaded(table);
         }
         for (offset, length) in &edit.punches {
-            // The records say zeroes already: a failure costs room, not truth.
-            if let Err(error) = self.clear(*offset, *length) {
-                tracing::warn!(chunk = %self.chunk, %error, "the room of a cut range was not given back");
-            }
+            // The records say zeroes already, but bytes that stay are found under the hole at the next opening.
+            self.clear(*offset, *length)?;
         }
         Ok(())
     }
 
-    /// After a failed change: every page is old or new, and its record follows; else something is lost.
+    /// After a failed change: every page is old or new, and its record follows; else something is lost. A page that reads as zeroes
+    /// and has bytes that the disk does not let go of is damaged.
     fn reconcile(&mut self, edit: &Edit<'_>) {
         if self.try_reconcile(edit).is_err() {
             self.lost();
@@ -350,7 +349,7 @@ impl Replica {
 
     fn try_reconcile(&mut self, edit: &Edit<'_>) -> Result<(), StoreError> {
         let mut tables: BTreeMap<usize, TablePage> = BTreeMap::new();
-        let mut data = vec![0; PAGE];
+        let (mut data, mut damaged) = (vec![0; PAGE], false);
         for change in &edit.pages {
             let (block, within) = (change.page as usize / PAGES, change.page as usize % PAGES);
             let (page, record) = place_of(block);
@@ -359,23 +358,30 @@ impl Replica {
                 Entry::Vacant(free) => free.insert(self.table_of(page)?.clone()),
             };
             let at = u64::from(change.page) * PAGE as u64;
-            if table.is_hole(record, within) {
-                self.clear(at, PAGE as u64)?;
+            let hole = self.table_of(page)?.is_hole(record, within);
+            // On a full disk not even a hole can be made where there is one.
+            if hole && (!self.has_bytes(at) || self.clear(at, PAGE as u64).is_ok()) {
                 continue;
             }
             read_padded(&*self.file, &mut data, at)?;
             let found = crc32c(&data);
-            if found != table.records[record].crcs[within] {
-                if found != change.crc {
+            if found == change.crc {
+                table.change(record, &[(within, change.crc, change.look)], None);
+            } else if found != table.records[record].crcs[within] {
+                if !hole {
                     return Err(StoreError::Damaged { chunk: self.chunk, page: change.page });
                 }
-                table.change(record, &[(within, change.crc, change.look)], None);
+                table.look_at(record);
+                damaged = true;
             }
         }
         // The table on the disk may be old, new or half of each: write it as it must be.
         for (page, table) in tables {
             self.file.write_at(&table.encode(self.chunk, page), range_of(page).0)?;
             self.table[page] = TableSlot::Loaded(table);
+        }
+        if damaged {
+            self.set_flags(Flags::DAMAGED, 0)?;
         }
         Ok(())
     }

@@ -5,17 +5,19 @@
 //! match their checksum, that of zeroes, or do not.
 //!
 //! # Invariants
-//! 1. Under a hole the file has zeroes, outside of regions that are being written. Bytes there are damage.
+//! 1. Under a hole the file has zeroes, outside of regions that are being written. Bytes there are damage, and whoever asks whether the
+//!    replica is sound is told.
 //! 2. In regions that were being written when the process stopped, bytes under a hole are of a write that did not get as far as its
 //!    record. Settling replaces them by zeroes.
 
-use super::{PAGES, Replica};
+use super::{PAGES, Replica, read_readable};
+use crate::StoreError;
 use crate::activity::regions;
-use crate::crc::PAGE;
-use crate::table::{TablePage, blocks_of};
+use crate::crc::{PAGE, is_zeroes};
+use crate::table::{TablePage, blocks_of, place_of};
 use env::File;
 use std::io;
-use types::BLOCK_BYTES;
+use types::{BLOCK_BYTES, BLOCKS_PER_CHUNK};
 
 /// Piece in which zeroes are written.
 const PIECE: usize = BLOCK_BYTES as usize;
@@ -44,6 +46,17 @@ impl<'a> Bytes<'a> {
 }
 
 impl Replica {
+    /// Whether the file has bytes in a page.
+    pub(super) fn has_bytes(&self, at: u64) -> bool {
+        Bytes::of(&*self.file).are_in(at)
+    }
+
+    /// Whether the device can read a page, and it is zeroes.
+    pub(super) fn has_zeroes(&self, at: u64) -> io::Result<bool> {
+        let mut data = [0; PAGE];
+        Ok(read_readable(&*self.file, &mut data, at)? && is_zeroes(&data))
+    }
+
     /// Has the blocks looked at that have bytes under a hole.
     pub(super) fn look_under_holes(&self, table: &mut TablePage, page: usize) {
         let mut bytes = Bytes::of(&*self.file);
@@ -55,9 +68,11 @@ impl Replica {
         }
     }
 
-    /// Makes zeroes of what the file has in these regions, of blocks of which no record was ever written.
-    pub(super) fn clear_unrecorded(&self, page: usize, marked: u16) -> io::Result<()> {
-        let mut bytes = Bytes::of(&*self.file);
+    /// Makes zeroes of what the file has in these regions, of blocks of which no record was ever written. Not durable before the next
+    /// sync.
+    pub(super) fn clear_unrecorded(&mut self, page: usize, marked: u16) -> io::Result<()> {
+        let file = self.file();
+        let mut bytes = Bytes::of(&*file);
         for block in blocks_of(page) {
             let at = (block * PAGES * PAGE) as u64;
             if regions(at, BLOCK_BYTES.into()) & marked == 0 {
@@ -66,11 +81,27 @@ impl Replica {
             for within in 0..PAGES {
                 let at = at + (within * PAGE) as u64;
                 if bytes.are_in(at) {
+                    self.written += 1;
                     self.clear(at, PAGE as u64)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// The first page that does not match its checksum in a block that is looked at because of what lies, or lay, under its holes. All
+    /// records are loaded.
+    pub(crate) fn damaged_under_holes(&self) -> Result<Option<u32>, StoreError> {
+        for block in 0..BLOCKS_PER_CHUNK {
+            let (page, record) = place_of(block as usize);
+            if self.table_of(page)?.looks(record) {
+                let pages = block * PAGES as u32..(block + 1) * PAGES as u32;
+                if let Some(page) = self.damaged_pages(pages)?.first() {
+                    return Ok(Some(*page));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Gives the room of a range back, or at least replaces its bytes by zeroes.

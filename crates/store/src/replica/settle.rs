@@ -131,8 +131,11 @@ impl Replica {
         for within in 0..PAGES {
             let at = (block * PAGES + within) as u64 * PAGE as u64;
             if table.is_hole(record, within) {
-                if judge.marked && bytes.are_in(at) {
-                    self.clear(at, PAGE as u64)?;
+                if bytes.are_in(at) {
+                    settled.rotten_pages += u64::from(!judge.marked && !self.has_zeroes(at)?);
+                    if judge.marked {
+                        self.clear(at, PAGE as u64)?;
+                    }
                 }
                 continue;
             }

@@ -4,7 +4,7 @@ use crate::Disk;
 use crate::names::chunk_path;
 use crate::table::{place_of, range_of};
 use crate::testing::*;
-use env::SimDisk;
+use env::{Effort, Fault, SimDisk};
 use types::{BLOCK_BYTES, CHUNK_BYTES};
 
 const PAGE: u64 = 4096;
@@ -130,5 +130,35 @@ fn a_power_cut_at_any_write_of_a_cut_through_a_damaged_page_gives_it_no_valid_ch
             assert!(version == V2 && stop > 5, "stop {stop}");
             return;
         }
+    }
+}
+
+#[test]
+fn a_cut_whose_bytes_do_not_go_away_fails_and_may_be_repeated() {
+    // The page can be cleared in the end, or not.
+    for (count, damaged) in [(2, false), (4, true)] {
+        let sim = closed();
+        let (disk, _) = open(&sim.dir());
+        // The table page is written; then neither a hole can be made nor zeroes be written.
+        sim.inject(Fault { path: chunk_path(CHUNK), effort: Effort::Write, skip: 1, count });
+        assert!(disk.raise(CHUNK, V1, V2, &[(PAGE, 2 * PAGE)]).is_err());
+        sim.clear_faults();
+        disk.sync(CHUNK, V1).unwrap();
+        for _ in 0..2 {
+            let (disk, _) = open(&sim.fork().dir());
+            let entry = disk.entry(CHUNK).unwrap();
+            assert!(!entry.bad && entry.damaged == damaged && entry.version == V1, "{entry:?}");
+            let unsound = disk.unsound_pages(CHUNK, V1).unwrap();
+            assert_eq!(unsound.len(), usize::from(damaged), "what was cut never comes back");
+        }
+        disk.raise(CHUNK, V1, V2, &[(PAGE, 2 * PAGE)]).unwrap();
+        assert!(disk.mended(CHUNK, V2).unwrap());
+        disk.close().unwrap();
+        drop(disk);
+        let (disk, _) = open(&sim.dir());
+        let rest = &pattern(1, 100_000)[2 * PAGE as usize..];
+        let right = [&pattern(1, 4096), &[0; 4096][..], rest].concat();
+        assert_eq!(read(&disk, CHUNK, V2, 0, 100_000), right);
+        disk.check(CHUNK, V2).unwrap();
     }
 }

@@ -1,9 +1,11 @@
-//! A process that may have only so many files open; what happens while bytes leave for the device.
+//! A process that may have only so many files open; what happens while bytes leave for the device; a disk that is too full to give
+//! room back.
 
 use crate::testing::*;
 use crate::{Disk, DiskOptions, StoreError};
-use env::{Dir, DirEntry, File, Identity, OpenMode, Space};
+use env::{Dir, DirEntry, File, Identity, OpenMode, SimDisk, Space};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak, mpsc};
 use std::time::Duration;
 use types::ChunkId;
@@ -21,11 +23,14 @@ pub(super) struct Tight {
     most: usize,
     during_sync: Mutex<Option<Hook>>,
     during_leaving: Arc<Mutex<Option<Hook>>>,
+    /// Neither where nothing is nor to make a hole has the disk any room, whatever it says.
+    full: Arc<AtomicBool>,
 }
 
 /// One of its files.
 struct Watched {
     file: Arc<dyn File>,
+    full: Arc<AtomicBool>,
     during_leaving: Arc<Mutex<Option<Hook>>>,
 }
 
@@ -43,6 +48,9 @@ impl File for Watched {
         self.file.read_resident_at(buffer, offset)
     }
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
+        if self.full.load(Ordering::Relaxed) && self.file.next_data(offset)? != Some(offset) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.file.write_at(data, offset)
     }
     fn sync_data(&self) -> io::Result<()> {
@@ -67,14 +75,17 @@ impl File for Watched {
         self.file.allocate(offset, length)
     }
     fn punch_hole(&self, offset: u64, length: u64) -> io::Result<()> {
-        self.file.punch_hole(offset, length)
+        match self.full.load(Ordering::Relaxed) {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => self.file.punch_hole(offset, length),
+        }
     }
 }
 
 impl Tight {
     pub(super) fn new(dir: Arc<dyn Dir>, most: usize) -> Arc<Self> {
-        let (during_sync, during_leaving) = Default::default();
-        Arc::new(Self { dir, open: Mutex::default(), most, during_sync, during_leaving })
+        let (during_sync, during_leaving, full) = Default::default();
+        Arc::new(Self { dir, open: Mutex::default(), most, during_sync, during_leaving, full })
     }
 
     pub(super) fn during_sync(&self, hook: impl FnOnce() + Send + 'static) {
@@ -90,7 +101,8 @@ impl Dir for Tight {
             return Err(io::Error::from_raw_os_error(EMFILE));
         }
         let during_leaving = Arc::clone(&self.during_leaving);
-        let file: Arc<dyn File> = Arc::new(Watched { file: self.dir.open(path, mode)?, during_leaving });
+        let (file, full) = (self.dir.open(path, mode)?, Arc::clone(&self.full));
+        let file: Arc<dyn File> = Arc::new(Watched { file, full, during_leaving });
         open.push(Arc::downgrade(&file));
         Ok(file)
     }
@@ -213,4 +225,24 @@ fn a_chunk_can_be_used_and_deleted_while_bytes_of_it_leave_for_the_device() {
     assert!(matches!(disk.read(CHUNK, V1, 0, 4), Err(StoreError::Absent { .. })));
     write(&disk, CHUNK, V2, 0, &data).unwrap();
     assert_eq!(read(&disk, CHUNK, V2, 0, MIB as u32), data);
+}
+
+#[test]
+fn a_full_disk_that_cannot_even_make_a_hole_refuses_a_write_and_harms_nothing() {
+    let sim = SimDisk::new(8, "disk");
+    format(&sim.dir());
+    let tight = Tight::new(sim.dir(), 100);
+    let options = DiskOptions { index_in_memory: true, ..Default::default() };
+    let disk = Disk::open(Arc::clone(&tight) as Arc<dyn Dir>, options).unwrap().disk;
+    write(&disk, CHUNK, V1, 0, &pattern(1, 8192)).unwrap();
+    disk.sync(CHUNK, V1).unwrap();
+    tight.full.store(true, Ordering::Relaxed);
+    // Its pages are holes, and stay so.
+    let refused = write(&disk, CHUNK, V1, 16_384, &pattern(2, 8192)).unwrap_err();
+    assert!(matches!(refused, StoreError::NoSpace), "{refused}");
+    let entry = disk.entry(CHUNK).unwrap();
+    assert!(!entry.bad && !entry.damaged, "{entry:?}");
+    assert_eq!(read(&disk, CHUNK, V1, 0, 24_576), [pattern(1, 8192), vec![0; 16_384]].concat());
+    disk.sync(CHUNK, V1).unwrap();
+    disk.check(CHUNK, V1).unwrap();
 }

@@ -4,6 +4,7 @@
 //! makes way for a copy, or was of no importance; nothing beside it suffers.
 
 use crate::names::chunk_path;
+use crate::table::{place_of, range_of};
 use crate::testing::*;
 use crate::{Disk, DiskOptions, FillStart, StoreError};
 use env::SimDisk;
@@ -296,6 +297,101 @@ fn a_write_that_is_lost_or_lands_elsewhere_is_never_read_as_the_zeroes_before_it
         }
         assert!(lost >= 2, "data and records: {lost}");
     }
+}
+
+/// The page of the table that has the record of a page, at its place in the file.
+fn table_at(page: u64) -> u64 {
+    range_of(place_of((page / 16) as usize).0).0
+}
+
+/// A closed disk with a page that was written and synced, while the write of its record got lost: an older page of the
+/// table is there, which calls it a hole.
+fn with_a_lost_record() -> SimDisk {
+    let sim = closed();
+    let before = {
+        let (disk, _) = open(&sim.dir());
+        write(&disk, CHUNK, V2, 9000 * PAGE, &pattern(5, PAGE as usize)).unwrap();
+        disk.close().unwrap();
+        let at = table_at(9000) as usize;
+        sim.contents(&chunk_path(CHUNK)).unwrap()[at..at + 4096].to_vec()
+    };
+    let (disk, _) = open(&sim.dir());
+    write(&disk, CHUNK, V2, 9001 * PAGE, &pattern(6, PAGE as usize)).unwrap();
+    disk.close().unwrap();
+    sim.overwrite(&chunk_path(CHUNK), table_at(9000), &before).unwrap();
+    sim
+}
+
+#[test]
+fn a_replica_with_bytes_under_a_hole_is_not_taken_for_sound_by_whoever_asks_its_headers_alone() {
+    for elsewhere in [false, true] {
+        let sim = with_a_lost_record();
+        let (disk, _) = open(&sim.dir());
+        if elsewhere {
+            // With the next change its page of the table says that there is something to look at.
+            write(&disk, CHUNK, V2, 9100 * PAGE, &pattern(7, PAGE as usize)).unwrap();
+        }
+        disk.close().unwrap();
+        drop(disk);
+        let (disk, _) = open(&sim.dir());
+        assert!(matches!(disk.check(CHUNK, V2), Err(StoreError::Damaged { page: 9001, .. })));
+        assert!(disk.entry(CHUNK).unwrap().damaged);
+        assert_eq!(disk.begin_filling(CHUNK, V2, 5).unwrap(), FillStart::Begun);
+    }
+    // Zeroes under a hole are what it says.
+    let sim = closed();
+    let (disk, _) = open(&sim.dir());
+    write(&disk, CHUNK, V2, 9000 * PAGE, &[0; 4 * PAGE as usize]).unwrap();
+    disk.close().unwrap();
+    drop(disk);
+    let (disk, _) = open(&sim.dir());
+    disk.check(CHUNK, V2).unwrap();
+}
+
+#[test]
+fn a_torn_table_page_that_calls_a_written_page_a_hole_leaves_damage() {
+    let sim = with_a_lost_record();
+    sim.flip_bit(&chunk_path(CHUNK), table_at(9000) + 40, 1).unwrap();
+    let (disk, _) = open(&sim.dir());
+    // It is made anew by the data, and written, for whoever asks for another page.
+    assert_eq!(disk.verify(CHUNK, V2, 9100 * PAGE, PAGE).unwrap(), []);
+    assert!(disk.entry(CHUNK).unwrap().damaged);
+    disk.close().unwrap();
+    drop(disk);
+    let (disk, _) = open(&sim.dir());
+    assert!(disk.entry(CHUNK).unwrap().damaged);
+    assert_eq!(disk.begin_filling(CHUNK, V2, 5).unwrap(), FillStart::Begun);
+}
+
+#[test]
+fn what_a_start_takes_away_under_a_hole_stays_away() {
+    let mut left = 0;
+    for seed in 0..8 {
+        let sim = SimDisk::new(seed, "disk");
+        format(&sim.dir());
+        let (disk, _) = open(&sim.dir());
+        write(&disk, CHUNK, V1, 0, &pattern(1, PAGE as usize)).unwrap();
+        disk.mark(CHUNK, V1).unwrap();
+        disk.sync(CHUNK, V1).unwrap();
+        disk.checkpoint().unwrap();
+        // Of the first write in a page of the table the data alone is not lost.
+        for skip in [0, 0, 1] {
+            sim.lead_astray(&chunk_path(CHUNK), skip, env::Stray::Lost);
+        }
+        write(&disk, CHUNK, V1, 9000 * PAGE, &pattern(5, PAGE as usize)).unwrap();
+        assert!(!sim.is_astray());
+        drop(disk);
+        sim.kill();
+        let bytes_there = |sim: &SimDisk| {
+            let file = sim.dir().open(&chunk_path(CHUNK), env::OpenMode::Read).unwrap();
+            file.next_data(9000 * PAGE).unwrap() == Some(9000 * PAGE)
+        };
+        left += u64::from(bytes_there(&sim));
+        drop(open(&sim.dir()));
+        sim.power_cut();
+        assert!(!bytes_there(&sim), "seed {seed}");
+    }
+    assert_eq!(left, 8);
 }
 
 #[test]
