@@ -36,6 +36,8 @@ use wire::message::{Hello, Role};
 
 const BACKOFF_FIRST: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
+/// Pause before a request is sent again that the master could not take.
+const TRY_AGAIN: Duration = Duration::from_millis(50);
 /// Longest wait for the answer to SESSION_OPEN: opening one is a critical record.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// A lease shorter than this is taken for this long; guards against a busy loop.
@@ -110,6 +112,11 @@ impl Drop for Ticket<'_> {
         drop(state);
         self.session.room.notify_waiters();
     }
+}
+
+/// Whether those who send the request ask again by themselves, and tell meanwhile what has failed.
+fn has_patience(request: &Request) -> bool {
+    matches!(request, Request::Grant { .. } | Request::Commit { .. } | Request::AppendLock { .. })
 }
 
 impl Session {
@@ -243,6 +250,10 @@ impl Session {
                             sent = false;
                         }
                         Err(Status::WrongTerm) => self.report_lost(line.number),
+                        // It was not done, and can be asked for again under its number.
+                        Err(Status::TryAgain) if !has_patience(&message.request) => {
+                            tokio::time::sleep(TRY_AGAIN).await;
+                        }
                         _ => return Ok(answer),
                     }
                 }

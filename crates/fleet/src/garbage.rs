@@ -151,6 +151,16 @@ impl Fleet {
         }
     }
 
+    /// Whether replicas of removed chunks that have not rested yet are on the disk. It looks at all of these.
+    pub(crate) fn awaits_deletion(&self, disk: u16) -> bool {
+        let resting = self.garbage.resting.iter().map(|(_, chunk)| chunk);
+        let unstable = self.garbage.unstable.iter().map(|(_, chunk)| chunk);
+        resting
+            .chain(unstable)
+            .filter_map(|chunk| self.garbage.gone.get(chunk))
+            .any(|gone| gone.holders.contains(&disk))
+    }
+
     /// A disk has a replica; true if its chunk was removed: it is deleted like the others.
     pub(crate) fn garbage_seen(&mut self, disk: u16, chunk: ChunkId) -> bool {
         let Some(gone) = self.garbage.gone.get_mut(&chunk) else { return false };

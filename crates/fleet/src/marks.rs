@@ -43,7 +43,7 @@ pub(crate) struct Draining {
     pub(crate) needed: SlotSet,
     /// The order to close it, and when it was given.
     closing: Option<(OrderId, u64)>,
-    retry_ms: u64,
+    pub(crate) retry_ms: u64,
 }
 
 impl Fleet {
@@ -182,7 +182,10 @@ impl Fleet {
             }
             let (disk, server) = (self.hosts.disk(number), self.hosts.server_of(number));
             let can_delete = disk.up && disk.state == DiskState::Good;
-            let is_empty = disk.chunks.len() == 0 && disk.deletes.is_empty() && disk.deleting == 0;
+            let is_empty = disk.chunks.len() == 0
+                && disk.deletes.is_empty()
+                && disk.deleting == 0
+                && !self.awaits_deletion(number);
             let ready = server.up && (is_empty || !can_delete);
             if !ready || !self.draining.get(&number).is_some_and(|one| self.is_safe(number, one)) {
                 continue;

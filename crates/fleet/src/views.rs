@@ -29,7 +29,9 @@ impl Fleet {
             let is_unheard = members.len() < self.goal(slot) && self.awaits_disks(now_ms);
             let is_all = set.may_be_current().all(|disk| members.contains(&disk)) && !is_unheard;
             let is_told = |disk: &u16| is_all || known(*disk).is_some_and(|version| version <= recorded);
-            let told = set.readable().filter(is_told).map(|disk| self.hosts.address(disk));
+            // Who stayed behind may lack what readers have seen of one that did not.
+            let most = if !is_all && self.table.is_unsettled(slot) { 1 } else { usize::MAX };
+            let told = set.readable().take(most).filter(is_told).map(|disk| self.hosts.address(disk));
             return Some((if is_all { version } else { recorded }, told.collect()));
         }
         if self.table.is_unsettled(slot) {

@@ -33,6 +33,7 @@ mod marks;
 mod mutations;
 mod orphans;
 mod policies;
+mod queue;
 mod registration;
 mod removal;
 mod requests;

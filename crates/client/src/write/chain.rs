@@ -35,6 +35,8 @@ pub(crate) struct Chunk {
     pub(crate) attached: bool,
     /// Somebody else truncated the file since the last grant: another chunk may stand in its place.
     pub(crate) maybe_cut: bool,
+    /// That happened while a grant was asked for: the answer may be older.
+    pub(crate) cut_while_asking: bool,
     /// Every replica of the granted chain exists: frames need not create them.
     pub(crate) born: bool,
     /// In flight under the last grant.
@@ -93,11 +95,11 @@ impl Chunk {
         self.durable_flying = None;
         self.failed = None;
         self.refresh = false;
-        self.maybe_cut = false;
         self.link_retried = false;
         let grant = Arc::new(grant);
         self.last = Some(Arc::clone(&grant));
-        self.grant = Some(grant);
+        self.maybe_cut = std::mem::take(&mut self.cut_while_asking);
+        self.grant = Some(grant).filter(|_| !self.maybe_cut);
     }
 
     /// Nothing of this chunk waits for stable storage any more.
@@ -217,6 +219,7 @@ impl Chunk {
     pub(crate) fn cut(&mut self) {
         self.void();
         self.maybe_cut = true;
+        self.cut_while_asking |= self.asking;
     }
 
     /// Whether a grant is wanted although nothing is queued: a commit was refused, or an fsync is to name a chunk that may be cut

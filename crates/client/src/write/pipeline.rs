@@ -174,9 +174,14 @@ impl Pipeline {
     /// This client changed the file's map (with nothing unsent): chunks for which `removed` holds are
     /// gone, the others may have a new version.
     pub(crate) fn edited(&mut self, generation: TruncateGeneration, removed: impl Fn(ChunkIndex) -> bool) {
+        // Each edit raises it by one.
+        let others_cut = generation.0 > self.generation.0.saturating_add(1);
         self.generation = self.generation.max(generation);
         self.chunks.retain(|index, _| !removed(*index));
-        self.chunks.values_mut().for_each(|chunk| chunk.grant = None);
+        for chunk in self.chunks.values_mut() {
+            chunk.grant = None;
+            chunk.maybe_cut |= others_cut;
+        }
     }
     /// The generation that an answer named. Only of use while nothing is held: otherwise the next commit
     /// finds out that it was raised.
@@ -651,7 +656,7 @@ fn usable_grant(
         return None;
     }
     if chunk.grant.is_none() {
-        chunk.asking = true;
+        (chunk.asking, chunk.cut_while_asking) = (true, false);
         actions.push(Action::Grant { index, failed: chunk.failed.clone(), known: chunk.id() });
     }
     chunk.grant.clone()

@@ -370,7 +370,11 @@ fn request() -> impl Strategy<Value = Request> {
             |(parent, name, node, exclusive, grant)| Request::Create { parent, name, node, exclusive, grant }
         ),
         (inode(), inode(), name()).prop_map(|(inode, parent, name)| Request::Link { inode, parent, name }),
-        (inode(), name(), unused()).prop_map(|(parent, name, unused)| Request::Unlink { parent, name, unused }),
+        (inode(), name(), unused()).prop_map(|(parent, name, unused)| Request::Unlink {
+            parent,
+            name,
+            unused
+        }),
         (inode(), name()).prop_map(|(parent, name)| Request::RemoveDirectory { parent, name }),
         (inode(), name(), inode(), name(), rename_mode(), unused()).prop_map(
             |(from, from_name, to, to_name, mode, unused)| Request::Rename {

@@ -357,6 +357,24 @@ fn a_drained_disk_stays_and_is_empty() {
 }
 
 #[test]
+fn a_disk_is_not_closed_while_replicas_of_removed_chunks_rest_on_it() {
+    let mut world = World::new(3);
+    world.fleet.options.delete_after_ms = 1_000;
+    let (slot, grant) = world.file(1);
+    let goes = world.machine_at(&grant, 1);
+    world.remove(slot);
+    world.mark(goes, GO);
+    world.advance(0);
+    world.settle();
+    assert!(world.replicas.contains_key(&(disk(goes + 1), grant.chunk)), "it rests");
+    world.advance(100);
+    world.settle();
+    assert_eq!(world.fleet.draining[&u16::from(goes)].retry_ms, 0, "no server refused to close it");
+    world.heal();
+    assert!(world.is_closed(goes));
+}
+
+#[test]
 fn safe_is_taken_back_when_a_class_asks_for_more_or_another_disk_fails() {
     let mut world = World::new(3);
     let (_, grant) = world.file(1);

@@ -10,12 +10,13 @@
 //!    only for a while; who names the lock of that file later does not get it back.
 //! 3. A lock whose holder's session ended, or that was not renewed for [`APPEND_LEASE`] while others wait, is given on only after what lies beyond the end of the file was punched, so
 //!    that no frame of the one before can land.
-//! 4. Whoever waits for a lock waits in its session too, so that what waits is bounded and a session that ends takes
+//! 4. Whoever waits for a lock waits in its session too, so that what waits is bounded ([`Queue`]) and a session that ends takes
 //!    its waiters along.
 
+use super::queue::Queue;
 use super::{Answerer, Core};
 use crate::config::APPEND_LEASE;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use types::{FileKind, InodeId, InodeRef, Origin, Reply, Request, SessionId, Status};
 
@@ -38,7 +39,7 @@ struct Lock {
     renewed_ms: u64,
     forfeited: bool,
     /// Appends, and truncates of others than the holder.
-    waiting: VecDeque<(Origin, Request)>,
+    waiting: Queue,
 }
 
 impl Lock {
@@ -128,7 +129,7 @@ impl Core {
     /// Lets a request wait until the lock is free.
     fn wait_for_appends(&mut self, origin: Origin, request: Request, inode: InodeId, answer: Answerer) {
         self.sessions.wait(origin.session, origin.sequence, answer);
-        self.appends.locks.entry(inode).or_default().waiting.push_back((origin, request));
+        self.appends.locks.entry(inode).or_default().waiting.push((origin, request), &self.sessions);
     }
 
     /// A client is done with appending, or no longer wants to.
@@ -141,9 +142,7 @@ impl Core {
         let given_up = |(origin, request): &(Origin, Request)| {
             origin.session == session && matches!(request, Request::AppendLock { .. })
         };
-        let (gone, rest) = std::mem::take(&mut lock.waiting).into_iter().partition(given_up);
-        lock.waiting = rest;
-        for (origin, _) in gone {
+        for (origin, _) in lock.waiting.take_all(given_up) {
             if let Some(answer) = self.sessions.take_waiting(origin.session, origin.sequence) {
                 self.answer(answer, Err(Status::TryAgain));
             }

@@ -16,10 +16,11 @@
 //!    reason (`fleet`, `raise::refusal`). One whose file was removed meanwhile is refused with `Stale`.
 
 use super::grants::Asked;
+use super::queue::Queue;
 use super::{Answerer, Core, Out};
 use fleet::{Event, Ticket};
 use meta::{Boundary, Cut};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use types::{
     CHUNK_BYTES, ChunkIndex, InodeId, InodeRef, Op, Origin, RaisedChunk, Reply, Request, Status, Version,
 };
@@ -31,8 +32,7 @@ const EDIT_WAIT_MAX_MS: u64 = 20_000;
 const RETRY_MIN_MS: u64 = 100;
 const RETRY_MAX_MS: u64 = 3_200;
 
-/// Edits that wait for their boundary chunks, and what waits behind them. All of it is bounded by the
-/// requests that sessions may have open.
+/// Edits that wait for their boundary chunks, and what waits behind them ([`Queue`]).
 #[derive(Default)]
 pub(super) struct Edits {
     busy: BTreeMap<InodeId, Busy>,
@@ -40,7 +40,7 @@ pub(super) struct Edits {
 
 struct Busy {
     edit: Edit,
-    behind: VecDeque<(Origin, Request)>,
+    behind: Queue,
 }
 
 struct Edit {
@@ -111,7 +111,7 @@ impl Core {
         let inode = ordered_inode(&request).expect("only requests with an order come here");
         match self.edits.busy.get_mut(&inode.id) {
             Some(busy) => {
-                busy.behind.push_back((origin, request));
+                busy.behind.push((origin, request), &self.sessions);
                 self.sessions.wait(origin.session, origin.sequence, answer);
             }
             None => self.run_ordered(origin, request, answer),
@@ -158,7 +158,7 @@ impl Core {
             .collect();
         let deadline_ms = self.now_ms() + EDIT_WAIT_MAX_MS;
         let edit = Edit { origin, request, parts, begun: false, deadline_ms };
-        self.edits.busy.insert(inode.id, Busy { edit, behind: VecDeque::new() });
+        self.edits.busy.insert(inode.id, Busy { edit, behind: Queue::default() });
         self.ask_parts(inode.id);
     }
 
@@ -286,8 +286,8 @@ impl Core {
         (end, CHUNK_BYTES - end % CHUNK_BYTES)
     }
 
-    fn run_behind(&mut self, inode: InodeId, mut behind: VecDeque<(Origin, Request)>) {
-        while let Some((origin, request)) = behind.pop_front() {
+    fn run_behind(&mut self, inode: InodeId, mut behind: Queue) {
+        while let Some((origin, request)) = behind.remove(0) {
             let Some(answer) = self.sessions.take_waiting(origin.session, origin.sequence) else { continue };
             self.run_ordered(origin, request, answer);
             if let Some(busy) = self.edits.busy.get_mut(&inode) {

@@ -133,7 +133,12 @@ impl Disk {
     }
 
     /// Gives back what was set aside, unless it was erased.
-    fn clear_the_way(&self, chunk: ChunkId, version: Version, now_s: u64) -> Result<Option<Aside>, StoreError> {
+    fn clear_the_way(
+        &self,
+        chunk: ChunkId,
+        version: Version,
+        now_s: u64,
+    ) -> Result<Option<Aside>, StoreError> {
         match self.discard_filling(chunk) {
             Ok(true) => Ok(None),
             // What cannot be read as a replica is set aside, too.

@@ -1,7 +1,7 @@
 //! Deleting in two steps: a replica is moved aside, and erased after its hold or for want of room.
 
-use super::{Disk, entry_of};
 use super::walk::UNREADABLE;
+use super::{Disk, entry_of};
 use crate::StoreError;
 use crate::error::is_exhausted;
 use crate::index::IndexEntry;

@@ -494,13 +494,12 @@ fn somebody_elses_truncate_makes_the_data_go_again() {
     assert_eq!((world.content(), lost(&mut pipeline)), (b"second".to_vec(), Vec::new()));
 }
 
-#[test]
-fn what_was_cut_after_it_was_synced_is_not_named_again() {
-    let (mut world, mut pipeline) = (World::default(), pipeline());
-    write(&mut pipeline, &world, 0, b"first");
+/// A file with one chunk that is synced, and of which no answer to a commit said so.
+fn synced_and_not_named(world: &mut World) -> Pipeline {
+    let mut pipeline = pipeline();
+    write(&mut pipeline, world, 0, b"first");
     pipeline.want_flush();
     world.run(&mut pipeline, &mut std::iter::empty());
-    // The chunk is synced, and the commit that names it is not answered.
     pipeline.want_sync();
     let mut actions = Vec::new();
     while !matches!(&actions[..], [Action::Commit { .. }]) {
@@ -512,15 +511,57 @@ fn what_was_cut_after_it_was_synced_is_not_named_again() {
     }
     let Action::Commit { serial, .. } = actions[0] else { unreachable!() };
     pipeline.handle(Event::Committed { serial, result: Err(Status::TimedOut) }, Instant(world.now));
-    // A truncate removes it.
+    pipeline
+}
+
+/// Somebody else cuts all of it.
+fn cut_all(world: &mut World) {
     (world.generation, world.length) = (world.generation + 1, 0);
     world.map.clear();
     world.next_chunk += 1;
-    pipeline.learn_generation(TruncateGeneration(world.generation));
+}
+
+fn syncs_and_names_nothing(world: &mut World, mut pipeline: Pipeline) {
     let sync = pipeline.want_sync();
     world.run(&mut pipeline, &mut std::iter::empty());
     assert_eq!(pipeline.sync_outcome(sync), Some(Ok(())));
     assert!(world.map.is_empty(), "{:?}", world.map);
+}
+
+#[test]
+fn what_was_cut_after_it_was_synced_is_not_named_again() {
+    let mut world = World::default();
+    let mut pipeline = synced_and_not_named(&mut world);
+    cut_all(&mut world);
+    pipeline.learn_generation(TruncateGeneration(world.generation));
+    syncs_and_names_nothing(&mut world, pipeline);
+}
+
+#[test]
+fn nor_if_an_edit_of_this_client_followed() {
+    let mut world = World::default();
+    let mut pipeline = synced_and_not_named(&mut world);
+    cut_all(&mut world);
+    world.generation += 1;
+    pipeline.edited(TruncateGeneration(world.generation), |_| false);
+    syncs_and_names_nothing(&mut world, pipeline);
+}
+
+#[test]
+fn nor_if_the_grant_that_says_that_it_is_there_was_given_before() {
+    let mut world = World::default();
+    let mut pipeline = synced_and_not_named(&mut world);
+    world.generation += 1;
+    pipeline.learn_generation(TruncateGeneration(world.generation));
+    pipeline.want_sync();
+    let mut actions = Vec::new();
+    pipeline.decide(world.moment(), &mut actions);
+    assert!(matches!(&actions[..], [Action::Grant { .. }]));
+    let late = world.carry_out(&actions[0], false);
+    cut_all(&mut world);
+    pipeline.learn_generation(TruncateGeneration(world.generation));
+    pipeline.handle(late, Instant(world.now));
+    syncs_and_names_nothing(&mut world, pipeline);
 }
 
 #[test]
