@@ -97,7 +97,7 @@ def main():
     facts = machine.describe(options.dir)
     rounds = []
     try:
-        with Place(options.dir) as place:
+        with machine.warm_memory() as facts["memory"], Place(options.dir) as place:
             for number in range(1, options.rounds + 1):
                 say(f"round {number} of {options.rounds}")
                 rounds.append({system.name: one(system, place, options) for system in (MooseFs, Muskox)})
