@@ -207,7 +207,7 @@ async fn kill_who_mends(
 
 async fn look(stage: &Stage, drivers: &mut [Driver<'_>]) -> Result<(), Violation> {
     for driver in &mut *drivers {
-        driver.look().await?;
+        Box::pin(driver.look()).await?;
     }
     stage.oracle.borrow_mut().collect();
     Ok(())
@@ -219,10 +219,10 @@ async fn settle(stage: &Stage, drivers: &mut [Driver<'_>]) -> Result<(), Violati
     invariants::healed::wait(stage).await?;
     invariants::check_quiet(stage).await?;
     for driver in &mut *drivers {
-        driver.look_at_uncertain().await?;
+        Box::pin(driver.look_at_uncertain()).await?;
     }
     for driver in &mut *drivers {
-        driver.drop_uncertain().await?;
+        Box::pin(driver.drop_uncertain()).await?;
     }
     stage.oracle.borrow_mut().collect();
     invariants::healed::wait(stage).await
