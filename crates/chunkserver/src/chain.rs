@@ -26,7 +26,6 @@ pub(crate) use strand::write_with_room;
 use crate::disks::Slot;
 use crate::events::Events;
 use crate::tasks::Tasks;
-use crate::vouchers::Vouchers;
 use hop::{Hop, Outgoing};
 use link::{Pending, Pool};
 use reply::Outcome;
@@ -54,7 +53,6 @@ pub(crate) struct Context {
     pub(crate) active: Mutex<BTreeMap<(DiskId, ChunkId), Arc<Chain>>>,
     /// Told when `active` is no longer empty.
     pub(crate) activity: Notify,
-    pub(crate) vouchers: Vouchers,
 }
 
 /// One replica.
@@ -197,7 +195,6 @@ impl Chain {
                 inner.version = version;
                 inner.unborn = origin == Origin::Beginning;
                 inner.member = Member::new(verifier, origin);
-                inner.member.vouch(self.context.vouchers.of(verifier, self.chunk));
                 for arrived in frames {
                     self.take(inner, arrived, effects);
                 }
@@ -383,7 +380,6 @@ impl Chain {
         (inner.unborn, inner.told) = (false, false);
         inner.filling = (origin == Origin::Filling).then(Filling::default);
         inner.member = Member::after(verifier, origin, before);
-        inner.member.vouch(self.context.vouchers.of(verifier, self.chunk));
         inner.strand = Strand::default();
     }
 

@@ -59,17 +59,10 @@ impl Orders {
         if begun == FillStart::Complete {
             return Ok(());
         }
-        self.context.vouchers.forget(chain.disk, chunk);
         let mut result = sources.follow(slot, chain, ReplicaState::Filling, &[BlockRange::ALL]).await;
         if result.is_ok() {
-            sources.ask_holder().await;
-            let (context, others) = (Arc::clone(&self.context), sources.held());
-            let completed = on_disk(slot, move |disk| {
-                disk.complete(chunk, version)?;
-                context.vouchers.put(disk.verifier(), chunk, others);
-                Ok(())
-            });
-            result = done(&self.context, chain, version, completed.await);
+            let completed = on_disk(slot, move |disk| disk.complete(chunk, version)).await;
+            result = done(&self.context, chain, version, completed);
         }
         // What was here before stays, filling, for the next time.
         if result.is_err() && begun == FillStart::Begun {

@@ -189,21 +189,20 @@ impl DataPlane {
 
     /// What blocks are compared by. Computing it reads the blocks from the device.
     fn values(&self, frame: Frame, replier: Replier) {
-        let answer = |replier: Replier, result, held| {
-            replier.answer(&ValuesAnswer { result, held }.to_bytes(), Bytes::new());
+        let answer = |replier: Replier, result| {
+            replier.answer(&ValuesAnswer { result }.to_bytes(), Bytes::new());
         };
-        let refuse = |replier: Replier, status| answer(replier, Err(status), Vec::new());
         let Ok(values) = Values::decode(&frame.body) else {
-            return refuse(replier, Status::BadMessage);
+            return answer(replier, Err(Status::BadMessage));
         };
         let slot = self.standing.admit_read(values.capability.term).and_then(|()| self.slot(values.disk));
         let slot = match slot {
             Ok(slot) => slot,
-            Err(status) => return refuse(replier, status),
+            Err(status) => return answer(replier, Err(status)),
         };
-        let Some(disk) = slot.disk() else { return refuse(replier, Status::Io) };
+        let Some(disk) = slot.disk() else { return answer(replier, Err(Status::Io)) };
         if slot.is_busy() {
-            return refuse(replier, Status::TryAgain);
+            return answer(replier, Err(Status::TryAgain));
         }
         let context = Arc::clone(&self.context);
         slot.run(move || {
@@ -216,13 +215,7 @@ impl DataPlane {
                 }
                 error.status()
             });
-            let mut held = Vec::new();
-            if result.is_ok() && !values.filling {
-                let own = disk.verifier();
-                held.push(own);
-                held.extend(context.vouchers.of(own, chunk));
-            }
-            answer(replier, result, held);
+            answer(replier, result);
         });
     }
 }

@@ -42,7 +42,6 @@ impl Orders {
             return Err(Status::TimedOut);
         }
         let (chunk, now_s) = (chain.chunk, u64::try_from(self.clock.wall().0).unwrap_or(0));
-        self.context.vouchers.forget(chain.disk, chunk);
         let begun = on_disk(slot, move |disk| disk.begin_empty(chunk, version, now_s));
         let result = done(&self.context, chain, version, begun.await);
         match result {
@@ -73,7 +72,6 @@ impl Orders {
     ) -> Result<(), Status> {
         let chain = self.chains.known(disk, chunk).ok_or(Status::NoChunk)?;
         let mut sources = Sources::new(&self.context, term, chunk, version, sources, SOURCE_WAIT_MAX);
-        sources.ask_holder().await;
         loop {
             match chain.next_needed(version)? {
                 Next::Piece(blocks) => self.bring(&chain, version, &mut sources, blocks).await?,
@@ -82,8 +80,7 @@ impl Orders {
                     moved.map_err(|_| Status::TimedOut)?;
                 }
                 Next::Nothing => {
-                    sources.ask_holder().await;
-                    let completed = chain.complete(version, sources.held()).await?;
+                    let completed = chain.complete(version).await?;
                     done(&self.context, &chain, version, Ok(completed))?;
                     // Also for a master that did not order it: the link may be another one by now.
                     self.context.events.born(disk, chunk, version);

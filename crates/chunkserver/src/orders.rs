@@ -246,7 +246,6 @@ impl Orders {
         let (chunk, now_s) = (chain.chunk, u64::try_from(self.clock.wall().0).unwrap_or(0));
         let longer = if unknown { UNKNOWN_HOLD - DELETED_HOLD } else { Duration::ZERO };
         let now_s = now_s + longer.as_secs();
-        self.context.vouchers.forget(chain.disk, chunk);
         // The job may wait for its disk while the link breaks and the replica is told anew.
         let claim = Arc::clone(claim);
         let done = on_disk(slot, move |disk| delete_on(disk, chunk, version, now_s, &claim)).await;

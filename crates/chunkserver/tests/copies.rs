@@ -7,7 +7,7 @@ mod common;
 use codec::control::OrderKind;
 use common::*;
 use env::OpenMode;
-use types::{ReplicaAddress, Status, Verifier, Version};
+use types::{ReplicaAddress, Status, Version};
 
 const V3: Version = Version { term: TERM, counter: 3 };
 /// Where chunk files keep the chunk of these tests.
@@ -87,67 +87,6 @@ fn a_copy_is_a_member_of_the_next_chain_like_any_other() {
         let head = world.connect(0).await;
         assert_eq!(send(&head, &write_of(&chain, V3, 1, 4_000, &data), &data).await.result, Ok(()));
         holds(&world, 2, V3, &[(4_000, data)]).await;
-    });
-}
-
-/// For whom a replica answers, as a flush of it alone tells.
-async fn answers_for(world: &World, n: usize) -> Vec<Verifier> {
-    let flushed = flush(&world.connect(n).await, &world.chain(&[n]), V2, &[]).await;
-    assert_eq!(flushed.result, Ok(()));
-    flushed.verifiers
-}
-
-#[test]
-fn a_copy_answers_for_the_disks_that_it_comes_from_until_its_own_disk_loses_power() {
-    simulated(async {
-        let mut world = World::simulated(4).await;
-        written(&world).await;
-        let first = answers_for(&world, 1).await;
-        assert_eq!(first.len(), 1);
-        for (to, from) in [(2, 1), (3, 2)] {
-            let done =
-                world.master.order(to, world.disk(to as usize), copy(&world, to as usize, V2, &[from])).await;
-            assert_eq!(done.result, Ok(()));
-        }
-        let (second, third) = (answers_for(&world, 2).await, answers_for(&world, 3).await);
-        assert_eq!(second[1..], first[..]);
-        assert_eq!(third[1..], second[..]);
-        world.kill(3).await;
-        world.sim_disk(3).power_cut();
-        world.start(3).await;
-        let afterwards = answers_for(&world, 3).await;
-        assert_eq!((afterwards.len(), afterwards[0].disk), (1, world.disk(3)));
-        assert_ne!(afterwards[0], third[0]);
-        // Made anew of one that lost power, it answers for that one as it is now.
-        world.kill(2).await;
-        world.sim_disk(2).power_cut();
-        world.start(2).await;
-        let delete = OrderKind::Delete { disk: world.disk(3), chunk: CHUNK, version: V2, unknown: false };
-        assert_eq!(world.master.order(10, world.disk(3), delete).await.result, Ok(()));
-        assert_eq!(world.master.order(11, world.disk(3), copy(&world, 3, V2, &[2])).await.result, Ok(()));
-        let again = answers_for(&world, 3).await;
-        assert_eq!(again[1..], answers_for(&world, 2).await[..]);
-        assert_ne!(again[1], second[0]);
-    });
-}
-
-#[test]
-fn a_copy_that_came_from_two_sources_answers_for_neither() {
-    simulated(async {
-        let world = World::simulated(3).await;
-        let pieces = written(&world).await;
-        let file = chunk_file(&world, 0).unwrap();
-        world
-            .sim_disk(0)
-            .dir()
-            .open(&file, OpenMode::ReadWrite)
-            .unwrap()
-            .write_at(b"rot", (40 << 20) + 100)
-            .unwrap();
-        let both = world.master.order(12, world.disk(2), copy(&world, 2, V2, &[0, 1])).await;
-        assert_eq!(both.result, Ok(()));
-        holds(&world, 2, V2, &pieces).await;
-        assert_eq!(answers_for(&world, 2).await.len(), 1);
     });
 }
 

@@ -203,8 +203,6 @@ pub struct Values {
 pub struct ValuesAnswer {
     /// One value for each block, in order.
     pub result: Result<Vec<[u8; 32]>, Status>,
-    /// The verifiers for which the replica answers: that of its disk, and those of the disks that it was copied from. None if it is being filled.
-    pub held: Vec<Verifier>,
 }
 
 /// The first and the last byte after it of the whole pages around a range.

@@ -16,8 +16,6 @@ pub const DIRECTORY_ENTRIES_MAX: usize = 16_384;
 pub const NEWS_MAX: usize = 4;
 /// Replicas of one chunk in any list, surplus ones included.
 pub const MEMBERS_MAX: usize = 64;
-/// Verifiers of an answer: members, and the disks that they answer for.
-pub const VERIFIERS_MAX: usize = 8 * MEMBERS_MAX;
 /// Supplementary groups of a caller (Linux `NGROUPS_MAX`).
 pub const GROUPS_MAX: usize = 65_536;
 /// Chunks that one punch cuts at its edges: two, with room.

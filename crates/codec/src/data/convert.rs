@@ -119,7 +119,7 @@ fn verifiers_out(verifiers: &[Verifier]) -> Vec<proto::Verifier> {
 }
 
 fn verifiers_in(verifiers: &[proto::Verifier]) -> Checked<Vec<Verifier>> {
-    if verifiers.len() > limits::VERIFIERS_MAX {
+    if verifiers.len() > limits::MEMBERS_MAX {
         return bad("too many verifiers");
     }
     verifiers.iter().map(|v| Ok(Verifier { disk: disk(&v.disk)?, boot: v.boot })).collect()
@@ -441,7 +441,6 @@ impl Message for ValuesAnswer {
         let message = proto::ValuesAnswer {
             status: self.result.as_ref().err().map_or(0, |status| u32::from(status.code())),
             values: self.result.as_ref().map_or(Vec::new(), |values| values.concat()),
-            held: verifiers_out(&self.held),
         };
         append(&message, out);
     }
@@ -453,9 +452,9 @@ impl Message for ValuesAnswer {
             return bad("values of blocks");
         }
         match result(message.status)? {
-            Ok(()) => Ok(Self { result: Ok(values.to_vec()), held: verifiers_in(&message.held)? }),
-            Err(_) if !values.is_empty() || !message.held.is_empty() => bad("values after a refusal"),
-            Err(status) => Ok(Self { result: Err(status), held: Vec::new() }),
+            Ok(()) => Ok(Self { result: Ok(values.to_vec()) }),
+            Err(_) if !values.is_empty() => bad("values after a refusal"),
+            Err(status) => Ok(Self { result: Err(status) }),
         }
     }
 }

@@ -16,8 +16,7 @@
 //! 7. What it reports for a raise covers every write that some member may have and another may lack: those it took
 //!    and of which it does not know that all behind have them, and the last it took, for whoever forgot them; also
 //!    those of the version before, until a frame of the present one proves that they were dealt with.
-//! 8. A member that is being filled leaves its verifier out of its answers, so that no fsync counts on it. Any other one names with its
-//!    own those of the disks for which it answers ([`Member::vouch`]).
+//! 8. A member that is being filled leaves its verifier out of its answers, so that no fsync counts on it.
 //!
 //! # Elsewhere
 //! Deadlines, connections, files: `chunkserver`. Terms, versions and rights are checked before a frame gets here.
@@ -122,7 +121,7 @@ pub struct Answer {
     pub op: Op,
     /// Its place in the chain's order. Of a flush: the last write before it.
     pub chain_sequence: ChainSequence,
-    /// The verifiers of this member and all behind it, and those for which they answer; or why not.
+    /// The verifiers of this member and all behind it, or why not.
     pub result: Result<Vec<Verifier>, Refusal>,
 }
 
@@ -162,8 +161,6 @@ struct Pending {
 #[derive(Debug)]
 pub struct Member {
     verifier: Verifier,
-    /// Of other disks, for which it answers.
-    others: Vec<Verifier>,
     origin: Origin,
     state: State,
     /// Fixed by the first frame: all writers of a version use the same chain.
@@ -196,7 +193,6 @@ impl Member {
     pub fn after(verifier: Verifier, origin: Origin, before: Closed) -> Self {
         Self {
             verifier,
-            others: Vec::new(),
             origin,
             state: State::Open,
             next: None,
@@ -212,11 +208,6 @@ impl Member {
             sessions: BTreeMap::new(),
             verifiers: Arc::new([]),
         }
-    }
-
-    /// The replica has what these disks held under these verifiers: it was copied from them.
-    pub fn vouch(&mut self, others: Vec<Verifier>) {
-        self.others = others;
     }
 
     /// A write arrived. Failing answers of others that it causes are appended to `out`.
@@ -469,10 +460,9 @@ impl Member {
             return;
         }
         let Some(pending) = self.pending.remove(&op) else { return };
-        let mut verifiers = pending.behind.unwrap_or_default();
-        if self.origin != Origin::Filling {
-            verifiers.splice(0..0, std::iter::once(self.verifier).chain(self.others.iter().copied()));
-        }
+        let own = Some(self.verifier).filter(|_| self.origin != Origin::Filling);
+        let mut verifiers: Vec<Verifier> = own.into_iter().collect();
+        verifiers.extend(pending.behind.unwrap_or_default());
         if pending.is_write {
             self.unacknowledged.remove(&pending.chain_sequence);
         }

@@ -159,28 +159,6 @@ fn after_a_restart_nothing_is_written_before_a_raise_but_a_flush_is_possible() {
 }
 
 #[test]
-fn a_copy_names_the_disks_that_it_answers_for_with_its_own_and_one_that_is_being_filled_names_nobody() {
-    let (mut out, mut head) = (Vec::new(), Member::new(verifier(0), Origin::Beginning));
-    head.vouch(vec![verifier(7), verifier(8)]);
-    let write = take(&mut head, &from_client(1, Some(disk(1))));
-    head.applied(write, Ok(()), &mut out);
-    head.answered(write, Ok(vec![verifier(1), verifier(9)]), &mut out);
-    let all = [0, 7, 8, 1, 9].map(verifier).to_vec();
-    assert_eq!(out[0].result.as_ref(), Ok(&all));
-    let repeat = head.write(&from_client(1, Some(disk(1))), &mut out);
-    assert!(matches!(repeat, Admission::Repeated { verifiers, .. } if verifiers == all));
-    let (mut out, mut filled) = (Vec::new(), Member::new(verifier(2), Origin::Filling));
-    filled.vouch(vec![verifier(7)]);
-    let write = take(&mut filled, &from_head(1));
-    filled.applied(write, Ok(()), &mut out);
-    assert_eq!(out.remove(0).result, Ok(vec![]));
-    filled.filled();
-    let write = take(&mut filled, &from_head(2));
-    filled.applied(write, Ok(()), &mut out);
-    assert_eq!(out.remove(0).result, Ok(vec![verifier(2), verifier(7)]));
-}
-
-#[test]
 fn a_flush_tells_that_power_was_lost_in_between() {
     let mut head = Member::new(verifier(0), Origin::Unknown);
     let before = Verifier { boot: 1, ..verifier(0) };
