@@ -6,36 +6,47 @@ import os
 import subprocess
 from pathlib import Path
 
-# Free blocks of at least this order are given back to the host, if the kernel does that.
-REPORTING = Path("/sys/module/page_reporting/parameters/page_reporting_order")
-# No block is so large.
-NEVER = "20"
-# What the work of one round needs, and more.
+# How the kernel gives free memory back to the host, and what keeps it from that: only the largest blocks, only after a minute. Not every kernel
+# has both.
+PARAMETERS = Path("/sys/module/page_reporting/parameters")
+KEEP = {"page_reporting_order": "10", "min_free_ms": "60000"}
+# What the work of one system's part of a round needs, and more.
 WARM_BYTES = 8 << 30
 
 
 @contextlib.contextmanager
-def warm_memory():
+def kept_memory():
     """In a virtual machine: its memory is the host's to give, at a cost that is many times that of using it. So that no row measures this,
-    free memory is kept meanwhile, and as much as a round needs is touched before the first. Gives a fact to print."""
-    before = None
-    with contextlib.suppress(OSError):
-        before = REPORTING.read_text()
-        REPORTING.write_text(NEVER)
+    free memory is kept meanwhile, as far as the kernel lets itself be told. Gives a fact to print."""
+    before, kept = {}, []
+    for name, value in KEEP.items():
+        with contextlib.suppress(OSError):
+            before[name] = (PARAMETERS / name).read_text()
+            (PARAMETERS / name).write_text(value)
+        with contextlib.suppress(OSError):
+            kept.append(f"{name} {(PARAMETERS / name).read_text().strip()}")
     try:
-        touched = _touch(min(WARM_BYTES, _available_bytes() // 2))
-        kept = "not given back to the host meanwhile" if before else "as the kernel keeps it"
-        yield f"{touched >> 20} MiB touched before; {kept}"
+        touched = f"{_warm_bytes() >> 20} MiB touched before each system's part of a round"
+        yield f"{touched}; {', '.join(kept) or 'given back as the kernel likes'}"
     finally:
-        if before:
-            REPORTING.write_text(before)
+        for name, value in before.items():
+            with contextlib.suppress(OSError):
+                (PARAMETERS / name).write_text(value)
+
+
+def warm_memory():
+    """So that the host has given what the next part needs."""
+    _touch(_warm_bytes())
+
+
+def _warm_bytes():
+    return min(WARM_BYTES, _available_bytes() // 2)
 
 
 def _touch(size):
     with mmap.mmap(-1, size) as memory:
         for at in range(0, size, mmap.PAGESIZE):
             memory[at] = 1
-    return size
 
 
 def _available_bytes():

@@ -1,7 +1,7 @@
 """The comparison from beginning to end: rounds in which both systems, one after the other, do all chosen work.
 
 Each round starts each system anew on blank disks, so that no round inherits another's fragmentation, trash or caches,
-and only one of them runs at a time. Everything is taken away at the end, also after a Ctrl-C.
+and only one of them runs at a time; which one is first changes with each round. Everything is taken away at the end, also after a Ctrl-C.
 """
 
 import argparse
@@ -46,6 +46,7 @@ def arguments():
 
 def one(system, place, options):
     """A system's part of a round."""
+    machine.warm_memory()
     session = Session(system(place), options, options.wanted)
     try:
         with session.row(*options.wanted):
@@ -97,10 +98,11 @@ def main():
     facts = machine.describe(options.dir)
     rounds = []
     try:
-        with machine.warm_memory() as facts["memory"], Place(options.dir) as place:
+        with machine.kept_memory() as facts["memory"], Place(options.dir) as place:
             for number in range(1, options.rounds + 1):
                 say(f"round {number} of {options.rounds}")
-                rounds.append({system.name: one(system, place, options) for system in (MooseFs, Muskox)})
+                systems = (MooseFs, Muskox) if number % 2 else (Muskox, MooseFs)
+                rounds.append({system.name: one(system, place, options) for system in systems})
             heed_signals(signal.SIG_IGN)
             report(rounds, facts, options)
     except KeyboardInterrupt:
