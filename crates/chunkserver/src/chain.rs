@@ -32,7 +32,7 @@ use reply::Outcome;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
-use store::{InventoryEntry, ReplicaState, StoreError};
+use store::{Disk, InventoryEntry, ReplicaState, StoreError};
 use strand::{Job, Strand};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -103,8 +103,8 @@ struct Waiting {
     deadline: Instant,
 }
 
-/// A replica's header and the disk's verifier.
-type Found = (Result<InventoryEntry, StoreError>, Verifier);
+/// A replica's header, its verifier, and its disk.
+type Found = (Result<(InventoryEntry, Verifier), StoreError>, Arc<Disk>);
 
 /// What a decision wants done without the lock.
 #[derive(Default)]
@@ -124,7 +124,7 @@ impl Chain {
         chunk: ChunkId,
         context: &Arc<Context>,
     ) -> Arc<Self> {
-        let nobody = Verifier { disk, boot: 0 };
+        let nobody = Verifier { disk, boot: 0, made: 0 };
         Arc::new(Self {
             slot: Arc::clone(slot),
             disk,
@@ -157,7 +157,10 @@ impl Chain {
     /// Reads the replica's header, then takes the frames that came meanwhile and carries them out. To be called in the
     /// disk's queue. False: there is no replica and nothing that makes one; the chain is gone.
     pub(crate) fn open(self: &Arc<Self>) -> bool {
-        let found = self.slot.disk().map(|disk| (disk.entry(self.chunk), disk.verifier()));
+        let found = self.slot.disk().map(|disk| {
+            let entry = disk.entry(self.chunk);
+            (entry.and_then(|entry| Ok((entry, disk.verifier(self.chunk)?))), disk)
+        });
         let mut effects = Effects::default();
         let here = self.opened(found, &mut effects);
         self.act(effects);
@@ -178,14 +181,14 @@ impl Chain {
         let Phase::Opening(frames) = &mut inner.phase else { return true };
         let frames = std::mem::take(frames);
         let result = match found {
-            Some((Ok(entry), verifier)) if !entry.bad && entry.state != ReplicaState::Filling => {
+            Some((Ok((entry, verifier)), _)) if !entry.bad && entry.state != ReplicaState::Filling => {
                 Ok((entry.version, verifier, Origin::Unknown))
             }
             Some((Ok(_), _)) | None => Err(Status::Io),
-            Some((Err(StoreError::Absent { .. }), verifier)) => frames
+            Some((Err(StoreError::Absent { .. }), disk)) => frames
                 .iter()
                 .find_map(Arrived::creates)
-                .map(|version| (version, verifier, Origin::Beginning))
+                .map(|version| (version, disk.verifier_of_first(version), Origin::Beginning))
                 .ok_or(Status::NoChunk),
             Some((Err(error), _)) => Err(error.status()),
         };
@@ -370,10 +373,9 @@ impl Chain {
         }
     }
 
-    /// After [`Chain::close`]: the replica is at this version now and takes frames again. `before` is what was
-    /// reported of an earlier one and not dealt with yet.
-    pub(crate) fn reopen(&self, version: Version, origin: Origin, before: Closed) {
-        let Some(verifier) = self.slot.verifier() else { return self.leave() };
+    /// After [`Chain::close`]: the replica is at this version now, answers under this verifier, and takes frames again. `before` is what
+    /// was reported of an earlier one and not dealt with yet.
+    pub(crate) fn reopen(&self, version: Version, verifier: Verifier, origin: Origin, before: Closed) {
         let mut inner = self.lock();
         inner.phase = Phase::Serving;
         inner.version = version;

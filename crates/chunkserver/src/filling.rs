@@ -42,10 +42,12 @@ impl Orders {
             return Err(Status::TimedOut);
         }
         let (chunk, now_s) = (chain.chunk, u64::try_from(self.clock.wall().0).unwrap_or(0));
-        let begun = on_disk(slot, move |disk| disk.begin_empty(chunk, version, now_s));
+        let begun = on_disk(slot, move |disk| {
+            disk.begin_empty(chunk, version, now_s).and_then(|()| disk.verifier(chunk))
+        });
         let result = done(&self.context, chain, version, begun.await);
-        match result {
-            Ok(()) => chain.reopen(version, Origin::Filling, Closed::default()),
+        match &result {
+            Ok(verifier) => chain.reopen(version, *verifier, Origin::Filling, Closed::default()),
             Err(_) => {
                 chain.leave();
                 self.chains.forget(chain);
@@ -58,7 +60,7 @@ impl Orders {
                 }
             }
         }
-        result
+        result.map(drop)
     }
 
     /// Pulls all of the chunk and makes the replica complete. Other orders for it are carried out meanwhile, and may end this.

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::{Disk, InventoryEntry, ReplicaState, StoreError};
 use types::{
-    BLOCK_BYTES, BlockRange, CHUNK_BYTES, ChunkId, DiskId, Memory, Status, Term, Unsettled, Version,
+    BLOCK_BYTES, BlockRange, CHUNK_BYTES, ChunkId, DiskId, Memory, Status, Term, Unsettled, Verifier, Version,
 };
 use wire::chain::{Closed, Origin};
 
@@ -61,11 +61,13 @@ struct OnDisk {
     now: Option<Version>,
     /// What it remembers of the writes before, if its chain does not.
     memory: Memory,
+    /// Under what it answers, if it was raised.
+    verifier: Option<Verifier>,
 }
 
 impl OnDisk {
     fn untouched() -> Self {
-        Self { result: Ok(()), now: None, memory: Memory::Kept }
+        Self { result: Ok(()), now: None, memory: Memory::Kept, verifier: None }
     }
 }
 
@@ -266,14 +268,16 @@ impl Orders {
     ) -> Ended {
         let mut memory = Memory::Kept;
         let (result, found) = match done {
-            Ok((OnDisk { result, now, memory: of_disk }, raised)) => {
+            Ok((OnDisk { result, now, memory: of_disk, verifier }, raised)) => {
                 // What is torn is torn, whatever was taken since.
                 if closed.forgot || of_disk.is_torn() {
                     memory = of_disk;
                 }
                 let origin = now.filter(|_| result.is_ok()).and_then(|now| origin(now, raised));
-                match (origin, now) {
-                    (Some(origin), Some(now)) => chain.reopen(now, origin, closed.clone()),
+                match (origin, now, verifier) {
+                    (Some(origin), Some(now), Some(verifier)) => {
+                        chain.reopen(now, verifier, origin, closed.clone());
+                    }
                     _ => chain.leave(),
                 }
                 if let Err(error) = &result {
@@ -339,25 +343,29 @@ fn raise_on(
     let (found, memory) = match disk.entry(chunk) {
         Ok(entry) if entry.state == ReplicaState::Filling => {
             let result = Err(StoreError::Filling { chunk });
-            return (OnDisk { result, now: None, memory: Memory::Forgot }, Raised::Not);
+            return (OnDisk { result, now: None, memory: Memory::Forgot, verifier: None }, Raised::Not);
         }
         Ok(entry) => (entry.version, memory_of(&entry)),
-        Err(error) => return (OnDisk { result: Err(error), now: None, memory: Memory::Forgot }, Raised::Not),
+        Err(error) => {
+            let nothing = OnDisk { result: Err(error), now: None, memory: Memory::Forgot, verifier: None };
+            return (nothing, Raised::Not);
+        }
     };
     if found != to && !(from <= found && found < to) {
         let result = Err(StoreError::WrongVersion { chunk, found, wanted: from });
-        return (OnDisk { result, now: Some(found), memory }, Raised::Not);
+        return (OnDisk { result, now: Some(found), memory, verifier: None }, Raised::Not);
     }
     let unfinished = from < found && found.term < to.term;
     let marked = if touched || unfinished { disk.mark(chunk, found) } else { Ok(()) };
     let result = marked.and_then(|()| disk.raise(chunk, found, to, cuts));
     let now = if result.is_ok() { to } else { found };
+    let verifier = disk.verifier(chunk).ok();
     let raised = match () {
         () if found == to => Raised::Not,
         () if unfinished => Raised::Unfinished,
         () => Raised::Now,
     };
-    (OnDisk { result, now: Some(now), memory }, raised)
+    (OnDisk { result, now: Some(now), memory, verifier }, raised)
 }
 
 /// What a replica whose chain forgot its writes may lack or have too much.
@@ -378,7 +386,7 @@ fn delete_on(disk: &Disk, chunk: ChunkId, version: Version, now_s: u64, claim: &
         Ok(found) | Err(StoreError::WrongVersion { found, .. }) => Some(*found),
         Err(_) => None,
     };
-    Some(OnDisk { result: deleted.map(drop), now, memory: Memory::Kept })
+    Some(OnDisk { result: deleted.map(drop), now, memory: Memory::Kept, verifier: None })
 }
 
 /// The disk and the chunk that an order is about; one that closes a disk is about no chunk.

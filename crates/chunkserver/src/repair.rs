@@ -55,20 +55,24 @@ impl Orders {
                 Err(status) => Err(status),
             };
         }
-        if result.is_ok() {
+        let mut ended = result;
+        if ended.is_ok() {
             let synced = on_disk(slot, move |disk| {
-                disk.sync(chunk, version).and_then(|()| disk.clear_marked(chunk, version))
+                disk.sync(chunk, version)?;
+                disk.clear_marked(chunk, version)?;
+                disk.verifier(chunk)
             });
-            result = done(&self.context, chain, version, synced.await);
-        }
-        match result {
-            Ok(()) => chain.reopen(version, Origin::Beginning, Closed::default()),
-            Err(_) => {
-                chain.leave();
-                self.chains.forget(chain);
+            match done(&self.context, chain, version, synced.await) {
+                Ok(verifier) => {
+                    chain.reopen(version, verifier, Origin::Beginning, Closed::default());
+                    return Ok(());
+                }
+                Err(status) => ended = Err(status),
             }
         }
-        result
+        chain.leave();
+        self.chains.forget(chain);
+        ended
     }
 
     /// Blocks of which the source has pages that do not match their checksums: page by page what it has is taken, and what it

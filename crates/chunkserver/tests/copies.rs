@@ -182,3 +182,33 @@ fn a_copy_cut_off_by_a_stop_is_reported_as_filling_and_not_read() {
         assert_eq!(again.result, Ok(()));
     });
 }
+
+#[test]
+fn a_replica_that_was_made_anew_answers_for_nothing_that_the_one_before_it_held() {
+    simulated(async {
+        let mut world = World::simulated(2).await;
+        let (chain, data) = (world.chain(&[0, 1]), pattern(1, 100));
+        let head = world.connect(0).await;
+        let held = send(&head, &write_of(&chain, V1, 1, 0, &data), &data).await.verifiers;
+        // Server 1 is away while server 0 loses power, and what was not synced with it.
+        world.kill(0).await;
+        world.sim_disk(0).power_cut();
+        world.start(0).await;
+        let head = world.connect(0).await;
+        let alone = world.chain(&[0]);
+        let again = send(&head, &write_of(&alone, V1, 1, 0, b"less"), b"less").await;
+        assert_eq!(again.result, Ok(()));
+        assert_eq!(world.master.raise(20, world.disk(0), V2).await.result, Ok(()));
+        assert_eq!(world.master.order(21, world.disk(1), copy(&world, 1, V2, &[0])).await.result, Ok(()));
+        for restarted in [false, true] {
+            if restarted {
+                world.kill(1).await;
+                world.start(1).await;
+            }
+            let tail = world.chain(&[1]);
+            let flushed = flush(&world.connect(1).await, &tail, V2, &held).await;
+            assert_eq!(flushed.result, Ok(()));
+            assert!(!held.contains(&flushed.verifiers[0]), "{:?} of {held:?}", flushed.verifiers);
+        }
+    });
+}

@@ -467,14 +467,14 @@ impl TryFrom<proto::FailedHop> for FailedHop {
 
 impl From<&Verifier> for proto::Verifier {
     fn from(v: &Verifier) -> Self {
-        Self { disk: v.disk.0.to_vec(), boot: v.boot }
+        Self { disk: v.disk.0.to_vec(), boot: v.boot, made: v.made }
     }
 }
 
 impl TryFrom<proto::Verifier> for Verifier {
     type Error = Malformed;
     fn try_from(p: proto::Verifier) -> Result<Self, Malformed> {
-        Ok(Self { disk: disk(&p.disk)?, boot: p.boot })
+        Ok(Self { disk: disk(&p.disk)?, boot: p.boot, made: p.made })
     }
 }
 

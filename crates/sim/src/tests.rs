@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::cluster::Stop;
+use crate::cluster::{DISKS, Place, SERVERS, Stop};
 use crate::driver::{Stage, Violation};
 use crate::nemesis::Faults;
 use crate::oracle::content::{Content, fill};
@@ -13,6 +13,8 @@ use types::{FileKind, InodeId, NodeSpec, Owner, Status};
 
 const FLAGS: OpenFlags = OpenFlags { read: true, write: true, truncate: false };
 const LENGTH: u64 = 100_000;
+/// Longer than the master waits for a server before it heals without it.
+const LONG: Duration = Duration::from_secs(720);
 
 fn failed(status: Status) -> Violation {
     Violation(format!("{status:?}"))
@@ -50,7 +52,6 @@ fn with_three_replicas_wanted_an_fsync_waits_for_the_second_and_never_succeeds_o
         let (inode, handle) = (made.known.attributes.inode.id, made.opened.handle);
         crate::invariants::synced::check(stage, inode, &content).map_err(Violation)?;
         let client = cluster.program(0).await.map_err(Violation)?.client;
-        let long = Duration::from_secs(720);
 
         // One is gone: two are enough. Two are gone: it fails when the mount's patience is over.
         cluster.stop_server(0, Stop::Kill);
@@ -62,7 +63,7 @@ fn with_three_replicas_wanted_an_fsync_waits_for_the_second_and_never_succeeds_o
         write(stage, &made, 3, &mut content).await?;
         assert!(client.fsync(handle).await.is_err(), "an fsync succeeded on one replica");
         content.doubt_unclosed();
-        tokio::time::sleep(long).await;
+        tokio::time::sleep(LONG).await;
         write(stage, &made, 4, &mut content).await?;
         assert!(client.fsync(handle).await.is_err(), "whatever healing did meanwhile");
         content.doubt_unclosed();
@@ -81,4 +82,56 @@ fn with_three_replicas_wanted_an_fsync_waits_for_the_second_and_never_succeeds_o
         crate::invariants::synced::check(stage, inode, &content).map_err(Violation)
     });
     ran.unwrap();
+}
+
+/// What was written reached two servers. One cannot be reached, the other loses power, is all that there is for a while, and the first one's
+/// replica is made anew from it: an fsync does not take that for the replica that was written.
+#[test]
+fn an_fsync_does_not_count_on_a_replica_that_was_made_anew_from_one_that_lost_power() {
+    for seed in 1..4 {
+        let plan = Plan { faults: Faults::PowerCuts, ..Plan::new(seed) };
+        let ran = on_stage(plan, "see the test", async |stage| {
+            let cluster = &stage.cluster;
+            cluster.start().await.map_err(Violation)?;
+            let mut content = Content::new();
+            let made = synced_file(stage, &mut content).await?;
+            let (inode, handle) = (made.known.attributes.inode.id, made.opened.handle);
+            let client = cluster.program(0).await.map_err(Violation)?.client;
+            let has_chunk = |server: &usize| {
+                (0..DISKS)
+                    .any(|disk| !cluster.disk(Place { server: *server, disk }).paths("chunks/").is_empty())
+            };
+            let holders: Vec<usize> = (0..SERVERS).filter(has_chunk).collect();
+            let [one, other] = holders[..] else { panic!("{holders:?} have the chunk") };
+            let spare = (0..SERVERS).find(|server| !holders.contains(server)).unwrap();
+            cluster.stop_server(spare, Stop::Kill);
+
+            write(stage, &made, 2, &mut content).await?;
+            client.flush(handle).await.map_err(failed)?;
+            let away = &cluster.hosts()[1 + one];
+            for host in cluster.all_hosts().iter().filter(|host| *host != away) {
+                cluster.world().net().partition(host, away);
+            }
+            cluster.stop_server(other, Stop::PowerCut);
+            cluster.start_server(other).await.map_err(Violation)?;
+            tokio::time::sleep(LONG).await;
+            cluster.world().net().heal();
+            let healed = async {
+                while !cluster
+                    .file_info(inode)
+                    .await
+                    .is_ok_and(|info| info.chunks.iter().all(|chunk| chunk.replicas.len() == 2))
+                {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            };
+            tokio::time::timeout(LONG, healed).await.map_err(|_| Violation("it does not heal".into()))?;
+            if client.fsync(handle).await.is_ok() {
+                content.synced();
+                crate::invariants::synced::check(stage, inode, &content).map_err(Violation)?;
+            }
+            Ok(())
+        });
+        ran.unwrap();
+    }
 }

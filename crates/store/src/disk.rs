@@ -30,7 +30,7 @@ use env::{Dir, OpenMode};
 use std::collections::BTreeSet;
 use std::io;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use types::{CHUNK_BYTES, ChunkId, ClusterId, DiskId, PAGE_BYTES, PAYLOAD_BYTES_MAX, Verifier, Version};
 
@@ -66,6 +66,8 @@ pub struct Disk {
     power_lost: bool,
     /// Replicas opened so far.
     loads: AtomicU64,
+    /// Fillings begun so far.
+    fillings: AtomicU32,
     counts: Counts,
     /// What erasing all deleted replicas would give back.
     deleted_bytes: AtomicU64,
@@ -138,9 +140,25 @@ impl Disk {
         Ok(())
     }
 
-    /// Which boot of this disk answers: unsynced writes survive as long as it stays the same.
-    pub fn verifier(&self) -> Verifier {
-        Verifier { disk: self.disk, boot: self.boot.wrapping_add(self.reopened) }
+    /// Under what a replica answers.
+    pub fn verifier(&self, chunk: ChunkId) -> Result<Verifier, StoreError> {
+        Ok(self.verifier_made(self.with_shared(chunk, &(0..1), |replica| Ok(replica.made()))?))
+    }
+
+    /// Under what a replica will answer that a first write makes.
+    pub fn verifier_of_first(&self, version: Version) -> Verifier {
+        self.verifier_made(version.to_u64())
+    }
+
+    fn verifier_made(&self, made: u64) -> Verifier {
+        Verifier { disk: self.disk, boot: self.boot.wrapping_add(self.reopened), made }
+    }
+
+    /// A number that no replica on this disk was made under: terms leave the first bit free, a disk is registered before it gets its first order,
+    /// and the count of that is durable.
+    fn next_made(&self) -> u64 {
+        let begun = u64::from(self.fillings.fetch_add(1, Ordering::Relaxed));
+        1 << 63 | (self.registrations() & 0x7FFF_FFFF) << 32 | begun
     }
 
     /// The boot of the kernel and the mount: the same for all directories of one device.
@@ -226,7 +244,7 @@ impl Disk {
     fn load_or_make(&self, write: &Write<'_>, state: &mut Option<Replica>) -> Result<bool, StoreError> {
         if state.is_none() && write.create {
             // As a rule it is not there, so that one system call does.
-            match self.make(write.chunk, write.version, Flags::COMPLETE) {
+            match self.make(write.chunk, write.version, Flags::COMPLETE, write.version.to_u64()) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 made => {
                     *state = Some(made?);
@@ -236,7 +254,8 @@ impl Disk {
         }
         match self.load(write.chunk, state) {
             Err(LoadError::Absent | LoadError::Stub) if write.create => {
-                *state = Some(self.make(write.chunk, write.version, Flags::COMPLETE)?);
+                *state =
+                    Some(self.make(write.chunk, write.version, Flags::COMPLETE, write.version.to_u64())?);
                 Ok(true)
             }
             loaded => loaded.map(|()| false).map_err(|error| error.of(write.chunk)),
@@ -261,17 +280,17 @@ impl Disk {
     }
 
     /// Makes the file of a chunk, complete or filling, and its folder.
-    fn make(&self, chunk: ChunkId, version: Version, flag: u16) -> io::Result<Replica> {
+    fn make(&self, chunk: ChunkId, version: Version, flag: u16, made: u64) -> io::Result<Replica> {
         let folder = folder_of(chunk);
-        let made = lock(&self.folders).made[usize::from(folder)];
-        if !made {
+        let is_there = lock(&self.folders).made[usize::from(folder)];
+        if !is_there {
             let path = folder_path(folder);
             self.with_files(|| self.dir.create_dir_all(&path))?;
             lock(&self.folders).made[usize::from(folder)] = true;
         }
         let path = chunk_path(chunk);
         let file = self.with_files(|| self.dir.open(&path, OpenMode::CreateNew))?;
-        Ok(Replica::new(file, chunk, version, self.cluster, Flags(flag | Flags::NEW)))
+        Ok(Replica::new(file, chunk, version, self.cluster, Flags(flag | Flags::NEW), made))
     }
 
     /// Takes back a file whose first write failed.

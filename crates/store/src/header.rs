@@ -82,6 +82,8 @@ pub(crate) struct Header {
     pub(crate) tables: u32,
     /// Regions in which a page that does not match its record is torn.
     pub(crate) torn: u16,
+    /// Which making of the replica: see [`types::Verifier`].
+    pub(crate) made: u64,
 }
 
 /// The header that counts.
@@ -118,6 +120,7 @@ impl Header {
         slot[60..64].copy_from_slice(&BLOCK_BYTES.to_le_bytes());
         slot[64..68].copy_from_slice(&PAGE_BYTES.to_le_bytes());
         slot[68..72].copy_from_slice(&self.tables.to_le_bytes());
+        slot[72..80].copy_from_slice(&self.made.to_le_bytes());
         let crc = crc32c(&slot[..CRC_AT]);
         slot[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
         slot
@@ -151,6 +154,7 @@ impl Header {
             cluster,
             tables: u32_at(slot, 68),
             torn: u16_at(slot, 12),
+            made: u64_at(slot, 72),
         })
     }
 
@@ -202,6 +206,7 @@ mod tests {
             cluster: ClusterId([5; 16]),
             tables: 0b101,
             torn: 0b11,
+            made: 6,
         }
     }
 

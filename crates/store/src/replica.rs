@@ -145,9 +145,10 @@ impl Replica {
         version: Version,
         cluster: ClusterId,
         flags: Flags,
+        made: u64,
     ) -> Self {
         let table = [const { TableSlot::Holes }; TABLE_PAGES];
-        let header = Header { chunk, version, sequence: 1, flags, cluster, tables: 1, torn: 0 };
+        let header = Header { chunk, version, sequence: 1, flags, cluster, tables: 1, torn: 0, made };
         Self {
             file,
             chunk,
@@ -208,6 +209,10 @@ impl Replica {
     }
     pub(crate) fn version(&self) -> Version {
         self.header.version
+    }
+    /// See [`types::Verifier`].
+    pub(crate) fn made(&self) -> u64 {
+        self.header.made
     }
     pub(crate) fn flags(&self) -> Flags {
         self.header.flags
@@ -529,6 +534,14 @@ impl Replica {
         // What is not synced now is only this flag.
         self.synced = self.written;
         Ok(())
+    }
+
+    /// Takes it as the beginning of another replica, which lacks something, in the header. Durable with the next sync.
+    pub(crate) fn set_filling(&mut self, made: u64) -> io::Result<()> {
+        self.header.made = made;
+        self.header.flags.set(Flags::FILLING);
+        self.header.flags.clear(Flags::COMPLETE);
+        self.write_header()
     }
 
     /// Takes the version to `to`, in the header. Durable with the next sync.

@@ -102,13 +102,16 @@ pub struct FailedHop {
     pub status: Status,
 }
 
-/// Which boot of which disk answered: unsynced writes survive as long as it stays the same.
+/// Which replica answered, and under which boot of its disk: unsynced writes survive as long as it stays the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Verifier {
     /// The disk.
     pub disk: DiskId,
     /// Boot id of the kernel mixed with the mount id of the disk; a restart of the process keeps it.
     pub boot: u64,
+    /// Which making of the replica: another one each time that a replica of the chunk is made on this disk. One that was copied or
+    /// filled has what its source had then, which may be less than the one before held.
+    pub made: u64,
 }
 
 /// A chunk that an fsync or a close names.

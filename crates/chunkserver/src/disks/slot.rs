@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::{Disk, DiskOptions, DiskSpace, Format, OpenDiskError, StoreError};
 use tokio::sync::oneshot;
-use types::{ClusterId, DiskId, Verifier};
+use types::{ClusterId, DiskId};
 
 /// One of the disks.
 pub(crate) struct Slot {
@@ -335,11 +335,6 @@ impl Slot {
     pub(super) fn waited(&self, now: Instant) -> Duration {
         let asked = self.space.lock().expect("nothing panics while it is held").asked;
         asked.map_or(Duration::ZERO, |asked| now.since(asked)).max(self.health.oldest_job(now))
-    }
-
-    /// The verifier under which it answers now.
-    pub(crate) fn verifier(&self) -> Option<Verifier> {
-        self.disk().map(|disk| disk.verifier())
     }
 
     pub(super) fn report(&self, now: Instant) -> Option<DiskReport> {

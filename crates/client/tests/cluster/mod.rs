@@ -469,7 +469,7 @@ impl State {
     }
 
     fn verifiers(&self) -> Vec<Verifier> {
-        self.chain().iter().map(|r| Verifier { disk: r.disk, boot: self.boot }).collect()
+        self.chain().iter().map(|r| Verifier { disk: r.disk, boot: self.boot, made: 1 }).collect()
     }
 
     fn check(&self, capability: &Capability) -> Result<(), Status> {

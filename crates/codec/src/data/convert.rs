@@ -115,14 +115,14 @@ fn members_in(members: Vec<proto::ReplicaAddress>) -> Checked<Vec<ReplicaAddress
 }
 
 fn verifiers_out(verifiers: &[Verifier]) -> Vec<proto::Verifier> {
-    verifiers.iter().map(|v| proto::Verifier { disk: v.disk.0.to_vec(), boot: v.boot }).collect()
+    verifiers.iter().map(proto::Verifier::from).collect()
 }
 
 fn verifiers_in(verifiers: &[proto::Verifier]) -> Checked<Vec<Verifier>> {
     if verifiers.len() > limits::MEMBERS_MAX {
         return bad("too many verifiers");
     }
-    verifiers.iter().map(|v| Ok(Verifier { disk: disk(&v.disk)?, boot: v.boot })).collect()
+    verifiers.iter().map(|v| Ok(Verifier { disk: disk(&v.disk)?, boot: v.boot, made: v.made })).collect()
 }
 
 fn edge_out(edge: &FailedEdge) -> proto::FailedEdge {

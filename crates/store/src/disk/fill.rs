@@ -5,7 +5,8 @@
 //!    one that a stop interrupted is never taken for a complete one.
 //! 2. Only a replica that was filling from its beginning is erased at once; what cannot be used is set aside with its
 //!    hold, and put back if nothing can be begun in its place.
-//! 3. An older replica is made the new one by its differing blocks only if every page of it matches its checksum.
+//! 3. Each of them answers under a verifier of its own.
+//! 4. An older replica is made the new one by its differing blocks only if every page of it matches its checksum.
 
 use super::remove::Aside;
 use super::{Disk, entry_of};
@@ -85,7 +86,7 @@ impl Disk {
             Ok(()) => return Err(StoreError::Invalid { what: "a replica came while one was to be filled" }),
             Err(error) => return Err(error.of(chunk)),
         }
-        let mut replica = self.make(chunk, version, Flags::FILLING)?;
+        let mut replica = self.make(chunk, version, Flags::FILLING, self.next_made())?;
         let begun = self.activity.touch(chunk).map_err(StoreError::from);
         if let Err(error) = begun.and_then(|()| replica.begin(&self.activity)) {
             self.unmake(chunk, &mut state);
@@ -121,7 +122,7 @@ impl Disk {
             self.sync_replica(chunk, replica)?;
         }
         // First it says that it is not complete, then of which version it will be.
-        replica.set_flags(Flags::FILLING, Flags::COMPLETE)?;
+        replica.set_filling(self.next_made())?;
         self.sync_replica(chunk, replica)?;
         if replica.version() != version {
             replica.set_version(version)?;

@@ -13,7 +13,7 @@ use crate::stamp::{FORMAT, STAMP, STAMP_ASIDE, Stamp, StampError};
 use crate::{FormatError, OpenDiskError};
 use env::{Dir, OpenMode};
 use std::io;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex};
 use types::{ChunkId, ClusterId, DiskId};
 
@@ -279,6 +279,7 @@ impl Settling<'_> {
             losses: Mutex::default(),
             power_lost: false,
             loads: AtomicU64::new(1),
+            fillings: AtomicU32::new(0),
             counts: Counts::default(),
             deleted_bytes: AtomicU64::new(0),
             _lock: held,

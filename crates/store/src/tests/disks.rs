@@ -60,10 +60,10 @@ fn another_cluster_a_second_user_and_a_damaged_stamp_are_refused() {
 fn registrations_are_durable_and_the_verifier_stays_over_a_restart() {
     let (_guard, dir, disk) = disk();
     disk.set_registrations(41).unwrap();
-    let verifier = disk.verifier();
+    let verifier = disk.verifier_of_first(V1);
     drop(disk);
     let (disk, _) = open(&dir);
-    assert_eq!((disk.registrations(), disk.verifier()), (41, verifier));
+    assert_eq!((disk.registrations(), disk.verifier_of_first(V1)), (41, verifier));
     assert_eq!((disk.id(), disk.cluster()), (DISK, CLUSTER));
 }
 
@@ -201,9 +201,9 @@ fn a_disk_that_cannot_be_written_is_told_from_a_full_one() {
 #[test]
 fn a_disk_that_is_opened_again_after_a_failure_answers_under_another_verifier() {
     let (_guard, dir, disk) = disk();
-    let before = (disk.verifier(), disk.boot());
+    let before = (disk.verifier_of_first(V1), disk.boot());
     drop(disk);
     let options = DiskOptions { index_in_memory: true, reopened: 1, ..Default::default() };
     let disk = Disk::open(Arc::clone(&dir), options).unwrap().disk;
-    assert!(disk.verifier() != before.0 && disk.boot() == before.1);
+    assert!(disk.verifier_of_first(V1) != before.0 && disk.boot() == before.1);
 }

@@ -44,6 +44,35 @@ fn a_filling_replica_is_not_read_and_a_complete_one_is() {
 }
 
 #[test]
+fn each_making_of_a_replica_answers_under_a_verifier_of_its_own_also_after_a_kill() {
+    let (_guard, dir, mut disk) = disk();
+    write(&disk, CHUNK, V1, 0, &pattern(1, 8192)).unwrap();
+    let mut seen = vec![disk.verifier(CHUNK).unwrap()];
+    assert_eq!(seen, [disk.verifier_of_first(V1)]);
+    // A disk is registered anew by each process, before it gets an order.
+    for (registrations, start) in [(1, FillStart::Kept), (2, FillStart::Begun), (3, FillStart::Begun)] {
+        disk.set_registrations(registrations).unwrap();
+        for start in [start, FillStart::Begun] {
+            assert_eq!(disk.begin_filling(CHUNK, V2, 0).unwrap(), start);
+            let verifier = disk.verifier(CHUNK).unwrap();
+            assert!(!seen.contains(&verifier), "{verifier:?} of {seen:?}");
+            seen.push(verifier);
+            disk.complete(CHUNK, V2).unwrap();
+            assert_eq!(disk.verifier(CHUNK).unwrap(), verifier);
+            disk.delete(CHUNK, V2, 0).unwrap();
+        }
+        assert_eq!(disk.begin_filling(CHUNK, V2, 0).unwrap(), FillStart::Begun);
+        let last = disk.verifier(CHUNK).unwrap();
+        seen.push(last);
+        disk.complete(CHUNK, V2).unwrap();
+        drop(disk);
+        disk = open(&dir).0;
+        assert_eq!(disk.verifier(CHUNK).unwrap(), last);
+        disk.delete(CHUNK, V2, 0).unwrap();
+    }
+}
+
+#[test]
 fn what_was_set_aside_for_a_replica_that_cannot_be_begun_is_put_back() {
     let sim = SimDisk::new(3, "disk");
     format(&sim.dir());

@@ -260,7 +260,9 @@ impl Member {
             return Admission::Refused(refusal);
         }
         let own = self.verifier;
-        if input.held.iter().any(|held| held.disk == own.disk && held.boot != own.boot) {
+        // A replica that was made anew has what its source had: whether that is all, the writer judges by the others.
+        let lost = |held: &Verifier| (held.disk, held.made) == (own.disk, own.made) && held.boot != own.boot;
+        if input.held.iter().any(lost) {
             return Admission::Refused(self.here(Status::LostTail));
         }
         if input.chain_sequence > self.taken {

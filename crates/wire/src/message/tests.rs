@@ -140,7 +140,7 @@ fn edge() -> impl Strategy<Value = FailedEdge> {
 }
 
 fn verifiers() -> impl Strategy<Value = Vec<Verifier>> {
-    vec((disk_id(), any::<u64>()).prop_map(|(disk, boot)| Verifier { disk, boot }), 0..9)
+    vec((disk_id(), any::<[u64; 2]>()).prop_map(|(disk, [boot, made])| Verifier { disk, boot, made }), 0..9)
 }
 
 fn capability() -> impl Strategy<Value = Capability> {

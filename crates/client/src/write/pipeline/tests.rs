@@ -26,6 +26,8 @@ struct World {
     generation: u32,
     requests: usize,
     boots: [u64; 2],
+    /// How often the replicas of a disk were made anew.
+    made: [u64; 2],
     /// Disks that a chain goes on without.
     left_out: BTreeSet<DiskId>,
 }
@@ -80,7 +82,10 @@ impl World {
     }
 
     fn verifiers(&self) -> Vec<Verifier> {
-        let all = [1, 2].map(|n| Verifier { disk: DiskId([n; 16]), boot: self.boots[usize::from(n) - 1] });
+        let all = [0_u8, 1].map(|n| {
+            let (disk, n) = (DiskId([n + 1; 16]), usize::from(n));
+            Verifier { disk, boot: self.boots[n], made: self.made[n] }
+        });
         all.into_iter().filter(|verifier| !self.left_out.contains(&verifier.disk)).collect()
     }
 
@@ -405,6 +410,36 @@ fn an_fsync_fails_when_power_took_what_was_written_on_every_replica() {
     world.run(&mut pipeline, &mut std::iter::empty());
     assert_eq!((pipeline.sync_outcome(sync), lost(&mut pipeline)), (Some(Ok(())), Vec::new()));
     assert!(!pipeline.is_unsynced() && world.stable == world.data, "what is left of it");
+}
+
+#[test]
+fn an_fsync_fails_when_the_replica_that_held_everything_was_made_anew_from_one_that_lost_it() {
+    for written_after in [false, true] {
+        let (mut world, mut pipeline) = (World::default(), pipeline());
+        write(&mut pipeline, &world, 0, b"hello");
+        pipeline.want_flush();
+        world.run(&mut pipeline, &mut std::iter::empty());
+        (world.boots[0], world.made[1]) = (1, 1);
+        if written_after {
+            write(&mut pipeline, &world, 5, b" world");
+        }
+        let sync = pipeline.want_sync();
+        world.run(&mut pipeline, &mut std::iter::empty());
+        assert_eq!((pipeline.sync_outcome(sync), lost(&mut pipeline)), (None, vec![Status::LostTail]));
+    }
+}
+
+#[test]
+fn an_fsync_goes_on_with_a_replica_that_was_made_anew_while_another_holds_everything() {
+    let (mut world, mut pipeline) = (World::default(), pipeline());
+    write(&mut pipeline, &world, 0, b"hello");
+    pipeline.want_flush();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    world.made[1] = 1;
+    let sync = pipeline.want_sync();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    assert_eq!((pipeline.sync_outcome(sync), lost(&mut pipeline)), (Some(Ok(())), Vec::new()));
+    assert!(world.left_out.is_empty() && !pipeline.is_unsynced());
 }
 
 #[test]

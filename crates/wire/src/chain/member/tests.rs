@@ -11,7 +11,7 @@ fn disk(n: usize) -> DiskId {
 }
 
 fn verifier(n: usize) -> Verifier {
-    Verifier { disk: disk(n), boot: 100 + n as u64 }
+    Verifier { disk: disk(n), boot: 100 + n as u64, made: 7 }
 }
 
 fn from_client(write_id: u64, next: Option<DiskId>) -> WriteInput {
@@ -164,6 +164,14 @@ fn a_flush_tells_that_power_was_lost_in_between() {
     let before = Verifier { boot: 1, ..verifier(0) };
     let flush = FlushInput { chain_sequence: ChainSequence(0), held: &[before, verifier(1)], next: None };
     assert_eq!(refused(head.flush(&flush)).status, Status::LostTail);
+}
+
+#[test]
+fn a_flush_does_not_ask_a_replica_for_what_the_one_before_it_on_its_disk_held() {
+    let mut head = Member::new(verifier(0), Origin::Beginning);
+    let before = Verifier { boot: 1, made: 3, ..verifier(0) };
+    let flush = FlushInput { chain_sequence: ChainSequence(0), held: &[before, verifier(1)], next: None };
+    assert!(matches!(head.flush(&flush), Admission::Taken { .. }), "the writer hears under what it answers");
 }
 
 #[test]
