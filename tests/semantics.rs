@@ -6,9 +6,10 @@
 
 mod common;
 use common::*;
-use rustix::fs::{FallocateFlags, FlockOperation, OFlags, SeekFrom, fallocate, flock, seek};
+use rustix::fs::{Dir, FallocateFlags, FlockOperation, OFlags, SeekFrom, fallocate, flock, seek};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MsyncFlags, ProtFlags};
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -315,7 +316,63 @@ fn a_directory_that_moved_knows_its_new_parent_and_links_count_names() {
     assert_eq!(fs::rename(at("b"), at("b/d/x")).unwrap_err().raw_os_error(), Some(libc::EINVAL));
 }
 
-/// A program that does something with a file of the mount, and ignores no signal, whoever runs this test.
+/// What is left of a listing, in its order, and where each entry ends.
+fn rest_of(listing: &mut Dir) -> Vec<(String, i64)> {
+    let named = listing
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().to_str().unwrap().to_owned(), entry.offset()));
+    named.filter(|(name, _)| name != "." && name != "..").collect()
+}
+
+#[test]
+fn a_listing_names_what_stays_exactly_once_whatever_is_made_and_removed_meanwhile() {
+    if !can_mount("a_listing_names_what_stays_exactly_once_whatever_is_made_and_removed_meanwhile") {
+        return;
+    }
+    let demo = Demo::start();
+    let at = |name: String| demo.path(&format!("d/{name}"));
+    fs::create_dir(demo.path("d")).unwrap();
+    // Mixed in whatever order the directory has.
+    let (stay, go) = (3_000, 1_000);
+    (0..stay).for_each(|n| drop(File::create_new(at(format!("{:02}-stays-{n}", n % 97))).unwrap()));
+    (0..go).for_each(|n| drop(File::create_new(at(format!("{:02}-goes-{n}", n % 89))).unwrap()));
+    let mut listing = Dir::read_from(File::open(demo.path("d")).unwrap()).unwrap();
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut offsets = Vec::new();
+    let (mut gone, mut made) = (0, 0);
+    while let Some(entry) = listing.next() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().to_str().unwrap().to_owned();
+        offsets.push((name.clone(), entry.offset()));
+        *seen.entry(name).or_default() += 1;
+        if offsets.len() % 4 == 0 && gone < go {
+            fs::remove_file(at(format!("{:02}-goes-{gone}", gone % 89))).unwrap();
+            drop(File::create_new(at(format!("{:02}-comes-{made}", made % 97))).unwrap());
+            (gone, made) = (gone + 1, made + 1);
+        }
+    }
+    assert!(gone > go / 2, "{gone} were removed meanwhile");
+    assert!(seen.values().all(|count| *count == 1), "something is named twice");
+    let stays = |name: &str| name.contains("-stays-");
+    assert_eq!(seen.keys().filter(|name| stays(name)).count(), stay);
+    // From a place within it on: the same, in the same order, as far as it is still there.
+    let (_, place) = offsets[offsets.len() / 3];
+    let behind = offsets[offsets.len() / 3 + 1..].iter().map(|(name, _)| name).filter(|name| stays(name));
+    listing.seek(place).unwrap();
+    let again = rest_of(&mut listing);
+    assert!(again.iter().map(|(name, _)| name).filter(|name| stays(name)).eq(behind));
+    // From the beginning: what is there now.
+    listing.rewind();
+    let mut now: Vec<String> = rest_of(&mut listing).into_iter().map(|(name, _)| name).collect();
+    now.sort();
+    let mut there: Vec<String> = fs::read_dir(demo.path("d"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    there.sort();
+    assert_eq!((now.len(), &now), (stay + go, &there));
+}
+
 #[test]
 fn an_open_directory_that_is_removed_or_replaced_is_empty_and_has_no_name() {
     if !can_mount("an_open_directory_that_is_removed_or_replaced_is_empty_and_has_no_name") {
@@ -392,6 +449,7 @@ fn trusted_attributes_are_there_for_administrators_alone() {
     });
 }
 
+/// A program that does something with a file of the mount, and ignores no signal, whoever runs this test.
 fn program(demo: &Demo, script: &str) -> Child {
     let mut command = Command::new("bash");
     let script = format!("exec env --default-signal=INT {script}");
