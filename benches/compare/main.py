@@ -30,6 +30,7 @@ def arguments():
     parser.add_argument("--files", type=int, default=2000, help="files of the work on names (default 2000)")
     parser.add_argument("--rows", default="*", help="rows to measure, by name, with * and commas (default all)")
     parser.add_argument("--json", metavar="FILE", help="also write every value of every round to this file")
+    parser.add_argument("--profile", metavar="DIR", help="MuskoxFS alone, and a profile of each timed part in this directory")
     parser.add_argument("--dir", default="/var/tmp", help="directory on the disk to use (default /var/tmp)")
     parser.add_argument("--tree", default=sysconfig.get_path("stdlib"), help="source tree (default: Python's library)")
     chosen = parser.parse_args()
@@ -102,9 +103,11 @@ def main():
             for number in range(1, options.rounds + 1):
                 say(f"round {number} of {options.rounds}")
                 systems = (MooseFs, Muskox) if number % 2 else (Muskox, MooseFs)
+                systems = systems if options.profile is None else (Muskox,)
                 rounds.append({system.name: one(system, place, options) for system in systems})
             heed_signals(signal.SIG_IGN)
-            report(rounds, facts, options)
+            if options.profile is None:
+                report(rounds, facts, options)
     except KeyboardInterrupt:
         say("interrupted; all is taken away")
         sys.exit(130)

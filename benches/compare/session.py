@@ -4,12 +4,14 @@ A workload asks for `measure` around the timed part and for `row` around everyth
 table. A row that fails is kept as failed, with its reason, and the next one goes on.
 """
 
+import contextlib
 import os
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
 import workers
+from perf import Profile
 
 
 @dataclass
@@ -29,6 +31,8 @@ class Session:
         self.wanted = wanted
         self.values = {}  # row -> number
         self.failures = {}  # row -> reason
+        self.current = ()  # rows that are being measured
+        self.parts = {}  # rows -> timed parts so far
         self.device = cluster.place.device()
 
     def folder(self, name):
@@ -42,12 +46,19 @@ class Session:
         os.sync()
         cpu, flushes = self.cluster.cpu_seconds(), self._flushes()
         try:
-            outcome = workers.together(count, work)
+            with self._profile():
+                outcome = workers.together(count, work)
         except workers.Stuck:
             self.cluster.cold_client()
             raise
         cpu_s = self.cluster.cpu_seconds() - cpu + outcome.cpu_s
         return Measure(outcome.seconds, cpu_s, self._flushes() - flushes, outcome.answers)
+
+    def _profile(self):
+        if self.options.profile is None:
+            return contextlib.nullcontext()
+        parts = self.parts[self.current] = self.parts.get(self.current, 0) + 1
+        return Profile(self.options.profile, f"{self.current[0]}.{parts}")
 
     def tell(self, row, value):
         if row in self.wanted:
@@ -73,9 +84,11 @@ class _Rows:
         self.rows = rows
 
     def __enter__(self):
+        self.before, self.session.current = self.session.current, self.rows
         return self
 
     def __exit__(self, kind, error, trace):
+        self.session.current = self.before
         if error is None or not isinstance(error, Exception):
             return False
         place = traceback.extract_tb(trace)[-1]
