@@ -155,7 +155,7 @@ impl Disk {
         if self.sync_replica(chunk, replica).is_err() || marked == 0 && !named.changed {
             return Ok(Settled::default());
         }
-        let settled = replica.settle(named.regions, marked, power_lost)?;
+        let settled = replica.settle(named.regions, marked)?;
         // What was synced has lost nothing.
         let power_lost = if power_lost && marked != 0 { Flags::POWER_LOST } else { 0 };
         replica.set_flags(Flags::MARKED | power_lost, 0)?;

@@ -7,9 +7,8 @@
 //! # Invariants
 //! 1. Under a hole the file has zeroes, outside of regions that are being written. Bytes there are damage, and whoever asks whether the
 //!    replica is sound is told.
-//! 2. In regions that were being written when the process was killed, bytes under a hole are of a write that did not get as far as its
-//!    record. Settling replaces them by zeroes. After a loss of power, when regions that were synced count as well, they may be of a page
-//!    whose record was lost: they are torn, and keep their bytes if no other replica has the page.
+//! 2. In regions that were being written when the process stopped, bytes under a hole are of a write that did not get as far as its
+//!    record. Settling replaces them by zeroes.
 
 use super::{PAGES, Replica, read_readable};
 use crate::StoreError;

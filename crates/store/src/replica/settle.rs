@@ -31,13 +31,13 @@ pub(crate) struct Settled {
 impl Replica {
     /// Verifies the marked regions, writes them again and says what is torn. Those that were changed lately and synced are
     /// verified, too: what rotted there is found now, and if it is in a table page, that one is made anew by the data that it
-    /// describes. Not durable before the next sync. `power_lost`: what is marked may have been synced.
-    pub(crate) fn settle(&mut self, changed: u16, marked: u16, power_lost: bool) -> io::Result<Settled> {
+    /// describes. Not durable before the next sync.
+    pub(crate) fn settle(&mut self, changed: u16, marked: u16) -> io::Result<Settled> {
         let mut settled = Settled::default();
         for page in 0..TABLE_PAGES {
             let regions = regions_of_table(page);
             if regions & marked != 0 || regions & changed != 0 && self.is_table_damaged(page)? {
-                self.settle_table_page(page, Marks { regions: marked, power_lost }, &mut settled)?;
+                self.settle_table_page(page, marked, &mut settled)?;
             }
         }
         for block in 0..BLOCKS_PER_CHUNK {
@@ -61,7 +61,7 @@ impl Replica {
         let mut settled = Settled::default();
         for page in 0..TABLE_PAGES {
             if self.is_table_damaged(page)? {
-                self.settle_table_page(page, Marks::default(), &mut settled)?;
+                self.settle_table_page(page, 0, &mut settled)?;
                 self.replaced_at = self.written;
             }
         }
@@ -77,8 +77,7 @@ impl Replica {
         Ok(matches!(self.table[page], TableSlot::Damaged))
     }
 
-    fn settle_table_page(&mut self, page: usize, marks: Marks, settled: &mut Settled) -> io::Result<()> {
-        let marked = marks.regions;
+    fn settle_table_page(&mut self, page: usize, marked: u16, settled: &mut Settled) -> io::Result<()> {
         let (at, length) = range_of(page);
         let mut bytes = vec![0; length];
         if !read_readable(&*self.file, &mut bytes, at)? {
@@ -104,7 +103,7 @@ impl Replica {
             let region = regions(block as u64 * u64::from(BLOCK_BYTES), u64::from(BLOCK_BYTES));
             let here = region & marked != 0;
             if here || !valid {
-                let judge = Judge { region, marked: here, power_lost: marks.power_lost, valid };
+                let judge = Judge { region, marked: here, valid };
                 self.settle_block(&mut table, (record, block), judge, &mut bytes_in, settled)?;
             }
         }
@@ -133,16 +132,9 @@ impl Replica {
             let at = (block * PAGES + within) as u64 * PAGE as u64;
             if table.is_hole(record, within) {
                 if bytes.are_in(at) {
-                    let zeroes = self.has_zeroes(at)?;
-                    match judge.marked {
-                        false => settled.rotten_pages += u64::from(!zeroes),
-                        // The write of a record may be lost although the page was synced: another replica may know.
-                        true if judge.power_lost && !zeroes => {
-                            settled.torn_pages += 1;
-                            settled.torn_regions |= judge.region;
-                            torn = true;
-                        }
-                        true => self.clear(at, PAGE as u64)?,
+                    settled.rotten_pages += u64::from(!judge.marked && !self.has_zeroes(at)?);
+                    if judge.marked {
+                        self.clear(at, PAGE as u64)?;
                     }
                 }
                 continue;
@@ -173,14 +165,6 @@ impl Replica {
     }
 }
 
-/// Where a mismatch may be of a write that was under way.
-#[derive(Clone, Copy, Default)]
-struct Marks {
-    regions: u16,
-    /// See [`Replica::settle`].
-    power_lost: bool,
-}
-
 /// How much a mismatch in a block means.
 #[derive(Clone, Copy)]
 struct Judge {
@@ -188,8 +172,6 @@ struct Judge {
     region: u16,
     /// The block is in a marked region.
     marked: bool,
-    /// See [`Replica::settle`].
-    power_lost: bool,
     /// Its table page has a valid checksum.
     valid: bool,
 }

@@ -421,21 +421,3 @@ fn what_was_written_under_a_hole_when_the_process_stopped_is_no_damage() {
         }
     }
 }
-
-#[test]
-fn a_lost_record_in_a_region_that_was_changed_lately_leaves_a_torn_page_when_power_goes() {
-    let sim = with_a_lost_record();
-    let (disk, _) = open(&sim.dir());
-    // In another page of the table, and the same region.
-    write(&disk, CHUNK, V2, 8300 * PAGE, &pattern(8, PAGE as usize)).unwrap();
-    disk.sync(CHUNK, V2).unwrap();
-    drop(disk);
-    sim.power_cut();
-    let (disk, _) = open(&sim.dir());
-    assert_eq!(disk.torn_pages(CHUNK, V2).unwrap(), [9001]);
-    assert!(disk.read(CHUNK, V2, 9001 * PAGE, PAGE_BYTES).is_err());
-    // What another replica has counts; here there is none.
-    assert_eq!(disk.keep_torn(CHUNK, V2).unwrap(), [9001]);
-    assert_eq!(read(&disk, CHUNK, V2, 9001 * PAGE, PAGE_BYTES), pattern(6, PAGE as usize));
-    disk.check(CHUNK, V2).unwrap();
-}
