@@ -61,9 +61,10 @@ fn a_file_that_does_not_change_moves_to_the_archive_and_a_write_brings_it_back()
     let demo = given(&["--archive-after", "4s"]);
     let (file, small) = (demo.path("old/file"), demo.path("old/small"));
     fs::write(&file, pattern(300_000)).unwrap();
-    // What is not synced and moves with all its replicas is reported by the next fsync, for nobody can vouch for it.
     File::open(&file).unwrap().sync_all().unwrap();
     fs::write(&small, pattern(1_000)).unwrap();
+    let mut unsynced = File::create(demo.path("old/unsynced")).unwrap();
+    unsynced.write_all(&pattern(200_000)).unwrap();
     assert!(is_alive(&demo, &file));
     // The master dies before the time has come, and finds the file again.
     let data = demo.data.to_str().unwrap();
@@ -72,6 +73,8 @@ fn a_file_that_does_not_change_moves_to_the_archive_and_a_write_brings_it_back()
     wait_until("it is archived", || is_archived(&demo, &file));
     assert_eq!(fs::read(&file).unwrap(), pattern(300_000));
     assert!(is_alive(&demo, &small), "it is too short to be archived");
+    wait_until("what was not synced has moved, too", || is_archived(&demo, &demo.path("old/unsynced")));
+    unsynced.sync_all().expect("the new replica was copied from one that had all of it");
     demo.ask(&["demo", "kill", "master", "--data", data]);
     demo.ask(&["demo", "start", "master", "--data", data]);
     wait_until("it is so after a crash of the master", || is_archived(&demo, &file));

@@ -340,7 +340,7 @@ fn a_listing_names_what_stays_exactly_once_whatever_is_made_and_removed_meanwhil
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut offsets = Vec::new();
     let (mut gone, mut made) = (0, 0);
-    while let Some(entry) = listing.next() {
+    for entry in listing.by_ref() {
         let entry = entry.unwrap();
         let name = entry.file_name().to_str().unwrap().to_owned();
         offsets.push((name.clone(), entry.offset()));

@@ -26,6 +26,7 @@ pub(crate) use strand::write_with_room;
 use crate::disks::Slot;
 use crate::events::Events;
 use crate::tasks::Tasks;
+use crate::vouchers::Vouchers;
 use hop::{Hop, Outgoing};
 use link::{Pending, Pool};
 use reply::Outcome;
@@ -53,6 +54,7 @@ pub(crate) struct Context {
     pub(crate) active: Mutex<BTreeMap<(DiskId, ChunkId), Arc<Chain>>>,
     /// Told when `active` is no longer empty.
     pub(crate) activity: Notify,
+    pub(crate) vouchers: Vouchers,
 }
 
 /// One replica.
@@ -198,6 +200,7 @@ impl Chain {
                 inner.version = version;
                 inner.unborn = origin == Origin::Beginning;
                 inner.member = Member::new(verifier, origin);
+                inner.member.vouch(self.context.vouchers.of(verifier, self.chunk));
                 for arrived in frames {
                     self.take(inner, arrived, effects);
                 }
@@ -286,8 +289,8 @@ impl Chain {
                     effects.answers.push((reply, Outcome::Refused(refusal)));
                 }
             },
-            Admission::Repeated { chain_sequence, verifiers } => {
-                effects.answers.push((reply, Outcome::Done { chain_sequence, verifiers }));
+            Admission::Repeated { chain_sequence, witnesses } => {
+                effects.answers.push((reply, Outcome::Done { chain_sequence, witnesses }));
             }
             Admission::Refused(refusal) => effects.answers.push((reply, Outcome::Refused(refusal))),
         }
@@ -382,6 +385,7 @@ impl Chain {
         (inner.unborn, inner.told) = (false, false);
         inner.filling = (origin == Origin::Filling).then(Filling::default);
         inner.member = Member::after(verifier, origin, before);
+        inner.member.vouch(self.context.vouchers.of(verifier, self.chunk));
         inner.strand = Strand::default();
     }
 
@@ -491,7 +495,7 @@ impl Inner {
         for answer in out {
             let Some(waiting) = self.waiting.remove(&answer.op) else { continue };
             let outcome = match answer.result {
-                Ok(verifiers) => Outcome::Done { chain_sequence: answer.chain_sequence, verifiers },
+                Ok(witnesses) => Outcome::Done { chain_sequence: answer.chain_sequence, witnesses },
                 Err(refusal) => Outcome::Refused(refusal),
             };
             for reply in waiting.replies {

@@ -61,8 +61,14 @@ impl Orders {
         }
         let mut result = sources.follow(slot, chain, ReplicaState::Filling, &[BlockRange::ALL]).await;
         if result.is_ok() {
-            let completed = on_disk(slot, move |disk| disk.complete(chunk, version)).await;
-            result = done(&self.context, chain, version, completed);
+            sources.ask_witness().await;
+            let (context, others) = (Arc::clone(&self.context), sources.held());
+            let completed = on_disk(slot, move |disk| {
+                disk.complete(chunk, version)?;
+                context.vouchers.put(disk.verifier(chunk)?, chunk, others);
+                Ok(())
+            });
+            result = done(&self.context, chain, version, completed.await);
         }
         // What was here before stays, filling, for the next time.
         if result.is_err() && begun == FillStart::Begun {

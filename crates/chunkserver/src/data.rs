@@ -13,7 +13,7 @@ use link::{Counters, Incoming, Refused, Replier, ServeOptions};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use store::{Disk, ReadBack, ReplicaState, StoreError};
-use types::{ChainSequence, DiskId, PAGE_BYTES, Rights, Status};
+use types::{ChainSequence, DiskId, PAGE_BYTES, Rights, Status, Witness};
 use wire::chain::Refusal;
 use wire::frame::PROTOCOL_VERSION;
 use wire::message::{
@@ -86,8 +86,8 @@ impl DataPlane {
     fn write(&self, frame: Frame, replier: Replier) {
         let refuse = |replier: Replier, write_id, refusal: Refusal| {
             let (result, failed) = (Err(refusal.status), refusal.failed);
-            let (chain_sequence, verifiers) = (ChainSequence(0), Vec::new());
-            let answer = WriteAnswer { result, write_id, chain_sequence, verifiers, failed };
+            let (chain_sequence, witnesses) = (ChainSequence(0), Vec::new());
+            let answer = WriteAnswer { result, write_id, chain_sequence, witnesses, failed };
             replier.answer(&answer.to_bytes(), Bytes::new());
         };
         let write = match Write::decode(&frame.body) {
@@ -121,7 +121,7 @@ impl DataPlane {
     fn flush(&self, frame: Frame, replier: Replier) {
         let refuse = |replier: Replier, refusal: Refusal| {
             let answer =
-                FlushAnswer { result: Err(refusal.status), verifiers: Vec::new(), failed: refusal.failed };
+                FlushAnswer { result: Err(refusal.status), witnesses: Vec::new(), failed: refusal.failed };
             replier.answer(&answer.to_bytes(), Bytes::new());
         };
         let Ok(flush) = Flush::decode(&frame.body) else {
@@ -189,20 +189,21 @@ impl DataPlane {
 
     /// What blocks are compared by. Computing it reads the blocks from the device.
     fn values(&self, frame: Frame, replier: Replier) {
-        let answer = |replier: Replier, result| {
-            replier.answer(&ValuesAnswer { result }.to_bytes(), Bytes::new());
+        let answer = |replier: Replier, result, witness| {
+            replier.answer(&ValuesAnswer { result, witness }.to_bytes(), Bytes::new());
         };
+        let refuse = |replier: Replier, status| answer(replier, Err(status), None);
         let Ok(values) = Values::decode(&frame.body) else {
-            return answer(replier, Err(Status::BadMessage));
+            return refuse(replier, Status::BadMessage);
         };
         let slot = self.standing.admit_read(values.capability.term).and_then(|()| self.slot(values.disk));
         let slot = match slot {
             Ok(slot) => slot,
-            Err(status) => return answer(replier, Err(status)),
+            Err(status) => return refuse(replier, status),
         };
-        let Some(disk) = slot.disk() else { return answer(replier, Err(Status::Io)) };
+        let Some(disk) = slot.disk() else { return refuse(replier, Status::Io) };
         if slot.is_busy() {
-            return answer(replier, Err(Status::TryAgain));
+            return refuse(replier, Status::TryAgain);
         }
         let context = Arc::clone(&self.context);
         slot.run(move || {
@@ -215,7 +216,13 @@ impl DataPlane {
                 }
                 error.status()
             });
-            answer(replier, result);
+            let verifier = disk.verifier(chunk).ok().filter(|_| result.is_ok() && !values.filling);
+            let sources = |verifier| context.vouchers.of(verifier, chunk);
+            answer(
+                replier,
+                result,
+                verifier.map(|verifier| Witness { verifier, sources: sources(verifier) }),
+            );
         });
     }
 }

@@ -74,6 +74,7 @@ impl Orders {
     ) -> Result<(), Status> {
         let chain = self.chains.known(disk, chunk).ok_or(Status::NoChunk)?;
         let mut sources = Sources::new(&self.context, term, chunk, version, sources, SOURCE_WAIT_MAX);
+        sources.ask_witness().await;
         loop {
             match chain.next_needed(version)? {
                 Next::Piece(blocks) => self.bring(&chain, version, &mut sources, blocks).await?,
@@ -82,7 +83,8 @@ impl Orders {
                     moved.map_err(|_| Status::TimedOut)?;
                 }
                 Next::Nothing => {
-                    let completed = chain.complete(version).await?;
+                    sources.ask_witness().await;
+                    let completed = chain.complete(version, sources.held()).await?;
                     done(&self.context, &chain, version, Ok(completed))?;
                     // Also for a master that did not order it: the link may be another one by now.
                     self.context.events.born(disk, chunk, version);

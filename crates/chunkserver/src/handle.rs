@@ -13,6 +13,7 @@ use crate::orders::Orders;
 use crate::standing::Standing;
 use crate::tasks::Tasks;
 use crate::upkeep;
+use crate::vouchers::Vouchers;
 use env::{Env, Runtime, Task};
 use link::{Counters, CountersSnapshot, Pool, PoolOptions};
 use rpc::port::{Frames, PortCounters, PortOptions, Services};
@@ -119,6 +120,7 @@ impl Chunkserver {
             tasks: Tasks::new(Handle::current()),
             active: Mutex::new(BTreeMap::new()),
             activity: Notify::new(),
+            vouchers: Vouchers::default(),
         });
         let chains = Arc::new(Chains::new(Arc::clone(&context)));
         let counters = Arc::new(Counters::default());

@@ -17,6 +17,7 @@
 //! 6. A copy is made of verified pages only, and says *filling* until all of it is on stable storage.
 //! 7. A replica that is being filled says so until everything in it is on stable storage, and nobody reads it.
 //! 8. A write is answered ok only when this member and all behind it have applied it.
+//! 9. A replica answers for what other replicas held only if it was made from one of them since (`vouchers`).
 //!
 //! # Elsewhere
 //! Bytes on disk: `store`. The rules of a chain: `wire::chain`. Which orders to give: `fleet`.
@@ -42,6 +43,7 @@ mod tasks;
 mod torn;
 mod turns;
 mod upkeep;
+mod vouchers;
 
 pub use config::{Config, DiskConfig, OpenAdded, OpenDir};
 pub use error::StartError;

@@ -5,6 +5,7 @@
 //!
 //! # Invariants
 //! 1. Every answer has the version that is asked for: a source that was raised refuses, and the work ends.
+//! 2. [`Sources::held`] names verifiers only if one source gave all, under the same ones at each question for values.
 
 use crate::chain::{Chain, Context, write_with_room};
 use crate::disks::{Slot, on_disk};
@@ -15,7 +16,7 @@ use std::time::Duration;
 use store::{Disk, ReplicaState, StoreError};
 use types::{
     BLOCK_BYTES, BlockRange, Capability, ChainSequence, ChunkId, LeaseEpoch, PAGE_BYTES, PAYLOAD_BYTES_MAX,
-    ReplicaAddress, Rights, SessionId, Status, Term, Version, ZERO_PAGE_CRC,
+    ReplicaAddress, Rights, SessionId, Status, Term, Verifier, Version, Witness, ZERO_PAGE_CRC,
 };
 use wire::Kind;
 use wire::message::{Message, Read, ReadAnswer, VALUES_MAX, Values, ValuesAnswer};
@@ -41,6 +42,12 @@ pub(crate) struct Sources<'a> {
     patience: Duration,
     /// The one that answered last.
     at: usize,
+    /// The only one that gave an answer.
+    one: Option<usize>,
+    /// Under what that one answers.
+    witness: Option<Witness>,
+    /// Several gave answers, or one did not answer as the same all the time.
+    mixed: bool,
 }
 
 /// A question to a source.
@@ -72,7 +79,7 @@ pub(crate) type Pages = Option<(Bytes, Vec<u32>)>;
 enum Answer {
     /// Of those read in order: the last write before.
     Pages(Pages, ChainSequence),
-    Values(Vec<[u8; 32]>),
+    Values(Vec<[u8; 32]>, Option<Witness>),
     Recorded([u32; 2]),
 }
 
@@ -94,7 +101,42 @@ impl<'a> Sources<'a> {
             lease_epoch: LeaseEpoch(0),
             mac: Vec::new(),
         };
-        Self { context, capability, all, patience, at: 0 }
+        Self::with(context, capability, all, patience)
+    }
+
+    fn with(
+        context: &'a Context,
+        capability: Capability,
+        all: &'a [ReplicaAddress],
+        patience: Duration,
+    ) -> Self {
+        Self { context, capability, all, patience, at: 0, one: None, witness: None, mixed: false }
+    }
+
+    /// Asks under what the source answers. To be done before the first block is read, unless values are asked for anyway, and after the
+    /// last one.
+    pub(crate) async fn ask_witness(&mut self) {
+        let first = BlockRange { first: 0, count: 1 };
+        self.mixed |= self.ask_all(Question::Values(first)).await.is_err();
+    }
+
+    /// The verifiers under which all that was read was held, if that is known. See [`crate::vouchers`].
+    pub(crate) fn held(&mut self) -> Vec<Verifier> {
+        let witness = self.witness.take().filter(|_| !self.mixed);
+        witness.map_or(Vec::new(), |Witness { verifier, mut sources }| {
+            sources.insert(0, verifier);
+            sources
+        })
+    }
+
+    fn answered(&mut self, answer: &Answer) {
+        let at = self.at % self.all.len();
+        self.mixed |= *self.one.get_or_insert(at) != at;
+        if let Answer::Values(_, witness) = answer {
+            self.mixed |= witness.is_none();
+            self.mixed |= self.witness.is_some() && self.witness != *witness;
+            self.witness.clone_from(witness);
+        }
     }
 
     /// Makes the blocks of a replica here, complete or filling, what they are at the source: those that differ are
@@ -191,7 +233,7 @@ impl<'a> Sources<'a> {
         let ours = on_disk(slot, move |disk| disk.sound_block_values(chunk, version, range, state));
         let (ours, theirs) = tokio::join!(ours, self.ask_all(Question::Values(blocks)));
         let ours = done(self.context, chain, version, ours)?;
-        let Answer::Values(theirs) = theirs? else { return Err(Status::BadMessage) };
+        let Answer::Values(theirs, _) = theirs? else { return Err(Status::BadMessage) };
         if theirs.len() != ours.len() {
             return Err(Status::BadMessage);
         }
@@ -234,7 +276,7 @@ impl<'a> Sources<'a> {
     pub(crate) async fn sound_as(&self, page: u32, crc: u32) -> Result<Pages, Status> {
         for source in self.all {
             let (capability, all) = (self.capability.clone(), std::slice::from_ref(source));
-            let mut one = Sources { context: self.context, capability, all, patience: self.patience, at: 0 };
+            let mut one = Sources::with(self.context, capability, all, self.patience);
             match one.sound(page * PAGE_BYTES, PAGE_BYTES).await {
                 Ok(pages) => {
                     let theirs = pages.as_ref().map_or(ZERO_PAGE_CRC, |(_, crcs)| crcs[0]);
@@ -272,7 +314,10 @@ impl<'a> Sources<'a> {
             let source = &self.all[self.at % self.all.len()];
             let answered = tokio::time::timeout(self.patience, self.ask_one(source, question)).await;
             match answered.unwrap_or(Err(Status::TimedOut)) {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    self.answered(&answer);
+                    return Ok(answer);
+                }
                 // It was raised: the chunk is not quiet any more.
                 Err(Status::WrongVersion) => return Err(Status::WrongVersion),
                 Err(status) => {
@@ -322,7 +367,7 @@ impl<'a> Sources<'a> {
         match question {
             Question::Values(_) => {
                 let answer = ValuesAnswer::decode(&frame.body).map_err(|_| Status::BadMessage)?;
-                Ok(Answer::Values(answer.result?))
+                Ok(Answer::Values(answer.result?, answer.witness))
             }
             Question::Recorded { .. } => {
                 let answer = ReadAnswer::decode(&frame.body).map_err(|_| Status::BadMessage)?;

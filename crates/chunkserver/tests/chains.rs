@@ -20,13 +20,13 @@ async fn writes_and_reads(world: &World, members: &[usize]) {
         let answer = send(&head, &write_of(&chain, V1, n as u64 + 1, offset, &data), &data).await;
         assert_eq!((answer.result, answer.failed), (Ok(()), None));
         assert_eq!(answer.chain_sequence, ChainSequence(n as u64 + 1));
-        let disks: Vec<_> = answer.verifiers.iter().map(|verifier| verifier.disk).collect();
+        let disks: Vec<_> = answer.witnesses.iter().map(|witness| witness.verifier.disk).collect();
         assert_eq!(disks, chain.iter().map(|member| member.disk).collect::<Vec<_>>());
-        held = answer.verifiers;
+        held = verifiers(&answer.witnesses);
         whole[offset as usize..offset as usize + length].copy_from_slice(&data);
     }
     let flushed = flush(&head, &chain, V1, &held).await;
-    assert_eq!((flushed.result, flushed.verifiers), (Ok(()), held));
+    assert_eq!((flushed.result, verifiers(&flushed.witnesses)), (Ok(()), held));
     for (n, member) in members.iter().zip(&chain) {
         let link = world.connect(*n).await;
         for (offset, length) in
@@ -86,7 +86,7 @@ fn a_flush_after_a_loss_of_power_says_so() {
         let chain = world.chain(&[0, 1]);
         let data = pattern(1, 100);
         let write = wire::message::Write { durable: true, ..write_of(&chain, V1, 1, 0, &data) };
-        let held = send(&world.connect(0).await, &write, &data).await.verifiers;
+        let held = verifiers(&send(&world.connect(0).await, &write, &data).await.witnesses);
         world.kill(1).await;
         world.sim_disk(1).power_cut();
         world.start(1).await;
@@ -103,7 +103,9 @@ fn after_a_kill_a_flush_still_covers_what_was_answered_and_writes_wait_for_a_rai
         let mut world = World::simulated(2).await;
         let chain = world.chain(&[0, 1]);
         let data = pattern(1, 100);
-        let held = send(&world.connect(0).await, &write_of(&chain, V1, 1, 0, &data), &data).await.verifiers;
+        let held = verifiers(
+            &send(&world.connect(0).await, &write_of(&chain, V1, 1, 0, &data), &data).await.witnesses,
+        );
         for n in 0..2 {
             world.kill(n).await;
             world.start(n).await;
@@ -256,11 +258,13 @@ fn verifiers_stay_over_a_restart_of_the_process() {
         let mut world = World::simulated(1).await;
         let chain = world.chain(&[0]);
         let data = pattern(1, 100);
-        let held = send(&world.connect(0).await, &write_of(&chain, V1, 1, 0, &data), &data).await.verifiers;
+        let held = verifiers(
+            &send(&world.connect(0).await, &write_of(&chain, V1, 1, 0, &data), &data).await.witnesses,
+        );
         world.servers[0].handle.take().unwrap().shutdown().await;
         world.start(0).await;
         let flushed = flush(&world.connect(0).await, &chain, V1, &held).await;
-        assert_eq!(flushed.verifiers, held);
+        assert_eq!(verifiers(&flushed.witnesses), held);
         let [Verifier { disk, .. }] = held[..] else { panic!("one member") };
         assert_eq!(disk, world.disk(0));
     });

@@ -7,7 +7,7 @@ mod common;
 use codec::control::OrderKind;
 use common::*;
 use env::OpenMode;
-use types::{ReplicaAddress, Status, Version};
+use types::{ReplicaAddress, Status, Version, Witness};
 
 const V3: Version = Version { term: TERM, counter: 3 };
 /// Where chunk files keep the chunk of these tests.
@@ -87,6 +87,67 @@ fn a_copy_is_a_member_of_the_next_chain_like_any_other() {
         let head = world.connect(0).await;
         assert_eq!(send(&head, &write_of(&chain, V3, 1, 4_000, &data), &data).await.result, Ok(()));
         holds(&world, 2, V3, &[(4_000, data)]).await;
+    });
+}
+
+/// As what a replica answers, as a flush of it alone tells.
+async fn witness(world: &World, n: usize) -> Witness {
+    let flushed = flush(&world.connect(n).await, &world.chain(&[n]), V2, &[]).await;
+    assert_eq!((flushed.result, flushed.witnesses.len()), (Ok(()), 1));
+    flushed.witnesses.into_iter().next().unwrap()
+}
+
+#[test]
+fn a_copy_answers_for_the_replicas_that_it_comes_from_until_its_own_disk_loses_power() {
+    simulated(async {
+        let mut world = World::simulated(4).await;
+        written(&world).await;
+        let first = witness(&world, 1).await;
+        assert_eq!(first.sources, []);
+        for (to, from) in [(2, 1), (3, 2)] {
+            let done =
+                world.master.order(to, world.disk(to as usize), copy(&world, to as usize, V2, &[from])).await;
+            assert_eq!(done.result, Ok(()));
+        }
+        let (second, third) = (witness(&world, 2).await, witness(&world, 3).await);
+        assert_eq!(second.sources, [first.verifier]);
+        assert_eq!(third.sources, [second.verifier, first.verifier]);
+        world.kill(3).await;
+        world.sim_disk(3).power_cut();
+        world.start(3).await;
+        let afterwards = witness(&world, 3).await;
+        assert_eq!(afterwards.sources, []);
+        assert_ne!(afterwards.verifier, third.verifier);
+        // Made anew of one that lost power, it answers for that one as it is now.
+        world.kill(2).await;
+        world.sim_disk(2).power_cut();
+        world.start(2).await;
+        let delete = OrderKind::Delete { disk: world.disk(3), chunk: CHUNK, version: V2, unknown: false };
+        assert_eq!(world.master.order(10, world.disk(3), delete).await.result, Ok(()));
+        assert_eq!(world.master.order(11, world.disk(3), copy(&world, 3, V2, &[2])).await.result, Ok(()));
+        let again = witness(&world, 3).await;
+        assert_eq!(again.sources, [witness(&world, 2).await.verifier]);
+        assert_ne!(again.sources[0], second.verifier);
+    });
+}
+
+#[test]
+fn a_copy_that_came_from_two_sources_answers_for_neither() {
+    simulated(async {
+        let world = World::simulated(3).await;
+        let pieces = written(&world).await;
+        let file = chunk_file(&world, 0).unwrap();
+        world
+            .sim_disk(0)
+            .dir()
+            .open(&file, OpenMode::ReadWrite)
+            .unwrap()
+            .write_at(b"rot", (40 << 20) + 100)
+            .unwrap();
+        let both = world.master.order(12, world.disk(2), copy(&world, 2, V2, &[0, 1])).await;
+        assert_eq!(both.result, Ok(()));
+        holds(&world, 2, V2, &pieces).await;
+        assert_eq!(witness(&world, 2).await.sources, []);
     });
 }
 
@@ -189,7 +250,7 @@ fn a_replica_that_was_made_anew_answers_for_nothing_that_the_one_before_it_held(
         let mut world = World::simulated(2).await;
         let (chain, data) = (world.chain(&[0, 1]), pattern(1, 100));
         let head = world.connect(0).await;
-        let held = send(&head, &write_of(&chain, V1, 1, 0, &data), &data).await.verifiers;
+        let held = verifiers(&send(&head, &write_of(&chain, V1, 1, 0, &data), &data).await.witnesses);
         // Server 1 is away while server 0 loses power, and what was not synced with it.
         world.kill(0).await;
         world.sim_disk(0).power_cut();
@@ -208,7 +269,9 @@ fn a_replica_that_was_made_anew_answers_for_nothing_that_the_one_before_it_held(
             let tail = world.chain(&[1]);
             let flushed = flush(&world.connect(1).await, &tail, V2, &held).await;
             assert_eq!(flushed.result, Ok(()));
-            assert!(!held.contains(&flushed.verifiers[0]), "{:?} of {held:?}", flushed.verifiers);
+            let Witness { verifier, sources } = &flushed.witnesses[0];
+            assert!(!held.contains(verifier), "{verifier:?} of {held:?}");
+            assert!(sources.iter().all(|source| !held.contains(source)), "{sources:?} of {held:?}");
         }
     });
 }

@@ -45,12 +45,12 @@ fn a_disk_that_cannot_be_written_is_given_up_and_comes_back_under_another_verifi
         until("no refusal is left", || world.master.heard().refused.is_empty()).await;
         assert!(read(&link, world.disk(0), V1, 0, 5_000).await.unwrap() == data);
         // What was answered before and not synced may be lost: whoever holds it to that is told.
-        let held = flush(&link, &chain, V1, &first.verifiers).await;
+        let held = flush(&link, &chain, V1, &verifiers(&first.witnesses)).await;
         assert_eq!(held.result, Err(Status::LostTail));
         assert_eq!(world.master.raise(1, world.disk(0), V2).await.result, Ok(()));
         let again = send(&link, &write_of(&chain, V2, 1, 0, &data), &data).await;
         assert_eq!(again.result, Ok(()));
-        assert_ne!(again.verifiers, first.verifiers);
+        assert_ne!(again.witnesses, first.witnesses);
     });
 }
 
@@ -124,9 +124,12 @@ fn a_failed_fsync_ends_its_replica_for_good_and_nothing_else() {
         let data = pattern(1, 5_000);
         let first = send(&link, &write_of(&chain, V1, 1, 0, &data), &data).await;
         world.sim_disk(0).inject(fault(Effort::Sync, "chunks", 1));
-        assert_eq!(flush(&link, &chain, V1, &first.verifiers).await.result, Err(Status::Io));
+        assert_eq!(flush(&link, &chain, V1, &verifiers(&first.witnesses)).await.result, Err(Status::Io));
         for _ in 0..2 {
-            assert!(flush(&link, &chain, V1, &first.verifiers).await.result.is_err(), "it stays an error");
+            assert!(
+                flush(&link, &chain, V1, &verifiers(&first.witnesses)).await.result.is_err(),
+                "it stays an error"
+            );
         }
         assert_eq!(world.master.raise(1, world.disk(0), V2).await.result, Err(Status::Io), "not by a raise");
         until("the master is told", || !world.master.heard().damaged.is_empty()).await;

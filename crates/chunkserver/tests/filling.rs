@@ -10,7 +10,7 @@ use env::OpenMode;
 use link::Link;
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
-use types::{ReplicaAddress, Status, Version};
+use types::{ReplicaAddress, Status, Version, Witness};
 use wire::message::{Write, WriteAnswer};
 
 const V3: Version = Version { term: TERM, counter: 3 };
@@ -124,7 +124,7 @@ fn filled_while_written(slow: Option<(&str, &str)>) {
                     tokio::join!(writer.write(), writer.write(), writer.write(), writer.write());
                 assert!([one, two, three].iter().all(|one| one.result.is_ok()));
                 assert_eq!(answer.result, Ok(()));
-                let named = answer.verifiers.iter().any(|verifier| verifier.disk == disk);
+                let named = answer.witnesses.iter().any(|witness| witness.verifier.disk == disk);
                 assert!(named || !told, "complete, and nobody may count on it");
             }
         };
@@ -145,7 +145,12 @@ fn filled_while_written(slow: Option<(&str, &str)>) {
         writer.write_well(10).await;
         // What it was filled with is on stable storage, and it is raised like any other.
         let synced = flush(&writer.link, &writer.chain, V2, &[]).await;
-        assert_eq!((synced.result, synced.verifiers.len()), (Ok(()), 3));
+        assert_eq!(synced.result, Ok(()));
+        let own = verifiers(&synced.witnesses);
+        // It answers for the member that it was filled from, also when that one is gone.
+        let alone = flush(&world.connect(2).await, &world.chain(&[2]), V2, &own[..2]).await;
+        let expected = Witness { verifier: own[2], sources: vec![own[0]] };
+        assert_eq!((alone.result, alone.witnesses), (Ok(()), vec![expected]));
         world.kill(2).await;
         world.sim_disk(2).power_cut();
         world.start(2).await;
@@ -161,7 +166,7 @@ fn nobody_counts_on_a_replica_that_is_being_filled_nor_reads_nor_raises_it() {
         let writer = raised(&world).await;
         assert_eq!(begin(&world, 2, V2).await.result, Ok(()));
         let answer = writer.write().await;
-        assert_eq!((answer.result, answer.verifiers.len()), (Ok(()), 2));
+        assert_eq!((answer.result, answer.witnesses.len()), (Ok(()), 2));
         assert_eq!(begin(&world, 2, V2).await.result, Ok(()), "the order may arrive twice");
         writer.write_well(3).await;
         let link = world.connect(2).await;

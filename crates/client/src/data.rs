@@ -12,7 +12,7 @@ use std::task::Poll;
 use std::time::Duration;
 use types::{
     BLOCK_BYTES, CHUNK_BYTES, Capability, ChainSequence, ChunkLocation, DiskId, LeaseEpoch, PAGE_BYTES,
-    ReplicaAddress, Rights, SessionId, Status, Term, Verifier, WriteGrant,
+    ReplicaAddress, Rights, SessionId, Status, Term, Verifier, Witness, WriteGrant,
 };
 use wire::Kind;
 use wire::message::{Flush, FlushAnswer, Read, ReadAnswer, Write, WriteAnswer};
@@ -28,7 +28,7 @@ const MARGIN: Duration = Duration::from_secs(2);
 const _: () = assert!(BLOCK_BYTES.is_multiple_of(PAGE_BYTES));
 
 /// Sends WRITE to the head of the chain.
-pub(crate) async fn write(pool: &Pool, job: &WriteJob) -> Result<Vec<Verifier>, DataError> {
+pub(crate) async fn write(pool: &Pool, job: &WriteJob) -> Result<Vec<Witness>, DataError> {
     let (head, next) = split(&job.grant)?;
     let deadline = if job.durable { FLUSH_DEADLINE } else { WRITE_DEADLINE };
     let offset = job.offset % CHUNK_BYTES;
@@ -52,7 +52,7 @@ pub(crate) async fn write(pool: &Pool, job: &WriteJob) -> Result<Vec<Verifier>, 
     let frame = frame.map_err(|_| DataError::Link)?;
     let answer = WriteAnswer::decode(&frame.body).map_err(|_| DataError::Link)?;
     match answer.result {
-        Ok(()) if answer.write_id == job.write_id => Ok(answer.verifiers),
+        Ok(()) if answer.write_id == job.write_id => Ok(answer.witnesses),
         Ok(()) => Err(DataError::Refused { status: Status::BadMessage, failed: None }),
         Err(status) => Err(DataError::Refused { status, failed: answer.failed }),
     }
@@ -63,7 +63,7 @@ pub(crate) async fn flush(
     pool: &Pool,
     grant: &WriteGrant,
     held: Vec<Verifier>,
-) -> Result<Vec<Verifier>, DataError> {
+) -> Result<Vec<Witness>, DataError> {
     let (head, next) = split(grant)?;
     let message = Flush {
         capability: grant.capability.clone(),
@@ -78,7 +78,7 @@ pub(crate) async fn flush(
     let frame = frame.map_err(|_| DataError::Link)?;
     let answer = FlushAnswer::decode(&frame.body).map_err(|_| DataError::Link)?;
     match answer.result {
-        Ok(()) => Ok(answer.verifiers),
+        Ok(()) => Ok(answer.witnesses),
         Err(status) => Err(DataError::Refused { status, failed: answer.failed }),
     }
 }

@@ -9,7 +9,7 @@ mod convert;
 
 use types::{
     BlockRange, Capability, ChainSequence, ClusterId, DiskId, PAGE_BYTES, ReplicaAddress, SessionId, Status,
-    Term, Verifier,
+    Term, Verifier, Witness,
 };
 
 /// Blocks of one [`Values`]: their table pages are few, and those without a value are computed while nobody
@@ -114,7 +114,7 @@ pub struct WriteAnswer {
     /// Its place in the chain's order; 0 if it was given none.
     pub chain_sequence: ChainSequence,
     /// All members from the answering one down; empty after a failure.
-    pub verifiers: Vec<Verifier>,
+    pub witnesses: Vec<Witness>,
     /// Where it failed, if at an edge.
     pub failed: Option<FailedEdge>,
 }
@@ -178,7 +178,7 @@ pub struct FlushAnswer {
     /// `Ok`: on stable storage on every member from the answering one down.
     pub result: Result<(), Status>,
     /// All members from the answering one down; empty after a failure.
-    pub verifiers: Vec<Verifier>,
+    pub witnesses: Vec<Witness>,
     /// Where it failed, if at an edge.
     pub failed: Option<FailedEdge>,
 }
@@ -203,6 +203,8 @@ pub struct Values {
 pub struct ValuesAnswer {
     /// One value for each block, in order.
     pub result: Result<Vec<[u8; 32]>, Status>,
+    /// Under what the replica answers; nothing if it is being filled.
+    pub witness: Option<Witness>,
 }
 
 /// The first and the last byte after it of the whole pages around a range.

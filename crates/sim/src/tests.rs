@@ -135,3 +135,28 @@ fn an_fsync_does_not_count_on_a_replica_that_was_made_anew_from_one_that_lost_po
         ran.unwrap();
     }
 }
+
+/// Two of three are there, and both are needed. One loses power, and is made equal to the other: an fsync of what was written before ends.
+#[test]
+fn an_fsync_ends_when_a_member_that_lost_power_was_made_equal_to_the_other() {
+    for seed in 1..4 {
+        let plan = Plan { faults: Faults::PowerCuts, goal: 3, ..Plan::new(seed) };
+        let ran = on_stage(plan, "see the test", async |stage| {
+            let cluster = &stage.cluster;
+            cluster.start().await.map_err(Violation)?;
+            let mut content = Content::new();
+            let made = synced_file(stage, &mut content).await?;
+            let (inode, handle) = (made.known.attributes.inode.id, made.opened.handle);
+            let client = cluster.program(0).await.map_err(Violation)?.client;
+            cluster.stop_server(0, Stop::Kill);
+            write(stage, &made, 2, &mut content).await?;
+            client.flush(handle).await.map_err(failed)?;
+            cluster.stop_server(1, Stop::PowerCut);
+            cluster.start_server(1).await.map_err(Violation)?;
+            client.fsync(handle).await.map_err(failed)?;
+            content.synced();
+            crate::invariants::synced::check(stage, inode, &content).map_err(Violation)
+        });
+        ran.unwrap();
+    }
+}

@@ -155,6 +155,7 @@ pub(crate) struct Activity {
     file: Arc<dyn File>,
     disk: DiskId,
     boot: u64,
+    epoch: u64,
     index: Arc<Index>,
     marks: Mutex<Marks>,
     log: Mutex<Log>,
@@ -169,7 +170,7 @@ impl Activity {
     pub(crate) fn closed(
         file: Arc<dyn File>,
         disk: DiskId,
-        boot: u64,
+        [boot, epoch]: [u64; 2],
         generation: u64,
         index: Arc<Index>,
     ) -> Self {
@@ -177,6 +178,7 @@ impl Activity {
             file,
             disk,
             boot,
+            epoch,
             index,
             marks: Mutex::default(),
             log: Mutex::new(Log { generation, used: 0, failed: true }),
@@ -190,12 +192,12 @@ impl Activity {
     pub(crate) fn begin(
         file: Arc<dyn File>,
         disk: DiskId,
-        boot: u64,
+        [boot, epoch]: [u64; 2],
         generation: u64,
         index: Arc<Index>,
         held: impl IntoIterator<Item = (ChunkId, Named)>,
     ) -> io::Result<Self> {
-        let activity = Self::closed(file, disk, boot, generation - 1, index);
+        let activity = Self::closed(file, disk, [boot, epoch], generation - 1, index);
         let mut marks = Marks::default();
         for (chunk, named) in held {
             marks.map.insert(chunk, Mark { held: Some(named), ..Mark::default() });
@@ -210,7 +212,7 @@ impl Activity {
     }
 
     fn write_head(&self, generation: u64, clean: bool) -> io::Result<()> {
-        let head = Head { generation, disk: self.disk, boot: self.boot, clean };
+        let head = Head { generation, disk: self.disk, boot: self.boot, clean, epoch: self.epoch };
         self.file.write_at(&head.encode(), head_at(generation))?;
         self.sync_file()
     }

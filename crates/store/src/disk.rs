@@ -50,8 +50,8 @@ pub struct Disk {
     disk: DiskId,
     cluster: ClusterId,
     boot: u64,
-    /// See [`DiskOptions::reopened`].
-    reopened: u64,
+    /// See `activity::Recovered::epoch`.
+    epoch: u64,
     index: Arc<Index>,
     activity: Activity,
     pub(crate) cache: Cache,
@@ -66,6 +66,8 @@ pub struct Disk {
     power_lost: bool,
     /// Replicas opened so far.
     loads: AtomicU64,
+    /// The generation that the activity log has after the disk was opened.
+    opening: u64,
     /// Fillings begun so far.
     fillings: AtomicU32,
     counts: Counts,
@@ -151,14 +153,14 @@ impl Disk {
     }
 
     fn verifier_made(&self, made: u64) -> Verifier {
-        Verifier { disk: self.disk, boot: self.boot.wrapping_add(self.reopened), made }
+        Verifier { disk: self.disk, boot: self.epoch, made }
     }
 
-    /// A number that no replica on this disk was made under: terms leave the first bit free, a disk is registered before it gets its first order,
-    /// and the count of that is durable.
+    /// A number that no replica on this disk has answered under: terms leave the first bit free, and the generation of the activity log is
+    /// durable, and another one, before anybody is answered. Should the log be damaged, the count of registrations tells processes apart.
     fn next_made(&self) -> u64 {
         let begun = u64::from(self.fillings.fetch_add(1, Ordering::Relaxed));
-        1 << 63 | (self.registrations() & 0x7FFF_FFFF) << 32 | begun
+        1 << 63 | (self.opening & 0xFFFF) << 47 | (self.registrations() & 0x7FFF) << 32 | begun
     }
 
     /// The boot of the kernel and the mount: the same for all directories of one device.

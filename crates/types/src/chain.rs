@@ -114,6 +114,15 @@ pub struct Verifier {
     pub made: u64,
 }
 
+/// A member of a chain, as it answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Witness {
+    /// Its own.
+    pub verifier: Verifier,
+    /// Those of the replicas that it was made from, one after the other: it has all that they held then.
+    pub sources: Vec<Verifier>,
+}
+
 /// A chunk that an fsync or a close names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DirtyChunk {

@@ -12,7 +12,7 @@ use link::Replier;
 use std::sync::Arc;
 use store::{Disk, ReadBack, StoreError};
 use tokio::sync::oneshot;
-use types::{BlockRange, ChainSequence, Status, Version};
+use types::{BlockRange, ChainSequence, Status, Verifier, Version};
 use wire::message::Read;
 
 /// What a replica that is being filled needs next.
@@ -120,9 +120,11 @@ impl Chain {
     }
 
     /// Makes the replica complete, with all writes that were taken so far on stable storage. Those that follow count on it.
+    /// `others`: it has what they held.
     pub(crate) async fn complete(
         self: &Arc<Self>,
         version: Version,
+        others: Vec<Verifier>,
     ) -> Result<Result<(), StoreError>, Status> {
         let chain = Arc::clone(self);
         let done = {
@@ -130,8 +132,12 @@ impl Chain {
             inner.filling(version)?;
             inner.aside(move |disk| {
                 disk.complete(chain.chunk, version)?;
+                let vouchers = &chain.context.vouchers;
+                let verifier = disk.verifier(chain.chunk)?;
+                vouchers.put(verifier, chain.chunk, others);
                 let mut inner = chain.lock();
                 inner.member.filled();
+                inner.member.vouch(vouchers.of(verifier, chain.chunk));
                 inner.filling = None;
                 Ok(())
             })

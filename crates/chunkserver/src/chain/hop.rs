@@ -6,7 +6,7 @@ use bytes::Bytes;
 use link::{Link, LinkError};
 use std::sync::Arc;
 use tokio::time::Instant;
-use types::{ChainSequence, Status, Verifier};
+use types::{ChainSequence, Status, Witness};
 use wire::Kind;
 use wire::chain::{Answer, Op, Refusal};
 use wire::message::{Flush, FlushAnswer, Message, Write, WriteAnswer};
@@ -143,7 +143,7 @@ impl Chain {
     }
 
     /// The member behind answered, or not.
-    pub(super) fn answered(self: &Arc<Self>, op: Op, result: Result<Vec<Verifier>, Refusal>) {
+    pub(super) fn answered(self: &Arc<Self>, op: Op, result: Result<Vec<Witness>, Refusal>) {
         let mut effects = Effects::default();
         {
             let mut inner = self.lock();
@@ -156,23 +156,23 @@ impl Chain {
 }
 
 /// What the member behind said.
-pub(super) fn interpret(answer: Result<wire::Frame, LinkError>) -> Result<Vec<Verifier>, Refusal> {
+pub(super) fn interpret(answer: Result<wire::Frame, LinkError>) -> Result<Vec<Witness>, Refusal> {
     let refused = |status| Refusal { status, failed: None };
     let frame = answer.map_err(|error| refused(error.status()))?;
     let malformed = |_| refused(Status::BadMessage);
-    let (result, verifiers, failed) = match frame.kind {
+    let (result, witnesses, failed) = match frame.kind {
         Kind::Write => {
             let answer = WriteAnswer::decode(&frame.body).map_err(malformed)?;
-            (answer.result, answer.verifiers, answer.failed)
+            (answer.result, answer.witnesses, answer.failed)
         }
         Kind::Flush => {
             let answer = FlushAnswer::decode(&frame.body).map_err(malformed)?;
-            (answer.result, answer.verifiers, answer.failed)
+            (answer.result, answer.witnesses, answer.failed)
         }
         _ => return Err(refused(Status::BadMessage)),
     };
     match result {
-        Ok(()) => Ok(verifiers),
+        Ok(()) => Ok(witnesses),
         Err(status) => Err(Refusal { status, failed }),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
-use types::{Capability, ChainSequence, Verifier, Version};
+use types::{Capability, ChainSequence, Version, Witness};
 use wire::chain::Refusal;
 use wire::message::{Flush, FlushAnswer, Message, Write, WriteAnswer};
 
@@ -31,7 +31,7 @@ pub(crate) enum What {
 /// How it ended.
 #[derive(Clone)]
 pub(crate) enum Outcome {
-    Done { chain_sequence: ChainSequence, verifiers: Vec<Verifier> },
+    Done { chain_sequence: ChainSequence, witnesses: Vec<Witness> },
     Refused(Refusal),
 }
 
@@ -81,13 +81,13 @@ pub(crate) fn patience(deadline_ms: u32) -> Duration {
 
 impl Reply {
     pub(crate) fn answer(self, outcome: Outcome) {
-        let (result, chain_sequence, verifiers, failed) = match outcome {
-            Outcome::Done { chain_sequence, verifiers } => (Ok(()), chain_sequence, verifiers, None),
+        let (result, chain_sequence, witnesses, failed) = match outcome {
+            Outcome::Done { chain_sequence, witnesses } => (Ok(()), chain_sequence, witnesses, None),
             Outcome::Refused(refusal) => (Err(refusal.status), ChainSequence(0), Vec::new(), refusal.failed),
         };
         let body = match self.write_id {
-            Some(write_id) => WriteAnswer { result, write_id, chain_sequence, verifiers, failed }.to_bytes(),
-            None => FlushAnswer { result, verifiers, failed }.to_bytes(),
+            Some(write_id) => WriteAnswer { result, write_id, chain_sequence, witnesses, failed }.to_bytes(),
+            None => FlushAnswer { result, witnesses, failed }.to_bytes(),
         };
         self.replier.answer(&body, Bytes::new());
     }

@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use types::{
     Capability, ChainSequence, ChunkId, ClusterId, DiskId, LeaseEpoch, ReplicaAddress, Rights, ServerId,
-    SessionId, Term, Verifier, Version,
+    SessionId, Term, Verifier, Version, Witness,
 };
 use wire::Kind;
 use wire::frame::PROTOCOL_VERSION;
@@ -398,6 +398,11 @@ pub async fn send(link: &Link, write: &Write, data: &[u8]) -> WriteAnswer {
     let payload = Bytes::copy_from_slice(data);
     let frame = link.call(Kind::Write, write.to_bytes(), payload, SOON).await.unwrap();
     WriteAnswer::decode(&frame.body).unwrap()
+}
+
+/// Under what the members of a chain answered.
+pub fn verifiers(witnesses: &[Witness]) -> Vec<Verifier> {
+    witnesses.iter().map(|witness| witness.verifier).collect()
 }
 
 pub async fn flush(

@@ -13,7 +13,7 @@ use env::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use types::{ChunkId, DirtyChunk, DiskId, FailedHop, Verifier, Version, WriteGrant};
+use types::{ChunkId, DirtyChunk, DiskId, FailedHop, Verifier, Version, Witness, WriteGrant};
 
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(1);
@@ -123,7 +123,7 @@ impl Chunk {
     }
 
     /// Every replica has the extent.
-    pub(crate) fn stored(&mut self, extent: ExtentId, stamp: Stamp, verifiers: &[Verifier]) {
+    pub(crate) fn stored(&mut self, extent: ExtentId, stamp: Stamp, witnesses: &[Witness]) {
         self.flying.remove(&extent);
         self.write_ids.remove(&extent);
         // Empty maps keep memory.
@@ -134,8 +134,8 @@ impl Chunk {
         self.calm();
         self.unsynced = Some(self.unsynced.map_or(stamp, |oldest| oldest.min(stamp)));
         match &mut self.held {
-            None => self.held = Some(Held::new(verifiers)),
-            Some(held) => held.answered(verifiers),
+            None => self.held = Some(Held::new(witnesses)),
+            Some(held) => held.answered(witnesses),
         }
         if self.durable_flying == Some(extent) {
             self.durable_flying = None;
@@ -237,9 +237,9 @@ impl Chunk {
 
     /// The flush was answered; false if no member that answered had held everything. While there is a laggard,
     /// what was flushed stays unsynced.
-    pub(crate) fn flushed(&mut self, verifiers: &[Verifier]) -> bool {
+    pub(crate) fn flushed(&mut self, witnesses: &[Witness]) -> bool {
         if let Some(held) = &mut self.held {
-            held.answered(verifiers);
+            held.answered(witnesses);
         }
         if self.laggard().is_some() {
             self.flush_failed();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use types::{
     AttributeChanges, Attributes, Caller, ChunkId, ChunkIndex, ChunkLocation, DirtyChunk, FailedHop,
-    SessionId, Status, Term, Timestamp, TruncateGeneration, Verifier, Version, WriteGrant,
+    SessionId, Status, Term, Timestamp, TruncateGeneration, Verifier, Version, Witness, WriteGrant,
 };
 use wire::message::FailedEdge;
 
@@ -104,13 +104,13 @@ pub(crate) enum Event {
         extent: ExtentId,
         attempt: u32,
         version: Version,
-        result: Result<Vec<Verifier>, DataError>,
+        result: Result<Vec<Witness>, DataError>,
     },
     Flushed {
         index: ChunkIndex,
         serial: u64,
         version: Version,
-        result: Result<Vec<Verifier>, DataError>,
+        result: Result<Vec<Witness>, DataError>,
     },
     Attributes {
         serial: u64,

@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use types::{
     Attributes, CHUNK_BYTES, ChunkId, ChunkIndex, ChunkLocation, DiskId, FailedHop, SessionId, Status, Term,
-    Timestamp, TruncateGeneration, Verifier, Version, WriteGrant,
+    Timestamp, TruncateGeneration, Version, Witness, WriteGrant,
 };
 use wire::message::FailedEdge;
 
@@ -479,14 +479,14 @@ impl Pipeline {
         index: ChunkIndex,
         extent: ExtentId,
         version: Version,
-        result: Result<Vec<Verifier>, DataError>,
+        result: Result<Vec<Witness>, DataError>,
         now: Instant,
     ) {
         let Some(chunk) = self.chunks.get_mut(&index) else { return };
         match result {
-            Ok(verifiers) => {
+            Ok(witnesses) => {
                 let Some((offset, length, stamp)) = self.buffer.stored(extent) else { return };
-                chunk.stored(extent, stamp, &verifiers);
+                chunk.stored(extent, stamp, &witnesses);
                 let held = chunk.is_held() || chunk.unsynced.is_some();
                 chunk.forget_held_if_synced();
                 self.stored_since.get_or_insert(now);
@@ -510,13 +510,13 @@ impl Pipeline {
         &mut self,
         index: ChunkIndex,
         version: Version,
-        result: Result<Vec<Verifier>, DataError>,
+        result: Result<Vec<Witness>, DataError>,
         now: Instant,
     ) {
         let Some(chunk) = self.chunks.get_mut(&index) else { return };
         match result {
-            Ok(verifiers) => {
-                if !chunk.flushed(&verifiers) {
+            Ok(witnesses) => {
+                if !chunk.flushed(&witnesses) {
                     self.fail(Status::LostTail);
                 } else if let Some(disk) = chunk.laggard() {
                     // Others hold everything: the chain goes on without it, and is flushed again.

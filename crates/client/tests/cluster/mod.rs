@@ -468,8 +468,9 @@ impl State {
         self.log(Some(origin), op)
     }
 
-    fn verifiers(&self) -> Vec<Verifier> {
-        self.chain().iter().map(|r| Verifier { disk: r.disk, boot: self.boot, made: 1 }).collect()
+    fn witnesses(&self) -> Vec<Witness> {
+        let verifier = |r: &ReplicaAddress| Verifier { disk: r.disk, boot: self.boot, made: 1 };
+        self.chain().iter().map(|r| Witness { verifier: verifier(r), sources: Vec::new() }).collect()
     }
 
     fn check(&self, capability: &Capability) -> Result<(), Status> {
@@ -489,7 +490,7 @@ impl State {
             result: Err(status),
             write_id: write.write_id,
             chain_sequence: ChainSequence(0),
-            verifiers: Vec::new(),
+            witnesses: Vec::new(),
             failed,
         };
         if !wire::crc::verify(u64::from(write.offset), payload, &write.page_crcs) {
@@ -516,7 +517,7 @@ impl State {
         }
         self.writes += 1;
         let new = self.applied.insert((capability.chunk, capability.version.to_u64(), write.write_id));
-        let verifiers = self.verifiers();
+        let witnesses = self.witnesses();
         let stored = self.chunks.get_mut(&capability.chunk).expect("checked");
         if new {
             let at = write.offset as usize;
@@ -530,15 +531,15 @@ impl State {
             result: Ok(()),
             write_id: write.write_id,
             chain_sequence: ChainSequence(1),
-            verifiers,
+            witnesses,
             failed: None,
         }
     }
 
     fn flush(&mut self, flush: &Flush) -> FlushAnswer {
         let mut result = self.check(&flush.capability);
-        let verifiers = self.verifiers();
-        let lost = flush.held.iter().find(|held| !verifiers.contains(held));
+        let witnesses = self.witnesses();
+        let lost = flush.held.iter().find(|held| witnesses.iter().all(|witness| witness.verifier != **held));
         let failed = lost.map(|held| wire::message::FailedEdge {
             from: None,
             to: held.disk,
@@ -554,7 +555,7 @@ impl State {
         {
             stored.synced.clone_from(&stored.data);
         }
-        FlushAnswer { result, verifiers: if result.is_ok() { verifiers } else { Vec::new() }, failed }
+        FlushAnswer { result, witnesses: if result.is_ok() { witnesses } else { Vec::new() }, failed }
     }
 
     /// Whether a file stays without a name: the client that removes it may use it.

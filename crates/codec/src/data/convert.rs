@@ -9,7 +9,7 @@ use prost::Message as _;
 use types::{
     BLOCKS_PER_CHUNK, BlockRange, Capability, ChainSequence, ChunkId, ClusterId, DiskId, LeaseEpoch,
     PAGE_BYTES, PAYLOAD_BYTES_MAX, REPLICAS_MAX, ReadHints, ReplicaAddress, Rights, ServerId, SessionId,
-    Status, TERM_MAX, Term, Verifier, Version,
+    Status, TERM_MAX, Term, Verifier, Version, Witness,
 };
 
 type Checked<T> = Result<T, Malformed>;
@@ -123,6 +123,22 @@ fn verifiers_in(verifiers: &[proto::Verifier]) -> Checked<Vec<Verifier>> {
         return bad("too many verifiers");
     }
     verifiers.iter().map(|v| Ok(Verifier { disk: disk(&v.disk)?, boot: v.boot, made: v.made })).collect()
+}
+
+fn witness_out(witness: &Witness) -> proto::Witness {
+    proto::Witness { verifier: Some((&witness.verifier).into()), sources: verifiers_out(&witness.sources) }
+}
+
+fn witness_in(witness: &proto::Witness) -> Checked<Witness> {
+    let [verifier] = verifiers_in(witness.verifier.as_slice())?[..] else { return bad("no verifier") };
+    Ok(Witness { verifier, sources: verifiers_in(&witness.sources)? })
+}
+
+fn witnesses_in(witnesses: &[proto::Witness]) -> Checked<Vec<Witness>> {
+    if witnesses.len() > limits::MEMBERS_MAX {
+        return bad("too many witnesses");
+    }
+    witnesses.iter().map(witness_in).collect()
 }
 
 fn edge_out(edge: &FailedEdge) -> proto::FailedEdge {
@@ -281,7 +297,7 @@ impl Message for WriteAnswer {
             status: status_code(self.result),
             write_id: self.write_id,
             chain_sequence: self.chain_sequence.0,
-            verifiers: verifiers_out(&self.verifiers),
+            witnesses: self.witnesses.iter().map(witness_out).collect(),
             failed: self.failed.as_ref().map(edge_out),
         };
         append(&message, out);
@@ -294,7 +310,7 @@ impl Message for WriteAnswer {
             result,
             write_id: message.write_id,
             chain_sequence: ChainSequence(message.chain_sequence),
-            verifiers: verifiers_in(&message.verifiers)?,
+            witnesses: witnesses_in(&message.witnesses)?,
             failed,
         })
     }
@@ -391,7 +407,7 @@ impl Message for FlushAnswer {
     fn encode(&self, out: &mut Vec<u8>) {
         let message = proto::FlushAnswer {
             status: status_code(self.result),
-            verifiers: verifiers_out(&self.verifiers),
+            witnesses: self.witnesses.iter().map(witness_out).collect(),
             failed: self.failed.as_ref().map(edge_out),
         };
         append(&message, out);
@@ -400,7 +416,7 @@ impl Message for FlushAnswer {
     fn decode(bytes: &[u8]) -> Checked<Self> {
         let message = proto::FlushAnswer::decode(bytes)?;
         let (result, failed) = outcome(message.status, message.failed)?;
-        Ok(Self { result, verifiers: verifiers_in(&message.verifiers)?, failed })
+        Ok(Self { result, witnesses: witnesses_in(&message.witnesses)?, failed })
     }
 }
 
@@ -441,6 +457,7 @@ impl Message for ValuesAnswer {
         let message = proto::ValuesAnswer {
             status: self.result.as_ref().err().map_or(0, |status| u32::from(status.code())),
             values: self.result.as_ref().map_or(Vec::new(), |values| values.concat()),
+            witness: self.witness.as_ref().map(witness_out),
         };
         append(&message, out);
     }
@@ -452,9 +469,12 @@ impl Message for ValuesAnswer {
             return bad("values of blocks");
         }
         match result(message.status)? {
-            Ok(()) => Ok(Self { result: Ok(values.to_vec()) }),
-            Err(_) if !values.is_empty() => bad("values after a refusal"),
-            Err(status) => Ok(Self { result: Err(status) }),
+            Ok(()) => {
+                let witness = message.witness.as_ref().map(witness_in).transpose()?;
+                Ok(Self { result: Ok(values.to_vec()), witness })
+            }
+            Err(_) if !values.is_empty() || message.witness.is_some() => bad("values after a refusal"),
+            Err(status) => Ok(Self { result: Err(status), witness: None }),
         }
     }
 }

@@ -48,6 +48,8 @@ pub(super) struct Head {
     pub(super) disk: DiskId,
     pub(super) boot: u64,
     pub(super) clean: bool,
+    /// See [`Recovered::epoch`].
+    pub(super) epoch: u64,
 }
 
 impl Head {
@@ -59,6 +61,7 @@ impl Head {
         head[16..24].copy_from_slice(&self.generation.to_le_bytes());
         head[24..32].copy_from_slice(&self.boot.to_le_bytes());
         head[32..48].copy_from_slice(&self.disk.0);
+        head[48..56].copy_from_slice(&self.epoch.to_le_bytes());
         let crc = crc32c(&head[..HEAD_BYTES - 4]);
         head[HEAD_BYTES - 4..].copy_from_slice(&crc.to_le_bytes());
         head
@@ -77,6 +80,7 @@ impl Head {
             disk,
             boot: u64_at(head, 24),
             clean: u16_at(head, 10) & CLEAN != 0,
+            epoch: u64_at(head, 48),
         })
     }
 }
@@ -167,6 +171,8 @@ pub(crate) struct Recovered {
     pub(crate) generation: u64,
     /// The boot that wrote it.
     pub(crate) boot: u64,
+    /// The boot since which nothing was lost that was not synced: after a stop in order there is nothing to lose.
+    pub(crate) epoch: u64,
     /// It was closed in order.
     pub(crate) clean: bool,
     /// Neither half has a valid head.
@@ -193,15 +199,15 @@ impl Recovered {
                 chunks.entry(record.chunk).or_default().add(&record);
             }
         }
-        let (generation, boot, clean) = (head.generation, head.boot, head.clean);
-        Self { generation, boot, clean, damaged: false, chunks }
+        let Head { generation, boot, clean, epoch, .. } = head;
+        Self { generation, boot, epoch, clean, damaged: false, chunks }
     }
 }
 
 /// The bytes of the file of a new disk.
 pub(crate) fn blank(disk: DiskId, boot: u64) -> Vec<u8> {
     let mut bytes = vec![0; FILE_BYTES];
-    let head = Head { generation: 0, disk, boot, clean: true };
+    let head = Head { generation: 0, disk, boot, clean: true, epoch: boot };
     bytes[..HEAD_BYTES].copy_from_slice(&head.encode());
     bytes
 }

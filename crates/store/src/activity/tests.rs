@@ -21,7 +21,7 @@ fn setup() -> Setup {
     let file = dir.open(NAME, OpenMode::Create).unwrap();
     file.write_at(&blank(DISK, 1), 0).unwrap();
     let index = Arc::new(Index::new(Box::new(MemoryIndex::default())));
-    let activity = Activity::begin(Arc::clone(&file), DISK, 1, 1, index, []).unwrap();
+    let activity = Activity::begin(Arc::clone(&file), DISK, [1, 1], 1, index, []).unwrap();
     Setup { _guard: guard, file, activity }
 }
 
@@ -203,7 +203,7 @@ fn a_chunk_that_is_held_back_keeps_its_marks_until_it_is_settled() {
     for clean in [false, true] {
         generation += 1;
         let file = Arc::clone(&s.file);
-        let activity = Activity::begin(file, DISK, 1, generation, index(), held.clone()).unwrap();
+        let activity = Activity::begin(file, DISK, [1, 1], generation, index(), held.clone()).unwrap();
         assert_eq!(recovered(&*s.file).chunks, held);
         let before = activity.syncs();
         activity.checkpoint().unwrap();
@@ -219,7 +219,7 @@ fn a_chunk_that_is_held_back_keeps_its_marks_until_it_is_settled() {
         assert_eq!((found.chunks, found.clean), (held.clone(), clean));
         generation = found.generation;
     }
-    let activity = Activity::begin(Arc::clone(&s.file), DISK, 1, generation + 1, index(), held).unwrap();
+    let activity = Activity::begin(Arc::clone(&s.file), DISK, [1, 1], generation + 1, index(), held).unwrap();
     assert!(activity.settled(ChunkId(2)) && !activity.settled(ChunkId(2)) && !activity.settled(ChunkId(9)));
     let named = recovered(&*s.file).chunks[&ChunkId(2)];
     assert!(!named.held && !named.power_lost && named.open == 0 && named.regions == 0b111, "{named:?}");

@@ -194,7 +194,8 @@ impl Disk {
         let index = Arc::new(Index::new(index));
         let generation = last.generation + 1;
         // Nothing is written to the log before everything that it names is settled: `begin` comes last.
-        let settled = Settling { dir: &dir, stamp, index: &index, boot, options };
+        let boots = [boot, epoch_of(&last, boot, options.reopened)];
+        let settled = Settling { dir: &dir, stamp, index: &index, boots, options };
         let mut disk = settled.disk(Arc::clone(&log), generation, held)?;
         disk.power_lost = report.power_lost;
         disk.settle_named(&last, last.boot != boot, &mut report)?;
@@ -210,7 +211,7 @@ impl Disk {
         disk.index.flush();
         let held = disk.held_marks();
         report.held_back = held.len() as u64;
-        disk.activity = Activity::begin(log, stamp.disk, boot, generation, index, held)?;
+        disk.activity = Activity::begin(log, stamp.disk, boots, generation, index, held)?;
         Ok(Opened { disk, report })
     }
 
@@ -251,12 +252,21 @@ impl Disk {
     }
 }
 
+/// See [`Recovered::epoch`]. Of what a disk held back when it was closed in order, that is not known.
+fn epoch_of(last: &Recovered, boot: u64, reopened: u64) -> u64 {
+    let in_order = last.clean && last.chunks.values().all(|named| !named.held);
+    match !last.damaged && (last.boot == boot || in_order) {
+        true => last.epoch.wrapping_add(reopened.min(1)),
+        false => boot.wrapping_add(reopened),
+    }
+}
+
 /// The parts of a disk that is being opened.
 struct Settling<'a> {
     dir: &'a Arc<dyn Dir>,
     stamp: Stamp,
     index: &'a Arc<Index>,
-    boot: u64,
+    boots: [u64; 2],
     options: DiskOptions,
 }
 
@@ -268,10 +278,10 @@ impl Settling<'_> {
             stamp: Mutex::new(self.stamp),
             disk: self.stamp.disk,
             cluster: self.stamp.cluster,
-            boot: self.boot,
-            reopened: self.options.reopened,
+            boot: self.boots[0],
+            epoch: self.boots[1],
             index: Arc::clone(self.index),
-            activity: Activity::closed(log, self.stamp.disk, self.boot, generation, Arc::clone(self.index)),
+            activity: Activity::closed(log, self.stamp.disk, self.boots, generation, Arc::clone(self.index)),
             cache: Cache::new(self.options.open_chunks_max.unwrap_or(OPEN_CHUNKS_MAX)),
             folders: Mutex::new(Folders::default()),
             bad: Mutex::default(),
@@ -279,6 +289,7 @@ impl Settling<'_> {
             losses: Mutex::default(),
             power_lost: false,
             loads: AtomicU64::new(1),
+            opening: generation,
             fillings: AtomicU32::new(0),
             counts: Counts::default(),
             deleted_bytes: AtomicU64::new(0),

@@ -2,7 +2,7 @@
 
 use crate::testing::*;
 use crate::{Disk, DiskOptions, Format, FormatError, OpenDiskError};
-use env::{Dir, OpenMode};
+use env::{Dir, OpenMode, SimDisk};
 use std::sync::Arc;
 use types::{ChunkId, ClusterId};
 
@@ -205,5 +205,28 @@ fn a_disk_that_is_opened_again_after_a_failure_answers_under_another_verifier() 
     drop(disk);
     let options = DiskOptions { index_in_memory: true, reopened: 1, ..Default::default() };
     let disk = Disk::open(Arc::clone(&dir), options).unwrap().disk;
-    assert!(disk.verifier_of_first(V1) != before.0 && disk.boot() == before.1);
+    let after = disk.verifier_of_first(V1);
+    assert!(after != before.0 && disk.boot() == before.1);
+    drop(disk);
+    assert_eq!(open(&dir).0.verifier_of_first(V1), after, "the next process does not know that it failed");
+}
+
+#[test]
+fn a_boot_changes_the_verifier_only_if_the_disk_was_not_closed_in_order() {
+    let sim = SimDisk::new(3, "disk");
+    format(&sim.dir());
+    let mut before = open(&sim.dir()).0.verifier_of_first(V1);
+    for in_order in [false, true, true, false] {
+        let (disk, _) = open(&sim.dir());
+        write(&disk, CHUNK, V1, 0, &pattern(1, 8192)).unwrap();
+        if in_order {
+            disk.close().unwrap();
+        }
+        drop(disk);
+        sim.power_cut();
+        let (disk, _) = open(&sim.dir());
+        let after = disk.verifier_of_first(V1);
+        assert_eq!(after == before, in_order);
+        before = after;
+    }
 }

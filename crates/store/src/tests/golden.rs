@@ -96,13 +96,13 @@ fn an_activity_log_of_format_1_is_written_and_read_byte_by_byte() {
     let file = sim.dir().open("activity", OpenMode::Create).unwrap();
     file.write_at(&blank(DISK, 7), 0).unwrap();
     let index = Arc::new(Index::new(Box::new(MemoryIndex::default())));
-    let log = Activity::begin(file, DISK, 7, 1, index, []).unwrap();
+    let log = Activity::begin(file, DISK, [7, 5], 1, index, []).unwrap();
     log.touch(ChunkId(3)).unwrap();
     log.hold(CHUNK, 0b101, true).unwrap();
     log.hold(ChunkId(4), 1 << 15, false).unwrap();
     let wanted = golden("activity-v1.bin", &sectors(&sim.contents("activity").unwrap()));
     let last = Recovered::decode(&expanded(&wanted, FILE_BYTES), DISK);
-    assert_eq!((last.generation, last.boot, last.clean, last.damaged), (1, 7, false, false));
+    assert_eq!((last.generation, last.boot, last.epoch, last.clean, last.damaged), (1, 7, 5, false, false));
     let chunks: Vec<_> =
         last.chunks.into_iter().map(|(chunk, named)| (chunk, named.regions, named.new)).collect();
     assert_eq!(chunks, [(ChunkId(3), 0, false), (ChunkId(4), 1 << 15, false), (CHUNK, 0b101, true)]);

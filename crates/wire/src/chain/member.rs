@@ -16,7 +16,8 @@
 //! 7. What it reports for a raise covers every write that some member may have and another may lack: those it took
 //!    and of which it does not know that all behind have them, and the last it took, for whoever forgot them; also
 //!    those of the version before, until a frame of the present one proves that they were dealt with.
-//! 8. A member that is being filled leaves its verifier out of its answers, so that no fsync counts on it.
+//! 8. A member that is being filled leaves its verifier out of its answers, so that no fsync counts on it. Any other one names with its
+//!    own those of the replicas that it was made from ([`Member::vouch`]).
 //!
 //! # Elsewhere
 //! Deadlines, connections, files: `chunkserver`. Terms, versions and rights are checked before a frame gets here.
@@ -25,7 +26,7 @@ use super::table::{Remembered, Seen, Table};
 use crate::message::FailedEdge;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use types::{ChainSequence, DiskId, SessionId, Status, Verifier};
+use types::{ChainSequence, DiskId, SessionId, Status, Verifier, Witness};
 
 /// Operations of one member that are not answered. Each may hold a payload of 1 MiB.
 pub const WRITES_IN_FLIGHT_MAX: usize = 128;
@@ -98,8 +99,8 @@ pub enum Admission {
     Repeated {
         /// Its place in the chain's order.
         chain_sequence: ChainSequence,
-        /// The members and boots under which it was applied.
-        verifiers: Vec<Verifier>,
+        /// The members that applied it.
+        witnesses: Vec<Witness>,
     },
     /// Neither applied nor forwarded.
     Refused(Refusal),
@@ -121,8 +122,8 @@ pub struct Answer {
     pub op: Op,
     /// Its place in the chain's order. Of a flush: the last write before it.
     pub chain_sequence: ChainSequence,
-    /// The verifiers of this member and all behind it, or why not.
-    pub result: Result<Vec<Verifier>, Refusal>,
+    /// This member and all behind it, or why not.
+    pub result: Result<Vec<Witness>, Refusal>,
 }
 
 /// What a raise of the version has to know (`protocols.md` §2).
@@ -154,13 +155,13 @@ struct Pending {
     writer: Option<(SessionId, u64)>,
     chain_sequence: ChainSequence,
     is_write: bool,
-    behind: Option<Vec<Verifier>>,
+    behind: Option<Vec<Witness>>,
 }
 
 /// The machine.
 #[derive(Debug)]
 pub struct Member {
-    verifier: Verifier,
+    own: Witness,
     origin: Origin,
     state: State,
     /// Fixed by the first frame: all writers of a version use the same chain.
@@ -179,8 +180,8 @@ pub struct Member {
     /// What the raise that began the version reported.
     before: Closed,
     sessions: BTreeMap<SessionId, Table>,
-    /// The verifiers of the last answer, shared by the tables' entries.
-    verifiers: Arc<[Verifier]>,
+    /// The members of the last answer, shared by the tables' entries.
+    witnesses: Arc<[Witness]>,
 }
 
 impl Member {
@@ -192,7 +193,7 @@ impl Member {
     /// The same under a version to which the replica was raised; `before` is what was reported for the raise.
     pub fn after(verifier: Verifier, origin: Origin, before: Closed) -> Self {
         Self {
-            verifier,
+            own: Witness { verifier, sources: Vec::new() },
             origin,
             state: State::Open,
             next: None,
@@ -206,8 +207,13 @@ impl Member {
             recent: VecDeque::new(),
             before,
             sessions: BTreeMap::new(),
-            verifiers: Arc::new([]),
+            witnesses: Arc::new([]),
         }
+    }
+
+    /// The replica has what these held: it was made from them.
+    pub fn vouch(&mut self, sources: Vec<Verifier>) {
+        self.own.sources = sources;
     }
 
     /// A write arrived. Failing answers of others that it causes are appended to `out`.
@@ -259,7 +265,7 @@ impl Member {
         if let Err(refusal) = self.admit(input.next) {
             return Admission::Refused(refusal);
         }
-        let own = self.verifier;
+        let own = self.own.verifier;
         // A replica that was made anew has what its source had: whether that is all, the writer judges by the others.
         let lost = |held: &Verifier| (held.disk, held.made) == (own.disk, own.made) && held.boot != own.boot;
         if input.held.iter().any(lost) {
@@ -316,11 +322,11 @@ impl Member {
     }
 
     /// The member behind answered, or did not in time.
-    pub fn answered(&mut self, op: Op, result: Result<Vec<Verifier>, Refusal>, out: &mut Vec<Answer>) {
+    pub fn answered(&mut self, op: Op, result: Result<Vec<Witness>, Refusal>, out: &mut Vec<Answer>) {
         match result {
-            Ok(verifiers) => {
+            Ok(witnesses) => {
                 let Some(pending) = self.pending.get_mut(&op) else { return };
-                pending.behind = Some(verifiers);
+                pending.behind = Some(witnesses);
                 self.settle(op, out);
             }
             Err(refusal) => self.fail_from(op, self.edge_behind(refusal), out),
@@ -400,8 +406,8 @@ impl Member {
             }
             // It failed, and so did the member: `admit` says how.
             Seen::Before(Remembered::InFlight(_)) => None,
-            Seen::Before(Remembered::Applied(chain_sequence, verifiers)) => {
-                Some(Admission::Repeated { chain_sequence, verifiers: verifiers.to_vec() })
+            Seen::Before(Remembered::Applied(chain_sequence, witnesses)) => {
+                Some(Admission::Repeated { chain_sequence, witnesses: witnesses.to_vec() })
             }
             Seen::Forgotten => Some(Admission::Refused(Refusal { status: Status::Invalid, failed: None })),
             Seen::Full => Some(Admission::Refused(Refusal { status: Status::TryAgain, failed: None })),
@@ -438,7 +444,7 @@ impl Member {
 
     /// A failure at this member itself, as whoever receives it will tell: `from` is the receiver.
     fn here(&self, status: Status) -> Refusal {
-        Refusal { status, failed: Some(FailedEdge { from: None, to: self.verifier.disk, status }) }
+        Refusal { status, failed: Some(FailedEdge { from: None, to: self.own.verifier.disk, status }) }
     }
 
     /// A failure that the member behind told, or that befell the way to it.
@@ -446,7 +452,7 @@ impl Member {
         let Some(next) = self.next.flatten() else {
             return self.here(refusal.status);
         };
-        let own = Some(self.verifier.disk);
+        let own = Some(self.own.verifier.disk);
         let failed = match refusal.failed {
             Some(edge) if edge.from.is_some() => edge,
             Some(edge) if edge.to == next => FailedEdge { from: own, ..edge },
@@ -462,20 +468,21 @@ impl Member {
             return;
         }
         let Some(pending) = self.pending.remove(&op) else { return };
-        let own = Some(self.verifier).filter(|_| self.origin != Origin::Filling);
-        let mut verifiers: Vec<Verifier> = own.into_iter().collect();
-        verifiers.extend(pending.behind.unwrap_or_default());
+        let mut witnesses = pending.behind.unwrap_or_default();
+        if self.origin != Origin::Filling {
+            witnesses.insert(0, self.own.clone());
+        }
         if pending.is_write {
             self.unacknowledged.remove(&pending.chain_sequence);
         }
         if let Some((session, write_id)) = pending.writer {
-            if *self.verifiers != *verifiers {
-                self.verifiers = verifiers.clone().into();
+            if *self.witnesses != *witnesses {
+                self.witnesses = witnesses.clone().into();
             }
-            let shared = Arc::clone(&self.verifiers);
+            let shared = Arc::clone(&self.witnesses);
             self.sessions.entry(session).or_default().applied(write_id, pending.chain_sequence, shared);
         }
-        out.push(Answer { op, chain_sequence: pending.chain_sequence, result: Ok(verifiers) });
+        out.push(Answer { op, chain_sequence: pending.chain_sequence, result: Ok(witnesses) });
     }
 
     /// The first failure is the one that is told from now on.

@@ -6,7 +6,7 @@
 use super::Op;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use types::{ChainSequence, Verifier};
+use types::{ChainSequence, Witness};
 
 /// Writes of one session that are in flight or answered and not yet known to have arrived. A client has no
 /// more in flight on one chunk, so its `answered_below` moves on before the table is full.
@@ -17,8 +17,8 @@ pub const WRITES_REMEMBERED_MAX: usize = 1_024;
 pub(super) enum Remembered {
     /// Not answered yet.
     InFlight(Op),
-    /// Applied on all members, under these verifiers.
-    Applied(ChainSequence, Arc<[Verifier]>),
+    /// Applied on all members.
+    Applied(ChainSequence, Arc<[Witness]>),
 }
 
 /// The writes of one session.
@@ -63,11 +63,11 @@ impl Table {
         self.writes.insert(write_id, Remembered::InFlight(op));
     }
 
-    pub(super) fn applied(&mut self, write_id: u64, sequence: ChainSequence, verifiers: Arc<[Verifier]>) {
+    pub(super) fn applied(&mut self, write_id: u64, sequence: ChainSequence, witnesses: Arc<[Witness]>) {
         if write_id < self.answered_below {
             self.writes.remove(&write_id);
         } else {
-            self.writes.insert(write_id, Remembered::Applied(sequence, verifiers));
+            self.writes.insert(write_id, Remembered::Applied(sequence, witnesses));
         }
     }
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use types::{
     BLOCKS_PER_CHUNK, BlockRange, CHUNK_BYTES, Capability, ChainSequence, ChunkId, ClusterId, DiskId,
     LeaseEpoch, PAYLOAD_BYTES_MAX, ReplicaAddress, Rights, ServerId, SessionId, Status, Term, Verifier,
-    Version,
+    Version, Witness,
 };
 
 fn hex(bytes: &[u8]) -> String {
@@ -139,6 +139,10 @@ fn edge() -> impl Strategy<Value = FailedEdge> {
     })
 }
 
+fn witness() -> impl Strategy<Value = Witness> {
+    verifiers().prop_filter_map("nobody", |mut sources| Some(Witness { verifier: sources.pop()?, sources }))
+}
+
 fn verifiers() -> impl Strategy<Value = Vec<Verifier>> {
     vec((disk_id(), any::<[u64; 2]>()).prop_map(|(disk, [boot, made])| Verifier { disk, boot, made }), 0..9)
 }
@@ -257,21 +261,22 @@ proptest! {
     }
 
     #[test]
-    fn values_round_trip(capability in capability(), disk in disk_id(), first in 0..=BLOCKS_PER_CHUNK, count in 0..VALUES_MAX + 2, filling: bool, value: [u8; 32], refused in result()) {
+    fn values_round_trip(capability in capability(), disk in disk_id(), first in 0..=BLOCKS_PER_CHUNK, count in 0..VALUES_MAX + 2, filling: bool, value: [u8; 32], refused in result(), witness in proptest::option::of(witness())) {
         let message = Values { capability, disk, blocks: BlockRange { first, count }, filling, deadline_ms: first };
         let fits = (1..=VALUES_MAX).contains(&count) && first + count <= BLOCKS_PER_CHUNK;
         prop_assert_eq!(Values::decode(&message.to_bytes()).is_ok(), fits);
         if fits {
             check(&message)?;
-            check(&ValuesAnswer { result: refused.map(|()| vec![value; count as usize]) })?;
+            let witness = witness.filter(|_| refused.is_ok());
+            check(&ValuesAnswer { result: refused.map(|()| vec![value; count as usize]), witness })?;
         }
     }
 
     #[test]
-    fn answers_round_trip(result in result(), id: u64, sequence: u64, verifiers in verifiers(), edge in edge(), crcs in vec(any::<u32>(), 0..=257)) {
+    fn answers_round_trip(result in result(), id: u64, sequence: u64, witnesses in vec(witness(), 0..5), edge in edge(), crcs in vec(any::<u32>(), 0..=257)) {
         let failed = result.is_err().then_some(edge);
-        check(&WriteAnswer { result, write_id: id, chain_sequence: ChainSequence(sequence), verifiers: verifiers.clone(), failed })?;
-        check(&FlushAnswer { result, verifiers, failed })?;
+        check(&WriteAnswer { result, write_id: id, chain_sequence: ChainSequence(sequence), witnesses: witnesses.clone(), failed })?;
+        check(&FlushAnswer { result, witnesses, failed })?;
         let page_crcs = if result.is_ok() { crcs } else { vec![] };
         check(&ReadAnswer { result, zeroes: page_crcs.is_empty(), page_crcs, chain_sequence: ChainSequence(sequence) })?;
     }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 use types::{
     AttributeChanges, Caller, Capability, ChunkId, DirtyChunk, DiskId, FileKind, Generation, InodeId,
-    InodeRef, LeaseEpoch, Owner, ReplicaAddress, Rights, ServerId,
+    InodeRef, LeaseEpoch, Owner, ReplicaAddress, Rights, ServerId, Verifier,
 };
 
 const MIB: u64 = 1 << 20;
@@ -81,15 +81,16 @@ impl World {
         }
     }
 
-    fn verifiers(&self) -> Vec<Verifier> {
+    fn witnesses(&self) -> Vec<Witness> {
         let all = [0_u8, 1].map(|n| {
             let (disk, n) = (DiskId([n + 1; 16]), usize::from(n));
-            Verifier { disk, boot: self.boots[n], made: self.made[n] }
+            let verifier = Verifier { disk, boot: self.boots[n], made: self.made[n] };
+            Witness { verifier, sources: Vec::new() }
         });
-        all.into_iter().filter(|verifier| !self.left_out.contains(&verifier.disk)).collect()
+        all.into_iter().filter(|witness| !self.left_out.contains(&witness.verifier.disk)).collect()
     }
 
-    fn write(&mut self, job: &WriteJob) -> Result<Vec<Verifier>, DataError> {
+    fn write(&mut self, job: &WriteJob) -> Result<Vec<Witness>, DataError> {
         let capability = &job.grant.capability;
         let index = job.grant.index;
         let current = self.map.get(&index).or_else(|| self.reserved.get(&index)).copied();
@@ -109,7 +110,7 @@ impl World {
                 self.stable.insert(capability.chunk, data.clone());
             }
         }
-        Ok(self.verifiers())
+        Ok(self.witnesses())
     }
 
     fn commit(
@@ -198,7 +199,7 @@ impl World {
                 } else {
                     let data = self.data.get(&chunk).cloned().unwrap_or_default();
                     self.stable.insert(chunk, data);
-                    Ok(self.verifiers())
+                    Ok(self.witnesses())
                 };
                 Event::Flushed {
                     index: grant.index,

@@ -14,6 +14,10 @@ fn verifier(n: usize) -> Verifier {
     Verifier { disk: disk(n), boot: 100 + n as u64, made: 7 }
 }
 
+fn witness(n: usize) -> Witness {
+    Witness { verifier: verifier(n), sources: Vec::new() }
+}
+
 fn from_client(write_id: u64, next: Option<DiskId>) -> WriteInput {
     WriteInput {
         session: SessionId(1),
@@ -58,11 +62,11 @@ fn a_write_is_answered_only_when_it_is_applied_here_and_behind() {
     let first = take(&mut head, &from_client(1, Some(disk(1))));
     let second = take(&mut head, &from_client(2, Some(disk(1))));
     head.applied(first, Ok(()), &mut out);
-    head.answered(second, Ok(vec![verifier(1)]), &mut out);
+    head.answered(second, Ok(vec![witness(1)]), &mut out);
     assert_eq!(out, []);
-    head.answered(first, Ok(vec![verifier(1)]), &mut out);
+    head.answered(first, Ok(vec![witness(1)]), &mut out);
     head.applied(second, Ok(()), &mut out);
-    let both = Ok(vec![verifier(0), verifier(1)]);
+    let both = Ok(vec![witness(0), witness(1)]);
     assert_eq!(
         out,
         [
@@ -85,7 +89,7 @@ fn a_repeat_takes_effect_once_and_gets_the_first_answer() {
     head.applied(op, Ok(()), &mut out);
     assert_eq!(
         head.write(&from_client(1, None), &mut out),
-        Admission::Repeated { chain_sequence: ChainSequence(1), verifiers: vec![verifier(0)] }
+        Admission::Repeated { chain_sequence: ChainSequence(1), witnesses: vec![witness(0)] }
     );
     // Once the client holds the answer, an old copy of the frame is dropped.
     take(&mut head, &WriteInput { answered_below: 2, ..from_client(2, None) });
@@ -155,7 +159,31 @@ fn after_a_restart_nothing_is_written_before_a_raise_but_a_flush_is_possible() {
     let Admission::Taken { op, chain_sequence } = head.flush(&flush) else { panic!("refused") };
     assert_eq!(chain_sequence, ChainSequence(0));
     head.applied(op, Ok(()), &mut out);
-    assert_eq!(out[0].result, Ok(vec![verifier(0)]));
+    assert_eq!(out[0].result, Ok(vec![witness(0)]));
+}
+
+#[test]
+fn a_copy_names_the_disks_that_it_answers_for_with_its_own_and_one_that_is_being_filled_names_nobody() {
+    let (mut out, mut head) = (Vec::new(), Member::new(verifier(0), Origin::Beginning));
+    head.vouch(vec![verifier(7), verifier(8)]);
+    let copy = |n, sources| Witness { sources, ..witness(n) };
+    let (first, second) = (copy(0, vec![verifier(7), verifier(8)]), copy(1, vec![verifier(9)]));
+    let write = take(&mut head, &from_client(1, Some(disk(1))));
+    head.applied(write, Ok(()), &mut out);
+    head.answered(write, Ok(vec![second.clone()]), &mut out);
+    let all = vec![first, second];
+    assert_eq!(out[0].result.as_ref(), Ok(&all));
+    let repeat = head.write(&from_client(1, Some(disk(1))), &mut out);
+    assert!(matches!(repeat, Admission::Repeated { witnesses, .. } if witnesses == all));
+    let (mut out, mut filled) = (Vec::new(), Member::new(verifier(2), Origin::Filling));
+    filled.vouch(vec![verifier(7)]);
+    let write = take(&mut filled, &from_head(1));
+    filled.applied(write, Ok(()), &mut out);
+    assert_eq!(out.remove(0).result, Ok(vec![]));
+    filled.filled();
+    let write = take(&mut filled, &from_head(2));
+    filled.applied(write, Ok(()), &mut out);
+    assert_eq!(out.remove(0).result, Ok(vec![copy(2, vec![verifier(7)])]));
 }
 
 #[test]
@@ -211,7 +239,7 @@ fn a_lost_connection_fails_what_waits_for_it_and_the_rest_is_still_applied_here(
     let mut out = Vec::new();
     let first = take(&mut head, &from_client(1, Some(disk(1))));
     let second = take(&mut head, &from_client(2, Some(disk(1))));
-    head.answered(first, Ok(vec![verifier(1)]), &mut out);
+    head.answered(first, Ok(vec![witness(1)]), &mut out);
     head.lost_behind(Status::ChainBroken, &mut out);
     assert_eq!((out.len(), out[0].op), (1, second));
     head.applied(first, Ok(()), &mut out);
@@ -241,7 +269,7 @@ fn an_idle_connection_may_come_and_go() {
     let mut out = Vec::new();
     let first = take(&mut head, &from_client(1, Some(disk(1))));
     head.applied(first, Ok(()), &mut out);
-    head.answered(first, Ok(vec![verifier(1)]), &mut out);
+    head.answered(first, Ok(vec![witness(1)]), &mut out);
     head.lost_behind(Status::ChainBroken, &mut out);
     take(&mut head, &from_client(2, Some(disk(1))));
 }
@@ -288,7 +316,7 @@ struct Frame {
     up_op: Op,
 }
 
-type Outcome = Result<Vec<Verifier>, Refusal>;
+type Outcome = Result<Vec<Witness>, Refusal>;
 
 /// Three members, two sessions, and connections that delay and break.
 struct World {
@@ -369,7 +397,7 @@ impl World {
                 }
             }
             Admission::Joined { op } => self.waiters[n].get_mut(&op).expect("in flight").push(waiter),
-            Admission::Repeated { verifiers, .. } => self.tell(n, waiter, Ok(verifiers)),
+            Admission::Repeated { witnesses, .. } => self.tell(n, waiter, Ok(witnesses)),
             Admission::Refused(refusal) => self.tell(n, waiter, Err(refusal)),
         }
     }
@@ -659,7 +687,7 @@ fn no_fsync_counts_on_a_member_that_is_being_filled() {
     let after = take(&mut filling, &from_head(2));
     filling.filled();
     filling.applied(after, Ok(()), &mut out);
-    assert_eq!(out.remove(0).result, Ok(vec![verifier(1)]));
+    assert_eq!(out.remove(0).result, Ok(vec![witness(1)]));
     assert!(!filling.report().forgot);
 }
 
