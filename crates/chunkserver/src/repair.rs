@@ -59,7 +59,7 @@ impl Orders {
         if ended.is_ok() {
             let synced = on_disk(slot, move |disk| {
                 disk.sync(chunk, version)?;
-                disk.clear_followed(chunk, version)?;
+                disk.clear_marked(chunk, version)?;
                 disk.verifier(chunk)
             });
             match done(&self.context, chain, version, synced.await) {

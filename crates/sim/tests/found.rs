@@ -266,3 +266,10 @@ fn an_open_file_that_is_replaced_under_its_other_name_can_still_be_written() {
 fn a_replica_is_not_set_aside_for_one_that_finds_no_room() {
     holds_with_three(Faults::Everything, 6_752_234_140_969_643_232);
 }
+
+/// A head that heard no master refused a write for the moment, its writer told that as a failed hop, and the chain went on without it: on a disk whose
+/// bits rotted.
+#[test]
+fn a_head_that_hears_no_master_is_not_left_out_of_its_chain() {
+    holds(Faults::Rot, 4_615_797_692_569_945_917);
+}

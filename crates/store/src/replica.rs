@@ -536,12 +536,6 @@ impl Replica {
         Ok(())
     }
 
-    /// Takes it for another one than before, in the header. Durable with the next sync.
-    pub(crate) fn set_made(&mut self, made: u64) -> io::Result<()> {
-        self.header.made = made;
-        self.write_header()
-    }
-
     /// Takes it as the beginning of another replica, which lacks something, in the header. Durable with the next sync.
     pub(crate) fn set_filling(&mut self, made: u64) -> io::Result<()> {
         self.header.made = made;

@@ -86,6 +86,7 @@ impl Chunk {
         if !same {
             self.write_ids.clear();
             self.born = false;
+            self.held.iter_mut().for_each(Held::raised);
         }
         if self.id() != Some(grant.capability.chunk) {
             self.forget_sync();

@@ -7,7 +7,8 @@
 //! # Invariants
 //! 1. `whole` are the replicas (and boots) in the last answer that took every unsynced write without a break, or were made from one that was
 //!    `whole` until then. One that was made anew on the same disk is another replica.
-//! 2. A replica that answered under two boots, or said so itself, is `lost`, until the disk answers with another one.
+//! 2. A replica that answered under two boots, or said so itself, is `lost`, until the disk answers with another one, or the version was
+//!    raised: then it was made equal to the others, or left behind.
 
 use std::collections::BTreeMap;
 use types::{DiskId, Verifier, Witness};
@@ -49,6 +50,11 @@ impl Held {
             std::iter::once(&witness.verifier).chain(&witness.sources).any(|one| self.whole.contains(one))
         };
         self.whole = witnesses.iter().filter(is_whole).map(|witness| witness.verifier).collect();
+    }
+
+    /// The members of the chain were compared: whoever is one still has what the others have.
+    pub(super) fn raised(&mut self) {
+        self.disks.clear();
     }
 
     /// The disk says itself that it lost something.
@@ -140,5 +146,16 @@ mod tests {
         held.lost_by(DiskId([1; 16]));
         held.answered(&[copy((1, 1, 0), (3, 1, 5)), copy((1, 2, 0), (4, 1, 5))]);
         assert!(held.is_gone(), "nobody knows when it lost it");
+    }
+
+    #[test]
+    fn who_lost_something_does_not_lag_any_more_after_a_raise_and_still_proves_nothing() {
+        let mut held = Held::new(&answer(&[(1, 1, 0), (2, 1, 0)]));
+        held.answered(&answer(&[(1, 1, 0), (2, 2, 0)]));
+        assert!(held.lags(DiskId([2; 16])));
+        held.raised();
+        held.answered(&answer(&[(1, 1, 0), (2, 2, 0)]));
+        assert!(!held.lags(DiskId([2; 16])));
+        assert_eq!(held.verifiers().collect::<Vec<_>>(), [verifier((1, 1, 0))]);
     }
 }

@@ -9,7 +9,9 @@
 //! # Invariants
 //! 1. A move never makes the taker fuller than it leaves the giver, so that no chunk goes back.
 //! 2. What is under way, and what was moved since a disk last told its room, is counted in by the mean size of the giver's chunks.
-//! 3. `moves` holds the chunks of which a copy is made for this, or that have one replica too many since.
+//! 3. Of a chunk that gave one replica no other one goes for [`REST_MS`]: a mount that wrote to it and did not sync yet knows its writes by
+//!    the disks that took them, and is told of an error when none of them is left.
+//! 4. `moves` holds the chunks of which a copy is made for this, or that have one replica too many since.
 
 use super::Healing;
 use crate::Command;
@@ -17,7 +19,7 @@ use crate::fleet::Fleet;
 use crate::hosts::Disk;
 use crate::table::{Health, ReplicaState};
 use placement::Use;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use types::ChunkSlot;
 
 /// Shares of a disk that are used are counted in these: hundredths of a percent.
@@ -29,10 +31,16 @@ const LOOKED_MAX: usize = 128;
 /// Pause after all chunks of a giver were looked at and none could go, and when no two disks are far enough apart.
 const PAUSE_MS: u64 = 10_000;
 
+/// How long a chunk stays where it is after a move.
+const REST_MS: u64 = 3_600_000;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Balance {
     moves: BTreeMap<ChunkSlot, Move>,
+    /// Chunks that were moved, and those in order of the moment until which they rest.
+    resting: BTreeSet<ChunkSlot>,
+    rests: VecDeque<(u64, ChunkSlot)>,
     /// How far the chunks of each giver were looked at.
     walks: BTreeMap<u16, Walk>,
     idle_until_ms: u64,
@@ -74,6 +82,10 @@ impl Fleet {
             return false;
         }
         self.end_moves();
+        let Balance { resting, rests, .. } = &mut self.healing.balance;
+        while let Some((_, slot)) = rests.pop_front_if(|(until_ms, _)| *until_ms <= now_ms) {
+            resting.remove(&slot);
+        }
         let mut begun = false;
         while let Some((giver, emptiest)) = self.fullest(now_ms) {
             if !self.give(giver, emptiest, now_ms, out) {
@@ -145,6 +157,8 @@ impl Fleet {
                 self.healing.balance.walks.insert(giver, Walk { next, ..walk });
                 let old = self.healing.balance.moves.insert(*slot, Move { giver, taker, bytes: mean });
                 debug_assert!(old.is_none(), "a chunk that is at its goal is not being moved");
+                self.healing.balance.resting.insert(*slot);
+                self.healing.balance.rests.push_back((now_ms + REST_MS, *slot));
                 self.count_move(giver, taker, mean);
                 return true;
             }
@@ -168,7 +182,8 @@ impl Fleet {
             && !self.table.is_unsettled(slot)
             && set.state(giver) == Some(ReplicaState::Current)
             && set.iter().all(|one| one.state == ReplicaState::Current);
-        if !is_well || self.is_put_off(slot, now_ms) || self.is_misplaced(slot, &set) {
+        let rests = self.healing.balance.resting.contains(&slot);
+        if !is_well || rests || self.is_put_off(slot, now_ms) || self.is_misplaced(slot, &set) {
             return None;
         }
         let mut held = self.held(set.sound());

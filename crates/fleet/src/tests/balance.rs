@@ -77,6 +77,20 @@ fn a_new_empty_disk_takes_its_share_and_hardly_anything_else_is_moved() {
 }
 
 #[test]
+fn a_chunk_does_not_leave_all_the_disks_that_a_writer_knows() {
+    let sizes = [GIB; 4];
+    let mut world = World::new(4);
+    [2, 3].into_iter().for_each(|n| world.disconnect(n));
+    world.tell_room(&sizes[..2]);
+    let files: Vec<ChunkSlot> = (0..50).map(|file| world.file(file).0).collect();
+    [2, 3].into_iter().for_each(|n| world.connect(n));
+    world.balance(&sizes);
+    assert!(world.spread_of(&sizes) < 3.0, "{:?}", world.percentages(&sizes));
+    let both_left = |slot: &&ChunkSlot| world.fleet.locations(**slot).iter().all(|one| one.disk.0[0] > 2);
+    assert_eq!(files.iter().filter(both_left).count(), 0);
+}
+
+#[test]
 fn a_chunk_that_is_large_for_its_disk_does_not_go_to_and_fro() {
     let sizes = [64 << 20; 3];
     let mut world = World::new(3);

@@ -92,26 +92,13 @@ impl Disk {
         Ok(values)
     }
 
-    /// The replica is the one that its peers were made equal to: forget that it was marked or had torn pages.
+    /// The replica was made equal to its peers: forget that it was marked or had torn pages.
     pub fn clear_marked(&self, chunk: ChunkId, version: Version) -> Result<(), StoreError> {
-        self.compared(chunk, version, false)
-    }
-
-    /// The same of one that was made equal to another. If its machine had lost power, it has all that the other one has, and answers
-    /// as a replica that was made from it.
-    pub fn clear_followed(&self, chunk: ChunkId, version: Version) -> Result<(), StoreError> {
-        self.compared(chunk, version, true)
-    }
-
-    fn compared(&self, chunk: ChunkId, version: Version, followed: bool) -> Result<(), StoreError> {
         let slot = self.slot(chunk);
         let mut state = exclusive(&slot.state);
         self.load(chunk, &mut state).map_err(|error| error.of(chunk))?;
         let replica = state.as_mut().ok_or(StoreError::Absent { chunk })?;
         replica.check(version)?;
-        if followed && replica.flags().has(Flags::POWER_LOST) {
-            replica.set_made(self.next_made())?;
-        }
         self.clear_torn(replica);
         self.set_flags(replica, 0, Flags::MARKED | Flags::POWER_LOST);
         self.activity.compared(chunk);

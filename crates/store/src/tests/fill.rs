@@ -227,31 +227,3 @@ fn a_replica_whose_filling_was_cut_off_is_never_complete() {
         }
     }
 }
-
-#[test]
-fn one_that_lost_power_and_was_made_equal_to_another_answers_as_another_replica() {
-    let sim = SimDisk::new(3, "disk");
-    format(&sim.dir());
-    for power in [false, true] {
-        let (disk, _) = open(&sim.dir());
-        let version = if power { V2 } else { V1 };
-        let chunk = types::ChunkId::new(types::Term(1), 9 + u64::from(power)).unwrap();
-        write(&disk, chunk, version, 0, &pattern(1, 8192)).unwrap();
-        disk.sync(chunk, version).unwrap();
-        drop(disk);
-        if power {
-            sim.power_cut()
-        } else {
-            sim.kill()
-        }
-        let (disk, _) = open(&sim.dir());
-        let before = disk.verifier(chunk).unwrap();
-        assert!(disk.entry(chunk).unwrap().marked);
-        disk.clear_followed(chunk, version).unwrap();
-        let after = disk.verifier(chunk).unwrap();
-        assert_eq!(after != before, power, "{before:?} {after:?}");
-        assert!(!disk.entry(chunk).unwrap().marked);
-        drop(disk);
-        assert_eq!(open(&sim.dir()).0.verifier(chunk).unwrap(), after);
-    }
-}

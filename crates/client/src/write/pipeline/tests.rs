@@ -482,6 +482,38 @@ fn an_fsync_goes_on_without_a_replica_that_lost_what_others_hold() {
 }
 
 #[test]
+fn a_head_that_cannot_take_a_write_for_the_moment_is_not_accused() {
+    let (mut world, mut pipeline) = (World::default(), pipeline());
+    write(&mut pipeline, &world, 0, b"hello");
+    pipeline.want_flush();
+    for (status, accused) in [(Status::TryAgain, false), (Status::Io, true)] {
+        world.now += Duration::from_secs(2);
+        let mut actions = Vec::new();
+        pipeline.decide(world.moment(), &mut actions);
+        let grant = world.carry_out(&actions[0], false);
+        pipeline.handle(grant, Instant(world.now));
+        actions.clear();
+        pipeline.decide(world.moment(), &mut actions);
+        let [Action::Write(job)] = &actions[..] else { panic!("{actions:?}") };
+        let refused = Event::Written {
+            index: job.grant.index,
+            extent: job.extent,
+            attempt: job.attempt,
+            version: job.grant.capability.version,
+            result: Err(DataError::Refused { status, failed: None }),
+        };
+        pipeline.handle(refused, Instant(world.now));
+        world.now += Duration::from_secs(2);
+        actions.clear();
+        pipeline.decide(world.moment(), &mut actions);
+        assert!(
+            matches!(&actions[..], [Action::Grant { failed, .. }] if failed.is_some() == accused),
+            "{actions:?}"
+        );
+    }
+}
+
+#[test]
 fn a_raise_is_told_before_anything_is_written_under_the_new_version() {
     let (mut world, mut pipeline) = (World::default(), pipeline());
     write(&mut pipeline, &world, 0, b"hello");
