@@ -1,0 +1,100 @@
+//! Chains that lost something, or cannot take a write.
+
+use super::*;
+
+#[test]
+fn an_fsync_fails_when_power_took_what_was_written_on_every_replica() {
+    let (mut world, mut pipeline) = (World::default(), pipeline());
+    write(&mut pipeline, &world, 0, b"hello");
+    pipeline.want_flush();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    world.boots = [1, 1];
+    let sync = pipeline.want_sync();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    assert_eq!(pipeline.sync_outcome(sync), None);
+    assert_eq!(lost(&mut pipeline), [Status::LostTail]);
+    let sync = pipeline.want_sync();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    assert_eq!((pipeline.sync_outcome(sync), lost(&mut pipeline)), (Some(Ok(())), Vec::new()));
+    assert!(!pipeline.is_unsynced() && world.stable == world.data, "what is left of it");
+}
+
+#[test]
+fn an_fsync_fails_when_the_replica_that_held_everything_was_made_anew_from_one_that_lost_it() {
+    for written_after in [false, true] {
+        let (mut world, mut pipeline) = (World::default(), pipeline());
+        write(&mut pipeline, &world, 0, b"hello");
+        pipeline.want_flush();
+        world.run(&mut pipeline, &mut std::iter::empty());
+        (world.boots[0], world.made[1]) = (1, 1);
+        if written_after {
+            write(&mut pipeline, &world, 5, b" world");
+        }
+        let sync = pipeline.want_sync();
+        world.run(&mut pipeline, &mut std::iter::empty());
+        assert_eq!((pipeline.sync_outcome(sync), lost(&mut pipeline)), (None, vec![Status::LostTail]));
+    }
+}
+
+#[test]
+fn an_fsync_goes_on_with_a_replica_that_was_made_anew_while_another_holds_everything() {
+    let (mut world, mut pipeline) = (World::default(), pipeline());
+    write(&mut pipeline, &world, 0, b"hello");
+    pipeline.want_flush();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    world.made[1] = 1;
+    let sync = pipeline.want_sync();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    assert_eq!((pipeline.sync_outcome(sync), lost(&mut pipeline)), (Some(Ok(())), Vec::new()));
+    assert!(world.left_out.is_empty() && !pipeline.is_unsynced());
+}
+
+#[test]
+fn an_fsync_goes_on_without_a_replica_that_lost_what_others_hold() {
+    for written_after in [false, true] {
+        let (mut world, mut pipeline) = (World::default(), pipeline());
+        write(&mut pipeline, &world, 0, b"hello");
+        pipeline.want_flush();
+        world.run(&mut pipeline, &mut std::iter::empty());
+        world.boots[1] += 1;
+        if written_after {
+            // Durable with its own frame, but not what was written before it.
+            write(&mut pipeline, &world, 5, b" world");
+        }
+        let sync = pipeline.want_sync();
+        world.run(&mut pipeline, &mut std::iter::empty());
+        assert!(pipeline.sync_outcome(sync) == Some(Ok(())) && !pipeline.is_unsynced());
+        assert_eq!(lost(&mut pipeline), []);
+        assert_eq!(world.left_out, BTreeSet::from([DiskId([2; 16])]), "readers are not sent there");
+    }
+}
+
+#[test]
+fn a_head_that_cannot_take_a_write_for_the_moment_is_not_accused() {
+    let (mut world, mut pipeline) = (World::default(), pipeline());
+    write(&mut pipeline, &world, 0, b"hello");
+    pipeline.want_flush();
+    let mut actions = Vec::new();
+    pipeline.decide(world.moment(), &mut actions);
+    for (status, accused) in [(Status::TryAgain, false), (Status::Io, true)] {
+        pipeline.handle(world.carry_out(&actions[0], false), Instant(world.now));
+        actions.clear();
+        pipeline.decide(world.moment(), &mut actions);
+        let [Action::Write(job)] = &actions[..] else { panic!("{actions:?}") };
+        let refused = Event::Written {
+            index: job.grant.index,
+            extent: job.extent,
+            attempt: job.attempt,
+            version: job.grant.capability.version,
+            result: Err(DataError::Refused { status, failed: None }),
+        };
+        pipeline.handle(refused, Instant(world.now));
+        world.now += Duration::from_secs(2);
+        actions.clear();
+        pipeline.decide(world.moment(), &mut actions);
+        assert!(
+            matches!(&actions[..], [Action::Grant { failed, .. }] if failed.is_some() == accused),
+            "{actions:?}"
+        );
+    }
+}
