@@ -135,8 +135,10 @@ impl Fleet {
         let member = |disk| self.hosts.disk_number(disk).filter(|disk| chain.contains(disk));
         let (from, to) = (hop.from.and_then(member), member(hop.to));
         let needs_all = self.needs_all(slot);
-        // A member that forgot what it took has it on its disk: all begin anew.
-        let to = to.filter(|to| hop.status != Status::Gap && !needs_all && from != Some(*to));
+        // A member that forgot what it took has it on its disk, and one that can take nothing for the moment hears no master, or has too
+        // much to do: all begin anew, and who does not answer is left behind.
+        let is_well = matches!(hop.status, Status::Gap | Status::TryAgain);
+        let to = to.filter(|to| !is_well && !needs_all && from != Some(*to));
         match (hop.from, from, to) {
             (Some(_), Some(near), Some(far)) => purposes.accused = Some(Accusation { near, far }),
             (None, _, Some(far)) => {

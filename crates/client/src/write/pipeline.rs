@@ -554,9 +554,7 @@ impl Pipeline {
                 return;
             }
             DataError::Link => chunk.failed = failed_head(&grant, Status::TimedOut),
-            // It hears no master, or has too much to do: no fault of the chain. Whoever is left out for that may be the only sound one.
-            DataError::Refused { status: Status::TryAgain, failed: None }
-            | DataError::Refused { status: Status::WrongTerm, .. } => {}
+            DataError::Refused { status: Status::WrongTerm, .. } => {}
             DataError::Refused { status, failed: None } => chunk.failed = failed_head(&grant, status),
             DataError::Refused { failed: Some(edge), .. } => {
                 chunk.failed = Some(FailedHop {

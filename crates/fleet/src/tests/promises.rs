@@ -630,10 +630,15 @@ fn disks_on_one_device_share_its_bytes() {
 fn a_member_that_forgot_its_chain_is_raised_with_the_others_and_not_left_out() {
     let mut world = World::with_goal(4, 3);
     let (_, grant) = world.file(1);
-    let forgot = FailedHop { status: Status::Gap, ..hop(&grant, Some(0), 1) };
-    let next = world.grant_after(1, Some(forgot)).unwrap();
-    assert!(next.version > grant.version);
-    assert_eq!(next.chain, grant.chain);
+    let mut next = grant.clone();
+    // Nor is one that can take nothing for the moment, whoever says so.
+    for (status, from) in [(Status::Gap, Some(0)), (Status::TryAgain, Some(0)), (Status::TryAgain, None)] {
+        let version = next.version;
+        let failed = FailedHop { status, ..hop(&next, from, 1) };
+        next = world.grant_after(1, Some(failed)).unwrap();
+        assert!(next.version > version);
+        assert_eq!(next.chain, grant.chain);
+    }
     let failed = world.break_hop(&next, 0, 1);
     let other = world.grant_after(1, Some(failed)).unwrap();
     assert_eq!(other.chain.len(), 2, "any other failure leaves the far end out");

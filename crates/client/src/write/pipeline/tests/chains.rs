@@ -1,4 +1,4 @@
-//! Chains that lost something, or cannot take a write.
+//! Chains with members that lost something.
 
 use super::*;
 
@@ -66,35 +66,5 @@ fn an_fsync_goes_on_without_a_replica_that_lost_what_others_hold() {
         assert!(pipeline.sync_outcome(sync) == Some(Ok(())) && !pipeline.is_unsynced());
         assert_eq!(lost(&mut pipeline), []);
         assert_eq!(world.left_out, BTreeSet::from([DiskId([2; 16])]), "readers are not sent there");
-    }
-}
-
-#[test]
-fn a_head_that_cannot_take_a_write_for_the_moment_is_not_accused() {
-    let (mut world, mut pipeline) = (World::default(), pipeline());
-    write(&mut pipeline, &world, 0, b"hello");
-    pipeline.want_flush();
-    let mut actions = Vec::new();
-    pipeline.decide(world.moment(), &mut actions);
-    for (status, accused) in [(Status::TryAgain, false), (Status::Io, true)] {
-        pipeline.handle(world.carry_out(&actions[0], false), Instant(world.now));
-        actions.clear();
-        pipeline.decide(world.moment(), &mut actions);
-        let [Action::Write(job)] = &actions[..] else { panic!("{actions:?}") };
-        let refused = Event::Written {
-            index: job.grant.index,
-            extent: job.extent,
-            attempt: job.attempt,
-            version: job.grant.capability.version,
-            result: Err(DataError::Refused { status, failed: None }),
-        };
-        pipeline.handle(refused, Instant(world.now));
-        world.now += Duration::from_secs(2);
-        actions.clear();
-        pipeline.decide(world.moment(), &mut actions);
-        assert!(
-            matches!(&actions[..], [Action::Grant { failed, .. }] if failed.is_some() == accused),
-            "{actions:?}"
-        );
     }
 }
