@@ -273,3 +273,10 @@ fn a_replica_is_not_set_aside_for_one_that_finds_no_room() {
 fn a_head_that_hears_no_master_is_not_left_out_of_its_chain() {
     holds(Faults::Rot, 4_615_797_692_569_945_917);
 }
+
+/// A mount that was cut off gave up writes to a chunk that was in no map yet, truncated the file, and got the same chunk again for its next writes:
+/// bytes that had been cut off came back.
+#[test]
+fn a_chunk_with_writes_that_were_given_up_is_not_used_again() {
+    holds(Faults::Network, 17_567_758_215_636_177_046);
+}

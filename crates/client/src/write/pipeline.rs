@@ -217,10 +217,11 @@ impl Pipeline {
         self.commit = None;
         self.commit_tries = 0;
         self.stored_since = None;
-        self.chunks.retain(|_, chunk| chunk.attached);
+        self.chunks.retain(|_, chunk| chunk.attached || chunk.last.is_some());
         for chunk in self.chunks.values_mut() {
-            // A frame may still be on its way to the old version; naming the head as failed ends that.
-            if !chunk.flying.is_empty() && chunk.failed.is_none() {
+            // A frame may still be on its way to the old version; naming the head as failed ends that. A chunk that is in no map has what is
+            // given up now, and no truncate takes that away: another one is to be had.
+            if (!chunk.flying.is_empty() || !chunk.attached) && chunk.failed.is_none() {
                 chunk.failed = chunk.last.as_deref().and_then(|grant| failed_head(grant, Status::TimedOut));
             }
             chunk.give_up();

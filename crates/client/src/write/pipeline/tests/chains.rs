@@ -68,3 +68,26 @@ fn an_fsync_goes_on_without_a_replica_that_lost_what_others_hold() {
         assert_eq!(world.left_out, BTreeSet::from([DiskId([2; 16])]), "readers are not sent there");
     }
 }
+
+#[test]
+fn a_chunk_with_bytes_that_were_given_up_does_not_enter_the_map() {
+    let (mut world, mut pipeline) = (World::default(), pipeline());
+    write(&mut pipeline, &world, 0, b"hello");
+    pipeline.want_flush();
+    // The servers have it, and the master never hears of it.
+    let mut actions = Vec::new();
+    for _ in 0..2 {
+        actions.clear();
+        pipeline.decide(world.moment(), &mut actions);
+        pipeline.handle(world.carry_out(&actions[0], false), Instant(world.now));
+    }
+    let given_up = world.data.keys().copied().collect::<Vec<_>>();
+    pipeline.fail(Status::TimedOut);
+    assert_eq!((given_up.len(), lost(&mut pipeline)), (1, vec![Status::TimedOut]));
+    write(&mut pipeline, &world, 100, b"world");
+    pipeline.want_flush();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    let (chunk, _) = world.map[&ChunkIndex(0)];
+    assert!(!given_up.contains(&chunk));
+    assert_eq!(&world.content()[..5], [0; 5]);
+}
