@@ -55,8 +55,7 @@ impl Orders {
                 Err(status) => Err(status),
             };
         }
-        let mut ended = result;
-        if ended.is_ok() {
+        if result.is_ok() {
             let synced = on_disk(slot, move |disk| {
                 disk.sync(chunk, version)?;
                 disk.clear_marked(chunk, version)?;
@@ -67,12 +66,12 @@ impl Orders {
                     chain.reopen(version, verifier, Origin::Beginning, Closed::default());
                     return Ok(());
                 }
-                Err(status) => ended = Err(status),
+                Err(status) => result = Err(status),
             }
         }
         chain.leave();
         self.chains.forget(chain);
-        ended
+        result
     }
 
     /// Blocks of which the source has pages that do not match their checksums: page by page what it has is taken, and what it

@@ -20,16 +20,18 @@ fn failed(status: Status) -> Violation {
     Violation(format!("{status:?}"))
 }
 
-/// A file with one chunk on every server, synced.
-async fn synced_file(stage: &Stage, content: &mut Content) -> Result<Created, Violation> {
+/// A cluster with one file, of one chunk, synced.
+async fn scene(stage: &Stage) -> Result<(Created, Content), Violation> {
+    stage.cluster.start().await.map_err(Violation)?;
+    let mut content = Content::new();
     let program = stage.cluster.program(0).await.map_err(Violation)?;
     let (kind, target) = (FileKind::File, Vec::new());
     let node = NodeSpec { kind, mode: 0o644, owner: Owner::default(), device: 0, target };
     let made = program.client.create(InodeId::ROOT, b"scene", node, true, FLAGS).await.map_err(failed)?;
-    write(stage, &made, 1, content).await?;
+    write(stage, &made, 1, &mut content).await?;
     program.client.fsync(made.opened.handle).await.map_err(failed)?;
     content.synced();
-    Ok(made)
+    Ok((made, content))
 }
 
 async fn write(stage: &Stage, made: &Created, id: u32, content: &mut Content) -> Result<(), Violation> {
@@ -46,9 +48,7 @@ fn with_three_replicas_wanted_an_fsync_waits_for_the_second_and_never_succeeds_o
     let plan = Plan { faults: Faults::Kills, goal: 3, ..Plan::new(1) };
     let ran = on_stage(plan, "see the test", async |stage| {
         let cluster = &stage.cluster;
-        cluster.start().await.map_err(Violation)?;
-        let mut content = Content::new();
-        let made = synced_file(stage, &mut content).await?;
+        let (made, mut content) = scene(stage).await?;
         let (inode, handle) = (made.known.attributes.inode.id, made.opened.handle);
         crate::invariants::synced::check(stage, inode, &content).map_err(Violation)?;
         let client = cluster.program(0).await.map_err(Violation)?.client;
@@ -92,9 +92,7 @@ fn an_fsync_does_not_count_on_a_replica_that_was_made_anew_from_one_that_lost_po
         let plan = Plan { faults: Faults::PowerCuts, ..Plan::new(seed) };
         let ran = on_stage(plan, "see the test", async |stage| {
             let cluster = &stage.cluster;
-            cluster.start().await.map_err(Violation)?;
-            let mut content = Content::new();
-            let made = synced_file(stage, &mut content).await?;
+            let (made, mut content) = scene(stage).await?;
             let (inode, handle) = (made.known.attributes.inode.id, made.opened.handle);
             let client = cluster.program(0).await.map_err(Violation)?.client;
             let has_chunk = |server: &usize| {
@@ -143,9 +141,7 @@ fn an_fsync_ends_when_a_member_that_lost_power_was_made_equal_to_the_other() {
         let plan = Plan { faults: Faults::PowerCuts, goal: 3, ..Plan::new(seed) };
         let ran = on_stage(plan, "see the test", async |stage| {
             let cluster = &stage.cluster;
-            cluster.start().await.map_err(Violation)?;
-            let mut content = Content::new();
-            let made = synced_file(stage, &mut content).await?;
+            let (made, mut content) = scene(stage).await?;
             let (inode, handle) = (made.known.attributes.inode.id, made.opened.handle);
             let client = cluster.program(0).await.map_err(Violation)?.client;
             cluster.stop_server(0, Stop::Kill);
