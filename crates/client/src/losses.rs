@@ -1,7 +1,9 @@
 //! Lost writes of a file, and who was told of them.
 //!
 //! # Invariants
-//! 1. A loss is reported once to each handle that was open when it happened.
+//! 1. A loss is reported once to each handle that was open when it happened: by write or fsync. Until then each close(2) of a
+//!    descriptor of the handle reports it too, and takes it from neither: a program that is started closes the descriptors it
+//!    was given (fork, FD_CLOEXEC) and looks at no answer. The last close has told the handle.
 //! 2. A loss that was reported to nobody yet is reported to the handles opened later too, at their fsync or
 //!    close, until one of them was told; also if the inode was forgotten and found again meanwhile ([`Debts`]).
 //! 3. A handle that cannot write is told by its fsync alone (`Client::flush`): a passing reader, who looks at no answer of
@@ -83,12 +85,14 @@ pub(crate) struct Told {
     opened_at: u64,
     /// Losses up to this count are known to it.
     upto: u64,
+    /// Losses up to this count were reported by a close of one of its descriptors.
+    at_close: u64,
 }
 
 impl Told {
     /// For a handle that is opened now.
     pub(crate) fn new(losses: &Losses) -> Self {
-        Self { opened_at: losses.count, upto: losses.count - u64::from(losses.untold) }
+        Self { opened_at: losses.count, upto: losses.count - u64::from(losses.untold), at_close: 0 }
     }
 
     /// Reports what the handle was not told of.
@@ -98,11 +102,20 @@ impl Told {
             Call::Close | Call::Sync => self.upto,
         };
         let outcome = losses.since(known);
-        if outcome.is_err() {
-            self.upto = losses.count;
-            losses.untold = false;
+        match (outcome, call) {
+            (Ok(()), _) => {}
+            (Err(_), Call::Close) => self.at_close = losses.count,
+            (Err(_), Call::Write | Call::Sync) => {
+                self.upto = losses.count;
+                losses.untold = false;
+            }
         }
         outcome
+    }
+
+    /// The last descriptor of the handle was closed, and the answers of its closes were the handle's.
+    pub(crate) fn released(&self, losses: &mut Losses) {
+        losses.untold &= self.at_close < losses.count;
     }
 }
 
@@ -183,8 +196,31 @@ mod tests {
         let mut next = Told::new(&losses);
         assert_eq!(next.report(&mut losses, Call::Write), Ok(()), "its own write is not lost");
         assert_eq!(next.report(&mut losses, Call::Close), Err(Status::Io));
-        assert_eq!(next.report(&mut losses, Call::Sync), Ok(()));
+        next.released(&mut losses);
         assert_eq!(Told::new(&losses).report(&mut losses, Call::Sync), Ok(()));
+    }
+
+    #[test]
+    fn a_close_of_a_copied_descriptor_takes_a_loss_from_no_later_call() {
+        let mut losses = Losses::default();
+        let mut told = Told::new(&losses);
+        losses.note(Status::Io);
+        assert_eq!(told.report(&mut losses, Call::Close), Err(Status::Io), "a child's");
+        assert_eq!(told.report(&mut losses, Call::Close), Err(Status::Io), "another one's");
+        assert_eq!(told.report(&mut losses, Call::Sync), Err(Status::Io));
+        assert_eq!(told.report(&mut losses, Call::Sync), Ok(()));
+        assert_eq!(told.report(&mut losses, Call::Close), Ok(()), "it was told");
+    }
+
+    #[test]
+    fn what_is_lost_after_a_close_is_told_to_the_next_handle() {
+        let mut losses = Losses::default();
+        let mut told = Told::new(&losses);
+        losses.note(Status::Io);
+        assert_eq!(told.report(&mut losses, Call::Close), Err(Status::Io));
+        losses.note(Status::Io);
+        told.released(&mut losses);
+        assert_eq!(Told::new(&losses).report(&mut losses, Call::Close), Err(Status::Io));
     }
 
     #[test]
@@ -194,7 +230,8 @@ mod tests {
         losses.note(Status::NoSpace);
         assert_eq!(one.report(&mut losses, Call::Write), Err(Status::NoSpace));
         assert_eq!(one.report(&mut losses, Call::Close), Ok(()));
-        assert_eq!(two.report(&mut losses, Call::Close), Err(Status::NoSpace));
+        assert_eq!(two.report(&mut losses, Call::Sync), Err(Status::NoSpace));
+        assert_eq!(two.report(&mut losses, Call::Sync), Ok(()));
     }
 
     #[test]

@@ -139,6 +139,7 @@ impl Shared {
         let removed = self.handles.lock().expect("nothing panics while it is held").remove(&handle);
         if let Some(open) = removed {
             let mut state = open.inode.state();
+            open.told.lock().expect("nothing panics while it is held").released(&mut state.losses);
             state.opens -= 1;
             if state.opens == 0 {
                 state.locations.clear();

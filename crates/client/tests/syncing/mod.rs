@@ -14,7 +14,7 @@ fn an_fsync_that_fails_again_is_news_to_its_caller_alone_and_the_next_one_that_c
         client.flush(one).await.expect("stored");
         cluster.state().stuck = true;
         assert_eq!(client.fsync(one).await, Err(Status::Io));
-        assert_eq!(client.flush(two).await, Err(Status::Io), "each handle is told");
+        assert_eq!(client.fsync(two).await, Err(Status::Io), "each handle is told");
         let three = client.open(inode, RW).await.expect("opens").handle;
         for handle in [one, three] {
             assert_eq!(client.fsync(handle).await, Err(Status::Io), "nothing was synced");
@@ -27,6 +27,7 @@ fn an_fsync_that_fails_again_is_news_to_its_caller_alone_and_the_next_one_that_c
         cluster.state().stuck = false;
         for handle in [one, two, three] {
             assert_eq!(client.flush(handle).await, Err(Status::Io), "these writes were lost, too");
+            assert_eq!(client.fsync(handle).await, Err(Status::Io));
             assert_eq!(client.fsync(handle).await, Ok(()));
         }
         assert!(cluster.state().chunks.values().all(|stored| stored.synced == stored.data));

@@ -15,6 +15,8 @@ impl Driver<'_> {
         if let Some(program) = self.program().await? {
             for at in 0..self.held.len() {
                 self.flush_one(&program, at).await?;
+                // A close takes no report from an fsync.
+                let _ = program.client.fsync(self.held[at].handle).await;
                 let again = program.client.flush(self.held[at].handle).await;
                 once::check("close(2)", again).map_err(|reason| self.stage.violation(reason))?;
             }
