@@ -8,6 +8,8 @@
 //! 2. A page that the source has not sound is no reason to fail: it stays as it is here. Where writes may be missing, it must be
 //!    the one whose checksum the source has on record, or finds.
 //! 3. A repair that ends early leaves a replica that says *marked*, to be compared again.
+//! 4. A replica that is changed answers under another verifier from before the first change: the source may have lost what was acknowledged here
+//!    and never synced. It answers for that of the source, as a copy does ([`crate::vouchers`]).
 
 use crate::chain::Chain;
 use crate::config::ORDER_WAIT_MAX;
@@ -47,19 +49,24 @@ impl Orders {
         }
         let marked = on_disk(slot, move |disk| disk.mark(chunk, version)).await;
         let mut result = done(&self.context, chain, version, marked);
+        let all = [source];
+        let mut sources = Sources::new(&self.context, term, chunk, version, &all, SOURCE_WAIT_MAX);
         if result.is_ok() {
-            let all = [source];
-            let mut sources = Sources::new(&self.context, term, chunk, version, &all, SOURCE_WAIT_MAX);
             result = match sources.follow_sound(slot, chain, blocks).await {
                 Ok(unsound) => self.follow_pages(slot, chain, version, &mut sources, &unsound).await,
                 Err(status) => Err(status),
             };
         }
         if result.is_ok() {
+            let (context, others) = (Arc::clone(&self.context), sources.answers_for().await);
             let synced = on_disk(slot, move |disk| {
                 disk.sync(chunk, version)?;
                 disk.clear_marked(chunk, version)?;
-                disk.verifier(chunk)
+                let verifier = disk.verifier(chunk)?;
+                if let Some(others) = others {
+                    context.vouchers.put(verifier, chunk, others);
+                }
+                Ok(verifier)
             });
             match done(&self.context, chain, version, synced.await) {
                 Ok(verifier) => {
@@ -93,7 +100,10 @@ impl Orders {
         for range in blocks {
             for page in range.first * PAGES_PER_BLOCK..(range.first + range.count) * PAGES_PER_BLOCK {
                 match sources.sound(page * PAGE_BYTES, PAGE_BYTES).await {
-                    Ok(pages) => self.replace(slot, replica, version, (page, 1), pages).await?,
+                    Ok(pages) => {
+                        sources.change(slot, chain).await?;
+                        self.replace(slot, replica, version, (page, 1), pages).await?;
+                    }
                     // What is here may be older than what rotted there: that is not to be taken for it.
                     Err(Status::Corrupt) if power_lost => {
                         let there = sources.checksums(page).await?;

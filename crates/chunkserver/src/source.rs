@@ -48,6 +48,8 @@ pub(crate) struct Sources<'a> {
     witness: Option<Witness>,
     /// Several gave answers, or one did not answer as the same all the time.
     mixed: bool,
+    /// A complete replica here was named anew, since it was changed.
+    changed: bool,
 }
 
 /// A question to a source.
@@ -110,7 +112,17 @@ impl<'a> Sources<'a> {
         all: &'a [ReplicaAddress],
         patience: Duration,
     ) -> Self {
-        Self { context, capability, all, patience, at: 0, one: None, witness: None, mixed: false }
+        Self {
+            context,
+            capability,
+            all,
+            patience,
+            at: 0,
+            one: None,
+            witness: None,
+            mixed: false,
+            changed: false,
+        }
     }
 
     /// Asks under what the source answers. To be done before the first block is read, unless values are asked for anyway, and after the
@@ -137,6 +149,26 @@ impl<'a> Sources<'a> {
             self.mixed |= self.witness.is_some() && self.witness != *witness;
             self.witness.clone_from(witness);
         }
+    }
+
+    /// A complete replica here is about to be changed: its writers must not take it any more for the one that it was.
+    pub(crate) async fn change(&mut self, slot: &Arc<Slot>, chain: &Arc<Chain>) -> Result<(), Status> {
+        if !self.changed {
+            let (chunk, version) = (self.capability.chunk, self.capability.version);
+            let renewed = on_disk(slot, move |disk| disk.renew(chunk, version)).await;
+            done(self.context, chain, version, renewed)?;
+            self.changed = true;
+        }
+        Ok(())
+    }
+
+    /// For whom a complete replica here answers now that it is what the source is. `None`: it was that already.
+    pub(crate) async fn answers_for(&mut self) -> Option<Vec<Verifier>> {
+        if !self.changed {
+            return None;
+        }
+        self.ask_witness().await;
+        Some(self.held())
     }
 
     /// Makes the blocks of a replica here, complete or filling, what they are at the source: those that differ are
@@ -195,6 +227,9 @@ impl<'a> Sources<'a> {
                 (runs, _) => runs?,
             };
             for (blocks, values) in runs {
+                if state == ReplicaState::Complete && waiting.is_some() {
+                    self.change(slot, chain).await?;
+                }
                 let write = write(self.context, slot, chain, self.capability.version, waiting.take());
                 let (written, pages) = tokio::join!(write, self.ask_all(Question::blocks(blocks, false)));
                 written?;
@@ -205,6 +240,9 @@ impl<'a> Sources<'a> {
                     (Err(status), _) => return Err(status),
                 }
             }
+        }
+        if state == ReplicaState::Complete && waiting.is_some() {
+            self.change(slot, chain).await?;
         }
         write(self.context, slot, chain, self.capability.version, waiting).await
     }

@@ -109,6 +109,32 @@ fn a_repair_moves_what_differs_and_both_forget_that_they_did() {
     });
 }
 
+/// What it acknowledged before may not be in what it took from the source.
+#[test]
+fn a_member_that_was_changed_answers_under_another_verifier_and_for_its_source_and_an_equal_one_as_before() {
+    simulated(async {
+        let world = World::simulated(2).await;
+        broken(&world).await;
+        let mut seen = Vec::new();
+        for (first, version) in [(10, V2), (20, Version { counter: 3, ..V2 })] {
+            for (order, n) in [(first, 0), (first + 1, 1)] {
+                assert_eq!(world.master.raise(order, world.disk(n), version).await.result, Ok(()));
+            }
+            let before = flush(&world.connect(0).await, &world.chain(&[0, 1]), version, &[]).await;
+            let order = repair(&world, 1, version, Some(0));
+            assert_eq!(world.master.order(first + 2, world.disk(1), order).await.result, Ok(()));
+            let after = flush(&world.connect(0).await, &world.chain(&[0, 1]), version, &[]).await;
+            assert_eq!((before.result, after.result), (Ok(()), Ok(())));
+            seen.extend([before.witnesses, after.witnesses]);
+        }
+        let [first, changed, raised, equal] = &seen[..] else { panic!("{seen:?}") };
+        assert_eq!(first[0], changed[0], "the source is the same");
+        assert_ne!(first[1].verifier, changed[1].verifier);
+        assert_eq!(changed[1].sources, [first[0].verifier]);
+        assert_eq!((raised, equal), (changed, changed), "nothing differed the second time");
+    });
+}
+
 #[test]
 fn a_hole_of_the_source_is_a_hole_afterwards() {
     simulated(async {

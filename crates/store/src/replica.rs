@@ -544,6 +544,12 @@ impl Replica {
         self.write_header()
     }
 
+    /// Names this replica anew, in the header. Durable with the next sync; a loss of power gives it another boot anyway.
+    pub(crate) fn set_made(&mut self, made: u64) -> io::Result<()> {
+        let before = std::mem::replace(&mut self.header.made, made);
+        self.write_header().inspect_err(|_| self.header.made = before)
+    }
+
     /// Takes the version to `to`, in the header. Durable with the next sync.
     pub(crate) fn set_version(&mut self, to: Version) -> io::Result<()> {
         let before = std::mem::replace(&mut self.header.version, to);

@@ -127,4 +127,15 @@ impl Disk {
         self.set_flags(replica, Flags::MARKED, 0);
         Ok(())
     }
+
+    /// The replica is about to be made what another one is: from now on it answers as one that was made anew. What an answer under its verifier
+    /// before said of unsynced writes is true of the other one only.
+    pub fn renew(&self, chunk: ChunkId, version: Version) -> Result<(), StoreError> {
+        let slot = self.slot(chunk);
+        let mut state = exclusive(&slot.state);
+        self.load(chunk, &mut state).map_err(|error| error.of(chunk))?;
+        let replica = state.as_mut().ok_or(StoreError::Absent { chunk })?;
+        replica.check(version)?;
+        Ok(replica.set_made(self.next_made())?)
+    }
 }
