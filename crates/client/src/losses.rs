@@ -3,7 +3,7 @@
 //! # Invariants
 //! 1. A loss is reported once to each handle that was open when it happened: by write or fsync. Until then each close(2) of a
 //!    descriptor of the handle reports it too, and takes it from neither: a program that is started closes the descriptors it
-//!    was given (fork, FD_CLOEXEC) and looks at no answer. The last close has told the handle.
+//!    was given (fork, FD_CLOEXEC) and looks at no answer.
 //! 2. A loss that was reported to nobody yet is reported to the handles opened later too, at their fsync or
 //!    close, until one of them was told; also if the inode was forgotten and found again meanwhile ([`Debts`]).
 //! 3. A handle that cannot write is told by its fsync alone (`Client::flush`): a passing reader, who looks at no answer of
@@ -85,14 +85,12 @@ pub(crate) struct Told {
     opened_at: u64,
     /// Losses up to this count are known to it.
     upto: u64,
-    /// Losses up to this count were reported by a close of one of its descriptors.
-    at_close: u64,
 }
 
 impl Told {
     /// For a handle that is opened now.
     pub(crate) fn new(losses: &Losses) -> Self {
-        Self { opened_at: losses.count, upto: losses.count - u64::from(losses.untold), at_close: 0 }
+        Self { opened_at: losses.count, upto: losses.count - u64::from(losses.untold) }
     }
 
     /// Reports what the handle was not told of.
@@ -102,20 +100,14 @@ impl Told {
             Call::Close | Call::Sync => self.upto,
         };
         let outcome = losses.since(known);
-        match (outcome, call) {
-            (Ok(()), _) => {}
-            (Err(_), Call::Close) => self.at_close = losses.count,
-            (Err(_), Call::Write | Call::Sync) => {
+        if outcome.is_err() {
+            // The handle stays in debt to an fsync, but handles opened from now on are not.
+            losses.untold = false;
+            if call != Call::Close {
                 self.upto = losses.count;
-                losses.untold = false;
             }
         }
         outcome
-    }
-
-    /// The last descriptor of the handle was closed, and the answers of its closes were the handle's.
-    pub(crate) fn released(&self, losses: &mut Losses) {
-        losses.untold &= self.at_close < losses.count;
     }
 }
 
@@ -196,7 +188,6 @@ mod tests {
         let mut next = Told::new(&losses);
         assert_eq!(next.report(&mut losses, Call::Write), Ok(()), "its own write is not lost");
         assert_eq!(next.report(&mut losses, Call::Close), Err(Status::Io));
-        next.released(&mut losses);
         assert_eq!(Told::new(&losses).report(&mut losses, Call::Sync), Ok(()));
     }
 
@@ -213,14 +204,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lost_after_a_close_is_told_to_the_next_handle() {
+    fn what_is_lost_after_a_close_is_told_to_the_next_handle_and_what_was_lost_before_is_not() {
         let mut losses = Losses::default();
         let mut told = Told::new(&losses);
         losses.note(Status::Io);
-        assert_eq!(told.report(&mut losses, Call::Close), Err(Status::Io));
+        assert_eq!(told.report(&mut losses, Call::Close), Err(Status::Io), "a child's");
+        assert_eq!(Told::new(&losses).report(&mut losses, Call::Close), Ok(()));
         losses.note(Status::Io);
-        told.released(&mut losses);
         assert_eq!(Told::new(&losses).report(&mut losses, Call::Close), Err(Status::Io));
+        assert_eq!(told.report(&mut losses, Call::Sync), Err(Status::Io));
     }
 
     #[test]

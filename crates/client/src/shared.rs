@@ -139,7 +139,6 @@ impl Shared {
         let removed = self.handles.lock().expect("nothing panics while it is held").remove(&handle);
         if let Some(open) = removed {
             let mut state = open.inode.state();
-            open.told.lock().expect("nothing panics while it is held").released(&mut state.losses);
             state.opens -= 1;
             if state.opens == 0 {
                 state.locations.clear();
@@ -305,17 +304,22 @@ impl Shared {
         &mut state.writer.get_or_insert_with(new).pipeline
     }
 
-    /// Waits until every write made before is stored and committed. With a handle, its errors are reported.
+    /// Waits until every write made before is stored and committed. With a handle, what was lost is reported then.
     pub(crate) async fn settle(
         self: &Arc<Self>,
         inode: &Arc<Inode>,
         open: Option<&Open>,
     ) -> Result<(), Status> {
+        let settled = self.store(inode).await;
+        match open {
+            Some(open) => open.report(&mut inode.state(), Call::Close).and(settled),
+            None => settled,
+        }
+    }
+
+    async fn store(self: &Arc<Self>, inode: &Arc<Inode>) -> Result<(), Status> {
         let (stamp, before) = {
             let mut state = inode.state();
-            if let Some(open) = open {
-                open.report(&mut state, Call::Close)?;
-            }
             let before = state.losses.count();
             let Some(writer) = &mut state.writer else { return Ok(()) };
             let stamp = writer.pipeline.want_flush();
@@ -325,8 +329,7 @@ impl Shared {
             engine::wake(self, inode, &mut state);
             (stamp, before)
         };
-        let open = open.map(|open| (open, Call::Close));
-        self.wait(inode, open, before, |pipeline| pipeline.is_flushed(stamp).then_some(Ok(()))).await
+        self.wait(inode, None, before, |pipeline| pipeline.is_flushed(stamp).then_some(Ok(()))).await
     }
 
     /// Waits until every write made before, and the attributes, are on stable storage.
@@ -344,7 +347,6 @@ impl Shared {
             engine::wake(self, inode, &mut state);
             (sync, state.losses.count())
         };
-        let open = open.map(|open| (open, Call::Sync));
         self.wait(inode, open, before, |pipeline| pipeline.sync_outcome(sync)).await
     }
 
@@ -353,7 +355,7 @@ impl Shared {
     async fn wait(
         &self,
         inode: &Inode,
-        open: Option<(&Open, Call)>,
+        open: Option<&Open>,
         before: u64,
         outcome: impl Fn(&Pipeline) -> Option<Result<(), Status>>,
     ) -> Result<(), Status> {
@@ -361,8 +363,8 @@ impl Shared {
             let progress = inode.progress.next();
             {
                 let mut state = inode.state();
-                if let Some((open, call)) = open {
-                    open.report(&mut state, call)?;
+                if let Some(open) = open {
+                    open.report(&mut state, Call::Sync)?;
                 }
                 state.losses.since(before)?;
                 match state.writer.as_ref().map(|writer| outcome(&writer.pipeline)) {

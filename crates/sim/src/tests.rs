@@ -207,7 +207,7 @@ fn an_fsync_does_not_count_on_a_replica_that_was_made_equal_to_one_that_lost_pow
             };
             tokio::time::timeout(LONG, equal).await.map_err(|_| Violation("it does not heal".into()))?;
             let synced = client.fsync(handle).await;
-            outcomes.insert(synced.is_ok());
+            outcomes.insert((cut_off, synced.is_ok()));
             if synced.is_ok() {
                 content.synced();
                 crate::invariants::synced::check(stage, inode, &content).map_err(Violation)?;
@@ -216,5 +216,6 @@ fn an_fsync_does_not_count_on_a_replica_that_was_made_equal_to_one_that_lost_pow
         });
         ran.unwrap();
     }
-    assert_eq!(outcomes.len(), 2, "the master died always before the raise, or always after it");
+    // From the last answer of the settling to the record it takes longer than a step, so the master died between them, too.
+    assert_eq!(outcomes.len(), 2 * SERVERS, "it died always before the raise, or always after it");
 }

@@ -280,3 +280,21 @@ fn a_head_that_hears_no_master_is_not_left_out_of_its_chain() {
 fn a_chunk_with_writes_that_were_given_up_is_not_used_again() {
     holds(Faults::Network, 17_567_758_215_636_177_046);
 }
+
+/// Power took writes from three chunks of a file: three fsyncs in a row reported it, one for each.
+#[test]
+fn what_power_took_from_several_chunks_of_a_file_is_reported_by_one_fsync() {
+    holds_with_three(Faults::PowerCuts, 17_740_032_983_887_881_188);
+}
+
+/// Power took a chunk that was never synced from all disks: each fsync of its file waited for it as long as it may, and failed.
+#[test]
+fn a_chunk_that_no_disk_has_any_more_does_not_fail_each_later_fsync() {
+    holds(Faults::PowerCuts, 17_728_439_570_591_754_488);
+}
+
+/// As before, met by a mount that had been cut off.
+#[test]
+fn nor_does_it_after_a_mount_was_cut_off() {
+    holds(Faults::Network, 14_729_213_749_743_675_797);
+}

@@ -157,3 +157,21 @@ pub(crate) fn is_final(status: Status) -> bool {
             | Status::LostTail
     )
 }
+
+/// The head of the chain as the hop that failed.
+pub(crate) fn failed_head(grant: &WriteGrant, status: Status) -> Option<FailedHop> {
+    let to = grant.chain.first()?.disk;
+    let capability = &grant.capability;
+    Some(FailedHop { chunk: capability.chunk, version: capability.version, from: None, to, status })
+}
+
+/// Where the granted chunk is.
+pub(crate) fn location(grant: &WriteGrant) -> ChunkLocation {
+    ChunkLocation {
+        index: grant.index,
+        chunk: grant.capability.chunk,
+        version: grant.capability.version,
+        replicas: grant.chain.clone(),
+        more: false,
+    }
+}

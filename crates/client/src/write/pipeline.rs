@@ -25,16 +25,16 @@ pub(crate) use changes::may_wait;
 
 use super::buffer::{Buffer, ExtentId, Stamp, ToDo};
 use super::chain::Chunk;
-use super::orders::is_final;
 pub(crate) use super::orders::{Action, DataError, Effect, Event, Moment, Rules, WriteJob};
+use super::orders::{failed_head, is_final, location};
 use changes::Waiting;
 use env::Instant;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use types::{
-    Attributes, CHUNK_BYTES, ChunkId, ChunkIndex, ChunkLocation, DiskId, FailedHop, SessionId, Status, Term,
-    Timestamp, TruncateGeneration, Version, Witness, WriteGrant,
+    Attributes, CHUNK_BYTES, ChunkId, ChunkIndex, DiskId, FailedHop, SessionId, Status, Term, Timestamp,
+    TruncateGeneration, Version, Witness, WriteGrant,
 };
 use wire::message::FailedEdge;
 
@@ -96,6 +96,8 @@ pub(crate) struct Pipeline {
     reported: Stamp,
     commit: Option<Commit>,
     commit_tries: u32,
+    /// Something that replicas had taken and not synced is lost. Reported when all chunks were asked, so that it is reported once.
+    lost: bool,
     last_serial: u64,
     last_write_id: u64,
     stored_since: Option<Instant>,
@@ -122,6 +124,7 @@ impl Pipeline {
             reported: 0,
             commit: None,
             commit_tries: 0,
+            lost: false,
             last_serial: 0,
             last_write_id: u64::from(rules.writer) << WRITE_ID_BITS,
             stored_since: None,
@@ -198,6 +201,7 @@ impl Pipeline {
     }
     /// Something cannot be done. If that endangers nothing but what was reported already, only the fsyncs under way end.
     fn cannot(&mut self, status: Status) {
+        let status = if self.lost { Status::LostTail } else { status };
         let in_danger = self.stamp > self.reported && (!self.is_clean() || self.is_unsynced());
         if in_danger || status == Status::LostTail {
             return self.fail(status);
@@ -216,6 +220,7 @@ impl Pipeline {
         self.modified = None;
         self.commit = None;
         self.commit_tries = 0;
+        self.lost = false;
         self.stored_since = None;
         self.chunks.retain(|_, chunk| chunk.attached || chunk.last.is_some());
         for chunk in self.chunks.values_mut() {
@@ -268,6 +273,7 @@ impl Pipeline {
         self.is_clean()
             && self.syncs.is_empty()
             && self.commit.is_none()
+            && !self.lost
             && self.chunks.values().all(|chunk| !chunk.asking && !chunk.is_syncing())
     }
     /// What others have to hear since the last time.
@@ -341,23 +347,32 @@ impl Pipeline {
         }
     }
 
+    /// Flushes what fsyncs are to cover; if something is lost, everything that may be lost with it.
     fn sync_chunks(&mut self, now: Instant, wake: &mut Option<Instant>, actions: &mut Vec<Action>) {
-        let Some(upto) = self.syncs.back().map(|(_, stamp)| *stamp) else { return };
-        if self.buffer.oldest_unstored().is_some_and(|oldest| oldest <= upto) {
-            return;
-        }
-        let mut lost = false;
+        let wanted = self.syncs.back().map(|(_, stamp)| *stamp);
+        let unstored = wanted.is_some_and(|upto| self.buffer.oldest_unstored().is_some_and(|at| at <= upto));
+        let upto = match (self.lost, wanted) {
+            (true, _) => Stamp::MAX,
+            (false, Some(upto)) if !unstored => upto,
+            (false, _) => return,
+        };
+        let mut asked = false;
         for (index, chunk) in &mut self.chunks {
+            asked |= chunk.is_syncing();
             if chunk.is_syncing() || chunk.unsynced.is_none_or(|oldest| oldest > upto) {
                 continue;
             }
-            lost |= !chunk.is_held();
+            if !chunk.is_held() {
+                self.lost = true;
+                continue;
+            }
+            asked = true;
             let Some(grant) = usable_grant(chunk, *index, now, wake, actions) else { continue };
             self.last_serial += 1;
             let held = chunk.start_flush(self.last_serial);
             actions.push(Action::Flush { serial: self.last_serial, grant, held });
         }
-        if lost {
+        if self.lost && !asked {
             self.fail(Status::LostTail);
         }
     }
@@ -365,7 +380,7 @@ impl Pipeline {
     fn decide_commit(&mut self, moment: Moment, wake: &mut Option<Instant>, actions: &mut Vec<Action>) {
         let syncing = !self.syncs.is_empty();
         let in_doubt = self.chunks.values().any(|chunk| chunk.wants_grant(syncing));
-        if self.commit.is_some() || self.changes.is_sent() || in_doubt {
+        if self.commit.is_some() || self.changes.is_sent() || in_doubt || self.lost {
             return;
         }
         let stored_upto = self.buffer.oldest_unstored().map_or(Stamp::MAX, |oldest| oldest - 1);
@@ -446,6 +461,11 @@ impl Pipeline {
         chunk.asking = false;
         let (grant, generation) = match result {
             Ok(answer) => answer,
+            Err(Status::LostTail) => {
+                // No disk has it any more: there is nothing left that could be synced.
+                self.chunks.remove(&index);
+                return self.lost_with(index);
+            }
             Err(status) => {
                 if is_final(status) {
                     // Told once: the next write finds out anew whether there is room.
@@ -466,13 +486,20 @@ impl Pipeline {
             self.truncated_by_another(generation);
         } else if committed_before && !chunk.maybe_cut {
             // What was committed to the old chunk is gone, and nobody truncated the file.
-            self.fail(Status::LostTail);
             self.chunks.remove(&index);
-            return;
+            return self.lost_with(index);
         }
         self.buffer.requeue_chunk(index, another);
         self.effects.push(Effect::Raised { index, version: grant.capability.version });
         self.chunks.entry(index).or_default().granted(grant);
+    }
+
+    /// A chunk is lost. What waits to be written to it is given up at once.
+    fn lost_with(&mut self, index: ChunkIndex) {
+        self.lost = true;
+        if self.buffer.has_queued(index) || self.buffer.has_dirty(index) {
+            self.fail(Status::LostTail);
+        }
     }
 
     fn written(
@@ -492,9 +519,7 @@ impl Pipeline {
                 chunk.forget_held_if_synced();
                 self.stored_since.get_or_insert(now);
                 self.effects.push(Effect::Changed { offset, length });
-                if !held {
-                    self.fail(Status::LostTail);
-                }
+                self.lost |= !held;
             }
             Err(error) => {
                 self.buffer.requeue(extent);
@@ -518,7 +543,7 @@ impl Pipeline {
         match result {
             Ok(witnesses) => {
                 if !chunk.flushed(&witnesses) {
-                    self.fail(Status::LostTail);
+                    self.lost = true;
                 } else if let Some(disk) = chunk.laggard() {
                     // Others hold everything: the chain goes on without it, and is flushed again.
                     self.lost_by(index, version, disk, now);
@@ -529,7 +554,8 @@ impl Pipeline {
                 if let DataError::Refused { status: Status::LostTail, failed } = error {
                     chunk.not_held_by(failed.map(|edge| edge.to));
                     if !chunk.is_held() {
-                        return self.fail(Status::LostTail);
+                        self.lost = true;
+                        return;
                     }
                 }
                 self.chain_failed(index, version, error, now);
@@ -661,22 +687,6 @@ fn usable_grant(
         actions.push(Action::Grant { index, failed: chunk.failed.clone(), known: chunk.id() });
     }
     chunk.grant.clone()
-}
-
-fn failed_head(grant: &WriteGrant, status: Status) -> Option<FailedHop> {
-    let to = grant.chain.first()?.disk;
-    let capability = &grant.capability;
-    Some(FailedHop { chunk: capability.chunk, version: capability.version, from: None, to, status })
-}
-
-fn location(grant: &WriteGrant) -> ChunkLocation {
-    ChunkLocation {
-        index: grant.index,
-        chunk: grant.capability.chunk,
-        version: grant.capability.version,
-        replicas: grant.chain.clone(),
-        more: false,
-    }
 }
 
 fn earliest(wake: &mut Option<Instant>, at: Option<Instant>) {

@@ -53,6 +53,29 @@ fn an_fsync_that_cannot_be_done_is_no_loss_where_nothing_is_in_danger() {
     });
 }
 
+/// As of a program that tries again while a child still has a copy of the first descriptor.
+#[test]
+fn a_close_stores_what_was_written_after_a_loss_and_a_handle_opened_after_a_close_told_of_it_is_not_told() {
+    simulate(|cluster| async move {
+        let client = mount(&cluster, "a").await;
+        let (inode, one) = create(&client, "f").await;
+        client.write(one, 0, b"first").await.expect("written");
+        client.flush(one).await.expect("stored");
+        cluster.state().stuck = true;
+        assert_eq!(client.sync_all().await, Err(Status::Io));
+        cluster.state().stuck = false;
+        // Nothing of this one was stored when it was told.
+        let two = client.open(inode, RW).await.expect("opens").handle;
+        client.write(two, 0, b"again").await.expect("written");
+        assert_eq!(client.flush(two).await, Err(Status::Io));
+        assert!(cluster.state().chunks.values().any(|stored| stored.data == b"again"));
+        let three = client.open(inode, RW).await.expect("opens").handle;
+        client.write(three, 0, b"third").await.expect("written");
+        assert_eq!(client.flush(three).await, Ok(()));
+        assert_eq!(client.fsync(one).await, Err(Status::Io), "it was told by no fsync");
+    });
+}
+
 /// Nobody knows any more what of it is to be synced.
 #[test]
 fn a_file_that_is_forgotten_with_bytes_that_no_disk_took_tells_its_next_handle() {

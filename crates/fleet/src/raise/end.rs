@@ -150,12 +150,12 @@ impl Fleet {
         self.start_raise(slot, &disks, purposes, now_ms, out);
     }
 
-    /// What to say of a chunk without a current replica: wait if one may come back.
+    /// What to say of a chunk without a current replica: wait if one may come back. If all known disks have told what they hold, it is lost.
     pub(crate) fn why_none(&self, slot: ChunkSlot, now_ms: u64) -> Status {
         let may_return = self.is_settling(now_ms)
             || self.hosts.disks.iter().any(|disk| !disk.reported)
             || !self.table.replicas(slot).is_empty();
-        if may_return { Status::TryAgain } else { Status::Io }
+        if may_return { Status::TryAgain } else { Status::LostTail }
     }
 
     /// Answers everybody with a refusal.

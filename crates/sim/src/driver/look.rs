@@ -15,10 +15,15 @@ impl Driver<'_> {
         if let Some(program) = self.program().await? {
             for at in 0..self.held.len() {
                 self.flush_one(&program, at).await?;
-                // A close takes no report from an fsync.
-                let _ = program.client.fsync(self.held[at].handle).await;
-                let again = program.client.flush(self.held[at].handle).await;
-                once::check("close(2)", again).map_err(|reason| self.stage.violation(reason))?;
+                // Until an fsync was told of a loss, each close is. The first one tells of all that was lost.
+                let handle = self.held[at].handle;
+                let _ = program.client.fsync(handle).await;
+                for (call, again) in [
+                    ("fsync(2)", program.client.fsync(handle).await),
+                    ("close(2)", program.client.flush(handle).await),
+                ] {
+                    once::check(call, again).map_err(|reason| self.stage.violation(reason))?;
+                }
             }
             self.close_all(&program).await?;
             self.finish_log(&program).await?;

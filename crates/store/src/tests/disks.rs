@@ -107,6 +107,46 @@ fn deleting_or_damaging_the_index_loses_nothing() {
 }
 
 #[test]
+fn an_index_that_rots_while_its_disk_serves_misleads_nobody() {
+    for (places, orderly) in (0..9).flat_map(|places| [(places, false), (places, true)]) {
+        let (_guard, dir) = temporary();
+        format(&dir);
+        let open = || Disk::open(Arc::clone(&dir), DiskOptions::default()).unwrap();
+        let first = open();
+        let chunks: Vec<ChunkId> = (1..=40).map(ChunkId).collect();
+        for chunk in &chunks[..20] {
+            write(&first.disk, *chunk, V1, 0, b"data").unwrap();
+        }
+        first.disk.checkpoint().unwrap();
+        // One bit in each eighth of each file, or all bytes.
+        for file in ["index/db", "index/conf"] {
+            let file = dir.open(file, OpenMode::ReadWrite).unwrap();
+            let length = file.len().unwrap();
+            if places == 8 {
+                file.write_at(&vec![0x5a; length as usize], 0).unwrap();
+            } else if length > 0 {
+                let (mut byte, at) = ([0], (length - 1) * (2 * places + 1) / 16);
+                file.read_at(&mut byte, at).unwrap();
+                file.write_at(&[byte[0] ^ 4], at).unwrap();
+            }
+        }
+        assert_eq!(inventory(&first.disk), chunks[..20]);
+        for chunk in &chunks[20..] {
+            write(&first.disk, *chunk, V1, 0, b"data").unwrap();
+        }
+        assert_eq!(inventory(&first.disk), chunks);
+        for chunk in &chunks {
+            assert_eq!(read(&first.disk, *chunk, V1, 0, 4), b"data");
+        }
+        if orderly {
+            first.disk.close().unwrap();
+        }
+        drop(first.disk);
+        assert_eq!(inventory(&open().disk), chunks, "places {places}, orderly {orderly}");
+    }
+}
+
+#[test]
 fn a_killed_process_leaves_an_index_that_the_activity_log_completes() {
     let (_guard, dir) = temporary();
     format(&dir);

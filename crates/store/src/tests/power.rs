@@ -311,6 +311,61 @@ fn a_power_cut_at_any_write_of_what_masters_order_leaves_each_step_done_or_not()
     }
 }
 
+/// Makes the first pages of a replica what another one has; how many steps were done.
+fn follow(disk: &Disk, new: &[u8]) -> usize {
+    let steps: [&dyn Fn() -> Result<(), StoreError>; 5] = [
+        &|| disk.mark(CHUNK, V1),
+        &|| disk.renew(CHUNK, V1),
+        &|| write(disk, CHUNK, V1, 0, new),
+        &|| disk.sync(CHUNK, V1),
+        &|| disk.clear_marked(CHUNK, V1),
+    ];
+    steps.iter().take_while(|step| step().is_ok()).count()
+}
+
+#[test]
+fn a_stop_at_any_write_of_a_repair_leaves_no_changed_byte_under_the_name_of_before() {
+    let (old, new) = (pattern(1, 200_000), pattern(2, 8_192));
+    for stop in 0u64.. {
+        let mut all = true;
+        for draw in 0..8 {
+            let (sim, power_lost) = (SimDisk::new(7_000 + 10 * stop + draw, "disk"), draw > 0);
+            format(&sim.dir());
+            let (disk, _) = open(&sim.dir());
+            write(&disk, CHUNK, V1, 0, &old).unwrap();
+            disk.sync(CHUNK, V1).unwrap();
+            let before = disk.verifier(CHUNK).unwrap();
+            sim.stop_after_writes(stop);
+            let done = follow(&disk, &new);
+            all &= done == 5;
+            if power_lost {
+                sim.power_cut()
+            } else {
+                sim.kill()
+            }
+            drop(disk);
+            let what = format!("stop {stop}, draw {draw}, {done} steps done");
+            let disk = recovered(&sim, power_lost);
+            let entry = disk.entry(CHUNK).unwrap();
+            assert!(!entry.damaged && !entry.bad, "{what}: {entry:?}");
+            disk.keep_torn(CHUNK, V1).unwrap();
+            let bytes = read(&disk, CHUNK, V1, 0, old.len() as u32);
+            assert!(bytes[new.len()..] == old[new.len()..], "{what}: what is not repaired stays");
+            if bytes[..new.len()] != old[..new.len()] {
+                assert!(done >= 2, "{what}: it was changed before it was named anew");
+                assert_ne!(disk.verifier(CHUNK).unwrap(), before, "{what}");
+                assert!(entry.marked || done >= 4, "{what}: half a repair, and nobody is told");
+            }
+            if done >= 4 {
+                assert!(bytes[..new.len()] == new, "{what}: it was synced");
+            }
+        }
+        if all {
+            return;
+        }
+    }
+}
+
 #[test]
 fn a_power_cut_at_any_write_of_stamping_leaves_a_blank_directory_or_a_disk() {
     for stop in 0u64.. {

@@ -30,6 +30,8 @@ struct World {
     boots: [u64; 2],
     /// How often the replicas of a disk were made anew.
     made: [u64; 2],
+    /// Chunks that no disk has any more.
+    gone: BTreeSet<ChunkIndex>,
     /// Disks that a chain goes on without.
     left_out: BTreeSet<DiskId>,
 }
@@ -180,7 +182,11 @@ impl World {
                 let grant = self.grant(*index, failed.as_ref());
                 let other = known.is_some_and(|known| known != grant.capability.chunk);
                 let generation = other.then_some(TruncateGeneration(self.generation));
-                let result = if lose { Err(Status::TryAgain) } else { Ok((grant, generation)) };
+                let result = match (self.gone.contains(index), lose) {
+                    (true, _) => Err(Status::LostTail),
+                    (false, true) => Err(Status::TryAgain),
+                    (false, false) => Ok((grant, generation)),
+                };
                 Event::Granted { index: *index, result }
             }
             Action::Write(job) => {
@@ -414,6 +420,41 @@ fn an_fsync_that_fails_again_for_what_was_reported_is_no_further_loss_and_not_do
     assert!(pipeline.is_unsynced());
     assert_eq!(sync(&mut pipeline, false), (Some(Ok(())), Vec::new()));
     assert!(!pipeline.is_unsynced());
+}
+
+/// A file of three chunks, stored and not synced; then `happens`, and it is synced as often as is told.
+fn syncs_of_three_chunks(
+    happens: impl FnOnce(&mut World, &mut Pipeline),
+) -> Vec<(Option<Result<(), Status>>, Vec<Status>)> {
+    let (mut world, mut pipeline) = (World::default(), pipeline());
+    for index in 0..3 {
+        write(&mut pipeline, &world, index * CHUNK_BYTES, b"hello");
+    }
+    pipeline.want_flush();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    happens(&mut world, &mut pipeline);
+    let mut sync = || {
+        let sync = pipeline.want_sync();
+        world.run(&mut pipeline, &mut std::iter::empty());
+        (pipeline.sync_outcome(sync), lost(&mut pipeline))
+    };
+    (0..2).map(|_| sync()).collect()
+}
+
+#[test]
+fn what_power_took_from_several_chunks_is_reported_by_one_fsync() {
+    let told = [(None, vec![Status::LostTail]), (Some(Ok(())), Vec::new())];
+    assert_eq!(syncs_of_three_chunks(|world, _| world.boots = [2, 2]), told);
+}
+
+#[test]
+fn a_chunk_that_no_disk_has_any_more_is_reported_once_and_what_is_left_is_synced() {
+    let told = [(None, vec![Status::LostTail]), (Some(Ok(())), Vec::new())];
+    let lose_two = |world: &mut World, pipeline: &mut Pipeline| {
+        world.gone.extend([ChunkIndex(0), ChunkIndex(2)]);
+        pipeline.edited(TruncateGeneration(0), |_| false);
+    };
+    assert_eq!(syncs_of_three_chunks(lose_two), told);
 }
 
 #[test]
