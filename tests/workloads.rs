@@ -460,12 +460,12 @@ impl Fsx {
         Self { program, artifacts: demo.data.display().to_string() }
     }
 
-    /// A line for the shell. A file of `kib` KiB, operations of up to a quarter of that and of 1 MiB.
+    /// A line for the shell. A file of `kib` KiB, operations of up to a quarter of that and of 4 MiB.
     fn line(&self, name: &str, seed: u64, operations: u64, kib: u64) -> String {
         let config = format!("{}/{name}.toml", self.artifacts);
         let weights =
             fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/workloads/fsx.toml"));
-        let sizes = format!("flen = {}\nopsize.max = {}\n", kib << 10, (kib << 8).min(1 << 20));
+        let sizes = format!("flen = {}\nopsize.max = {}\n", kib << 10, (kib << 8).min(4 << 20));
         fs::write(&config, sizes + &weights.unwrap()).unwrap();
         let Self { program, artifacts } = self;
         format!(
@@ -526,7 +526,7 @@ fn fsx_finds_no_difference_over_a_chunks_edge() {
     }
     let demo = Demo::start();
     let fsx = Fsx::new(&demo);
-    let (seeds, operations) = if soak() { (3, 10_000) } else { (1, 400) };
+    let (seeds, operations) = if soak() { (3, 4_000) } else { (1, 250) };
     let first = std::env::var("MUSKOX_FSX_SEED").map_or(1, |seed| seed.parse::<u64>().unwrap());
     for seed in first..first + seeds {
         let name = format!("large{seed}");
