@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -458,6 +458,34 @@ fn an_open_directory_that_is_removed_or_replaced_is_empty_and_has_no_name() {
         }
     }
     assert_eq!(fs::metadata(demo.path("replaced")).unwrap().nlink(), 2);
+}
+
+#[test]
+fn an_open_pipe_that_is_unlinked_or_replaced_stays_until_it_is_closed() {
+    if !can_mount("an_open_pipe_that_is_unlinked_or_replaced_stays_until_it_is_closed") {
+        return;
+    }
+    let demo = Demo::start();
+    let known = || demo.status()["metadata"]["files"].as_u64().unwrap();
+    sh(&demo.mountpoint, "mkfifo unlinked replaced; touch file other");
+    // The kernel opens pipes without a word to the mount.
+    let pipes = ["unlinked", "replaced"].map(|name| file(&demo.path(name)));
+    let before = known();
+    fs::remove_file(demo.path("unlinked")).unwrap();
+    fs::rename(demo.path("other"), demo.path("replaced")).unwrap();
+    for pipe in &pipes {
+        pipe.set_permissions(PermissionsExt::from_mode(0o640)).unwrap();
+        let found = pipe.metadata().unwrap();
+        assert_eq!((found.mode(), found.nlink()), (libc::S_IFIFO | 0o640, 0));
+        assert_eq!(rustix::fs::flistxattr(pipe, &mut [0_u8; 16][..]), Ok(0));
+        rustix::io::write(pipe, b"through").unwrap();
+        let mut found = [0; 7];
+        rustix::io::read(pipe, &mut found).unwrap();
+        assert_eq!(&found, b"through");
+    }
+    assert_eq!(known(), before);
+    drop(pipes);
+    wait_until("they are gone with the last close", || known() == before - 2);
 }
 
 /// Runs on a thread of its own that is another user, who may do nothing special.

@@ -129,4 +129,15 @@ mod tests {
         assert!(!was_ended(&left(0x40_0040, 19)), "it is stopped");
         assert_eq!(groups_in(&status(0, 0, 0, 0)), [4, 24, 1000]);
     }
+
+    #[test]
+    fn of_a_caller_that_cannot_be_seen_the_user_decides_and_no_signal_is_known() {
+        // The kernel's number for somebody outside of our pid namespace.
+        let unseen = 0;
+        assert!(!wants_out(unseen));
+        assert!(is_administrator(0, unseen) && !is_administrator(1000, unseen));
+        assert_eq!(with_groups(1000, 7, unseen), Caller { uid: 1000, gid: 7, groups: Vec::new() });
+        // Unlike a thread that is gone.
+        assert!(wants_out(u32::MAX));
+    }
 }
