@@ -5,7 +5,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 mod common;
+#[path = "common/hand.rs"]
+mod hand;
+
 use common::*;
+use hand::Hand;
 use rustix::fs::{Dir, FallocateFlags, FlockOperation, OFlags, SeekFrom, fallocate, flock, seek};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MsyncFlags, ProtFlags};
@@ -13,7 +17,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -373,6 +377,56 @@ fn a_listing_names_what_stays_exactly_once_whatever_is_made_and_removed_meanwhil
     assert_eq!((now.len(), &now), (stay + go, &there));
 }
 
+/// What is left of a hand's listing from a place on.
+fn from_place(hand: &mut Hand, place: &str) -> Vec<String> {
+    hand.ok(&format!("seek d {place}"));
+    let rest = hand.ok("next d 10000");
+    rest.split(' ').map(|entry| entry.split_once('@').unwrap().0.to_owned()).collect()
+}
+
+#[test]
+fn a_place_in_a_listing_stays_good_when_its_entry_goes_and_when_the_master_or_the_mount_begins_anew() {
+    let test =
+        "a_place_in_a_listing_stays_good_when_its_entry_goes_and_when_the_master_or_the_mount_begins_anew";
+    if !can_mount(test) {
+        return;
+    }
+    let demo = Demo::start();
+    let at = |name: &str| demo.path(&format!("d/{name}"));
+    fs::create_dir(demo.path("d")).unwrap();
+    (0..2000).for_each(|n| drop(File::create_new(at(&format!("a-name-of-some-length-{n}"))).unwrap()));
+    let listing = || {
+        let mut hand = Hand::start();
+        hand.ok(&format!("listing d {}", demo.path("d").display()));
+        hand
+    };
+    let mut hand = listing();
+    let begun = hand.ok("next d 700");
+    let (last, place) = begun.split(' ').next_back().unwrap().split_once('@').unwrap();
+    let mut rest = from_place(&mut hand, place);
+    assert_eq!(rest.len(), 2002 - 700);
+    // The entry at this place goes, the one behind it, one far behind it, and some before it.
+    for name in [last, &rest[0].clone(), &rest[900].clone()] {
+        fs::remove_file(at(name)).unwrap();
+        rest.retain(|other| other != name);
+    }
+    let before: Vec<&str> = begun.split(' ').filter_map(|entry| entry.split('@').next()).collect();
+    let before = before.iter().filter(|name| name.starts_with("a-name") && **name != last);
+    before.take(100).for_each(|name| fs::remove_file(at(name)).unwrap());
+    assert_eq!(from_place(&mut hand, place), rest, "after the entry has gone");
+    let data = demo.data.to_str().unwrap();
+    let restart = |name: &str| {
+        demo.ask(&["demo", "kill", name, "--data", data]);
+        demo.ask(&["demo", "start", name, "--data", data]);
+    };
+    restart("master");
+    assert_eq!(from_place(&mut hand, place), rest, "after a restart of the master");
+    drop(hand);
+    restart("mount");
+    wait_until("it is mounted again", || at(&rest[0]).exists());
+    assert_eq!(from_place(&mut listing(), place), rest, "after a restart of the mount");
+}
+
 #[test]
 fn an_open_directory_that_is_removed_or_replaced_is_empty_and_has_no_name() {
     if !can_mount("an_open_directory_that_is_removed_or_replaced_is_empty_and_has_no_name") {
@@ -404,6 +458,34 @@ fn an_open_directory_that_is_removed_or_replaced_is_empty_and_has_no_name() {
         }
     }
     assert_eq!(fs::metadata(demo.path("replaced")).unwrap().nlink(), 2);
+}
+
+#[test]
+fn an_open_pipe_that_is_unlinked_or_replaced_stays_until_it_is_closed() {
+    if !can_mount("an_open_pipe_that_is_unlinked_or_replaced_stays_until_it_is_closed") {
+        return;
+    }
+    let demo = Demo::start();
+    let known = || demo.status()["metadata"]["files"].as_u64().unwrap();
+    sh(&demo.mountpoint, "mkfifo unlinked replaced; touch file other");
+    // The kernel opens pipes without a word to the mount.
+    let pipes = ["unlinked", "replaced"].map(|name| file(&demo.path(name)));
+    let before = known();
+    fs::remove_file(demo.path("unlinked")).unwrap();
+    fs::rename(demo.path("other"), demo.path("replaced")).unwrap();
+    for pipe in &pipes {
+        pipe.set_permissions(PermissionsExt::from_mode(0o640)).unwrap();
+        let found = pipe.metadata().unwrap();
+        assert_eq!((found.mode(), found.nlink()), (libc::S_IFIFO | 0o640, 0));
+        assert_eq!(rustix::fs::flistxattr(pipe, &mut [0_u8; 16][..]), Ok(0));
+        rustix::io::write(pipe, b"through").unwrap();
+        let mut found = [0; 7];
+        rustix::io::read(pipe, &mut found).unwrap();
+        assert_eq!(&found, b"through");
+    }
+    assert_eq!(known(), before);
+    drop(pipes);
+    wait_until("they are gone with the last close", || known() == before - 2);
 }
 
 /// Runs on a thread of its own that is another user, who may do nothing special.

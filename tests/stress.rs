@@ -19,7 +19,8 @@ mod strain;
 use common::*;
 use hosts::*;
 use replicas::*;
-use std::collections::BTreeMap;
+use rustix::fs as sys;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -50,46 +51,115 @@ fn a_process_of_the_test() {
     work(Path::new(mount), number, seed, amount, Path::new(list));
 }
 
-/// What a walk over the whole mount comes to.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Scan {
-    inodes: BTreeMap<u64, u64>,
-    directories: u64,
-    names: u64,
+/// What a name stands for: all that a program can learn of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    inode: u64,
+    mode: u32,
+    links: u64,
+    owner: (u32, u32),
+    device: u64,
+    length: u64,
+    /// Access, modification, change.
+    times: [(i64, i64); 3],
+    /// The hash of a file's bytes, the target of a symbolic link.
+    content: String,
+    extended: BTreeMap<String, Vec<u8>>,
 }
+
+impl Entry {
+    fn of(path: &Path) -> Self {
+        let found = fs::symlink_metadata(path).unwrap();
+        let content = if found.is_file() {
+            let content = fs::read(path).unwrap();
+            assert_eq!(content.len() as u64, found.len(), "{}", path.display());
+            blake3::hash(&content).to_string()
+        } else if found.is_symlink() {
+            fs::read_link(path).unwrap().display().to_string()
+        } else {
+            String::new()
+        };
+        Self {
+            inode: found.ino(),
+            mode: found.mode(),
+            links: found.nlink(),
+            owner: (found.uid(), found.gid()),
+            device: found.rdev(),
+            length: found.len(),
+            times: [
+                (found.atime(), found.atime_nsec()),
+                (found.mtime(), found.mtime_nsec()),
+                (found.ctime(), found.ctime_nsec()),
+            ],
+            content,
+            extended: extended(path),
+        }
+    }
+}
+
+fn extended(path: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut list = [0_u8; 4096];
+    let length = sys::llistxattr(path, &mut list[..]).unwrap();
+    let names = list[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    let value = |name: &[u8]| {
+        let name = String::from_utf8(name.to_vec()).unwrap();
+        let mut value = [0_u8; 4096];
+        let length = sys::lgetxattr(path, name.as_str(), &mut value[..]).unwrap();
+        (name, value[..length].to_vec())
+    };
+    names.map(value).collect()
+}
+
+/// What a walk over the whole mount finds, by path.
+type Scan = BTreeMap<PathBuf, Entry>;
 
 /// Looks at every name and reads every file; link counts are those of the names.
 fn scan(mount: &Path) -> Scan {
-    let mut scan = Scan::default();
-    let mut links = BTreeMap::new();
+    let mut scan = Scan::from([(mount.to_owned(), Entry::of(mount))]);
+    let mut names: BTreeMap<u64, u64> = BTreeMap::new();
     let mut pending = vec![mount.to_owned()];
-    scan.directories = 1;
-    scan.inodes.insert(fs::metadata(mount).unwrap().ino(), 1);
     while let Some(directory) = pending.pop() {
         let mut subdirectories = 0;
         for entry in fs::read_dir(&directory).unwrap() {
             let path = entry.unwrap().path();
-            let found = fs::symlink_metadata(&path).unwrap();
-            scan.names += 1;
-            *scan.inodes.entry(found.ino()).or_default() += 1;
-            if found.is_dir() {
-                scan.directories += 1;
+            let found = Entry::of(&path);
+            *names.entry(found.inode).or_default() += 1;
+            if found.mode & libc::S_IFMT == libc::S_IFDIR {
                 subdirectories += 1;
-                pending.push(path);
-                continue;
+                pending.push(path.clone());
             }
-            links.insert(found.ino(), (found.nlink(), path.clone()));
-            if found.is_file() {
-                assert_eq!(fs::read(&path).unwrap().len() as u64, found.len(), "{}", path.display());
-            }
+            scan.insert(path, found);
         }
-        let nlink = fs::symlink_metadata(&directory).unwrap().nlink();
-        assert_eq!(nlink, 2 + subdirectories, "{}", directory.display());
+        assert_eq!(scan[&directory].links, 2 + subdirectories, "{}", directory.display());
     }
-    for (inode, (nlink, path)) in links {
-        assert_eq!(nlink, scan.inodes[&inode], "names of {}", path.display());
+    for (path, entry) in scan.iter().filter(|(_, entry)| entry.mode & libc::S_IFMT != libc::S_IFDIR) {
+        assert_eq!(entry.links, names[&entry.inode], "names of {}", path.display());
     }
     scan
+}
+
+/// Both are the same; if not, says what is different, and not all that is there.
+fn assert_same(before: &Scan, after: &Scan, when: &str) {
+    for path in before.keys().chain(after.keys()) {
+        assert_eq!(before.get(path), after.get(path), "{when}: {}", path.display());
+    }
+}
+
+/// How often each kind of call succeeded and was refused, in all processes: each has to succeed sometimes.
+fn check_counts(lists: &[PathBuf]) {
+    let mut counts: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for list in lists {
+        for line in fs::read_to_string(counts_beside(list)).unwrap().lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            let counted = counts.entry(words[0].to_owned()).or_default();
+            counted.0 += words[1].parse::<u64>().unwrap();
+            counted.1 += words[2].parse::<u64>().unwrap();
+        }
+    }
+    println!("succeeded, refused: {counts:?}");
+    let never: Vec<&str> =
+        kinds().filter(|kind| counts.get(*kind).is_none_or(|count| count.0 == 0)).collect();
+    assert!(never.is_empty(), "never succeeded: {never:?}");
 }
 
 /// All files of all processes have the bytes that were written last.
@@ -133,11 +203,12 @@ fn after_all_operations_by_many_processes_every_count_is_right() {
     for mut process in processes {
         assert!(process.wait().unwrap().success(), "a process was given an error; seed {seed}");
     }
+    check_counts(&lists);
     let before = scan(&hosts.mountpoint);
     check_lists(&lists);
     hosts.kill("mount");
     hosts.start_one("mount");
-    assert_eq!(scan(&hosts.mountpoint), before, "after a new mount");
+    assert_same(&before, &scan(&hosts.mountpoint), "after a new mount");
     check_lists(&lists);
     hosts.wait_healed(TIDY_WITHIN);
     let replicas = hosts.all_replicas();
@@ -145,12 +216,16 @@ fn after_all_operations_by_many_processes_every_count_is_right() {
     let wanted: BTreeMap<String, usize> = replicas.keys().map(|name| (name.clone(), 2)).collect();
     wait_within(TIDY_WITHIN, "the disks hold what files have and nothing else", || stored(&hosts) == wanted);
     hosts.kill_all();
+    hosts.start_all();
+    assert_same(&before, &scan(&hosts.mountpoint), "after everything was killed");
+    check_lists(&lists);
+    hosts.kill_all();
     let checked = hosts.ask(&["meta", "check", "--data", hosts.directory("master").to_str().unwrap()]);
     let state = format!(
         "{} inodes, {} directories, {} names, {} chunks, 0 without a name",
-        before.inodes.len(),
-        before.directories,
-        before.names,
+        before.values().map(|entry| entry.inode).collect::<BTreeSet<_>>().len(),
+        before.values().filter(|entry| entry.mode & libc::S_IFMT == libc::S_IFDIR).count(),
+        before.len() - 1,
         replicas.len()
     );
     assert!(checked.contains(&state), "{state}\n{checked}");

@@ -3,13 +3,18 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 mod common;
+#[path = "common/hand.rs"]
+mod hand;
+
 use common::*;
-use std::collections::BTreeMap;
+use hand::Hand;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -242,4 +247,124 @@ fn a_file_that_another_mount_closed_is_read_whole_at_the_next_open() {
         // Well within the time for which the kernel may show attributes.
         assert_eq!(fs::read_to_string(demo.path("f")).unwrap(), expected, "round {n}");
     }
+}
+
+#[test]
+fn o_excl_lets_exactly_one_process_of_both_mounts_make_a_name() {
+    if !can_mount("o_excl_lets_exactly_one_process_of_both_mounts_make_a_name") {
+        return;
+    }
+    const NAMES: usize = 100;
+    let demo = Demo::start();
+    let second = SecondMount::start(&demo);
+    let places = [&demo.mountpoint, &second.dir, &demo.mountpoint, &second.dir];
+    let begin = Barrier::new(places.len());
+    let race = |who: usize| -> Vec<std::io::Result<()>> {
+        let make = |name: usize| {
+            begin.wait();
+            File::create_new(places[who].join(format!("f{name}")))?.write_all(&[b'0' + who as u8])
+        };
+        (0..NAMES).map(make).collect()
+    };
+    let outcomes: Vec<Vec<std::io::Result<()>>> = std::thread::scope(|scope| {
+        let race = &race;
+        let threads: Vec<_> = (0..places.len()).map(|who| scope.spawn(move || race(who))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    for name in 0..NAMES {
+        let made: Vec<usize> = (0..places.len()).filter(|who| outcomes[*who][name].is_ok()).collect();
+        assert_eq!(made.len(), 1, "f{name} was made by {made:?}");
+        for outcome in outcomes.iter().filter_map(|of| of[name].as_ref().err()) {
+            assert_eq!(outcome.kind(), ErrorKind::AlreadyExists, "f{name}: {outcome}");
+        }
+        for place in &places[..2] {
+            assert_eq!(fs::read(place.join(format!("f{name}"))).unwrap(), [b'0' + made[0] as u8], "f{name}");
+        }
+    }
+}
+
+/// Appends pieces of so many bytes by a process each, all at the same time: to which path, and from memory that begins how far
+/// behind a page's border. Every piece must be there, whole and once.
+fn append_pieces(length: usize, writers: &[(PathBuf, usize)]) {
+    const EACH: u64 = 16;
+    let mut hands: Vec<Hand> = writers.iter().map(|_| Hand::start()).collect();
+    for (hand, (path, _)) in hands.iter_mut().zip(writers) {
+        hand.ok(&format!("open f {} w+create+append", path.display()));
+    }
+    for (number, (hand, (_, behind))) in (0..).zip(hands.iter_mut().zip(writers)) {
+        hand.tell(&format!("writes f {} {EACH} {length} {behind}", number * EACH));
+    }
+    hands.iter_mut().for_each(|hand| drop(hand.answer().unwrap().unwrap()));
+    hands.iter_mut().for_each(|hand| drop(hand.ok("close f")));
+    let pieces = 0..EACH * writers.len() as u64;
+    let expected: BTreeSet<_> = pieces.map(|n| *blake3::hash(&bytes(n, length)).as_bytes()).collect();
+    for (path, _) in writers {
+        let content = fs::read(path).unwrap();
+        assert_eq!(content.len(), expected.len() * length);
+        let found = content.chunks(length).map(|piece| *blake3::hash(piece).as_bytes()).collect();
+        assert!(expected == found, "pieces were cut in {}", path.display());
+    }
+}
+
+#[test]
+fn appends_of_a_mebibyte_by_several_processes_stay_in_one_piece() {
+    if !can_mount("appends_of_a_mebibyte_by_several_processes_stay_in_one_piece") {
+        return;
+    }
+    const MIB: usize = 1 << 20;
+    let demo = Demo::start();
+    let second = SecondMount::start(&demo);
+    // Within one mount wherever their memory begins; between mounts if the kernel can make one request of them, of 256 pages.
+    append_pieces(MIB, &[0, 16, 2048, 4095].map(|behind| (demo.path("one"), behind)));
+    let of_both = |name: &str, behind: usize| {
+        let paths = [demo.path(name), second.dir.join(name)];
+        [0, 1, 0, 1].map(|which: usize| (paths[which].clone(), behind))
+    };
+    append_pieces(MIB, &of_both("aligned", 0));
+    append_pieces(MIB - 4096, &of_both("anywhere", 16));
+}
+
+#[test]
+fn what_is_written_through_a_shared_mapping_is_seen_by_the_other_mount_after_msync_or_close() {
+    if !can_mount("what_is_written_through_a_shared_mapping_is_seen_by_the_other_mount_after_msync_or_close")
+    {
+        return;
+    }
+    let demo = Demo::start();
+    let second = SecondMount::start(&demo);
+    let mut model = bytes(1, 10_000);
+    fs::write(demo.path("f"), &model).unwrap();
+    let there = || fs::read(second.dir.join("f")).unwrap();
+    assert!(there() == model);
+    let [mut one, mut other] = std::array::from_fn(|_| Hand::start());
+    for hand in [&mut one, &mut other] {
+        hand.ok(&format!("open f {} rw", demo.path("f").display()));
+        hand.ok("map m f shared 10000");
+    }
+    other.ok("map p f private 10000");
+    let poke = |hand: &mut Hand, mapping: &str, at: usize, byte: u8| {
+        hand.ok(&format!("poke {mapping} {at} {byte}"));
+        byte
+    };
+    let peek = |hand: &mut Hand, mapping: &str, at: usize| hand.ok(&format!("peek {mapping} {at}"));
+    let first = model.clone();
+    let changed = |at: usize| first[at].wrapping_add(1);
+    // Another process of this mount sees it at once, the other mount after msync.
+    model[5000] = poke(&mut one, "m", 5000, changed(5000));
+    assert_eq!(peek(&mut other, "m", 5000), model[5000].to_string());
+    one.ok("msync m");
+    assert!(there() == model, "after msync");
+    // Also when nobody syncs: by the end of the mapping and a close.
+    model[9999] = poke(&mut one, "m", 9999, changed(9999));
+    one.ok("unmap m");
+    one.ok("close f");
+    assert!(there() == model, "after munmap and close");
+    // What is private stays so, and goes on to show the rest.
+    poke(&mut other, "p", 100, changed(100));
+    assert_eq!(peek(&mut other, "p", 100), changed(100).to_string());
+    assert_eq!(peek(&mut other, "p", 9999), model[9999].to_string());
+    other.ok("msync p");
+    other.ok("unmap p");
+    other.ok("close f");
+    assert!(there() == model && fs::read(demo.path("f")).unwrap() == model, "what was private was stored");
 }

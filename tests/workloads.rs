@@ -4,6 +4,7 @@
 
 mod common;
 use common::*;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
@@ -429,33 +430,111 @@ fn a_directory_of_many_entries_is_listed_whole_while_it_changes() {
     }
 }
 
+/// fsx with every kind of operation that it knows.
+struct Fsx {
+    program: String,
+    artifacts: String,
+}
+
+/// Each has a weight in `workloads/fsx.toml`.
+const FSX_OPERATIONS: [&str; 14] = [
+    "close/open",
+    "msync(MS_INVALIDATE)",
+    "mapread",
+    "mapwrite",
+    "read",
+    "write",
+    "truncate",
+    "fsync",
+    "fdatasync",
+    "posix_fallocate",
+    "punch_hole",
+    "sendfile",
+    "posix_fadvise",
+    "copy_file_range",
+];
+
+impl Fsx {
+    fn new(demo: &Demo) -> Self {
+        let program = find_program("fsx").unwrap().display().to_string();
+        Self { program, artifacts: demo.data.display().to_string() }
+    }
+
+    /// A line for the shell. A file of `kib` KiB, operations of up to a quarter of that and of 4 MiB.
+    fn line(&self, name: &str, seed: u64, operations: u64, kib: u64) -> String {
+        let config = format!("{}/{name}.toml", self.artifacts);
+        let weights =
+            fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/workloads/fsx.toml"));
+        let sizes = format!("flen = {}\nopsize.max = {}\n", kib << 10, (kib << 8).min(4 << 20));
+        fs::write(&config, sizes + &weights.unwrap()).unwrap();
+        let Self { program, artifacts } = self;
+        format!(
+            "{{ {program} -v -N {operations} -S {seed} -f {config} -P {artifacts} {name} 2>{artifacts}/{name}.said \
+             || {{ tail -50 {artifacts}/{name}.said; exit 1; }}; }}"
+        )
+    }
+
+    /// What a run has done, by operation; and how many reads and writes went over a chunk's edge.
+    fn done(&self, name: &str) -> (BTreeMap<&'static str, u64>, u64) {
+        let (mut counts, mut over) = (BTreeMap::new(), 0);
+        let said = fs::read_to_string(format!("{}/{name}.said", self.artifacts)).unwrap();
+        for line in said.lines() {
+            let words: Vec<&str> =
+                line.split_whitespace().skip_while(|word| !word.ends_with(']')).skip(2).collect();
+            let Some(what) = words.first() else { continue };
+            let known =
+                FSX_OPERATIONS.iter().filter(|name| what.starts_with(**name)).max_by_key(|name| name.len());
+            known.into_iter().for_each(|name| *counts.entry(*name).or_default() += 1);
+            let place = |word: &&str| u64::from_str_radix(word.strip_prefix("0x")?, 16).ok();
+            let places: Vec<u64> = words.iter().filter_map(place).collect();
+            let range = ["read", "write", "mapread", "mapwrite"].contains(what).then_some(places);
+            over += range.is_some_and(|at| at[0] < FSX_EDGE && at[1] >= FSX_EDGE) as u64;
+        }
+        (counts, over)
+    }
+}
+
+const FSX_EDGE: u64 = 64 << 20;
+
 #[test]
 fn fsx_finds_no_difference() {
     let test = "fsx_finds_no_difference";
     if !can_mount(test) || !has_program(test, "fsx") {
         return;
     }
-    let fsx = find_program("fsx").unwrap().display().to_string();
     let demo = Demo::start();
-    let operations = if soak() { 200_000 } else { 4_000 };
+    let fsx = Fsx::new(&demo);
+    let operations = if soak() { 200_000 } else { 2_000 };
     let first = std::env::var("MUSKOX_FSX_SEED").map_or(1, |seed| seed.parse::<u64>().unwrap());
-    let artifacts = demo.data.display().to_string();
-    for seed in first..first + 3 {
-        sh(
-            &demo.mountpoint,
-            &format!(
-                "{fsx} -q -N {operations} -S {seed} -P {artifacts} file{seed} || {{ tail -50 {artifacts}/*.fsxlog; exit 1; }}"
-            ),
-        );
+    let seeds = first..first + 5;
+    let begin =
+        |seed: u64| format!("{} & all+=\" $!\";", fsx.line(&format!("file{seed}"), seed, operations, 256));
+    let lines: Vec<String> = seeds.clone().map(begin).collect();
+    sh(&demo.mountpoint, &format!("all=''; {} for one in $all; do wait $one; done", lines.join(" ")));
+    for seed in seeds {
+        let (counts, _) = fsx.done(&format!("file{seed}"));
+        assert_eq!(counts.len(), FSX_OPERATIONS.len(), "not every operation was done: {counts:?}");
+        println!("fsx, seed {seed}: {counts:?}");
     }
-    sh(
-        &demo.mountpoint,
-        &format!(
-            "{fsx} -q -N {operations} -S {} -P {artifacts} one & a=$!; {fsx} -q -N {operations} -S {} -P {artifacts} two & b=$!; wait $a && wait $b",
-            first + 10,
-            first + 11
-        ),
-    );
+}
+
+#[test]
+fn fsx_finds_no_difference_over_a_chunks_edge() {
+    let test = "fsx_finds_no_difference_over_a_chunks_edge";
+    if !can_mount(test) || !has_program(test, "fsx") {
+        return;
+    }
+    let demo = Demo::start();
+    let fsx = Fsx::new(&demo);
+    let (seeds, operations) = if soak() { (3, 4_000) } else { (1, 250) };
+    let first = std::env::var("MUSKOX_FSX_SEED").map_or(1, |seed| seed.parse::<u64>().unwrap());
+    for seed in first..first + seeds {
+        let name = format!("large{seed}");
+        sh(&demo.mountpoint, &fsx.line(&name, seed, operations, (64 << 10) + 512));
+        let (counts, over) = fsx.done(&name);
+        assert!(over > 0, "nothing went over the edge: {counts:?}");
+        println!("fsx, seed {seed}: {over} reads and writes over the edge; {counts:?}");
+    }
 }
 
 #[test]

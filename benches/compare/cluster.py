@@ -20,6 +20,7 @@ STOP_LIMIT_S = 60
 # until that one ends. Nothing is open in it, so nothing is lost with it.
 GONE_LIMIT_S = 8
 NICE = -19
+REPLICAS = 2
 LARGE_BYTES = 1 << 20
 
 
@@ -47,6 +48,10 @@ class Cluster:
         """Whether all chunkservers serve; asked once it is mounted."""
         raise NotImplementedError
 
+    def replicas(self, path):
+        """How many good replicas each chunk of a file has, as a list."""
+        raise NotImplementedError
+
     def start(self):
         self.mountpoint.mkdir(parents=True)
         for name, command in self.daemons():
@@ -54,6 +59,25 @@ class Cluster:
         self._until("the master", lambda: processes.listens(self.children["master"].pid, PORT_MASTER))
         self.mount()
         self._until("the chunkservers", self.complete)
+        self._check_replicas()
+
+    def _check_replicas(self):
+        """What is written is stored as often on both systems: else the comparison would be none."""
+        probe = self.mountpoint / "probe"
+        with open(probe, "wb") as file:
+            file.write(bytes(range(256)) * 4096)
+            os.fsync(file.fileno())
+        found = []
+
+        def twice():
+            found[:] = self.replicas(probe)
+            return found == [REPLICAS]
+
+        try:
+            self._until(f"{REPLICAS} replicas of what was written", twice)
+        except RuntimeError as error:
+            raise RuntimeError(f"{error}; its chunks have {found}") from None
+        probe.unlink()
 
     def mount(self):
         self._spawn("mount", self.mount_command())

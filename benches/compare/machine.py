@@ -1,9 +1,12 @@
 """The machine, the kernel and the versions: what a figure means nothing without."""
 
 import contextlib
+import hashlib
 import mmap
 import os
+import shutil
 import subprocess
+import time
 from pathlib import Path
 
 # How the kernel gives free memory back to the host, and what keeps it from that: only the largest blocks, only after a minute. Not every kernel
@@ -56,12 +59,13 @@ def _available_bytes():
     return 0
 
 
-def describe(directory):
-    """Label -> text."""
+def describe(directory, binary):
+    """Label -> text; `binary` is the muskox that is run."""
     return {
         "machine": f"{os.cpu_count()} cores ({_processor()}), {_memory_gib():.0f} GiB, Linux {os.uname().release}",
         "disk": f"{_filesystem(directory)}; load at the start {os.getloadavg()[0]:.1f}",
-        "muskox": _commit(),
+        "muskox": _binary(binary),
+        "scripts": _commit(),
         "moosefs": _said(["dpkg-query", "-W", "-f", "${Version}", "moosefs-master"]),
     }
 
@@ -84,6 +88,17 @@ def _memory_gib():
 
 def _filesystem(directory):
     return " on ".join(_said(["findmnt", "-n", "-f", "-o", "FSTYPE,SOURCE", "-T", str(directory)]).split())
+
+
+def _binary(path):
+    """Which one it is, for who runs another one than that of the commit: path, version, age and the hash of its bytes."""
+    found = shutil.which(path)
+    if found is None:
+        return f"{path}, which is not there"
+    found = Path(found).resolve()
+    made = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(found.stat().st_mtime))
+    digest = hashlib.sha256(found.read_bytes()).hexdigest()[:12]
+    return f"{found}, {_said([str(found), '--version'])}, built {made} UTC, sha256 {digest}"
 
 
 def _commit():

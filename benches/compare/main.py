@@ -96,7 +96,7 @@ def report(rounds, facts, options):
 def main():
     options = arguments()
     heed_signals(interrupted)
-    facts = machine.describe(options.dir)
+    facts = machine.describe(options.dir, Muskox.binary)
     rounds = []
     try:
         with machine.kept_memory() as facts["memory"], Place(options.dir) as place:

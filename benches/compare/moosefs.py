@@ -6,6 +6,7 @@ what was unlinked stays in the trash for a day.
 
 import os
 import shutil
+import subprocess
 
 from cluster import Cluster
 from place import CHUNKSERVERS, MASTER
@@ -43,6 +44,18 @@ class MooseFs(Cluster):
         whole, disk = os.statvfs(self.mountpoint), os.statvfs(self.home)
         share = whole.f_blocks * whole.f_frsize / (disk.f_bavail * disk.f_frsize)
         return share > len(CHUNKSERVERS) - 0.5
+
+    def replicas(self, path):
+        """`mfsfileinfo` has a line for each chunk, and one for each copy of it."""
+        answer = subprocess.run(self.place.inside(["mfsfileinfo", str(path)]), capture_output=True, text=True)
+        counts = []
+        for line in answer.stdout.splitlines():
+            words = line.split()
+            if words[:1] == ["chunk"]:
+                counts.append(0)
+            elif words[:1] == ["copy"] and counts and "invalid" not in line.lower():
+                counts[-1] += 1
+        return counts
 
     def _made(self, name):
         path = self.home / name

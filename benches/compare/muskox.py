@@ -38,6 +38,15 @@ class Muskox(Cluster):
             return False
         return len(disks) == len(CHUNKSERVERS)
 
+    def replicas(self, path):
+        command = self.place.inside([self.binary, "file", "info", "--json", str(path), "--master", self.master])
+        answer = subprocess.run(command, capture_output=True, text=True)
+        try:
+            chunks = json.loads(answer.stdout)["chunks"]
+        except (ValueError, KeyError):
+            return []
+        return [len(chunk["replicas"]) for chunk in chunks]
+
     def _made(self, name):
         path = self.home / name
         path.mkdir()

@@ -64,6 +64,10 @@ def verdict(table):
     behind = [line for line in counted if line.row.goal and not line.below() and line.ratio < line.row.goal]
     names = ", ".join(f"{line.row.name} {_number(line.ratio)} (of {line.row.goal})" for line in behind)
     yield f"below its goal only: {names or 'none'}"
+    beside = [line for line in table if not line.row.counted and line.row.goal]
+    low = [line for line in beside if line.ratio is None or line.ratio < line.row.goal]
+    names = ", ".join(f"{line.row.name} {_number(line.ratio)} (of {line.row.goal})" for line in low)
+    yield f"not counted, and below its goal: {names or 'none'}"
 
 
 def text(table, memory):

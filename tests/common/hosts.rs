@@ -142,9 +142,14 @@ impl Hosts {
     /// [`Hosts::directory`], and from its next start on its kernel says that it was booted anew.
     pub fn lose_power(&mut self, name: &str, disks: &Path) {
         self.kill(name);
-        let name = *NAMES.iter().find(|other| **other == name).unwrap();
         std::fs::remove_dir_all(self.directory(name)).unwrap();
         super::replicas::copy_directory(disks, &self.directory(name));
+        self.boot_anew(name);
+    }
+
+    /// From its next start on a machine's kernel says that it was booted anew.
+    pub fn boot_anew(&mut self, name: &str) {
+        let name = *NAMES.iter().find(|other| **other == name).unwrap();
         let boot = self.data.join(format!("boot-{name}"));
         let id = format!("{:08x}-0000-4000-8000-{:012x}\n", std::process::id(), self.boots.len() + 1);
         std::fs::write(&boot, id).unwrap();

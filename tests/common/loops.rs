@@ -56,6 +56,17 @@ impl Loop {
         ok(umount);
     }
 
+    /// Its machine loses power: it goes on from what its device was given so far. Nobody may have files open there.
+    pub fn lose_power(&mut self) {
+        let left = self.image.with_extension("left");
+        let mut copy = Command::new("cp");
+        copy.arg("--sparse=always").arg(&self.image).arg(&left);
+        ok(copy);
+        self.pull();
+        std::fs::rename(&left, &self.image).unwrap();
+        self.mount_again();
+    }
+
     /// From now on the filesystem fails all that is asked of it with EIO, as when its device is gone.
     #[allow(unsafe_code, reason = "no safe call for this ioctl")]
     pub fn shut_down(&self) {

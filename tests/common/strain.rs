@@ -6,7 +6,8 @@
 //!
 //! # Invariants
 //! 1. What a process reads from a file of its own is what it wrote.
-//! 2. At its end it leaves a list of its files and their bytes' hashes, outside of the mount.
+//! 2. At its end it leaves a list of its files and their bytes' hashes, outside of the mount, and how often each kind of call
+//!    succeeded and was refused ([`counts_beside`]).
 
 #![allow(
     dead_code,
@@ -17,6 +18,7 @@
 
 use rustix::fs::{self as sys, AtFlags, CWD, FallocateFlags, Mode, OFlags, RenameFlags, SeekFrom};
 use rustix::io::Errno;
+use rustix::mm::{MapFlags, MsyncFlags, ProtFlags};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
@@ -81,6 +83,16 @@ struct Worker {
     counts: BTreeMap<&'static str, (u64, u64)>,
 }
 
+/// Where a process leaves its counts: lines of a kind of call, how often it succeeded, and how often it was refused.
+pub fn counts_beside(list: &Path) -> PathBuf {
+    list.with_extension("counts")
+}
+
+/// All kinds of calls. Each has to succeed sometimes, in one process or another: a call that is always refused tests nothing.
+pub fn kinds() -> impl Iterator<Item = &'static str> {
+    CALLS.iter().map(|(name, _)| *name).chain(OWN_STEPS)
+}
+
 /// Works below `mount` as process `number`, then writes the list of its files to `list`.
 pub fn work(mount: &Path, number: u64, seed: u64, amount: Amount, list: &Path) {
     let own = mount.join(format!("own{number}"));
@@ -104,8 +116,8 @@ pub fn work(mount: &Path, number: u64, seed: u64, amount: Amount, list: &Path) {
         lines.push_str(&format!("{} {}\n", own.path.display(), blake3::hash(&own.content)));
     }
     std::fs::write(list, lines).unwrap();
-    let counts: Vec<_> = worker.counts.iter().map(|(what, (ok, no))| format!("{what} {ok}+{no}")).collect();
-    eprintln!("process {number}: {done} operations: {}", counts.join(", "));
+    let counts = worker.counts.iter().map(|(what, (ok, no))| format!("{what} {ok} {no}\n"));
+    std::fs::write(counts_beside(list), counts.collect::<String>()).unwrap();
 }
 
 impl Own {
@@ -117,37 +129,60 @@ impl Own {
 }
 
 type Done = rustix::io::Result<()>;
+type Call = fn(&mut Worker) -> Done;
+/// Some stand there twice, so that they succeed often enough.
+const CALLS: [(&str, Call); 28] = [
+    ("create", Worker::create),
+    ("create", Worker::create),
+    ("exclusive", Worker::exclusive),
+    ("write", Worker::write),
+    ("append", Worker::append),
+    ("read", Worker::read),
+    ("truncate", Worker::truncate),
+    ("allocate", Worker::allocate),
+    ("seek", Worker::seek),
+    ("copy", Worker::copy),
+    ("copy", Worker::copy),
+    ("mkdir", Worker::mkdir),
+    ("mkdir", Worker::mkdir),
+    ("rmdir", Worker::rmdir),
+    ("rmdir", Worker::rmdir),
+    ("unlink", Worker::unlink),
+    ("unlinked", Worker::unlinked),
+    ("link", Worker::link),
+    ("symlink", Worker::symlink),
+    ("node", Worker::node),
+    ("rename", Worker::rename),
+    ("exchange", Worker::exchange),
+    ("attributes", Worker::attributes),
+    ("xattr", Worker::xattr),
+    ("list", Worker::list),
+    ("lock", Worker::lock),
+    ("direct-write", Worker::direct_write),
+    ("direct-read", Worker::direct_read),
+];
+
+/// What a process does to files of its own.
+const OWN_STEPS: [&str; 12] = [
+    "own-write",
+    "own-append",
+    "own-truncate",
+    "own-punch",
+    "own-rename",
+    "own-sync",
+    "own-replace",
+    "own-map",
+    "own-map-sync",
+    "own-direct",
+    "own-direct-read",
+    "own-read",
+];
 
 impl Worker {
     fn step(&mut self) {
         if self.numbers.below(3) == 0 {
             return self.own_step();
         }
-        type Call = fn(&mut Worker) -> Done;
-        const CALLS: [(&str, Call); 22] = [
-            ("create", Worker::create),
-            ("exclusive", Worker::exclusive),
-            ("write", Worker::write),
-            ("append", Worker::append),
-            ("read", Worker::read),
-            ("truncate", Worker::truncate),
-            ("allocate", Worker::allocate),
-            ("seek", Worker::seek),
-            ("copy", Worker::copy),
-            ("mkdir", Worker::mkdir),
-            ("rmdir", Worker::rmdir),
-            ("unlink", Worker::unlink),
-            ("unlinked", Worker::unlinked),
-            ("link", Worker::link),
-            ("symlink", Worker::symlink),
-            ("node", Worker::node),
-            ("rename", Worker::rename),
-            ("exchange", Worker::exchange),
-            ("attributes", Worker::attributes),
-            ("xattr", Worker::xattr),
-            ("list", Worker::list),
-            ("lock", Worker::lock),
-        ];
         let (name, call) = CALLS[self.numbers.below(CALLS.len() as u64) as usize];
         let count = match call(self) {
             Ok(()) => (1, 0),
@@ -160,13 +195,19 @@ impl Worker {
 
     /// A directory that all share, or one in it.
     fn directory(&mut self) -> PathBuf {
-        match self.numbers.below(4) {
-            0 => self.shared.clone(),
-            1 => self.shared.join(format!("d{}", self.numbers.below(NAMES / 2))),
-            _ => {
-                let (one, other) = (self.numbers.below(NAMES / 2), self.numbers.below(NAMES / 4));
-                self.shared.join(format!("d{one}/d{other}"))
-            }
+        // Mostly where others are, too, so that calls meet something.
+        match self.numbers.below(8) {
+            0..=4 => self.shared.clone(),
+            _ => self.subdirectory(),
+        }
+    }
+
+    /// A directory in the one that all share.
+    fn subdirectory(&mut self) -> PathBuf {
+        let (one, other) = (self.numbers.below(NAMES / 2), self.numbers.below(NAMES / 4));
+        match self.numbers.below(3) {
+            0 => self.shared.join(format!("d{one}/d{other}")),
+            _ => self.shared.join(format!("d{one}")),
         }
     }
 
@@ -240,7 +281,7 @@ impl Worker {
     }
 
     fn seek(&mut self) -> Done {
-        let at = self.numbers.below(FILE_BYTES_MAX);
+        let at = self.numbers.below(WRITE_BYTES_MAX);
         let file = self.open(OFlags::RDONLY)?;
         let data = sys::seek(&file, SeekFrom::Data(at))?;
         assert!(data >= at);
@@ -255,13 +296,13 @@ impl Worker {
     }
 
     fn mkdir(&mut self) -> Done {
-        let directory = self.directory();
+        let directory = self.subdirectory();
         sys::mkdir(directory, Mode::from_raw_mode(0o755))
     }
 
     fn rmdir(&mut self) -> Done {
-        let directory = self.directory();
-        if directory == self.shared { Ok(()) } else { sys::rmdir(directory) }
+        let directory = self.subdirectory();
+        sys::rmdir(directory)
     }
 
     fn unlink(&mut self) -> Done {
@@ -300,12 +341,9 @@ impl Worker {
 
     fn rename(&mut self) -> Done {
         let (from, to) = match self.numbers.below(4) {
-            0 => (self.directory(), self.directory()),
+            0 => (self.subdirectory(), self.subdirectory()),
             _ => (self.name(), self.name()),
         };
-        if from == self.shared || to == self.shared {
-            return Ok(());
-        }
         match self.numbers.below(3) {
             0 => sys::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE),
             _ => sys::rename(from, to),
@@ -343,12 +381,12 @@ impl Worker {
                 let value = vec![which as u8; self.numbers.below(500) as usize];
                 match sys::fsetxattr(&file, attribute, &value, sys::XattrFlags::empty()) {
                     // Pipes have none.
-                    Err(Errno::PERM | Errno::OPNOTSUPP | Errno::BADF) => Ok(()),
+                    Err(Errno::PERM | Errno::OPNOTSUPP | Errno::BADF) => Err(Errno::NODATA),
                     other => other,
                 }
             }
             2 => match sys::fremovexattr(&file, attribute) {
-                Err(Errno::PERM | Errno::OPNOTSUPP | Errno::BADF) => Ok(()),
+                Err(Errno::PERM | Errno::OPNOTSUPP | Errno::BADF) => Err(Errno::NODATA),
                 other => other,
             },
             _ => sys::flistxattr(&file, &mut buffer[..]).map(drop),
@@ -370,6 +408,19 @@ impl Worker {
         Ok(())
     }
 
+    fn direct_write(&mut self) -> Done {
+        let (bytes, at) = (self.bytes(), self.numbers.below(FILE_BYTES_MAX));
+        let file = self.open(OFlags::RDWR | OFlags::DIRECT)?;
+        said(file.write_all_at(&bytes, at))
+    }
+
+    fn direct_read(&mut self) -> Done {
+        let at = self.numbers.below(FILE_BYTES_MAX);
+        let mut buffer = vec![0; 100_000];
+        let file = self.open(OFlags::RDONLY | OFlags::DIRECT)?;
+        said(file.read_at(&mut buffer, at).map(drop))
+    }
+
     fn lock(&mut self) -> Done {
         let file = self.open(OFlags::RDWR)?;
         sys::flock(&file, sys::FlockOperation::NonBlockingLockExclusive)?;
@@ -383,26 +434,31 @@ impl Worker {
             File::create(&path).unwrap();
             self.files.push(Own { path, content: Vec::new() });
         }
-        let (what, bytes) = (self.numbers.below(9), self.bytes());
+        let what = OWN_STEPS[self.numbers.below(OWN_STEPS.len() as u64) as usize];
+        let bytes = self.bytes();
         let (at, length) = (self.numbers.below(FILE_BYTES_MAX), self.numbers.below(FILE_BYTES_MAX));
         let spare = self.own.join(format!("g{length}"));
         let which = self.numbers.below(self.files.len() as u64) as usize;
         let own = &mut self.files[which];
         let file = || File::options().read(true).write(true).open(&own.path).unwrap();
+        let direct = || {
+            let flags = OFlags::RDWR | OFlags::DIRECT | OFlags::CLOEXEC;
+            File::from(sys::open(&own.path, flags, Mode::empty()).unwrap())
+        };
         match what {
-            0 | 1 => {
+            "own-write" => {
                 file().write_all_at(&bytes, at).unwrap();
                 overwrite(&mut own.content, &bytes, at as usize);
             }
-            2 => {
+            "own-append" => {
                 File::options().append(true).open(&own.path).unwrap().write_all(&bytes).unwrap();
                 own.content.extend_from_slice(&bytes);
             }
-            3 => {
+            "own-truncate" => {
                 file().set_len(length).unwrap();
                 own.content.resize(length as usize, 0);
             }
-            4 => {
+            "own-punch" => {
                 let end = (at as usize + bytes.len()).min(own.content.len());
                 let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
                 sys::fallocate(file(), flags, at, bytes.len() as u64).unwrap();
@@ -410,19 +466,37 @@ impl Worker {
                     own.content[at as usize..end].fill(0);
                 }
             }
-            5 => {
+            "own-rename" => {
                 std::fs::rename(&own.path, &spare).unwrap();
                 own.path = spare;
             }
-            6 => {
+            "own-sync" => {
                 let file = file();
                 file.write_all_at(&bytes, at).unwrap();
                 overwrite(&mut own.content, &bytes, at as usize);
                 file.sync_all().unwrap();
             }
-            7 => {
+            "own-replace" => {
                 std::fs::write(&own.path, &bytes).unwrap();
                 own.content = bytes;
+            }
+            "own-map" | "own-map-sync" => {
+                let end = (at as usize + bytes.len()).min(own.content.len());
+                if at as usize >= end {
+                    return;
+                }
+                let bytes = &bytes[..end - at as usize];
+                write_mapped(&file(), own.content.len(), at as usize, bytes, what == "own-map-sync");
+                overwrite(&mut own.content, bytes, at as usize);
+            }
+            "own-direct" => {
+                direct().write_all_at(&bytes, at).unwrap();
+                overwrite(&mut own.content, &bytes, at as usize);
+            }
+            "own-direct-read" => {
+                let mut found = vec![0; own.content.len()];
+                direct().read_exact_at(&mut found, 0).unwrap();
+                assert!(found == own.content, "{} has other bytes, read past the cache", own.path.display());
             }
             _ => own.check(),
         }
@@ -430,7 +504,22 @@ impl Worker {
             own.content.clear();
             File::create(&own.path).unwrap();
         }
-        self.counts.entry("own").or_default().0 += 1;
+        self.counts.entry(what).or_default().0 += 1;
+    }
+}
+
+/// Writes through a shared mapping of the whole file, which nobody else may cut meanwhile.
+#[allow(unsafe_code, reason = "memory is mapped")]
+fn write_mapped(file: &File, length: usize, at: usize, bytes: &[u8], sync: bool) {
+    let access = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: the kernel chooses the place; it is used below the file's length, as long as it is mapped.
+    unsafe {
+        let map = rustix::mm::mmap(std::ptr::null_mut(), length, access, MapFlags::SHARED, file, 0).unwrap();
+        std::slice::from_raw_parts_mut(map.cast::<u8>(), length)[at..at + bytes.len()].copy_from_slice(bytes);
+        if sync {
+            rustix::mm::msync(map, length, MsyncFlags::SYNC).unwrap();
+        }
+        rustix::mm::munmap(map, length).unwrap();
     }
 }
 

@@ -127,6 +127,12 @@ impl State {
         self.lookups > 0 && cached.is_some_and(|known| known.kind == FileKind::Directory && is_removed(known))
     }
 
+    /// Whether the kernel opens it by itself and tells nobody: a pipe, a socket or a device.
+    fn is_opened_unseen(&self) -> bool {
+        let kind = self.cached.map(|cached| cached.attributes.kind);
+        kind.is_some_and(|kind| !matches!(kind, FileKind::File | FileKind::Directory | FileKind::Symlink))
+    }
+
     /// Whether the master was not told of all writes.
     pub(crate) fn is_dirty(&self) -> bool {
         self.writer.as_ref().is_some_and(|writer| !writer.pipeline.is_clean())
@@ -285,9 +291,11 @@ impl Inodes {
         self.table().inodes.values().map(Arc::clone).collect()
     }
 
-    /// Of these inodes, which may lose their name, those that nobody uses here.
+    /// Of these inodes, which may lose their name, those that nobody uses here. Of one that may be open unseen, the kernel says
+    /// when it is not, by forgetting it.
     pub(crate) fn unused(inodes: &[Arc<Inode>]) -> Vec<InodeId> {
-        let unused = inodes.iter().filter(|inode| !inode.state().is_held());
+        let is_unused = |state: &State| !state.is_held() && !state.is_opened_unseen();
+        let unused = inodes.iter().filter(|inode| is_unused(&inode.state()));
         unused.map(|inode| inode.reference.id).take(UNUSED_MAX).collect()
     }
 

@@ -10,6 +10,11 @@ fn status_of(pid: u32) -> Option<String> {
     std::fs::read_to_string(format!("/proc/{pid}/status")).ok()
 }
 
+/// What the kernel counts about a process, or a thread, in one line.
+fn stat_of(pid: u32) -> Option<String> {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()
+}
+
 /// The caller with its supplementary groups.
 pub(crate) fn with_groups(uid: u32, gid: u32, pid: u32) -> Caller {
     let groups = status_of(pid).map(|status| groups_in(&status)).unwrap_or_default();
@@ -52,6 +57,9 @@ const ASKING: u64 = signals(&[1, 2, 3, 15]);
 /// SIGTTIN, SIGTTOU, SIGURG, SIGWINCH.
 const HARMLESS: u64 = signals(&[17, 18, 19, 20, 21, 22, 23, 28]);
 
+/// Of the kernel's flags of a process: it is about to end (PF_EXITING).
+const EXITING: i64 = 4;
+
 const fn signals(numbers: &[u32]) -> u64 {
     let (mut set, mut n) = (0, 0);
     while n < numbers.len() {
@@ -69,7 +77,19 @@ pub(crate) fn wants_out(pid: u32) -> bool {
         // A caller outside our pid namespace: nothing can be known.
         return false;
     }
-    status_of(pid).is_none_or(|status| is_to_end(&status))
+    status_of(pid).is_none_or(|status| is_to_end(&status)) || stat_of(pid).is_none_or(|stat| was_ended(&stat))
+}
+
+/// Whether this is what is left of a process that a signal has ended. When it closes its files, no signal may be seen any more: the
+/// last of its threads may have blocked the one that did it, and the kernel drops those that come later, SIGKILL included.
+/// A process that ends by itself waits for what it wrote.
+fn was_ended(stat: &str) -> bool {
+    // The name may hold anything; behind it stand the third field and those that follow.
+    let rest: Vec<&str> =
+        stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().collect()).unwrap_or_default();
+    let field = |number: usize| rest.get(number - 3).and_then(|word| word.parse::<i64>().ok()).unwrap_or(0);
+    let (flags, exit_code) = (field(9), field(52));
+    flags & EXITING != 0 && exit_code & 0x7f != 0
 }
 
 fn is_to_end(status: &str) -> bool {
@@ -101,6 +121,23 @@ mod tests {
         assert!(!is_to_end(&status(interrupt, interrupt, 0, interrupt)));
         assert!(!is_to_end(&status(child, 0, 0, 0)));
         assert!(!is_to_end(&status(0, 0, 0, 0)));
+        let left = |flags: u32, exit_code: u32| {
+            format!("7 (a) b) D 1 7 7 0 -1 {flags}{} {exit_code}\n", " 0".repeat(42))
+        };
+        assert!(was_ended(&left(0x40_0044, 15)) && was_ended(&left(4, 0x80 | 11)));
+        assert!(!was_ended(&left(4, 1 << 8)), "it ends by itself");
+        assert!(!was_ended(&left(0x40_0040, 19)), "it is stopped");
         assert_eq!(groups_in(&status(0, 0, 0, 0)), [4, 24, 1000]);
+    }
+
+    #[test]
+    fn of_a_caller_that_cannot_be_seen_the_user_decides_and_no_signal_is_known() {
+        // The kernel's number for somebody outside of our pid namespace.
+        let unseen = 0;
+        assert!(!wants_out(unseen));
+        assert!(is_administrator(0, unseen) && !is_administrator(1000, unseen));
+        assert_eq!(with_groups(1000, 7, unseen), Caller { uid: 1000, gid: 7, groups: Vec::new() });
+        // Unlike a thread that is gone.
+        assert!(wants_out(u32::MAX));
     }
 }

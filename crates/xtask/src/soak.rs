@@ -63,7 +63,7 @@ const SOAKS: &[Soak] = &[
     },
     Soak {
         name: "fsx",
-        says: "a million operations of fsx a round (default 1), over five seeds, of which two at the same time",
+        says: "a million operations of fsx a round (default 1), all kinds of them, over five seeds at the same time; then on files that cross a chunk's edge",
         cargo: &["test", "--release", "-p", "muskox", "--test", "workloads", "fsx", "--", "--nocapture"],
         variables: &[("MUSKOX_SOAK", "1")],
         seconds: None,
