@@ -329,10 +329,10 @@ impl Shared {
             engine::wake(self, inode, &mut state);
             (stamp, before)
         };
-        self.wait(inode, None, before, |pipeline| pipeline.is_flushed(stamp).then_some(Ok(()))).await
+        self.wait(inode, before, |pipeline| pipeline.is_flushed(stamp).then_some(Ok(()))).await
     }
 
-    /// Waits until every write made before, and the attributes, are on stable storage.
+    /// Waits until every write made before, and the attributes, are on stable storage. With a handle, what was lost is reported then.
     pub(crate) async fn sync(
         self: &Arc<Self>,
         inode: &Arc<Inode>,
@@ -340,32 +340,28 @@ impl Shared {
     ) -> Result<(), Status> {
         let (sync, before) = {
             let mut state = inode.state();
-            if let Some(open) = open {
-                open.report(&mut state, Call::Sync)?;
-            }
             let sync = self.writer(&mut state).want_sync();
             engine::wake(self, inode, &mut state);
             (sync, state.losses.count())
         };
-        self.wait(inode, open, before, |pipeline| pipeline.sync_outcome(sync)).await
+        let synced = self.wait(inode, before, |pipeline| pipeline.sync_outcome(sync)).await;
+        match open {
+            Some(open) => open.report(&mut inode.state(), Call::Sync).and(synced),
+            None => synced,
+        }
     }
 
-    /// Fails if something was lost since the count was `before`: what is waited for will not come, even if
-    /// another call on the same handle took the report.
+    /// Fails if something was lost since the count was `before`: what is waited for will not come.
     async fn wait(
         &self,
         inode: &Inode,
-        open: Option<&Open>,
         before: u64,
         outcome: impl Fn(&Pipeline) -> Option<Result<(), Status>>,
     ) -> Result<(), Status> {
         loop {
             let progress = inode.progress.next();
             {
-                let mut state = inode.state();
-                if let Some(open) = open {
-                    open.report(&mut state, Call::Sync)?;
-                }
+                let state = inode.state();
                 state.losses.since(before)?;
                 match state.writer.as_ref().map(|writer| outcome(&writer.pipeline)) {
                     None => return Ok(()),
