@@ -156,7 +156,7 @@ fn check_counts(lists: &[PathBuf]) {
             counted.1 += words[2].parse::<u64>().unwrap();
         }
     }
-    println!("succeeded, refused: {counts:?}");
+    eprintln!("succeeded, refused: {counts:?}");
     let never: Vec<&str> =
         kinds().filter(|kind| counts.get(*kind).is_none_or(|count| count.0 == 0)).collect();
     assert!(never.is_empty(), "never succeeded: {never:?}");

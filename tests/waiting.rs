@@ -192,7 +192,7 @@ fn check_signals(mut waiters: Vec<Waiter>) {
         std::thread::sleep(Duration::from_millis(20));
     }
     let until = Instant::now() + PROMPTLY;
-    while !waiters.iter_mut().fold(true, |all, waiter| waiter.end() && all) {
+    while waiters.iter_mut().map(Waiter::end).filter(|over| !over).count() > 0 {
         let left = || waiters.iter().filter(|waiter| !waiter.over).map(Waiter::name).collect::<Vec<_>>();
         assert!(Instant::now() < until, "were not ended: {:#?}", left());
         std::thread::sleep(Duration::from_millis(20));
@@ -200,7 +200,7 @@ fn check_signals(mut waiters: Vec<Waiter>) {
     // Those that caught it go on, with what they have open and unsent; SIGKILL ends them, too.
     waiters.iter().for_each(|waiter| waiter.hand.send(Signal::KILL));
     let until = Instant::now() + PROMPTLY;
-    while !waiters.iter_mut().fold(true, |all, waiter| waiter.hand.ended().is_some() && all) {
+    while waiters.iter_mut().filter_map(|waiter| waiter.hand.ended()).count() < waiters.len() {
         let stay = waiters.iter().filter(|waiter| is_alive(waiter.hand.pid()));
         let stay = || stay.map(Waiter::name).collect::<Vec<_>>();
         assert!(Instant::now() < until, "SIGKILL does not end: {:#?}", stay());
