@@ -77,7 +77,15 @@ pub(crate) fn wants_out(pid: u32) -> bool {
         // A caller outside our pid namespace: nothing can be known.
         return false;
     }
-    status_of(pid).is_none_or(|status| is_to_end(&status)) || stat_of(pid).is_none_or(|stat| was_ended(&stat))
+    // `stat` waits for who is starting another program (exec_update_lock), and that one may close a file of ours and wait for us.
+    // Who closes files because it ends has no memory any more.
+    let ended = |status: &str| !has_memory(status) && stat_of(pid).is_none_or(|stat| was_ended(&stat));
+    status_of(pid).is_none_or(|status| is_to_end(&status) || ended(&status))
+}
+
+/// Of a line of `/proc/PID/status` that is there as long as the process has an address space.
+fn has_memory(status: &str) -> bool {
+    status.contains("\nVmSize:")
 }
 
 /// Whether this is what is left of a process that a signal has ended. When it closes its files, no signal may be seen any more: the
@@ -128,6 +136,8 @@ mod tests {
         assert!(!was_ended(&left(4, 1 << 8)), "it ends by itself");
         assert!(!was_ended(&left(0x40_0040, 19)), "it is stopped");
         assert_eq!(groups_in(&status(0, 0, 0, 0)), [4, 24, 1000]);
+        assert!(!has_memory(&status(0, 0, 0, 0)));
+        assert!(has_memory(&status_of(std::process::id()).expect("this process")));
     }
 
     #[test]
