@@ -422,10 +422,11 @@ fn an_fsync_that_fails_again_for_what_was_reported_is_no_further_loss_and_not_do
     assert!(!pipeline.is_unsynced());
 }
 
-/// A file of three chunks, stored and not synced; then `happens`, and it is synced as often as is told.
-fn syncs_of_three_chunks(
-    happens: impl FnOnce(&mut World, &mut Pipeline),
-) -> Vec<(Option<Result<(), Status>>, Vec<Status>)> {
+/// How an fsync ended, and what was reported as lost.
+type Synced = (Option<Result<(), Status>>, Vec<Status>);
+
+/// A file of three chunks, stored and not synced; then `happens`, and it is synced twice.
+fn syncs_of_three_chunks(happens: impl FnOnce(&mut World, &mut Pipeline)) -> Vec<Synced> {
     let (mut world, mut pipeline) = (World::default(), pipeline());
     for index in 0..3 {
         write(&mut pipeline, &world, index * CHUNK_BYTES, b"hello");
