@@ -298,3 +298,9 @@ fn a_chunk_that_no_disk_has_any_more_does_not_fail_each_later_fsync() {
 fn nor_does_it_after_a_mount_was_cut_off() {
     holds(Faults::Network, 14_729_213_749_743_675_797);
 }
+
+/// A handle of a file whose creation went with the master's power answered ESTALE to a second fsync: it always does.
+#[test]
+fn a_file_whose_creation_was_lost_is_gone_for_each_fsync() {
+    holds(Faults::SlowDisks, 10_177_842_578_924_422_408);
+}

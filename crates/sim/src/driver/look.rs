@@ -5,6 +5,7 @@ use crate::cluster::Program;
 use crate::invariants::once;
 use crate::oracle::TREES;
 use crate::oracle::tree::{Change, FileId, Node};
+use types::Status;
 
 /// Longest single read of a look.
 const READ_BYTES_MAX: u64 = 1 << 20;
@@ -20,9 +21,11 @@ impl Driver<'_> {
                 self.flush_one(&program, at).await?;
                 // Until an fsync was told of a loss, each close is. The first one tells of all that was lost.
                 let handle = self.held[at].handle;
-                let _ = program.client.fsync(handle).await;
+                let first = program.client.fsync(handle).await;
                 let again = program.client.fsync(handle).await;
-                if all_here {
+                // A file whose creation was lost with the master's power is gone for whoever has it open, and stays so.
+                let is_gone = first == Err(Status::Stale) && first == again;
+                if all_here && !is_gone {
                     once::check("fsync(2)", again).map_err(|reason| self.stage.violation(reason))?;
                 }
                 let again = program.client.flush(handle).await;
