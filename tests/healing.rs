@@ -216,6 +216,51 @@ fn bits_that_rot_on_each_replica_in_other_pages_while_all_servers_are_killed_cos
 }
 
 /// It is sound on neither replica: its reader waits for one that may come back, and everybody is told; who writes it anew ends that.
+/// A bit of one replica rots unseen, and the server of the other one is away: for long enough that another replica is to be made, or while
+/// somebody writes another page. It comes back with all that was there, and that is not lost for its being left behind.
+#[test]
+fn a_page_that_rotted_unseen_is_taken_from_the_server_that_was_away_meanwhile() {
+    if !can_mount("a_page_that_rotted_unseen_is_taken_from_the_server_that_was_away_meanwhile") {
+        return;
+    }
+    for written in [false, true] {
+        let demo = Demo::start();
+        let data = demo.data.to_str().unwrap();
+        let mut content = bytes(3, 3_000_000);
+        let file = fs::File::create(demo.path("f")).unwrap();
+        file.write_all_at(&content, 0).unwrap();
+        file.sync_all().unwrap();
+        drop(file);
+        wait_until("the chunk is counted", || is_healed(&demo, 1));
+        let [rotten, away] = <[String; 2]>::try_from(holders(&demo, "f")).unwrap();
+        let of = |server: &String| {
+            let within = demo.data.join(server);
+            chunk_files(&demo).into_iter().find(|path| path.starts_with(&within)).unwrap()
+        };
+        rot(&of(&rotten), 500_000);
+        demo.ask(&["demo", "kill", &away, "--data", data]);
+        if written {
+            let file = fs::File::options().write(true).open(demo.path("f")).unwrap();
+            // Of the same block, which has to be read to be compared.
+            let page = bytes(4, 4096);
+            file.write_all_at(&page, 512_000).unwrap();
+            file.sync_all().unwrap();
+            content[512_000..516_096].copy_from_slice(&page);
+        } else {
+            wait_within(HEALED_WITHIN, "the rot was met", || count(&demo, "damaged") == 1);
+        }
+        demo.ask(&["demo", "start", &away, "--data", data]);
+        wait_within(HEALED_WITHIN, "all is whole again", || {
+            is_healed(&demo, 1) && count(&demo, "damaged") == 0
+        });
+        assert!(fs::read(demo.path("f")).unwrap() == content, "written: {written}");
+        demo.ask(&["demo", "kill", &away, "--data", data]);
+        demo.ask(&["demo", "kill", "mount", "--data", data]);
+        demo.ask(&["demo", "start", "mount", "--data", data]);
+        assert!(fs::read(demo.path("f")).unwrap() == content, "without {away}, written: {written}");
+    }
+}
+
 #[test]
 fn a_page_that_is_sound_nowhere_is_shown_and_whole_again_when_it_is_written() {
     if !can_mount("a_page_that_is_sound_nowhere_is_shown_and_whole_again_when_it_is_written") {

@@ -69,6 +69,7 @@ fn read(length: usize) -> Read {
         ordered: false,
         recorded: false,
         doubted: false,
+        older: false,
     }
 }
 

@@ -163,6 +163,12 @@ impl DataPlane {
         if read.recorded {
             return slot.run(move || answer_recorded(replier, &disk, &read));
         }
+        if read.older {
+            let (chunk, newest, page) = (capability.chunk, capability.version, read.offset / PAGE_BYTES);
+            return slot.run(move || {
+                answer_read(replier, disk.read_older(chunk, newest, page), ChainSequence(0));
+            });
+        }
         if read.ordered {
             return match self.chains.known(read.disk, read.capability.chunk) {
                 // A full queue would fail the chain.

@@ -66,6 +66,10 @@ enum Question {
     Recorded {
         page: u32,
     },
+    /// A page that matches its checksum, also of a replica of a lower version.
+    Older {
+        page: u32,
+    },
 }
 
 impl Question {
@@ -316,17 +320,24 @@ impl<'a> Sources<'a> {
             let (capability, all) = (self.capability.clone(), std::slice::from_ref(source));
             let mut one = Sources::with(self.context, capability, all, self.patience);
             match one.sound(page * PAGE_BYTES, PAGE_BYTES).await {
-                Ok(pages) => {
-                    let theirs = pages.as_ref().map_or(ZERO_PAGE_CRC, |(_, crcs)| crcs[0]);
-                    if theirs == crc {
-                        return Ok(pages);
-                    }
-                }
-                Err(Status::Corrupt) => {}
+                Ok(pages) if is_page(&pages, crc) => return Ok(pages),
+                Ok(_) | Err(Status::Corrupt) => {}
                 Err(status) => return Err(status),
             }
         }
         Err(Status::Corrupt)
+    }
+
+    /// A page with this checksum of the first source that has it, whatever else that one is. `None`: none of those that answered has.
+    pub(crate) async fn older(&self, page: u32, crc: u32) -> Option<Pages> {
+        for source in self.all {
+            let asked = self.ask_one(source, Question::Older { page });
+            match tokio::time::timeout(self.patience, asked).await {
+                Ok(Ok(Answer::Pages(pages, _))) if is_page(&pages, crc) => return Some(pages),
+                _ => {}
+            }
+        }
+        None
     }
 
     /// The checksum that a page of the first source should have, in whatever condition it is, and that it has.
@@ -374,27 +385,25 @@ impl<'a> Sources<'a> {
         let link = self.context.pool.get(&source.address).await.map_err(|error| error.status())?;
         let (capability, disk) = (self.capability.clone(), source.disk);
         let deadline_ms = self.patience.as_millis() as u32;
-        let read = |offset, length, ordered, recorded| {
-            let capability = capability.clone();
-            Read {
-                capability,
-                disk,
-                offset,
-                length,
-                deadline_ms,
-                verified: true,
-                ordered,
-                recorded,
-                doubted: false,
-            }
+        let read = |offset, length| Read {
+            capability: capability.clone(),
+            disk,
+            offset,
+            length,
+            deadline_ms,
+            verified: true,
+            ordered: false,
+            recorded: false,
+            doubted: false,
+            older: false,
         };
+        let page_of = |page| read(page * PAGE_BYTES, PAGE_BYTES);
         let (kind, body) = match question {
             Question::Pages { offset, length, ordered } => {
-                (Kind::Read, read(offset, length, ordered, false).to_bytes())
+                (Kind::Read, Read { ordered, ..read(offset, length) }.to_bytes())
             }
-            Question::Recorded { page } => {
-                (Kind::Read, read(page * PAGE_BYTES, PAGE_BYTES, false, true).to_bytes())
-            }
+            Question::Recorded { page } => (Kind::Read, Read { recorded: true, ..page_of(page) }.to_bytes()),
+            Question::Older { page } => (Kind::Read, Read { older: true, ..page_of(page) }.to_bytes()),
             Question::Values(blocks) => {
                 let values = Values { capability, disk, blocks, filling: false, deadline_ms };
                 (Kind::Values, values.to_bytes())
@@ -413,7 +422,11 @@ impl<'a> Sources<'a> {
                 let crcs = answer.page_crcs.try_into().map_err(|_| Status::BadMessage)?;
                 Ok(Answer::Recorded(crcs))
             }
-            Question::Pages { length, .. } => {
+            Question::Pages { .. } | Question::Older { .. } => {
+                let length = match question {
+                    Question::Pages { length, .. } => length,
+                    _ => PAGE_BYTES,
+                };
                 let answer = ReadAnswer::decode(&frame.body).map_err(|_| Status::BadMessage)?;
                 answer.result?;
                 if answer.zeroes {
@@ -427,6 +440,11 @@ impl<'a> Sources<'a> {
             }
         }
     }
+}
+
+/// Whether it is the one page that has this checksum.
+fn is_page(pages: &Pages, crc: u32) -> bool {
+    pages.as_ref().map_or(ZERO_PAGE_CRC, |(_, crcs)| crcs[0]) == crc
 }
 
 /// What is damaged at the source is no fault here.

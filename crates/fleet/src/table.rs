@@ -137,6 +137,12 @@ impl ReplicaSet {
         self.iter().filter(is_current).map(|replica| replica.disk)
     }
 
+    /// Disks with replicas of lower versions.
+    pub(crate) fn left_behind(&self) -> impl Iterator<Item = u16> + '_ {
+        let is_behind = |one: &&Replica| matches!(one.state, ReplicaState::Stale | ReplicaState::Kept);
+        self.iter().filter(is_behind).map(|replica| replica.disk)
+    }
+
     /// Those that are current, and those that may be when they are heard of.
     pub(crate) fn may_be_current(&self) -> impl Iterator<Item = u16> + '_ {
         use ReplicaState::{Absent, Current, Damaged, Doubtful};

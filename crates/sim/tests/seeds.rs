@@ -29,7 +29,7 @@ fn replay() {
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         tracing_subscriber::fmt().with_env_filter(filter).without_time().with_writer(std::io::stderr).init();
         let report = Plan { aloud: true, ..plan(seed) }.run();
-        eprintln!("{}", report.map_or_else(|broken| broken, |report| format!("{report:?}")));
+        eprintln!("{:?}", report.unwrap_or_else(|broken| panic!("{broken}")));
     }
 }
 

@@ -350,20 +350,16 @@ impl Pipeline {
     /// Flushes what fsyncs are to cover; if something is lost, everything that may be lost with it.
     fn sync_chunks(&mut self, now: Instant, wake: &mut Option<Instant>, actions: &mut Vec<Action>) {
         let wanted = self.syncs.back().map(|(_, stamp)| *stamp);
-        let unstored = wanted.is_some_and(|upto| self.buffer.oldest_unstored().is_some_and(|at| at <= upto));
-        let upto = match (self.lost, wanted) {
-            (true, _) => Stamp::MAX,
-            (false, Some(upto)) if !unstored => upto,
-            (false, _) => return,
-        };
+        let stored = wanted.filter(|upto| self.buffer.oldest_unstored().is_none_or(|at| at > *upto));
+        let Some(upto) = stored.or(self.lost.then_some(Stamp::MAX)) else { return };
+        let is_due =
+            |chunk: &Chunk, upto| !chunk.is_syncing() && chunk.unsynced.is_some_and(|oldest| oldest <= upto);
+        self.lost |= self.chunks.values().any(|chunk| is_due(chunk, upto) && !chunk.is_held());
+        let upto = if self.lost { Stamp::MAX } else { upto };
         let mut asked = false;
         for (index, chunk) in &mut self.chunks {
             asked |= chunk.is_syncing();
-            if chunk.is_syncing() || chunk.unsynced.is_none_or(|oldest| oldest > upto) {
-                continue;
-            }
-            if !chunk.is_held() {
-                self.lost = true;
+            if !is_due(chunk, upto) || !chunk.is_held() {
                 continue;
             }
             asked = true;

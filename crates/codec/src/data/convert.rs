@@ -328,6 +328,7 @@ impl Message for Read {
             ordered: self.ordered,
             recorded: self.recorded,
             doubted: self.doubted,
+            older: self.older,
         };
         append(&message, out);
     }
@@ -351,6 +352,7 @@ impl Message for Read {
             ordered: message.ordered,
             recorded: message.recorded,
             doubted: message.doubted,
+            older: message.older,
         })
     }
 }

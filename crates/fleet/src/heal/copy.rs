@@ -128,6 +128,8 @@ impl Fleet {
         self.tie += 1;
         let set = self.table.replicas(slot);
         let damaged: Vec<u16> = set.damaged().map(|disk| self.hosts.disk(disk).server).collect();
+        // Rot is met when a copy begins, or later: what was left behind may be the last that has those pages.
+        let is_last = |disk| set.sound().next().is_none() && set.state(disk) == Some(ReplicaState::Stale);
         let stays = |replica: &&Replica| !self.table.is_leaving(replica.disk);
         let others: Vec<u16> =
             set.iter().filter(stays).map(|replica| self.hosts.disk(replica.disk).server).collect();
@@ -135,7 +137,7 @@ impl Fleet {
             let may = |disk| {
                 let server = self.hosts.disk(disk).server;
                 let is_kept = set.state(disk) == Some(ReplicaState::Kept);
-                if is_kept || damaged.contains(&server) || !suits(disk, server) {
+                if is_kept || is_last(disk) || damaged.contains(&server) || !suits(disk, server) {
                     Use::No
                 } else if self.healing.load(server).writing >= self.options.copies_per_server {
                     full

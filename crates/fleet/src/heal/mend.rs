@@ -1,4 +1,5 @@
-//! Mending replicas of which pages rotted, in place, from others of their version.
+//! Mending replicas of which pages rotted, in place, from others of their version, and from those of lower ones that have the very
+//! pages.
 //!
 //! A damaged replica is not given up for that: it may be the only one that has some other page. It is read last, does not
 //! count for the goal, and is a member of chains. Order of steps: `docs/protocol/healing.md`, *Mending*.
@@ -8,7 +9,8 @@
 //! 2. A chunk has at most one mending order, under a version that was granted to nobody.
 //! 3. At most [`MENDING_MAX`] replicas are mended at a time: each is read whole, twice.
 //! 4. A damaged replica becomes stale for its damage only after another one was read whole and had, or got of it, every page. One
-//!    that could not follow a raise is kept until then: neither deleted nor in the way of a copy.
+//!    that could not follow a raise is kept until then: neither deleted nor in the way of a copy. Nor does a copy go where a stale one
+//!    is while no current one is sound.
 
 use super::{Healing, RETRY_MS};
 use crate::fleet::{Fleet, Purpose};
@@ -76,7 +78,7 @@ impl Fleet {
                 continue;
             }
             let disk = damaged[self.healing.tries(slot) / 2 % damaged.len()];
-            if set.readable().all(|other| other == disk) {
+            if set.readable().all(|other| other == disk) && set.left_behind().next().is_none() {
                 continue; // Whoever comes back with another one wakes this.
             }
             let busy = !self.table.is_quiet(slot) || self.table.is_unsettled(slot);
@@ -115,12 +117,15 @@ impl Fleet {
     ) {
         let (Some(chunk), Some(version)) = (self.table.chunk(slot), self.table.version(slot)) else { return };
         let set = self.table.replicas(slot);
-        let sources = set.readable().filter(|other| *other != disk);
+        let others = |disks: &mut dyn Iterator<Item = u16>| {
+            disks.filter(|other| *other != disk).map(|disk| self.hosts.address(disk)).collect()
+        };
         let what = Order::Mend {
             disk: self.hosts.disk(disk).id,
             chunk,
             version,
-            sources: sources.map(|disk| self.hosts.address(disk)).collect(),
+            sources: others(&mut set.readable()),
+            older: others(&mut set.left_behind()),
         };
         let order = self.order(disk, Purpose::Mend(slot), what, now_ms, out);
         let mending = Mending { order, disk, version, since_ms: now_ms, met_again: false, gives_up };

@@ -83,8 +83,8 @@ impl World {
                     _ => Err(Status::WrongVersion),
                 }
             }
-            (None, Order::Mend { disk, chunk, version, sources }) => {
-                self.mend((disk, chunk), version, &sources)
+            (None, Order::Mend { disk, chunk, version, sources, older }) => {
+                self.mend((disk, chunk), version, &sources, &older)
             }
             (None, Order::MendTorn { disk, chunk, version, sources, doubted }) => {
                 self.mend_torn((disk, chunk), version, &sources, &doubted)
@@ -245,18 +245,22 @@ impl World {
         key: (DiskId, ChunkId),
         version: Version,
         sources: &[ReplicaAddress],
+        older: &[ReplicaAddress],
     ) -> Result<(), Status> {
-        let others: Vec<Replica> = sources
-            .iter()
-            .filter_map(|source| self.replicas.get(&(source.disk, key.1)))
-            .filter(|one| one.version == version)
-            .cloned()
-            .collect();
+        let at = |source: &ReplicaAddress| self.replicas.get(&(source.disk, key.1));
+        let others: Vec<Replica> =
+            sources.iter().filter_map(at).filter(|one| one.version == version).cloned().collect();
+        let older: Vec<Replica> = older.iter().filter_map(at).cloned().collect();
         let replica = self.replicas.get_mut(&key).ok_or(Status::NoChunk)?;
         if replica.version != version {
             return Err(Status::WrongVersion);
         }
         replica.damaged.retain(|page| others.iter().all(|other| other.damaged.contains(page)));
+        let content = &replica.content;
+        let has = |one: &Replica, page: &u64| {
+            !one.damaged.contains(page) && one.content.contains(page) == content.contains(page)
+        };
+        replica.damaged.retain(|page| !older.iter().any(|one| has(one, page)));
         if replica.damaged.is_empty() { Ok(()) } else { Err(Status::Corrupt) }
     }
 
@@ -264,6 +268,11 @@ impl World {
     pub(super) fn rot(&mut self, disk: DiskId, chunk: ChunkId, page: u64) {
         let replica = self.replicas.get_mut(&(disk, chunk)).unwrap();
         replica.damaged.insert(page);
+        self.meet_damage(disk, chunk);
+    }
+
+    /// Damage of a replica is found and told.
+    fn meet_damage(&mut self, disk: DiskId, chunk: ChunkId) {
         let machine = self.machines.iter_mut().find(|one| one.disks.contains(&disk)).unwrap();
         if machine.connected {
             machine.outbox.push_back(Event::Damaged { disk, slot: None, chunk });
@@ -275,7 +284,10 @@ impl World {
         let Some(copying) = self.machines[usize::from(n)].copying.pop_front() else { return false };
         let Copying { order, disk, source, chunk, version, half, fed } = copying;
         let status = match self.replicas.get(&(source, chunk)) {
-            Some(replica) if !replica.damaged.is_empty() => Err(Status::Corrupt),
+            Some(replica) if !replica.damaged.is_empty() => {
+                self.meet_damage(source, chunk);
+                Err(Status::Corrupt)
+            }
             Some(replica) if replica.version == version && fed => {
                 let (from, replica) = (source, replica.clone());
                 let wrote = self.written.contains(&(from, chunk, version));

@@ -68,14 +68,40 @@ fn a_sound_replica_that_is_away_for_a_moment_is_not_left_behind_for_a_damaged_on
     }
 }
 
-/// Its disk takes no headers, so it cannot follow; what is bad on the other one, and nobody has met, may be sound there alone.
+/// A page rotted unseen, and the other replica, which has it, was away for a moment: a raise, for a copy or for a writer of another page, left
+/// that one behind before the first page was read.
+#[test]
+fn what_rotted_unseen_is_taken_from_the_replica_that_was_left_behind_meanwhile() {
+    for (servers, written) in [(3, false), (2, true), (3, true)] {
+        let mut world = World::new(servers);
+        let (slot, grant) = world.file(1);
+        let (away, rotten) = (world.machine_at(&grant, 0), grant.chain[1].disk);
+        world.replicas.get_mut(&(rotten, grant.chunk)).unwrap().damaged.insert(1);
+        world.disconnect(away);
+        if written {
+            world.seconds(2, |_| None);
+            let alone = world.grant(1).unwrap();
+            assert!(world.write(&alone, 2));
+        } else {
+            world.seconds(100, |_| None);
+        }
+        assert_ne!(world.state(slot, grant.chain[0].disk), Some(ReplicaState::Current));
+        world.connect(away);
+        world.seconds(400, |_| None);
+        assert!(world.is_mended(slot, grant.chunk, 2), "{servers} servers, written {written}");
+    }
+}
+
+/// Its disk takes no headers, so it cannot follow; what is bad on the other one, and nobody has met, is bad on it, too.
 #[test]
 fn a_damaged_replica_that_cannot_follow_is_kept_until_another_one_was_read_whole() {
     for servers in [2, 3] {
         let mut world = World::new(servers);
         let (slot, grant) = world.file(1);
         let (left, other) = (grant.chain[0].disk, grant.chain[1].disk);
-        world.replicas.get_mut(&(other, grant.chunk)).unwrap().damaged.insert(2);
+        for one in [left, other] {
+            world.replicas.get_mut(&(one, grant.chunk)).unwrap().damaged.insert(2);
+        }
         world.rot(left, grant.chunk, 1);
         let old = world.replicas[&(left, grant.chunk)].clone();
         let mut read = false;
