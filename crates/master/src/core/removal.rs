@@ -158,7 +158,7 @@ impl Core {
                     ),
                 ),
             };
-            all.push(Warning { code: format!("{code} {name}"), severity, message, next });
+            all.push(Warning { code: format!("{code} {name}"), severity, message, next, amount: 1 });
         }
         for view in self.fleet.servers() {
             let Some(maintenance) = self.maintenance_of(view.server) else { continue };
@@ -172,6 +172,7 @@ impl Core {
                 severity: Severity::Note,
                 message: format!("server {name} is in maintenance {left}: what it holds is not healed"),
                 next: format!("muskox server maintenance off {name}"),
+                amount: 1,
             });
         }
         all
