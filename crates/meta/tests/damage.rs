@@ -40,9 +40,9 @@ fn sample() -> Fs {
     fs.ok(Op::SetInodeClass { inodes: vec![deleted], class: photos });
     fs.commit(deleted, 5, &[chunk(0, 3, 1)]).unwrap();
     fs.unlink(c, "deleted").unwrap();
-    fs.ok(Op::BeginTask { work: TaskWork::SetClass { root: a, class: photos, from: None } });
     let code = HealthCode::find("SERVER_DOWN").unwrap();
     fs.ok(Op::SetMute { code, mute: Some(Box::new(Mute { amount: 1, ..Mute::default() })) });
+    fs.ok(Op::BeginTask { work: TaskWork::SetClass { root: a, class: photos, from: None } });
     fs
 }
 
@@ -157,10 +157,10 @@ fn well_formed_lies_are_found() {
     assert_eq!(
         load_changed(|pieces| {
             if let Piece::Header(header) = &mut pieces[0] {
-                header.format_version = 4;
+                header.format_version = codec::checkpoint::FORMAT_VERSION + 1;
             }
         }),
-        LoadError::Version { found: 4, known: 3 }
+        LoadError::Version { found: 5, known: 4 }
     );
 }
 

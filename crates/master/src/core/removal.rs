@@ -83,7 +83,14 @@ impl Core {
             Holder::Disk(disk) => view.disk == disk,
             Holder::Server(server) => view.server == server,
         };
-        let mut removal = Removal { holder: self.name_of(holder), ..Removal::default() };
+        let pace = self.fleet.pace();
+        let mut removal = Removal {
+            holder: self.name_of(holder),
+            timed: pace.copies,
+            copy_ms: pace.mean_ms,
+            at_once: pace.at_once,
+            ..Removal::default()
+        };
         let mut disks = Vec::new();
         for view in self.fleet.disks() {
             if goes(&view) {

@@ -55,6 +55,9 @@ pub(crate) fn removal() -> impl Strategy<Value = Removal> {
             safe,
             obstacles,
             obstacles_total: n[4],
+            timed: n[0],
+            copy_ms: n[1],
+            at_once: n[2],
         },
     )
 }
