@@ -95,22 +95,21 @@ fn health(of: &Judged<'_>, out: &mut Vec<Warning>) {
 
     // Without any server nothing can be read or written: that is more than the sum of them, also if all are away on purpose.
     let nobody = !servers.iter().any(|server| server.state == ServerState::Up);
-    let message = "no chunkserver is connected: nothing can be read or written".to_owned();
-    let next = "systemctl start muskox-chunkserver   (on each host with disks)";
-    add(
-        "SERVER_DOWN",
-        Severity::Critical,
-        if nobody { 1.max(servers.len() as u64) } else { 0 },
-        message,
-        next,
-    );
     let is_missed =
         |server: &&ServerStatus| server.state == ServerState::Down && server.maintenance.is_none();
-    for server in servers.iter().filter(is_missed).filter(|_| !nobody) {
-        let message = format!("chunkserver {} ({}) is not connected", server.name, server.address);
-        add("SERVER_DOWN", Severity::Warning, 1, message, "start it, or look at its log");
+    let (severity, means) = match nobody {
+        true => (Severity::Critical, ", nor is any other: nothing can be read or written"),
+        false => (Severity::Warning, ""),
+    };
+    for server in servers.iter().filter(is_missed) {
+        let message = format!("chunkserver {} ({}) is not connected{means}", server.name, server.address);
+        add("SERVER_DOWN", severity, 1, message, "start it, or look at its log");
     }
-
+    if nobody && !servers.iter().any(|server| is_missed(&server)) {
+        let message = "no chunkserver is connected: nothing can be read or written".to_owned();
+        let next = "systemctl start muskox-chunkserver   (on each host with disks)";
+        add("SERVER_DOWN", Severity::Critical, 1, message, next);
+    }
     for RefusedDiskStatus { server, disk } in *refused {
         let name = servers.iter().find(|known| known.server == *server).map_or("", |known| &known.name);
         let (word, reason) = (disk.refusal.word(), &disk.reason);
