@@ -9,7 +9,7 @@ use serde::Serialize;
 const COPY_MS_ASSUMED: u64 = 1_000;
 
 /// How long the copies take, and whether that rests on a measurement.
-fn estimate(plan: &EditPlan) -> (u64, bool) {
+pub(crate) fn estimate(plan: &EditPlan) -> (u64, bool) {
     let (each_ms, measured) = match plan.timed {
         0 => (COPY_MS_ASSUMED, false),
         _ => (plan.copy_ms, true),
@@ -45,23 +45,28 @@ pub fn summary(plan: &EditPlan) -> String {
     )
 }
 
+/// The time that the replicas to add take, and where that is known from.
+pub(crate) fn takes(plan: &EditPlan) -> String {
+    let (ms, measured) = estimate(plan);
+    let ground = match measured {
+        true => format!(
+            "measured: {} of late took {} ms each, up to {} at once",
+            counted(plan.timed, "copy").replace("copys", "copies"),
+            count(plan.copy_ms),
+            plan.at_once
+        ),
+        false => format!(
+            "assumed: none was timed since the master's start; 1 s each, up to {} at once",
+            plan.at_once
+        ),
+    };
+    format!("about {} ({ground})", age(ms.max(1_000)))
+}
+
 fn details(plan: &EditPlan) -> Vec<String> {
     let mut lines = Vec::new();
     if plan.add > 0 {
-        let (ms, measured) = estimate(plan);
-        let ground = match measured {
-            true => format!(
-                "measured: {} of late took {} ms each, up to {} at once",
-                counted(plan.timed, "copy").replace("copys", "copies"),
-                count(plan.copy_ms),
-                plan.at_once
-            ),
-            false => format!(
-                "assumed: none was timed since the master's start; 1 s each, up to {} at once",
-                plan.at_once
-            ),
-        };
-        lines.push(format!("  takes       about {} ({ground})", age(ms.max(1_000))));
+        lines.push(format!("  takes       {}", takes(plan)));
         lines.push(format!("  room        {} are free on the disks in service", size(plan.room_bytes)));
         lines.push(
             "  meanwhile   each replica stays, is read and takes writes until a better one is complete"

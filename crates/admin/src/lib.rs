@@ -7,7 +7,7 @@
 //! 1. Every output and every error ends in a next step.
 //! 2. `status` fits 24 lines; what is left out is counted.
 //! 3. JSON carries [`API_VERSION`]; keys are only ever added.
-//! 4. A verdict rests on the counts of the answer, not only on the warnings that the master chose to send.
+//! 4. The master judges; what is shown here is what it says, and the verdict that of its worst warning that nobody muted.
 //!
 //! # Elsewhere
 //! Asking the master: `rpc::admin`.

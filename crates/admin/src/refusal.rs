@@ -110,6 +110,15 @@ impl From<Refusal> for Failure {
                 format!("server {subject} is not connected"),
                 format!("start its chunkserver, and see its log: muskox server ls   ({subject} must be up)"),
             ),
+            RefusalKind::NoSuchCode => {
+                ("E0242", Exit::NotFound, format!("there is no health code {subject}"), "muskox health".to_owned())
+            }
+            RefusalKind::NotRaised => (
+                "E0243",
+                Exit::Refused,
+                format!("nothing has the health code {subject} now, so there is nothing to mute"),
+                format!("muskox health mute {subject} --sticky   (mutes it for whatever comes)"),
+            ),
             RefusalKind::DiskNotTaken => {
                 let next = if near.is_empty() { "muskox disk ls".to_owned() } else { near };
                 return Self::new("E0229", Exit::Refused, format!("{subject} is not added"), next).because(why);
@@ -136,7 +145,7 @@ mod tests {
             assert!(failure.what.contains("photos") && !failure.next.is_empty(), "{failure}");
             assert!(!matches!(failure.exit, Exit::Done | Exit::Degraded | Exit::Critical));
         }
-        assert_eq!(codes.len(), 19);
+        assert_eq!(codes.len(), 21);
     }
 
     #[test]

@@ -5,8 +5,9 @@ mod json;
 pub use json::json;
 pub(crate) use json::{State, state};
 
+use crate::edit_plan::takes;
 use crate::units::{age, count, counted, percent, printable, size};
-use rpc::admin::{DiskRemoval, ObstacleKind, Removal, RemovalDisk, RemovalObstacle};
+use rpc::admin::{DiskRemoval, EditPlan, ObstacleKind, Removal, RemovalDisk, RemovalObstacle};
 
 /// Chunks that are named, one line each; the rest is counted.
 const NAMED_MAX: usize = 12;
@@ -22,6 +23,12 @@ fn left_ms(removal: &DiskRemoval, chunks: u64) -> Option<u64> {
     let done = removal.most.checked_sub(chunks).filter(|done| *done > 0)?;
     let left = u128::from(removal.since_ms_ago) * u128::from(chunks) / u128::from(done);
     u64::try_from(left).ok()
+}
+
+/// The copies of a removal, as those of any plan.
+fn copies(removal: &Removal) -> EditPlan {
+    let Removal { copies, timed, copy_ms, at_once, .. } = *removal;
+    EditPlan { add: copies, timed, copy_ms, at_once, ..EditPlan::default() }
 }
 
 /// How far it is, in a few words.
@@ -121,6 +128,9 @@ pub fn render(noun: &str, removal: &Removal) -> String {
             counted(removal.copies, "replica"),
             size(removal.room_bytes),
         ));
+        if removal.copies > 0 {
+            lines.push(format!("  takes {}", takes(&copies(removal))));
+        }
         lines.push(
             "  meanwhile each replica stays, is read and takes writes until others are complete".into(),
         );

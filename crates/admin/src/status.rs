@@ -5,12 +5,15 @@ mod verdict;
 
 pub(crate) use json::disk_values;
 pub use json::json;
-pub use verdict::{Verdict, verdict, warnings};
+pub(crate) use verdict::mutes;
+pub use verdict::{Verdict, muted, verdict, warnings};
 
+use crate::health::whole_s;
 use crate::table;
 use crate::units::{age, count, counted, percent, printable, size};
 use rpc::admin::{
-    ClusterStatus, DiskState, DiskStatus, RefusedDiskStatus, ServerState, Severity, TrashStatus, Warning,
+    ClusterStatus, DiskState, DiskStatus, MuteStatus, RefusedDiskStatus, ServerState, Severity, TrashStatus,
+    Warning,
 };
 use types::ServerId;
 use verdict::is_refused;
@@ -23,11 +26,12 @@ const WARNINGS_MAX: usize = 4;
 /// The whole text, ending in a newline.
 pub fn render(status: &ClusterStatus) -> String {
     let mut lines = summary(status);
-    let warnings = warnings(status);
-    lines.extend(warnings.iter().take(WARNINGS_MAX).flat_map(warning));
+    let warnings: Vec<&Warning> = warnings(status).collect();
+    lines.extend(warnings.iter().take(WARNINGS_MAX).flat_map(|one| warning(one)));
     if warnings.len() > WARNINGS_MAX {
         lines.push(format!("…    {} more warnings   (muskox status --json)", warnings.len() - WARNINGS_MAX));
     }
+    lines.extend(muted_line(status));
     let next = next_step(status, &warnings);
     // An empty line and a head before the disks, the next step after them.
     let room = LINES_MAX.saturating_sub(lines.len() + 3);
@@ -246,7 +250,17 @@ pub(crate) fn state_word(state: Option<DiskState>) -> &'static str {
     }
 }
 
-fn next_step(status: &ClusterStatus, warnings: &[Warning]) -> String {
+/// Which codes are muted, if any are.
+fn muted_line(status: &ClusterStatus) -> Option<String> {
+    let mute = |mute: &MuteStatus| match mute.left_ms {
+        Some(ms) => format!("{} for {} more", mute.code, age(whole_s(ms))),
+        None => mute.code.to_string(),
+    };
+    let all: Vec<String> = mutes(status).map(mute).collect();
+    (!all.is_empty()).then(|| format!("muted     {}   (muskox health)", all.join(", ")))
+}
+
+fn next_step(status: &ClusterStatus, warnings: &[&Warning]) -> String {
     let next = if warnings.iter().any(|w| w.severity > Severity::Note) {
         "muskox status   again, once the step above is taken".to_owned()
     } else if status.clients.is_empty() {

@@ -4,12 +4,14 @@ mod change;
 mod convert;
 mod edit;
 mod explain;
+mod health;
 mod removal;
 mod trash;
 
 pub use change::*;
 pub use edit::*;
 pub use explain::*;
+pub use health::{MuteStatus, MuteWish};
 pub use removal::*;
 pub use trash::*;
 
@@ -85,6 +87,8 @@ pub struct ClusterStatus {
     pub hops: HopCounts,
     /// Deleted files that are kept.
     pub trash: TrashStatus,
+    /// Mutes of health codes, by code.
+    pub mutes: Vec<MuteStatus>,
 }
 
 /// A directory that a server does not serve.
@@ -256,7 +260,7 @@ pub enum Severity {
 /// What deserves a look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Warning {
-    /// Stable word, such as `CHUNK_ENDANGERED`.
+    /// The word of a [`types::HealthCode`], and what it is about if that is one thing: `CLASS_UNSATISFIABLE photos`.
     pub code: String,
     /// How bad.
     pub severity: Severity,
@@ -264,6 +268,15 @@ pub struct Warning {
     pub message: String,
     /// One runnable command, or what to do.
     pub next: String,
+    /// How many things it concerns.
+    pub amount: u64,
+}
+
+impl Warning {
+    /// The code alone, and what the warning is about, which may be empty.
+    pub fn parts(&self) -> (&str, &str) {
+        self.code.split_once(' ').unwrap_or((&self.code, ""))
+    }
 }
 
 /// Which file an operator asks about.

@@ -9,12 +9,13 @@ mod convert;
 use crate::{Malformed, proto};
 use prost::Message as _;
 use types::{
-    Attributes, ChunkId, ChunkIndex, ClassId, ClusterId, DirCursor, DiskId, InodeId, Labels, LogIndex, Mark,
-    Sequence, ServerId, SessionId, StorageClass, TaskId, TaskWork, Term, Timestamp, Version,
+    Attributes, ChunkId, ChunkIndex, ClassId, ClusterId, DirCursor, DiskId, HealthCode, InodeId, Labels,
+    LogIndex, Mark, Mute, Sequence, ServerId, SessionId, StorageClass, TaskId, TaskWork, Term, Timestamp,
+    Version,
 };
 
 /// The format version that this release writes, and the highest that it reads.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 /// Largest piece, without its length: a session with as many answers as one may keep.
 pub const PIECE_BYTES_MAX: usize = 3 << 20;
 
@@ -175,6 +176,7 @@ pub enum Piece {
     Classes(Vec<Class>),
     Tasks(Vec<Task>),
     Trash(Vec<Trashed>),
+    Mutes(Vec<(HealthCode, Mute)>),
     End(End),
 }
 

@@ -18,6 +18,7 @@ mod class;
 mod common;
 pub mod control;
 pub mod data;
+mod health;
 pub mod limits;
 mod message;
 pub mod record;

@@ -9,6 +9,7 @@ use crate::common::{
     cluster, disk, list, maybe, name, part, rename_mode, rename_mode_code, server, term, text, version,
     within, xattr_mode, xattr_mode_code, xattr_name, xattr_value,
 };
+use crate::health::code_in;
 use crate::limits::{
     ADDRESS_BYTES_MAX, BOUNDARIES_MAX, DIRTY_CHUNKS_MAX, INODES_MAX, LABEL_BYTES_MAX, MEMBERS_MAX,
     PATH_BYTES_MAX, RECORD_BYTES_MAX,
@@ -219,6 +220,10 @@ impl From<&Op> for P {
                 Self::SetMark(proto::OpSetMark { holder: Some(holder.into()), mark: mark_out(*mark) })
             }
             Op::Forget { holder } => Self::Forget(proto::OpForget { holder: Some(holder.into()) }),
+            Op::SetMute { code, mute } => Self::SetMute(proto::OpSetMute {
+                code: code.to_string(),
+                mute: mute.as_deref().map(Into::into),
+            }),
         }
     }
 }
@@ -345,6 +350,7 @@ impl TryFrom<P> for Op {
                 Self::SetMark { holder: part(p.holder, "server or disk")?, mark: mark_in(p.mark)? }
             }
             P::Forget(p) => Self::Forget { holder: part(p.holder, "server or disk")? },
+            P::SetMute(p) => Self::SetMute { code: code_in(&p.code)?, mute: maybe(p.mute)?.map(Box::new) },
         })
     }
 }

@@ -25,12 +25,14 @@ mod edit_plan;
 mod edits;
 mod explain;
 mod grants;
+mod health;
 mod hold;
 mod labels;
 mod log;
 mod looks;
 mod marks;
 mod mutations;
+mod mutes;
 mod orphans;
 mod policies;
 mod queue;
@@ -74,6 +76,7 @@ use hold::Hold;
 use log::Log;
 use looks::Looks;
 use meta::{Effect, Meta};
+use mutes::Mutes;
 use orphans::Orphans;
 use removal::RemovalAnswerer;
 use rpc::admin::AdminError;
@@ -182,6 +185,7 @@ pub(crate) struct Core {
     aging: Aging,
     looks: Looks,
     additions: Additions,
+    mutes: Mutes,
     checkpoints: Checkpoints,
     /// Questions to the fleet that are open.
     asked: BTreeMap<Ticket, Asked>,
@@ -255,6 +259,7 @@ impl Core {
             aging: Aging::default(),
             looks: Looks::default(),
             additions: Additions::default(),
+            mutes: Mutes::default(),
             checkpoints,
             asked: BTreeMap::new(),
             ticket: 0,
@@ -375,6 +380,7 @@ impl Core {
         self.reap_orphans();
         self.retry_tasks();
         self.end_maintenance();
+        self.review_mutes();
         self.expire_additions();
         self.log.retry_room();
         self.retry_checkpoint();

@@ -55,6 +55,7 @@ pub(crate) fn recover(env: &Env, config: &Config) -> Result<Recovered, StartErro
             severity: Severity::Warning,
             message: format!("the checkpoint {} could not be used: {}; {instead}", bad.file, bad.why),
             next: "check the disk of the master's data directory (smartctl, dmesg)".into(),
+            amount: 1,
         });
     }
     let (header, meta) = loaded.checkpoint.unzip();
@@ -144,6 +145,7 @@ fn report_cuts(found: &Recovery, warnings: &mut Vec<Warning>) {
             next: "after a loss of power nothing: what was answered as durable is there. Else check the disk of the \
                    master's data directory (smartctl, dmesg)"
                 .into(),
+            amount: 1,
         });
     }
 }

@@ -32,6 +32,7 @@ pub(crate) enum Tag {
     DiskDetails = 14,
     Task = 15,
     Trashed = 16,
+    Mute = 18,
 }
 
 /// The sum over one table, or over all.

@@ -35,6 +35,7 @@ mod disks;
 mod index;
 mod inodes;
 mod maps;
+mod mutes;
 mod names;
 mod paths;
 mod read;

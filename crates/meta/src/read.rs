@@ -6,8 +6,8 @@ use crate::slab::NONE;
 use crate::state::Meta;
 use types::{
     Attributes, BODY_BYTES_MAX, ChunkId, ChunkIndex, ChunkSlot, ClassId, ClusterId, DirCursor,
-    DirectoryEntry, DiskId, FileKind, InodeId, InodeRef, LogIndex, Name, Reply, Sequence, ServerId,
-    SessionId, Stage, Status, StorageClass, TaskId, TaskWork, Term, Timestamp,
+    DirectoryEntry, DiskId, FileKind, HealthCode, InodeId, InodeRef, LogIndex, Mute, Name, Reply, Sequence,
+    ServerId, SessionId, Stage, Status, StorageClass, TaskId, TaskWork, Term, Timestamp,
 };
 
 /// More than the attributes and the cursor of an entry take in a frame.
@@ -226,6 +226,16 @@ impl Meta {
         self.tasks.iter()
     }
 
+    /// The mute of a health code.
+    pub fn mute(&self, code: HealthCode) -> Option<&Mute> {
+        self.mutes.get(code)
+    }
+
+    /// All mutes of health codes, in order of the codes.
+    pub fn mutes(&self) -> impl Iterator<Item = (HealthCode, &Mute)> {
+        self.mutes.iter()
+    }
+
     /// Whether a directory is another one or lies below it.
     pub fn lies_within(&self, dir: InodeRef, above: InodeRef) -> bool {
         match (self.directory(dir), self.directory(above)) {
@@ -287,6 +297,7 @@ impl Meta {
         sum.merge(self.classes.sum());
         sum.merge(self.tasks.sum());
         sum.merge(self.trash.sum());
+        sum.merge(self.mutes.sum());
         sum.to_bytes()
     }
 

@@ -8,6 +8,7 @@ use crate::directories::{Child, Directories};
 use crate::disks::Disks;
 use crate::inodes::{Inode, Inodes};
 use crate::maps::Maps;
+use crate::mutes::Mutes;
 use crate::servers::Servers;
 use crate::sessions::Sessions;
 use crate::targets::Targets;
@@ -36,6 +37,7 @@ pub struct Meta {
     pub(crate) classes: Classes,
     pub(crate) tasks: Tasks,
     pub(crate) trash: Trash,
+    pub(crate) mutes: Mutes,
     /// Inodes without a name that are not in the trash; follows from `links == 0`.
     pub(crate) orphans: BTreeSet<InodeId>,
     pub(crate) position: Position,
@@ -247,6 +249,7 @@ impl Meta {
         sum.merge(self.classes.recomputed());
         sum.merge(self.tasks.recomputed());
         sum.merge(self.trash.recomputed());
+        sum.merge(self.mutes.recomputed());
         sum.to_bytes()
     }
 }

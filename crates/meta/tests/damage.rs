@@ -10,7 +10,8 @@ use common::{Fs, ROOT, chunk, labels, load};
 use meta::LoadError;
 use proptest::prelude::*;
 use types::{
-    ChunkIndex, ClassId, DirCursor, DiskId, Holder, InodeId, Op, ServerId, StorageClass, TaskWork, XattrMode,
+    ChunkIndex, ClassId, DirCursor, DiskId, HealthCode, Holder, InodeId, Mute, Op, ServerId, StorageClass,
+    TaskWork, XattrMode,
 };
 
 fn sample() -> Fs {
@@ -39,6 +40,8 @@ fn sample() -> Fs {
     fs.ok(Op::SetInodeClass { inodes: vec![deleted], class: photos });
     fs.commit(deleted, 5, &[chunk(0, 3, 1)]).unwrap();
     fs.unlink(c, "deleted").unwrap();
+    let code = HealthCode::find("SERVER_DOWN").unwrap();
+    fs.ok(Op::SetMute { code, mute: Some(Box::new(Mute { amount: 1, ..Mute::default() })) });
     fs.ok(Op::BeginTask { work: TaskWork::SetClass { root: a, class: photos, from: None } });
     fs
 }
@@ -154,10 +157,10 @@ fn well_formed_lies_are_found() {
     assert_eq!(
         load_changed(|pieces| {
             if let Piece::Header(header) = &mut pieces[0] {
-                header.format_version = 4;
+                header.format_version = codec::checkpoint::FORMAT_VERSION + 1;
             }
         }),
-        LoadError::Version { found: 4, known: 3 }
+        LoadError::Version { found: 5, known: 4 }
     );
 }
 
@@ -201,6 +204,17 @@ fn lies_about_classes_servers_and_tasks_are_found() {
         }
     });
     assert_eq!(relabelled, LoadError::Digest);
+    let muted = |change: fn(&mut Vec<(HealthCode, Mute)>)| {
+        load_changed(|pieces| {
+            pieces.iter_mut().for_each(|piece| {
+                if let Piece::Mutes(mutes) = piece {
+                    change(mutes);
+                }
+            });
+        })
+    };
+    assert_eq!(muted(|mutes| mutes.push(mutes[0].clone())), says("a mute comes twice"));
+    assert_eq!(muted(|mutes| mutes[0].1.amount += 1), LoadError::Digest);
     let given = changed(|piece| {
         if let Piece::Header(header) = piece {
             header.classes_given += 1;

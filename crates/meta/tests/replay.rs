@@ -7,9 +7,9 @@ mod common;
 use common::{Fs, ROOT, chunk, labels, load, name};
 use meta::{LoadError, Loader, Meta};
 use types::{
-    AgeBy, Archive, ClassId, ClusterId, DirCursor, DiskId, Expression, FileKind, Holder, InodeId, LogIndex,
-    Mark, Op, Record, SEQUENCES_AHEAD_MAX, Sequence, ServerId, SessionId, Status, StorageClass, TaskWork,
-    Term, Timestamp, XattrMode,
+    AgeBy, Archive, ClassId, ClusterId, DirCursor, DiskId, Expression, FileKind, HealthCode, Holder, InodeId,
+    LogIndex, Mark, Mute, Op, Record, SEQUENCES_AHEAD_MAX, Sequence, ServerId, SessionId, Status,
+    StorageClass, TaskWork, Term, Timestamp, XattrMode,
 };
 
 /// A namespace with something of everything.
@@ -64,6 +64,15 @@ fn furnished() -> Fs {
     fs.commit(deleted, 11, &[chunk(0, 5, 1)]).unwrap();
     fs.ok(Op::Archive { inodes: vec![old] });
     fs.unlink(d, "deleted").unwrap();
+    let mute = |until, sticky, reason: &str| {
+        let since = Timestamp::new(1_000_000, 0);
+        Some(Box::new(Mute { since, until, amount: 2, sticky, reason: reason.to_owned() }))
+    };
+    let code = |word| HealthCode::find(word).unwrap();
+    fs.ok(Op::SetMute { code: code("SERVER_DOWN"), mute: mute(until, false, "new fans") });
+    fs.ok(Op::SetMute { code: code("DISK_ERRORS"), mute: mute(None, true, "") });
+    fs.ok(Op::SetMute { code: code("TRASH_LARGE"), mute: mute(None, false, "") });
+    fs.ok(Op::SetMute { code: code("TRASH_LARGE"), mute: None });
     let (_, op) = fs.create_op(ROOT, "asked", Fs::node(FileKind::File, 0o600));
     fs.asked(5, 3, 2, op).reply.unwrap();
     fs.asked(5, 4, 2, fs.commit_op(f, 1, &[])).reply.unwrap();
@@ -81,6 +90,7 @@ fn assert_same(one: &Meta, other: &Meta) {
     assert!(one.classes().eq(other.classes()) && one.tasks().eq(other.tasks()));
     assert_eq!(one.trash_after(InodeId(0), 1_000), other.trash_after(InodeId(0), 1_000));
     assert_eq!(one.trash_use(), other.trash_use());
+    assert!(one.mutes().eq(other.mutes()));
     for (class, _) in one.classes() {
         assert_eq!(one.class_use(class), other.class_use(class));
     }
@@ -135,7 +145,7 @@ fn assert_same_empty(meta: &Meta) {
 /// With `MUSKOX_GOLDEN=write` in the environment the file is written anew; do that only for a new format version.
 #[test]
 fn the_checkpoint_of_this_format_still_loads_and_is_written_the_same() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/checkpoint-v3.bin");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/checkpoint-v4.bin");
     let fs = furnished();
     if std::env::var("MUSKOX_GOLDEN").is_ok_and(|v| v == "write") {
         std::fs::write(path, fs.checkpoint()).unwrap();
@@ -144,6 +154,13 @@ fn the_checkpoint_of_this_format_still_loads_and_is_written_the_same() {
     let loaded = load(&golden).unwrap();
     assert_same(&fs.meta, &loaded);
     assert_eq!(Fs { meta: loaded, ..Fs::empty() }.checkpoint(), golden);
+}
+
+#[test]
+fn the_checkpoint_of_the_third_format_still_loads() {
+    let loaded = load(include_bytes!("../testdata/checkpoint-v3.bin")).unwrap();
+    assert_eq!(loaded.recomputed_digest(), loaded.digest());
+    assert_eq!((loaded.trash_use().files, loaded.mutes().count()), (1, 0));
 }
 
 #[test]

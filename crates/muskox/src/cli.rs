@@ -2,6 +2,7 @@
 
 use crate::commands::class::ClassCommand;
 use crate::commands::client::ClientCommand;
+use crate::commands::completion;
 use crate::commands::disk::DiskCommand;
 use crate::commands::explain;
 use crate::commands::health;
@@ -90,6 +91,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// A script that has a shell complete commands, with the names of the running cluster
+    Completion(completion::Arguments),
+    /// What may come next (asked by those scripts)
+    #[command(hide = true)]
+    Complete(completion::Question),
     /// Build a checkpoint from a master's directory (run by the master itself)
     #[command(hide = true)]
     CheckpointBuild {

@@ -70,6 +70,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             print_line("the configuration can be used");
             Ok(ExitCode::SUCCESS)
         }
+        Command::Completion(arguments) => Ok(commands::completion::run(&arguments)),
+        Command::Complete(question) => commands::completion::answer(question),
         Command::CheckpointBuild { data, index } => roles::master::build_checkpoint(&data, index),
     }
 }

@@ -1,9 +1,9 @@
 //! The changelog's records: what was decided, never a choice to be made again.
 
 use crate::{
-    AttributeChanges, Caller, ChunkId, ChunkIndex, ClassId, ClusterId, DirtyChunk, DiskId, Holder, InodeRef,
-    Labels, LogIndex, Mark, Name, NodeSpec, Origin, RenameMode, ServerId, SessionId, StorageClass, TaskId,
-    TaskWork, Term, Timestamp, TruncateGeneration, Version, XattrMode,
+    AttributeChanges, Caller, ChunkId, ChunkIndex, ClassId, ClusterId, DirtyChunk, DiskId, HealthCode,
+    Holder, InodeRef, Labels, LogIndex, Mark, Mute, Name, NodeSpec, Origin, RenameMode, ServerId, SessionId,
+    StorageClass, TaskId, TaskWork, Term, Timestamp, TruncateGeneration, Version, XattrMode,
 };
 
 /// One entry of the changelog.
@@ -203,6 +203,11 @@ pub enum Op {
     Forget {
         holder: Holder,
     },
+    /// A mute of a health code, instead of the one before, if there was one; critical.
+    SetMute {
+        code: HealthCode,
+        mute: Option<Box<Mute>>,
+    },
 }
 
 impl Op {
@@ -223,7 +228,8 @@ impl Op {
             | Self::RegisterServer { .. }
             | Self::SetLabels { .. }
             | Self::SetMark { .. }
-            | Self::Forget { .. } => true,
+            | Self::Forget { .. }
+            | Self::SetMute { .. } => true,
             Self::SetLength { boundary, .. } => boundary.is_some(),
             Self::Punch { boundaries, .. } => !boundaries.is_empty(),
             Self::Commit { durable, .. } => *durable,

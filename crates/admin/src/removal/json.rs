@@ -1,7 +1,8 @@
 //! The same for programs.
 
-use super::progress;
+use super::{copies, progress};
 use crate::API_VERSION;
+use crate::edit_plan::estimate;
 use rpc::admin::{Removal, RemovalDisk, RemovalObstacle};
 use serde::Serialize;
 
@@ -16,6 +17,8 @@ struct Document<'a> {
     progress: Option<String>,
     chunks: u64,
     copies: u64,
+    estimate_ms: u64,
+    estimate_from: &'static str,
     bytes: u64,
     room_bytes: u64,
     disks: Vec<Disk<'a>>,
@@ -68,6 +71,7 @@ pub(crate) fn state(removal: &rpc::admin::DiskRemoval, chunks: u64) -> State {
 pub fn json(removal: &Removal) -> String {
     let disk = |disk: &'_ RemovalDisk| disk.removal.as_ref().map(|one| state(one, disk.chunks));
     let obstacle = |one: &RemovalObstacle| one.inode.map(|inode| inode.0);
+    let (estimate_ms, measured) = estimate(&copies(removal));
     crate::json_text(&Document {
         api_version: API_VERSION,
         kind: "Removal",
@@ -77,6 +81,8 @@ pub fn json(removal: &Removal) -> String {
         progress: removal.marked.then(|| progress(removal)),
         chunks: removal.chunks,
         copies: removal.copies,
+        estimate_ms,
+        estimate_from: if measured { "measured" } else { "assumed" },
         bytes: removal.bytes,
         room_bytes: removal.room_bytes,
         disks: removal

@@ -1,6 +1,6 @@
 //! `muskox status --json`.
 
-use super::{state_word, verdict, warnings};
+use super::{muted, state_word, verdict};
 use crate::API_VERSION;
 use rpc::admin::{ClusterStatus, ServerState, Severity};
 use serde::Serialize;
@@ -23,7 +23,7 @@ struct Document<'a> {
     clients: Vec<Client<'a>>,
     work: Vec<Work<'a>>,
     insecure: bool,
-    warnings: Vec<Warning>,
+    warnings: Vec<Warning<'a>>,
 }
 
 #[derive(Serialize)]
@@ -158,11 +158,13 @@ struct Work<'a> {
 }
 
 #[derive(Serialize)]
-struct Warning {
-    code: String,
+struct Warning<'a> {
+    code: &'a str,
     severity: &'static str,
-    message: String,
-    next: String,
+    message: &'a str,
+    next: &'a str,
+    amount: u64,
+    muted: bool,
 }
 
 /// The whole document, ending in a newline. Ids are hexadecimal strings.
@@ -232,7 +234,7 @@ pub fn json(status: &ClusterStatus) -> String {
         clients: status.clients.iter().map(client).collect(),
         work: status.work.iter().map(|w| Work { what: &w.what, done: w.done, total: w.total }).collect(),
         insecure: status.insecure,
-        warnings: warnings(status).into_iter().map(warning).collect(),
+        warnings: status.warnings.iter().map(|one| warning(status, one)).collect(),
     };
     crate::json_text(&document)
 }
@@ -297,15 +299,17 @@ fn client(v: &rpc::admin::ClientStatus) -> Client<'_> {
     }
 }
 
-fn warning(v: rpc::admin::Warning) -> Warning {
+fn warning<'a>(status: &ClusterStatus, v: &'a rpc::admin::Warning) -> Warning<'a> {
     Warning {
-        code: v.code,
+        code: &v.code,
         severity: match v.severity {
             Severity::Note => "note",
             Severity::Warning => "warning",
             Severity::Critical => "critical",
         },
-        message: v.message,
-        next: v.next,
+        message: &v.message,
+        next: &v.next,
+        amount: v.amount,
+        muted: muted(status, v).is_some(),
     }
 }

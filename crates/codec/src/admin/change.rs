@@ -4,7 +4,7 @@ mod convert;
 
 pub use convert::{classes, tasks};
 
-use super::{FileTarget, RestoreWish, Unrestored};
+use super::{FileTarget, MuteWish, RestoreWish, Unrestored};
 use std::fmt;
 use types::{ClassId, ClassName, InodeRef, Labels, StorageClass, TaskId};
 
@@ -129,6 +129,13 @@ pub enum Change {
         /// Also where something is: it is deleted.
         overwrite: bool,
     },
+    /// Mute a health code, or take its mute away.
+    Mute {
+        /// The code, as the operator wrote it.
+        code: String,
+        /// How; `None`: it counts again.
+        mute: Option<MuteWish>,
+    },
     /// Have deleted files leave for good; at most [`super::TRASH_BATCH_MAX`].
     PurgeTrash(Vec<InodeRef>),
 }
@@ -225,6 +232,10 @@ pub enum RefusalKind {
     NotConnected = 18,
     /// A server does not take a directory as a disk. `near` is the next step.
     DiskNotTaken = 19,
+    /// There is no such health code.
+    NoSuchCode = 20,
+    /// Nothing has this health code.
+    NotRaised = 21,
 }
 
 impl RefusalKind {
@@ -249,6 +260,8 @@ impl RefusalKind {
         Self::WouldLose,
         Self::NotConnected,
         Self::DiskNotTaken,
+        Self::NoSuchCode,
+        Self::NotRaised,
     ];
 }
 

@@ -11,7 +11,7 @@ use crate::limits::{
     ADDRESS_BYTES_MAX, FILE_INFO_CHUNKS_MAX, LABEL_BYTES_MAX, MEMBERS_MAX, PATH_BYTES_MAX, TEXT_BYTES_MAX,
 };
 use crate::{Malformed, proto};
-use types::{ChunkId, ChunkIndex, InodeId, SessionId, Stage};
+use types::{ChunkId, ChunkIndex, HealthCode, InodeId, SessionId, Stage};
 
 impl From<&ClusterStatus> for proto::ClusterStatus {
     fn from(v: &ClusterStatus) -> Self {
@@ -43,6 +43,7 @@ impl From<&ClusterStatus> for proto::ClusterStatus {
             min_write: v.min_write,
             hops: Some((&v.hops).into()),
             trash: Some((&v.trash).into()),
+            mutes: v.mutes.iter().map(Into::into).collect(),
         }
     }
 }
@@ -78,6 +79,7 @@ impl TryFrom<proto::ClusterStatus> for ClusterStatus {
             min_write: p.min_write,
             hops: p.hops.unwrap_or_default().into(),
             trash: p.trash.unwrap_or_default().into(),
+            mutes: list(p.mutes, HealthCode::ALL.len(), "mutes")?,
         })
     }
 }
@@ -283,6 +285,7 @@ impl From<&Warning> for proto::Warning {
             severity: v.severity as u32,
             message: v.message.clone(),
             next: v.next.clone(),
+            amount: v.amount,
         }
     }
 }
@@ -300,6 +303,7 @@ impl TryFrom<proto::Warning> for Warning {
             },
             message: text(p.message, TEXT_BYTES_MAX, "text of a warning")?,
             next: text(p.next, TEXT_BYTES_MAX, "next step of a warning")?,
+            amount: p.amount,
         })
     }
 }

@@ -56,6 +56,12 @@ pub struct Removal {
     pub obstacles: Vec<RemovalObstacle>,
     /// How many there are.
     pub obstacles_total: u64,
+    /// Copies that were timed since the master's start.
+    pub timed: u64,
+    /// What one of them took, in the mean.
+    pub copy_ms: u64,
+    /// Copies that go on at the same time.
+    pub at_once: u64,
 }
 
 /// A disk that goes.

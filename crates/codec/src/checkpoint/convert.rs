@@ -6,12 +6,13 @@ use super::{
 };
 use crate::class::{class_id, labels_in, labels_out, mark_in, mark_out};
 use crate::common::{part, text};
+use crate::health::code_in;
 use crate::limits::{ADDRESS_BYTES_MAX, LABEL_BYTES_MAX, PATH_BYTES_MAX};
 use crate::proto::checkpoint_piece::Content;
 use crate::{Malformed, proto};
 use types::{
-    ChunkId, ChunkIndex, ClusterId, DirCursor, DiskId, InodeId, LogIndex, Name, SEQUENCES_AHEAD_MAX,
-    Sequence, ServerId, SessionId, TERM_MAX, TaskId, Term, Timestamp, Version,
+    ChunkId, ChunkIndex, ClusterId, DirCursor, DiskId, HealthCode, InodeId, LogIndex, Mute, Name,
+    SEQUENCES_AHEAD_MAX, Sequence, ServerId, SessionId, TERM_MAX, TaskId, Term, Timestamp, Version,
 };
 
 type Checked<T> = Result<T, Malformed>;
@@ -79,6 +80,13 @@ impl From<Piece> for Content {
                 let trashed = trash.into_iter().map(trashed_out).collect();
                 Self::Trash(proto::CheckpointTrash { trashed })
             }
+            Piece::Mutes(mutes) => {
+                let mute = |(code, mute): &(HealthCode, Mute)| proto::CheckpointMute {
+                    code: code.to_string(),
+                    mute: Some(mute.into()),
+                };
+                Self::Mutes(proto::CheckpointMutes { mutes: mutes.iter().map(mute).collect() })
+            }
             Piece::End(end) => Self::End(proto::CheckpointEnd {
                 digest: end.digest.to_vec(),
                 inodes: end.inodes,
@@ -104,6 +112,9 @@ impl TryFrom<Content> for Piece {
             Content::Classes(part) => Self::Classes(all(part.classes, class_in)?),
             Content::Tasks(part) => Self::Tasks(all(part.tasks, task_in)?),
             Content::Trash(part) => Self::Trash(all(part.trashed, trashed_in)?),
+            Content::Mutes(p) => {
+                Self::Mutes(all(p.mutes, |item| Ok((code_in(&item.code)?, part(item.mute, "mute")?)))?)
+            }
             Content::End(end) => Self::End(End {
                 digest: end.digest.try_into().map_err(|_| Malformed::new("digest"))?,
                 inodes: end.inodes,

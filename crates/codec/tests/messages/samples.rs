@@ -21,6 +21,9 @@ fn version(counter: u32) -> Version {
 fn chunk(counter: u64) -> ChunkId {
     ChunkId::new(Term(3), counter).expect("it fits")
 }
+fn mute() -> Mute {
+    Mute { since: time(5), until: Some(time(6)), amount: 2, sticky: true, reason: "new fans".into() }
+}
 fn disk(byte: u8) -> DiskId {
     DiskId([byte; 16])
 }
@@ -230,6 +233,8 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
             keep: true,
         },
         Op::Archive { inodes: vec![inode(42), inode(43)] },
+        Op::SetMute { code: HealthCode::find("SERVER_DOWN").expect("a code"), mute: Some(Box::new(mute())) },
+        Op::SetMute { code: HealthCode::find("CHUNK_DAMAGED").expect("a code"), mute: None },
     ];
     let with_origin = |op: &Op| {
         !matches!(op, Op::NewCluster { .. } | Op::NewTerm { .. } | Op::Raise { .. } | Op::Reap { .. })
@@ -269,6 +274,7 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
             Op::PurgeTrash { .. } => "purge_trash",
             Op::RestoreTrash { .. } => "restore_trash",
             Op::Archive { .. } => "archive",
+            Op::SetMute { .. } => "set_mute",
         };
         let origin = with_origin(&op).then_some(origin);
         (name, Record { term: Term(3), index: LogIndex(1_000 + index), at: time(6), origin, op })

@@ -255,6 +255,8 @@ fn op() -> impl Strategy<Value = Op> {
         (holder(), labels()).prop_map(|(holder, labels)| Op::SetLabels { holder, labels }),
         (holder(), mark()).prop_map(|(holder, mark)| Op::SetMark { holder, mark }),
         holder().prop_map(|holder| Op::Forget { holder }),
+        (select(HealthCode::ALL), of(mute().prop_map(Box::new)))
+            .prop_map(|(code, mute)| Op::SetMute { code, mute }),
     ];
     let classes = prop_oneof![
         (class_id(), class())
@@ -292,6 +294,10 @@ fn mark() -> impl Strategy<Value = Mark> {
         (any::<bool>(), of(id(DiskId))).prop_map(|(drain_only, with)| Mark::Removing { drain_only, with }),
         of(timestamp()).prop_map(|until| Mark::Maintenance { until }),
     ]
+}
+fn mute() -> impl Strategy<Value = Mute> {
+    (timestamp(), of(timestamp()), any::<u64>(), any::<bool>(), text())
+        .prop_map(|(since, until, amount, sticky, reason)| Mute { since, until, amount, sticky, reason })
 }
 fn expression() -> impl Strategy<Value = Expression> {
     "[ -~]{1,40}".prop_map(|text| Expression::new(&text).expect("printable"))

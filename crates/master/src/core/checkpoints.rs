@@ -182,6 +182,6 @@ impl Core {
     /// Notes what the operator should see; one warning per code.
     pub(super) fn warn(&mut self, code: &str, severity: Severity, message: String, next: &str) {
         self.warnings.retain(|warning| warning.code != code);
-        self.warnings.push(Warning { code: code.into(), severity, message, next: next.into() });
+        self.warnings.push(Warning { code: code.into(), severity, message, next: next.into(), amount: 1 });
     }
 }

@@ -54,6 +54,7 @@ impl Core {
             Change::SetMark { holder, disk, mark } => self.change_mark(&holder, disk, mark),
             Change::ForgetServer(server) => self.forget_server(&server),
             Change::RestoreTrash { wishes, overwrite } => Ok(self.restore_trash(&wishes, overwrite)),
+            Change::Mute { code, mute } => self.change_mute(&code, mute),
             Change::PurgeTrash(inodes) => self.purge_trash(inodes),
         };
         let done = result.is_ok();
@@ -247,6 +248,7 @@ impl Core {
                     "muskox class show {}   (then label a disk, add one, or edit the class)",
                     class.name
                 ),
+                amount: 1,
             })
         };
         used.filter_map(warning).collect()

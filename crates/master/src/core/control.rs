@@ -262,6 +262,7 @@ impl Core {
                     disk.path
                 ),
                 next: "disconnect the copy, or empty it and have it stamped anew".into(),
+                amount: 1,
             });
         }
         let recorded = self.meta.disk(id).map_or(0, |known| known.registrations);
@@ -280,6 +281,7 @@ impl Core {
                 ),
                 next: "bring back the disk as it was last; if no chunk is missing, empty it and have it stamped anew"
                     .into(),
+                amount: 1,
             });
         }
         Ok(disk.registrations + 1)

@@ -152,6 +152,7 @@ impl Core {
                 next: format!(
                     "muskox {noun} label {name} --replace {said}   (or say the same in the configuration)"
                 ),
+                amount: 1,
             })
         });
         differs.collect()
@@ -159,7 +160,7 @@ impl Core {
 }
 
 /// The name that was probably meant.
-fn nearest<'a>(name: &str, all: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(name: &str, all: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let best = all.map(|one| (strsim::jaro_winkler(name, one), one)).max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 > 0.8).then_some(best.1)
 }

@@ -12,8 +12,8 @@ use fleet::{Event, Removing};
 use rpc::admin::AdminError;
 use types::{DiskId, Holder, Mark, Op, ServerId, Timestamp};
 
-/// Whole seconds of a maintenance, at most: a hundred years.
-const MAINTENANCE_S_MAX: u64 = 100 * 366 * 86_400;
+/// Whole seconds that operators may look ahead, at most: a hundred years.
+const AHEAD_S_MAX: u64 = 100 * 366 * 86_400;
 
 impl Core {
     fn mark_of(&self, holder: Holder) -> Mark {
@@ -110,10 +110,11 @@ impl Core {
         }
     }
 
-    fn in_seconds(&self, seconds: u64) -> Timestamp {
+    /// The moment so many seconds from now.
+    pub(super) fn in_seconds(&self, seconds: u64) -> Timestamp {
         let now = self.record_time();
         // A hundred years fit.
-        let seconds = seconds.min(MAINTENANCE_S_MAX) as i64;
+        let seconds = seconds.min(AHEAD_S_MAX) as i64;
         Timestamp::new(now.seconds().saturating_add(seconds), now.nanos())
     }
 

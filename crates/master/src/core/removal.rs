@@ -83,7 +83,14 @@ impl Core {
             Holder::Disk(disk) => view.disk == disk,
             Holder::Server(server) => view.server == server,
         };
-        let mut removal = Removal { holder: self.name_of(holder), ..Removal::default() };
+        let pace = self.fleet.pace();
+        let mut removal = Removal {
+            holder: self.name_of(holder),
+            timed: pace.copies,
+            copy_ms: pace.mean_ms,
+            at_once: pace.at_once,
+            ..Removal::default()
+        };
         let mut disks = Vec::new();
         for view in self.fleet.disks() {
             if goes(&view) {
@@ -158,7 +165,7 @@ impl Core {
                     ),
                 ),
             };
-            all.push(Warning { code: format!("{code} {name}"), severity, message, next });
+            all.push(Warning { code: format!("{code} {name}"), severity, message, next, amount: 1 });
         }
         for view in self.fleet.servers() {
             let Some(maintenance) = self.maintenance_of(view.server) else { continue };
@@ -172,6 +179,7 @@ impl Core {
                 severity: Severity::Note,
                 message: format!("server {name} is in maintenance {left}: what it holds is not healed"),
                 next: format!("muskox server maintenance off {name}"),
+                amount: 1,
             });
         }
         all

@@ -1,20 +1,13 @@
 //! What operators ask: the state of the cluster, and where a file is.
 
 use super::Core;
+use super::health::Judged;
 use codec::admin::{
     ChunkCounts, ClientStatus, ClusterStatus, DiskStatus, FileChunk, FileInfoReply, FileReplica, FileTarget,
-    HopCounts, RefusedDiskStatus, ServerState, ServerStatus, Severity, TaskStatus, Warning, WorkStatus,
+    HopCounts, RefusedDiskStatus, ServerState, ServerStatus, TaskStatus, WorkStatus,
 };
-use codec::control::DiskRefusal;
 use std::collections::BTreeMap;
 use types::{Attributes, ClassId, DiskId, InodeId, Label, Labels, Name, ServerId, Status};
-
-/// What to do about chunks with too few replicas.
-const HEALS: &str =
-    "they are copied to other servers if there are any with room; else bring back what is down";
-
-/// What to do about chunks of which some have damaged replicas only.
-const MENDS: &str = "what is sound of them is mended and copied by itself; bring back what is down; a page that is damaged on each replica has to be written again";
 
 /// Answers a question for the status.
 pub(crate) type StatusAnswerer = tokio::sync::oneshot::Sender<ClusterStatus>;
@@ -32,31 +25,14 @@ impl Core {
         let disks = self.disk_statuses();
         let chunks = self.chunk_counts();
         let refused_disks = self.refused_disks(&servers);
-        let mut warnings = self.warnings.clone();
-        warnings.extend(self.servers.untaken.values().flatten().cloned());
-        if let Some(why) = self.log.no_room() {
-            warnings.push(Warning {
-                code: "LOG_FULL".into(),
-                severity: Severity::Critical,
-                message: format!("the changelog cannot grow ({why}): changes are refused, reads go on"),
-                next: "make room on the disk of the master's data directory; it goes on by itself".into(),
-            });
-        }
-        health(&servers, &disks, &refused_disks, chunks, &mut warnings);
-        warnings.extend(self.class_warnings());
-        warnings.extend(self.label_warnings());
-        warnings.extend(self.mark_warnings());
-        warnings.extend(self.trash_warning(space.free_bytes));
+        let mut warnings = self.judged(&Judged {
+            servers: &servers,
+            disks: &disks,
+            refused: &refused_disks,
+            chunks,
+            free_bytes: space.free_bytes,
+        });
         warnings.truncate(codec::admin::NOTES_MAX);
-        if self.config.insecure {
-            warnings.push(Warning {
-                code: "INSECURE".into(),
-                severity: Severity::Note,
-                message: "nothing is authenticated: whoever reaches the ports can read and change all files"
-                    .into(),
-                next: "keep the ports inside a trusted network".into(),
-            });
-        }
         ClusterStatus {
             cluster: self.cluster,
             name: String::new(),
@@ -85,10 +61,11 @@ impl Core {
             min_write: u32::try_from(self.fleet.min_write()).unwrap_or(u32::MAX),
             hops: self.hop_counts(),
             trash,
+            mutes: self.mute_statuses(),
         }
     }
 
-    fn server_statuses(&self, now_ms: u64) -> Vec<ServerStatus> {
+    pub(super) fn server_statuses(&self, now_ms: u64) -> Vec<ServerStatus> {
         let status = |view: fleet::ServerView<'_>| {
             let heard = self.servers.heard.get(&view.server).cloned().unwrap_or_default();
             // A server that has not come since the start is known by the metadata alone.
@@ -109,7 +86,7 @@ impl Core {
         self.fleet.servers().take(codec::admin::SERVERS_MAX).map(status).collect()
     }
 
-    fn disk_statuses(&self) -> Vec<DiskStatus> {
+    pub(super) fn disk_statuses(&self) -> Vec<DiskStatus> {
         let known = |disk| self.meta.disk(disk).cloned().unwrap_or_default();
         let status = |view: fleet::DiskView<'_>| DiskStatus {
             disk: view.disk,
@@ -150,7 +127,7 @@ impl Core {
     }
 
     /// What the servers that are up do not serve; of the others nothing is known.
-    fn refused_disks(&self, servers: &[ServerStatus]) -> Vec<RefusedDiskStatus> {
+    pub(super) fn refused_disks(&self, servers: &[ServerStatus]) -> Vec<RefusedDiskStatus> {
         let up = servers.iter().filter(|server| server.state == ServerState::Up);
         let heard = up.filter_map(|server| Some((server.server, self.servers.heard.get(&server.server)?)));
         heard
@@ -178,7 +155,7 @@ impl Core {
         }
     }
 
-    fn chunk_counts(&self) -> ChunkCounts {
+    pub(super) fn chunk_counts(&self) -> ChunkCounts {
         let summary = self.fleet.summary();
         ChunkCounts {
             ok: summary.ok,
@@ -274,84 +251,4 @@ impl Core {
 /// Labels for people.
 pub(super) fn words(labels: &Labels) -> Vec<String> {
     labels.iter().map(Label::to_string).collect()
-}
-
-/// Adds what the counts say about health.
-fn health(
-    servers: &[ServerStatus],
-    disks: &[DiskStatus],
-    refused: &[RefusedDiskStatus],
-    chunks: ChunkCounts,
-    out: &mut Vec<Warning>,
-) {
-    let mut add = |code: &str, severity, message: String, next: &str| {
-        out.push(Warning { code: code.into(), severity, message, next: next.into() });
-    };
-    if chunks.missing > 0 {
-        let message = format!("{} chunks have no replica that can be reached", chunks.missing);
-        add("CHUNK_MISSING", Severity::Critical, message, "bring back the servers and disks that are down");
-    }
-    if chunks.endangered > 0 {
-        // Those with damaged replicas and no other are among them.
-        let (what, next) = match chunks.damaged {
-            0 => ("one replica left", HEALS),
-            _ => ("at most one sound replica left", MENDS),
-        };
-        let message = format!("{} chunks have {what}", chunks.endangered);
-        add("CHUNK_ENDANGERED", Severity::Warning, message, next);
-    }
-    if chunks.undergoal > 0 {
-        let message = format!("{} chunks have fewer replicas than wanted", chunks.undergoal);
-        add("CHUNK_UNDERGOAL", Severity::Warning, message, HEALS);
-    }
-    let unplanned =
-        |server: &&ServerStatus| server.state == ServerState::Down && server.maintenance.is_none();
-    for server in servers.iter().filter(unplanned) {
-        let message = format!("chunkserver {} ({}) is not connected", server.name, server.address);
-        add("SERVER_DOWN", Severity::Warning, message, "start it, or look at its log");
-    }
-    for RefusedDiskStatus { server, disk } in refused {
-        let name = servers.iter().find(|known| known.server == *server).map_or("", |known| &known.name);
-        let (word, reason) = (disk.refusal.word(), &disk.reason);
-        let (code, message) = match disk.refusal {
-            DiskRefusal::Hanging => ("DISK_HANGING", format!("a disk of {name} hangs: {reason}")),
-            DiskRefusal::ReadOnly => ("DISK_READ_ONLY", format!("a disk of {name} is read-only: {reason}")),
-            DiskRefusal::HeldBack => {
-                ("REPLICAS_HELD_BACK", format!("a disk of {name} holds replicas back: {reason}"))
-            }
-            _ => ("DISK_NOT_SERVED", format!("a disk of {name} is not served ({word}): {reason}")),
-        };
-        add(code, Severity::Warning, message, &disk.next);
-    }
-    let explained = |failed: &DiskStatus| {
-        refused.iter().any(|refused| refused.server == failed.server && refused.disk.path == failed.path)
-    };
-    let failed = |disk: &&DiskStatus| disk.state == Some(codec::control::DiskState::Failed);
-    for disk in disks.iter().filter(failed).filter(|disk| !explained(disk)) {
-        let message = format!("disk {} at {} has failed", disk.disk, disk.path);
-        add("DISK_DAMAGED", Severity::Warning, message, "replace the disk (smartctl, dmesg say why)");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn endangered(chunks: ChunkCounts) -> Warning {
-        let mut warnings = Vec::new();
-        health(&[], &[], &[], chunks, &mut warnings);
-        warnings.pop().expect("there is something to warn of")
-    }
-
-    #[test]
-    fn of_a_chunk_that_is_damaged_everywhere_nobody_is_told_that_it_has_a_replica_and_is_copied() {
-        let whole = endangered(ChunkCounts { endangered: 1, ..Default::default() });
-        assert!(whole.message.contains("one replica left") && whole.next.contains("are copied"), "{whole:?}");
-        let damaged = endangered(ChunkCounts { endangered: 1, damaged: 1, ..Default::default() });
-        assert!(damaged.message.contains("at most one sound replica"), "{damaged:?}");
-        assert!(
-            !damaged.next.contains("are copied") && damaged.next.contains("written again"),
-            "{damaged:?}"
-        );
-    }
 }

@@ -52,6 +52,7 @@ impl Core {
             severity: Severity::Note,
             message: format!("{files} deleted files are kept, of {bytes} bytes; {free_bytes} bytes are free"),
             next: "muskox trash ls   (muskox trash purge --older 1d gives their room back)".into(),
+            amount: 1,
         })
     }
 

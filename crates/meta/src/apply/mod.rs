@@ -143,6 +143,7 @@ impl Meta {
             Op::SetLabels { holder, labels } => self.set_labels(*holder, labels, cx),
             Op::SetMark { holder, mark } => self.set_mark(*holder, *mark, cx),
             Op::Forget { holder } => self.forget(*holder, cx),
+            Op::SetMute { code, mute } => self.set_mute(*code, mute.as_deref()),
             Op::SetClass { class, definition } => self.set_class(*class, definition, cx),
             Op::DeleteClass { class } => self.delete_class(*class, cx),
             Op::SetInodeClass { inodes, class } => self.set_inode_class(inodes, *class, cx),

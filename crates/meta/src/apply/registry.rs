@@ -1,10 +1,10 @@
-//! Servers and disks: who they are, and what operators say of them.
+//! Servers and disks: who they are, and what operators say of them. Health codes that they mute.
 
 use super::{Context, Done};
 use crate::api::{Effect, KnownDisk, KnownServer};
 use crate::sessions::Answer;
 use crate::state::Meta;
-use types::{DiskId, Holder, Labels, Mark, ServerId, Status};
+use types::{DiskId, HealthCode, Holder, Labels, Mark, Mute, ServerId, Status};
 
 const DONE: Result<Done, Status> = Ok(Done::Changed(Answer::Done));
 const NOTHING: Result<Done, Status> = Ok(Done::Nothing(Answer::Done));
@@ -82,6 +82,14 @@ impl Meta {
             }
         }
         cx.effects.push(effect);
+        DONE
+    }
+
+    pub(super) fn set_mute(&mut self, code: HealthCode, mute: Option<&Mute>) -> Result<Done, Status> {
+        if self.mutes.get(code) == mute {
+            return NOTHING;
+        }
+        self.mutes.set(code, mute.cloned());
         DONE
     }
 

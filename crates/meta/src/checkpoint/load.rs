@@ -17,8 +17,8 @@ use codec::Malformed;
 use codec::checkpoint::{self as pieces, Piece, Splitter};
 use std::collections::BTreeMap;
 use types::{
-    ClassId, DirCursor, FILE_BYTES_MAX, FileKind, InodeId, InodeRef, LINKS_MAX, SEQUENCES_AHEAD_MAX,
-    SYMLINK_BYTES_MAX, SessionId, TRASH_PATH_BYTES_MAX, TaskWork,
+    ClassId, DirCursor, FILE_BYTES_MAX, FileKind, HealthCode, InodeId, InodeRef, LINKS_MAX, Mute,
+    SEQUENCES_AHEAD_MAX, SYMLINK_BYTES_MAX, SessionId, TRASH_PATH_BYTES_MAX, TaskWork,
 };
 
 impl From<Malformed> for LoadError {
@@ -43,6 +43,7 @@ enum Section {
     Classes,
     Tasks,
     Trash,
+    Mutes,
     End,
 }
 
@@ -155,6 +156,10 @@ impl Builder {
             Piece::Trash(trash) => {
                 self.enter(Section::Trash)?;
                 trash.into_iter().try_for_each(|trashed| self.trashed(trashed))
+            }
+            Piece::Mutes(mutes) => {
+                self.enter(Section::Mutes)?;
+                mutes.into_iter().try_for_each(|(code, mute)| self.mute(code, mute))
             }
             Piece::End(end) => {
                 self.enter(Section::End)?;
@@ -365,6 +370,12 @@ impl Builder {
         let known = |class| self.meta.classes.get(class).is_some();
         require(known(class) && from.is_none_or(known), "a task without its class")?;
         self.meta.tasks.insert(item.task, item.work);
+        Ok(())
+    }
+
+    fn mute(&mut self, code: HealthCode, mute: Mute) -> Result<(), LoadError> {
+        require(self.meta.mutes.get(code).is_none(), "a mute comes twice")?;
+        self.meta.mutes.set(code, Some(mute));
         Ok(())
     }
 

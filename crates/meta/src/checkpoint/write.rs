@@ -74,6 +74,7 @@ impl Meta {
         self.write_hosts(sink)?;
         self.write_classes(sink)?;
         self.write_trash(sink)?;
+        self.write_mutes(sink)?;
         let counts = self.counts();
         let (inodes, entries, chunks) = (counts.inodes, counts.entries, counts.chunks);
         send(sink, Piece::End(pieces::End { digest: self.digest(), inodes, entries, chunks }))
@@ -169,6 +170,14 @@ impl Meta {
             let (path, deleted, until) = (entry.path.to_vec(), entry.deleted, entry.until);
             let bytes = ITEM_BYTES + path.len();
             batch.push(pieces::Trashed { inode, path, deleted, until }, bytes)?;
+        }
+        batch.flush()
+    }
+
+    fn write_mutes(&self, sink: &mut Sink<'_>) -> io::Result<()> {
+        let mut batch = Batch::new(sink, Piece::Mutes);
+        for (code, mute) in self.mutes.iter() {
+            batch.push((code, mute.clone()), 3 * ITEM_BYTES + mute.reason.len())?;
         }
         batch.flush()
     }

@@ -2,9 +2,11 @@
 
 use super::caution::Caution;
 use super::{Talk, ask, surprised};
+use crate::commands::completion::live;
 use crate::config::Config;
 use crate::failure::{Exit, Failure, fail};
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use rpc::admin::{AdminApi, Change, Changed};
 use std::process::ExitCode;
 use types::{Label, Labels};
@@ -12,10 +14,10 @@ use types::{Label, Labels};
 #[derive(Debug, Args)]
 pub(crate) struct Wanted {
     /// Labels to be there: words, or key=value
-    #[arg(value_name = "LABEL", required_unless_present_any = ["remove", "replace"])]
+    #[arg(value_name = "LABEL", required_unless_present_any = ["remove", "replace"], add = ArgValueCandidates::new(live::labels))]
     labels: Vec<Label>,
     /// A label to be gone; may be repeated
-    #[arg(long, value_name = "LABEL")]
+    #[arg(long, value_name = "LABEL", add = ArgValueCandidates::new(live::labels))]
     remove: Vec<Label>,
     /// These labels and no others; without labels, none
     #[arg(long, conflicts_with = "remove")]

@@ -3,6 +3,7 @@
 mod caution;
 pub(crate) mod class;
 pub(crate) mod client;
+pub(crate) mod completion;
 pub(crate) mod disk;
 pub(crate) mod explain;
 pub(crate) mod health;
@@ -16,6 +17,7 @@ use crate::cli::Target;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::roles::{admin, on_this_thread};
+use ::admin::units::parse_span;
 use clap::Args;
 use rpc::admin::{AdminApi, AdminClient, ClusterStatus};
 use std::process::ExitCode;
@@ -52,6 +54,14 @@ fn ask_quietly<T>(
         Ok(())
     })?;
     answer.ok_or_else(surprised)
+}
+
+/// A span of at least a second.
+fn some_time(text: &str) -> Result<u64, String> {
+    match parse_span(text)? {
+        0 => Err("that is no time at all".into()),
+        seconds => Ok(seconds),
+    }
 }
 
 /// Prints a part of the cluster's status.

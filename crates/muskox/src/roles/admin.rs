@@ -84,13 +84,23 @@ pub(crate) async fn master_of(
 
 /// The first master of the list that can be reached.
 pub(crate) async fn first_answer(target: &Target, config: &Config) -> Result<AdminClient, Failure> {
+    first_answer_within(target, config, CONNECT_WAIT, ANSWER_WAIT).await
+}
+
+/// The same with other waits.
+pub(crate) async fn first_answer_within(
+    target: &Target,
+    config: &Config,
+    connect: Duration,
+    answer: Duration,
+) -> Result<AdminClient, Failure> {
     let lists: [&[String]; 2] = [&config.admin.masters, &config.mount.masters];
     let masters = discover::masters(target, &lists)?;
     let env = Env::real();
     let mut failed = None;
     for address in &masters {
-        match AdminClient::connect(&env, address, CONNECT_WAIT).await {
-            Ok(client) => return Ok(client.answers_within(ANSWER_WAIT)),
+        match AdminClient::connect(&env, address, connect).await {
+            Ok(client) => return Ok(client.answers_within(answer)),
             Err(error) => failed = Some(error),
         }
     }

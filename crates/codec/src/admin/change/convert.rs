@@ -1,9 +1,9 @@
 //! What operators change, to and from protobuf.
 
 use super::{Change, Changed, ClassStatus, MarkWish, Refusal, RefusalKind, TASKS_MAX, TaskStatus, Unmet};
-use crate::admin::FileTarget;
 use crate::admin::removal::HOLDER_BYTES_MAX;
 use crate::admin::trash;
+use crate::admin::{FileTarget, health};
 use crate::class::{class_id, class_name, labels_in, labels_out};
 use crate::common::{list, need, part, text, within};
 use crate::limits::{LABEL_BYTES_MAX, PATH_BYTES_MAX, TEXT_BYTES_MAX};
@@ -151,6 +151,7 @@ impl From<&Change> for proto::ChangeQuery {
                 wishes: wishes.iter().map(Into::into).collect(),
                 overwrite: *overwrite,
             }),
+            Change::Mute { code, mute } => P::Mute(health::change_out(code, mute.as_ref())),
             Change::PurgeTrash(inodes) => {
                 P::PurgeTrash(proto::PurgeTrash { inodes: inodes.iter().map(Into::into).collect() })
             }
@@ -206,6 +207,10 @@ impl TryFrom<proto::ChangeQuery> for Change {
             },
             P::RestoreTrash(p) => {
                 Self::RestoreTrash { wishes: trash::wishes(p.wishes)?, overwrite: p.overwrite }
+            }
+            P::Mute(p) => {
+                let (code, mute) = health::change_in(p)?;
+                Self::Mute { code, mute }
             }
             P::PurgeTrash(p) => Self::PurgeTrash(trash::purged(p.inodes)?),
         })

@@ -61,6 +61,9 @@ impl From<&Removal> for proto::Removal {
             safe: v.safe,
             obstacles: v.obstacles.iter().map(Into::into).collect(),
             obstacles_total: v.obstacles_total,
+            timed: v.timed,
+            copy_ms: v.copy_ms,
+            at_once: v.at_once,
         }
     }
 }
@@ -79,6 +82,9 @@ impl TryFrom<proto::Removal> for Removal {
             safe: p.safe,
             obstacles: list(p.obstacles, OBSTACLES_MAX, "obstacles")?,
             obstacles_total: p.obstacles_total,
+            timed: p.timed,
+            copy_ms: p.copy_ms,
+            at_once: p.at_once,
         })
     }
 }

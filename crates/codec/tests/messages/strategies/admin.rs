@@ -3,10 +3,10 @@
 use super::*;
 use codec::admin::{
     Change, Changed, ChunkCounts, ClassStatus, ClientStatus, ClusterStatus, DiskRemoval, DiskStatus,
-    FileChunk, FileInfoReply, FileReplica, FileTarget, HopCounts, Maintenance, MarkWish, ObstacleKind,
-    Refusal, RefusalKind, RefusedDiskStatus, Removal, RemovalDisk, RemovalObstacle, RemovalTarget,
-    RestoreWish, ServerState, ServerStatus, Severity, TaskStatus, TrashEntry, TrashPage, TrashStatus, Unmet,
-    Unrestored, Warning, WorkStatus,
+    FileChunk, FileInfoReply, FileReplica, FileTarget, HopCounts, Maintenance, MarkWish, MuteStatus,
+    MuteWish, ObstacleKind, Refusal, RefusalKind, RefusedDiskStatus, Removal, RemovalDisk, RemovalObstacle,
+    RemovalTarget, RestoreWish, ServerState, ServerStatus, Severity, TaskStatus, TrashEntry, TrashPage,
+    TrashStatus, Unmet, Unrestored, Warning, WorkStatus,
 };
 
 fn disk_removal() -> impl Strategy<Value = DiskRemoval> {
@@ -55,6 +55,9 @@ pub(crate) fn removal() -> impl Strategy<Value = Removal> {
             safe,
             obstacles,
             obstacles_total: n[4],
+            timed: n[0],
+            copy_ms: n[1],
+            at_once: n[2],
         },
     )
 }
@@ -119,6 +122,7 @@ pub(crate) fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
     let warning = (text(), 0..3_u8, text()).prop_map(|(message, severity, next)| Warning {
         code: next.clone(),
         severity: [Severity::Note, Severity::Warning, Severity::Critical][usize::from(severity)],
+        amount: message.len() as u64,
         message,
         next,
     });
@@ -127,7 +131,7 @@ pub(crate) fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
     (
         (id(ClusterId), text(), term(), position(), any::<[u64; 6]>(), any::<Option<u64>>()),
         (vec(server, 0..3), vec(disk, 0..3), counts, vec(client, 0..3), vec(work, 0..3), vec(warning, 0..3)),
-        (any::<bool>(), any::<u32>(), vec(refused, 0..3)),
+        (any::<bool>(), any::<u32>(), vec(refused, 0..3), vec(mute_status(), 0..3)),
     )
         .prop_map(|(a, b, c)| ClusterStatus {
             cluster: a.0,
@@ -165,6 +169,7 @@ pub(crate) fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
                 held_back: u64::from(c.1),
             },
             trash: TrashStatus { files: a.4[1], bytes: a.4[2], next_ms: a.5 },
+            mutes: c.3,
         })
 }
 
@@ -266,7 +271,29 @@ pub(crate) fn change() -> impl Strategy<Value = Change> {
         (vec((inode(), bytes()).prop_map(|(inode, path)| RestoreWish { inode, path }), 0..3), any::<bool>())
             .prop_map(|(wishes, overwrite)| Change::RestoreTrash { wishes, overwrite }),
         vec(inode(), 0..4).prop_map(Change::PurgeTrash),
+        (text(), of(mute_wish())).prop_map(|(code, mute)| Change::Mute { code, mute }),
     ]
+}
+
+fn mute_wish() -> impl Strategy<Value = MuteWish> {
+    (of(1..u64::MAX), any::<bool>(), text()).prop_map(|(for_s, sticky, reason)| MuteWish {
+        for_s,
+        sticky,
+        reason,
+    })
+}
+
+fn mute_status() -> impl Strategy<Value = MuteStatus> {
+    (select(HealthCode::ALL), any::<(u64, Option<u64>, u64)>(), any::<bool>(), text(), of(1..u64::MAX))
+        .prop_map(|(code, (since_ms_ago, left_ms, amount), sticky, reason, grown_to)| MuteStatus {
+            code,
+            since_ms_ago,
+            left_ms,
+            amount,
+            sticky,
+            reason,
+            grown_to,
+        })
 }
 
 fn mark_wish() -> impl Strategy<Value = MarkWish> {

@@ -2,16 +2,19 @@
 
 use super::parts::Parts;
 use super::{find, put, shown};
+use crate::commands::completion::live;
 use crate::commands::{Talk, ask};
 use crate::config::Config;
 use crate::failure::Failure;
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use std::process::ExitCode;
 use types::{ClassName, StorageClass};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The class to take
+    #[arg(add = ArgValueCandidates::new(live::classes))]
     name: ClassName,
     /// The name of the new one
     new_name: ClassName,

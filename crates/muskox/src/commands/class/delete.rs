@@ -1,10 +1,12 @@
 //! `muskox class delete`.
 
 use crate::commands::caution::Caution;
+use crate::commands::completion::live;
 use crate::commands::{Talk, ask};
 use crate::config::Config;
 use crate::failure::Failure;
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use rpc::admin::{AdminApi, Change};
 use std::process::ExitCode;
 use types::ClassName;
@@ -12,6 +14,7 @@ use types::ClassName;
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The class
+    #[arg(add = ArgValueCandidates::new(live::classes))]
     name: ClassName,
     #[command(flatten)]
     caution: Caution,

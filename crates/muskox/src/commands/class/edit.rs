@@ -3,16 +3,19 @@
 use super::parts::Parts;
 use super::{find, put, shown, to_put};
 use crate::commands::caution::Caution;
+use crate::commands::completion::live;
 use crate::commands::{Talk, ask};
 use crate::config::Config;
 use crate::failure::Failure;
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use std::process::ExitCode;
 use types::ClassName;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The class
+    #[arg(add = ArgValueCandidates::new(live::classes))]
     name: ClassName,
     #[command(flatten)]
     parts: Parts,

@@ -2,10 +2,12 @@
 
 use super::find;
 use crate::cli::Target;
+use crate::commands::completion::live;
 use crate::commands::{Talk, ask};
 use crate::config::Config;
 use crate::failure::Failure;
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use rpc::admin::AdminApi;
 use std::process::ExitCode;
 use types::ClassName;
@@ -13,6 +15,7 @@ use types::ClassName;
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Which classes [default: all]
+    #[arg(add = ArgValueCandidates::new(live::classes))]
     names: Vec<ClassName>,
     #[command(flatten)]
     target: Target,

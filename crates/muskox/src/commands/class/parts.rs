@@ -1,8 +1,10 @@
 //! The parts of a class as arguments.
 
+use crate::commands::completion::live;
 use crate::failure::{Exit, Failure, fail};
 use admin::units::{parse_size, parse_span};
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use std::str::FromStr;
 use types::{AgeBy, Archive, Expression, ExpressionError, Mode, Spread, StorageClass};
 
@@ -21,13 +23,13 @@ impl FromStr for Part {
 #[derive(Debug, Args)]
 pub(crate) struct Parts {
     /// Where chunks live, such as '2*ssd,backup' (labels joined by &, |, ! and parentheses; any)
-    #[arg(long, value_name = "LABELS")]
+    #[arg(long, value_name = "LABELS", add = ArgValueCompleter::new(live::expressions))]
     pub(crate) keep: Option<Expression>,
     /// Where chunks are written first; '': as keep
-    #[arg(long, value_name = "LABELS")]
+    #[arg(long, value_name = "LABELS", add = ArgValueCompleter::new(live::expressions))]
     create: Option<Part>,
     /// Where chunks of old files live; '': nowhere else
-    #[arg(long, value_name = "LABELS")]
+    #[arg(long, value_name = "LABELS", add = ArgValueCompleter::new(live::expressions))]
     archive: Option<Part>,
     /// When a file is old, such as 30d or 36h
     #[arg(long, value_name = "TIME", value_parser = parse_span)]
@@ -42,7 +44,7 @@ pub(crate) struct Parts {
     #[arg(long, value_name = "true|false")]
     reversible: Option<bool>,
     /// Where chunks of deleted files wait; '': where they are
-    #[arg(long, value_name = "LABELS")]
+    #[arg(long, value_name = "LABELS", add = ArgValueCompleter::new(live::expressions))]
     trash: Option<Part>,
     /// For how long they wait; 0s: not at all
     #[arg(long, value_name = "TIME", value_parser = parse_span)]
@@ -57,7 +59,7 @@ pub(crate) struct Parts {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=9))]
     min_write: Option<u8>,
     /// Labels to read from only when nothing else is left; '': none
-    #[arg(long, value_name = "LABELS")]
+    #[arg(long, value_name = "LABELS", add = ArgValueCompleter::new(live::expressions))]
     read_last: Option<Part>,
     /// Take labels that no disk has, and replicas that no disk can hold
     #[arg(long)]

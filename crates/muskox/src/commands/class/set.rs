@@ -1,11 +1,13 @@
 //! `muskox class set`, and what it shares with `xchg`.
 
 use crate::commands::caution::Caution;
+use crate::commands::completion::live;
 use crate::commands::{Talk, surprised};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::roles::{admin as files, on_this_thread};
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use rpc::admin::{AdminApi, AdminClient, Change, Changed};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -19,6 +21,7 @@ const LOOK: Duration = Duration::from_millis(200);
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The class
+    #[arg(add = ArgValueCandidates::new(live::classes))]
     class: ClassName,
     #[command(flatten)]
     tree: Tree,

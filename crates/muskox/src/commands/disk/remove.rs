@@ -1,15 +1,17 @@
 //! `muskox disk remove`.
 
+use crate::commands::completion::live;
 use crate::commands::removal::{self, Holder, Wanted};
 use crate::config::Config;
 use crate::failure::Failure;
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// `SERVER:PATH`, as `muskox disk ls` shows it, or the disk's id
-    #[arg(value_name = "SERVER:PATH")]
+    #[arg(value_name = "SERVER:PATH", add = ArgValueCandidates::new(live::disks))]
     disk: String,
     #[command(flatten)]
     wanted: Wanted,

@@ -1,11 +1,13 @@
 //! `muskox disk replace`.
 
+use crate::commands::completion::live;
 use crate::commands::labels::one_of_each;
 use crate::commands::removal::{self, Holder, Wanted};
 use crate::commands::{ask_quietly, surprised};
 use crate::config::Config;
 use crate::failure::{Exit, Failure, fail};
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use rpc::admin::{AdminApi, Change, Changed, ClusterStatus, DiskStatus};
 use std::process::ExitCode;
 use types::Label;
@@ -13,11 +15,11 @@ use types::Label;
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The disk that goes: `SERVER:PATH`, as `muskox disk ls` shows it, or its id
-    #[arg(value_name = "SERVER:PATH")]
+    #[arg(value_name = "SERVER:PATH", add = ArgValueCandidates::new(live::disks))]
     disk: String,
     /// The one that takes its place: a directory on the same server, which is added with the labels of the other, or a disk that is
     /// there already
-    #[arg(long, value_name = "PATH|SERVER:PATH")]
+    #[arg(long, value_name = "PATH|SERVER:PATH", add = ArgValueCandidates::new(live::disks))]
     with: String,
     #[command(flatten)]
     wanted: Wanted,

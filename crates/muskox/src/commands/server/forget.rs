@@ -1,16 +1,18 @@
 //! `muskox server forget`.
 
+use crate::commands::completion::live;
 use crate::commands::{Talk, ask, surprised};
 use crate::config::Config;
 use crate::failure::Failure;
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use rpc::admin::{AdminApi, Change, Changed};
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The server's name or id
-    #[arg(value_name = "SERVER")]
+    #[arg(value_name = "SERVER", add = ArgValueCandidates::new(live::servers))]
     server: String,
     #[command(flatten)]
     talk: Talk,

@@ -1,17 +1,19 @@
 //! `muskox server keep`.
 
 use crate::commands::Talk;
+use crate::commands::completion::live;
 use crate::commands::removal::{self, Holder};
 use crate::config::Config;
 use crate::failure::Failure;
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use rpc::admin::MarkWish;
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The server's name or id
-    #[arg(value_name = "SERVER")]
+    #[arg(value_name = "SERVER", add = ArgValueCandidates::new(live::servers))]
     server: String,
     #[command(flatten)]
     talk: Talk,

@@ -1,15 +1,17 @@
 //! `muskox server label`.
 
+use crate::commands::completion::live;
 use crate::commands::labels::{self, Wanted};
 use crate::config::Config;
 use crate::failure::Failure;
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The server's name or id
-    #[arg(value_name = "SERVER")]
+    #[arg(value_name = "SERVER", add = ArgValueCandidates::new(live::servers))]
     server: String,
     #[command(flatten)]
     wanted: Wanted,

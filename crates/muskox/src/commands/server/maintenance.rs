@@ -1,10 +1,12 @@
 //! `muskox server maintenance`.
 
-use crate::commands::Talk;
+use crate::commands::completion::live;
 use crate::commands::removal::{self, Holder};
+use crate::commands::{Talk, some_time};
 use crate::config::Config;
 use crate::failure::Failure;
 use clap::{Args, Subcommand};
+use clap_complete::ArgValueCandidates;
 use rpc::admin::MarkWish;
 use std::process::ExitCode;
 
@@ -19,10 +21,10 @@ pub(crate) enum Switch {
 #[derive(Debug, Args)]
 pub(crate) struct On {
     /// The server's name or id
-    #[arg(value_name = "SERVER")]
+    #[arg(value_name = "SERVER", add = ArgValueCandidates::new(live::servers))]
     server: String,
     /// No longer than this, such as 30m; without it, until it is switched off
-    #[arg(long = "for", value_name = "TIME", value_parser = at_least_a_second)]
+    #[arg(long = "for", value_name = "TIME", value_parser = some_time)]
     time: Option<u64>,
     #[command(flatten)]
     talk: Talk,
@@ -31,17 +33,10 @@ pub(crate) struct On {
 #[derive(Debug, Args)]
 pub(crate) struct Off {
     /// The server's name or id
-    #[arg(value_name = "SERVER")]
+    #[arg(value_name = "SERVER", add = ArgValueCandidates::new(live::servers))]
     server: String,
     #[command(flatten)]
     talk: Talk,
-}
-
-fn at_least_a_second(text: &str) -> Result<u64, String> {
-    match admin::units::parse_span(text)? {
-        0 => Err("a maintenance takes some time".into()),
-        seconds => Ok(seconds),
-    }
 }
 
 pub(super) fn run(switch: &Switch, config: &Config) -> Result<ExitCode, Failure> {

@@ -1,9 +1,11 @@
 //! `muskox task cancel`.
 
+use crate::commands::completion::live;
 use crate::commands::{Talk, ask};
 use crate::config::Config;
 use crate::failure::Failure;
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use rpc::admin::{AdminApi, Change};
 use std::process::ExitCode;
 use types::TaskId;
@@ -11,6 +13,7 @@ use types::TaskId;
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The number that `muskox task ls` shows
+    #[arg(add = ArgValueCandidates::new(live::tasks))]
     task: u64,
     #[command(flatten)]
     talk: Talk,
