@@ -1,10 +1,34 @@
 //! Open flags and permission bits, from the kernel's words to the client's and back.
 
-use client::OpenFlags as Flags;
-use fuser::{FopenFlags, WriteFlags};
+use client::{FileHandle as Handle, OpenFlags as Flags};
+use fuser::{FileHandle, FopenFlags, WriteFlags};
 
 /// setuid and setgid.
 pub(crate) const PRIVILEGES: u16 = 0o6000;
+
+/// Beside the number of a handle, as the kernel knows it: the handle passes the page cache by. What it was opened with decides;
+/// fcntl(2) changes nothing there.
+const PAST_CACHE: u64 = 1 << 63;
+
+/// The number under which the kernel gets a handle.
+pub(crate) fn to_kernel_handle(handle: Handle, flags: i32) -> FileHandle {
+    FileHandle(if opens_past_cache(flags) { handle.0 | PAST_CACHE } else { handle.0 })
+}
+
+/// The handle of the kernel's number.
+pub(crate) fn handle_of(number: FileHandle) -> Handle {
+    Handle(number.0 & !PAST_CACHE)
+}
+
+/// Whether what is written through the handle never enters the page cache, as long as it is not mapped.
+pub(crate) fn passes_cache(number: FileHandle) -> bool {
+    number.0 & PAST_CACHE != 0
+}
+
+/// The kernel would cut a cached append at a page's border in two, and take its bytes into the page where it believes the end to be.
+fn opens_past_cache(flags: i32) -> bool {
+    flags & (libc::O_DIRECT | libc::O_APPEND) != 0
+}
 
 pub(crate) fn open_flags(flags: i32) -> Flags {
     let mode = flags & libc::O_ACCMODE;
@@ -35,9 +59,7 @@ pub(crate) fn fopen_flags(flags: i32, keep_cache: bool) -> FopenFlags {
         // A reader's close has nothing to say.
         answer |= FopenFlags::FOPEN_NOFLUSH;
     }
-    // The kernel would cut a cached append at a page's border in two, and take its bytes into the page where it
-    // believes the end to be.
-    if flags & (libc::O_DIRECT | libc::O_APPEND) != 0 {
+    if opens_past_cache(flags) {
         answer |= FopenFlags::FOPEN_DIRECT_IO;
     }
     answer
