@@ -8,8 +8,8 @@ use crate::caller::{is_administrator, with_groups};
 use crate::dispatch::Dispatch;
 use crate::errno::errno;
 use crate::flags::{
-    PRIVILEGES, drops_privileges, fopen_flags, handle_of, open_flags, passes_cache, permission_bits,
-    to_kernel_handle, wants_sync,
+    drops_privileges, fopen_flags, handle_of, open_flags, passes_cache, permission_bits, to_kernel_handle,
+    wants_sync, without_privileges,
 };
 use crate::listing;
 use crate::unasked::Unasked;
@@ -405,12 +405,15 @@ impl Filesystem for Adapter {
             return answer(outcome);
         }
         let client = self.client.clone();
+        let (uid, gid, pid) = (request.uid(), request.gid(), request.pid());
         let rest = if tried.is_none() { Some(data.to_vec()) } else { None };
         let operation = async move {
             if kill {
-                let mode = client.attributes(inode(number)).await?.attributes.mode;
-                let bare = mode & !PRIVILEGES; // The kernel leaves it to us here.
-                if bare != mode {
+                // The kernel leaves it to us here.
+                let now = client.attributes(inode(number)).await?.attributes;
+                let bare =
+                    without_privileges(now.mode, || with_groups(uid, gid, pid).is_member_of(now.owner.gid));
+                if bare != now.mode {
                     let changes = AttributeChanges { mode: Some(bare), ..AttributeChanges::default() };
                     client.set_attributes(inode(number), changes, Caller::default()).await?;
                 }

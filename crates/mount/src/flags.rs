@@ -4,7 +4,18 @@ use client::{FileHandle as Handle, OpenFlags as Flags};
 use fuser::{FileHandle, FopenFlags, WriteFlags};
 
 /// setuid and setgid.
-pub(crate) const PRIVILEGES: u16 = 0o6000;
+const PRIVILEGES: u16 = SETUID | SETGID;
+const SETUID: u16 = 0o4000;
+const SETGID: u16 = 0o2000;
+/// Without it setgid runs nothing as the group.
+const GROUP_EXECUTES: u16 = 0o0010;
+
+/// What a write by somebody unprivileged leaves of a mode. Where setgid runs nothing, a member of the file's group leaves it, as on a
+/// local filesystem.
+pub(crate) fn without_privileges(mode: u16, is_member: impl FnOnce() -> bool) -> u16 {
+    let keeps_setgid = mode & (SETGID | GROUP_EXECUTES) == SETGID && is_member();
+    mode & !(if keeps_setgid { SETUID } else { PRIVILEGES })
+}
 
 /// Beside the number of a handle, as the kernel knows it: the handle passes the page cache by. What it was opened with decides;
 /// fcntl(2) changes nothing there.
@@ -72,6 +83,19 @@ pub(crate) fn permission_bits(mode: u32, umask: u32) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn setgid_that_runs_nothing_stays_with_a_member_of_the_group() {
+        for (mode, of_member, of_other) in [
+            (0o2767, 0o2767, 0o0767),
+            (0o2777, 0o0777, 0o0777),
+            (0o6767, 0o2767, 0o0767),
+            (0o4767, 0o0767, 0o0767),
+        ] {
+            assert_eq!(without_privileges(mode, || true), of_member, "{mode:o}");
+            assert_eq!(without_privileges(mode, || false), of_other, "{mode:o}");
+        }
+    }
 
     #[test]
     fn a_write_that_passes_the_cache_by_asks_for_nothing_where_there_is_nothing_to_drop() {
