@@ -599,6 +599,53 @@ fn trusted_attributes_are_there_for_administrators_alone() {
     });
 }
 
+#[test]
+fn what_is_not_there_is_refused_and_what_has_a_limit_ends_at_it() {
+    let test = "what_is_not_there_is_refused_and_what_has_a_limit_ends_at_it";
+    if !can_mount(test) || !is_root(test) {
+        return;
+    }
+    let demo = Demo::start();
+    let path = demo.path("f");
+    fs::write(&path, "content").unwrap();
+    let unnamed = rustix::fs::open(&demo.mountpoint, OFlags::TMPFILE | OFlags::RDWR, 0o600.into());
+    assert_eq!(unnamed.map(drop), Err(Errno::OPNOTSUPP));
+    let set = |name: &str, value: &[u8]| setxattr(&path, name, value, XattrFlags::empty());
+    // CAP_NET_RAW, permitted, as the kernel takes it from administrators.
+    let capability = [[0, 0, 0, 2], [0, 32, 0, 0], [0; 4], [0; 4], [0; 4]].concat();
+    assert_eq!(set("security.capability", &capability), Err(Errno::OPNOTSUPP));
+    // All attributes of a file together.
+    assert_eq!(set("user.one", &[1; 65_000]), Ok(()));
+    assert_eq!(set("user.two", &[2; 65_000]), Err(Errno::NOSPC));
+    assert_eq!(rustix::fs::getxattr(&path, "user.one", &mut vec![0; 65_536][..]), Ok(65_000));
+    assert_eq!(set("user.one", b"short"), Ok(()));
+    assert_eq!(set("user.two", &[2; 65_000]), Ok(()));
+    // Times, from 1901 to 2446; what lies outside is the nearest end.
+    let (first, last) = (-(1_i64 << 31), (0x3_8000_0000_i64) - 1);
+    for (given, kept) in [
+        ((first, 1), (first, 1)),
+        ((-1, 999_999_999), (-1, 999_999_999)),
+        ((last, 999_999_998), (last, 999_999_998)),
+        ((first - 1, 0), (first, 0)),
+        ((last + 1, 7), (last, 0)),
+    ] {
+        let time = rustix::fs::Timespec { tv_sec: given.0, tv_nsec: given.1 };
+        let times = rustix::fs::Timestamps { last_access: time, last_modification: time };
+        rustix::fs::utimensat(rustix::fs::CWD, &path, &times, rustix::fs::AtFlags::empty()).unwrap();
+        let found = fs::metadata(&path).unwrap();
+        assert_eq!(
+            ((found.atime(), found.atime_nsec()), (found.mtime(), found.mtime_nsec())),
+            (kept, kept),
+            "{given:?}"
+        );
+    }
+    // Without a name a file that is open with O_PATH alone is gone.
+    let held = OpenOptions::new().read(true).custom_flags(OFlags::PATH.bits() as i32).open(&path).unwrap();
+    assert_eq!(held.metadata().unwrap().nlink(), 1);
+    fs::remove_file(&path).unwrap();
+    assert_eq!(rustix::fs::fstat(&held).map(drop), Err(Errno::STALE));
+}
+
 /// A program that does something with a file of the mount, and ignores no signal, whoever runs this test.
 fn program(demo: &Demo, script: &str) -> Child {
     let mut command = Command::new("bash");
