@@ -98,9 +98,23 @@ class Works:
             os.pread(file, PAGE, page * PAGE)
         os.close(file)
 
+    def randwrite(self):
+        """write of 4 KiB"""
+        file = os.open(self.home / "large", os.O_WRONLY)
+        for page in random.Random(2).sample(range(self.count * MIB // PAGE), self.count):
+            os.pwrite(file, self.page, page * PAGE)
+        os.close(file)
+
+    def append(self):
+        """append of 100 bytes"""
+        file = os.open(self.home / "log", os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
+        for _ in range(self.count):
+            os.write(file, self.page[:100])
+        os.close(file)
+
 
 COLD = ("stat", "rename", "smallread", "read", "randread")
-ALL = ("create", "stat", "rename", "unlink", "small", "smallread", "write", "read", "randread")
+ALL = ("create", "stat", "rename", "unlink", "small", "smallread", "write", "read", "randread", "randwrite", "append")
 
 
 def role(name):

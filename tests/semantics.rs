@@ -10,9 +10,12 @@ mod hand;
 
 use common::*;
 use hand::Hand;
-use rustix::fs::{Dir, FallocateFlags, FlockOperation, OFlags, SeekFrom, fallocate, flock, seek};
+use rustix::fs::{
+    Dir, FallocateFlags, FlockOperation, OFlags, SeekFrom, XattrFlags, fallocate, flock, seek, setxattr,
+};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MsyncFlags, ProtFlags};
+use rustix::process::{Gid, Uid};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -488,14 +491,79 @@ fn an_open_pipe_that_is_unlinked_or_replaced_stays_until_it_is_closed() {
     wait_until("they are gone with the last close", || known() == before - 2);
 }
 
-/// Runs on a thread of its own that is another user, who may do nothing special.
-fn as_somebody<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+/// Runs on a thread of its own that is another user, in these groups, who may do nothing special.
+fn as_somebody<T: Send>(groups: &[u32], work: impl FnOnce() -> T + Send) -> T {
+    let groups: Vec<_> = groups.iter().map(|group| Gid::from_raw(*group)).collect();
     let run = || {
-        let somebody = rustix::process::Uid::from_raw(1000);
+        let somebody = Uid::from_raw(1000);
+        rustix::thread::set_thread_groups(&groups).unwrap();
+        rustix::thread::set_thread_res_gid(groups[0], groups[0], groups[0]).unwrap();
         rustix::thread::set_thread_res_uid(somebody, somebody, somebody).unwrap();
         work()
     };
     std::thread::scope(|scope| scope.spawn(run).join().unwrap())
+}
+
+/// A page at a page's border, as a local filesystem wants it for O_DIRECT.
+#[repr(align(4096))]
+struct Page([u8; PAGE]);
+
+/// What changes content or owner: its name, how the file is opened, and the call.
+type Change = (&'static str, OFlags, fn(&File) -> rustix::io::Result<()>);
+
+const CHANGES: [Change; 8] = [
+    ("write", OFlags::empty(), |file| rustix::io::write(file, &Page([1; PAGE]).0).map(drop)),
+    ("append", OFlags::APPEND, |file| rustix::io::write(file, &Page([1; PAGE]).0).map(drop)),
+    ("direct", OFlags::DIRECT, |file| rustix::io::write(file, &Page([1; PAGE]).0).map(drop)),
+    ("synced append", OFlags::APPEND.union(OFlags::DSYNC), |file| rustix::io::write(file, b"more").map(drop)),
+    ("ftruncate", OFlags::empty(), |file| rustix::fs::ftruncate(file, 10)),
+    ("fallocate", OFlags::empty(), |file| fallocate(file, FallocateFlags::empty(), 0, 10_000)),
+    ("copy_file_range", OFlags::empty(), |file| {
+        rustix::fs::copy_file_range(file, Some(&mut 0), file, Some(&mut 8192), 100).map(drop)
+    }),
+    ("fchown", OFlags::empty(), |file| rustix::fs::fchown(file, None, Some(Gid::from_raw(2000)))),
+];
+
+/// The modes that changes by somebody unprivileged leave of files that belong to the group 2000.
+fn modes_left(dir: &Path, groups: &[u32]) -> Vec<(&'static str, u32, rustix::io::Result<()>, u32)> {
+    let cases =
+        CHANGES.iter().flat_map(|change| [0o2767, 0o2777, 0o4767, 0o6767, 0o6777].map(|mode| (change, mode)));
+    let left = |((name, flags, call), mode): (&Change, u32)| {
+        let path = dir.join(format!("{name}-{mode:o}-{}", groups.len()));
+        fs::write(&path, Page([0; PAGE]).0).unwrap();
+        std::os::unix::fs::chown(&path, Some(1000), Some(2000)).unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        let mut open = OpenOptions::new();
+        let file = open.read(true).write(true).custom_flags(flags.bits() as i32).open(&path).unwrap();
+        let done = as_somebody(groups, || call(&file));
+        (*name, mode, done, fs::metadata(&path).unwrap().mode() & 0o7777)
+    };
+    cases.map(left).collect()
+}
+
+#[test]
+fn a_change_by_somebody_unprivileged_leaves_of_setuid_and_setgid_what_a_local_filesystem_leaves() {
+    let test = "a_change_by_somebody_unprivileged_leaves_of_setuid_and_setgid_what_a_local_filesystem_leaves";
+    if !can_mount(test) || !is_root(test) {
+        return;
+    }
+    let demo = Demo::start();
+    let local = demo.data.parent().unwrap().join("local");
+    fs::create_dir(&local).unwrap();
+    for groups in [&[2000][..], &[1000, 2000]] {
+        let there = modes_left(&local, groups);
+        assert!(there.contains(&("append", 0o2767, Ok(()), 0o2767)));
+        assert_eq!(modes_left(&demo.mountpoint, groups), there, "a member of the group");
+    }
+    for (name, mode, done, left) in modes_left(&demo.mountpoint, &[1000]) {
+        let expected = match name {
+            "fchown" => (Err(Errno::PERM), mode),
+            "append" | "direct" | "synced append" => (Ok(()), mode & 0o777),
+            // Where setgid alone is set and runs nothing the kernel leaves it.
+            _ => (Ok(()), if mode == 0o2767 { mode } else { mode & 0o777 }),
+        };
+        assert_eq!((done, left), expected, "{name} {mode:o} by anybody else");
+    }
 }
 
 #[test]
@@ -509,7 +577,7 @@ fn trusted_attributes_are_there_for_administrators_alone() {
     fs::write(&path, "content").unwrap();
     sh(&demo.mountpoint, "chmod 666 f; chmod 755 . ..");
     let (secret, seen) = ("trusted.secret", "user.seen");
-    let set = |name: &str| rustix::fs::setxattr(&path, name, b"value", rustix::fs::XattrFlags::empty());
+    let set = |name: &str| setxattr(&path, name, b"value", XattrFlags::empty());
     set(secret).unwrap();
     set(seen).unwrap();
     let names = || {
@@ -523,12 +591,59 @@ fn trusted_attributes_are_there_for_administrators_alone() {
     let mut all = names();
     all.sort();
     assert_eq!((all, get(secret)), (vec![secret.to_owned(), seen.to_owned()], Ok(5)));
-    as_somebody(|| {
+    as_somebody(&[1000], || {
         assert_eq!(names(), [seen]);
         assert_eq!((get(seen), get(secret)), (Ok(5), Err(Errno::NODATA)));
         assert_eq!((set(seen), set(secret)), (Ok(()), Err(Errno::PERM)));
         assert_eq!(rustix::fs::removexattr(&path, secret), Err(Errno::PERM));
     });
+}
+
+#[test]
+fn what_is_not_there_is_refused_and_what_has_a_limit_ends_at_it() {
+    let test = "what_is_not_there_is_refused_and_what_has_a_limit_ends_at_it";
+    if !can_mount(test) || !is_root(test) {
+        return;
+    }
+    let demo = Demo::start();
+    let path = demo.path("f");
+    fs::write(&path, "content").unwrap();
+    let unnamed = rustix::fs::open(&demo.mountpoint, OFlags::TMPFILE | OFlags::RDWR, 0o600.into());
+    assert_eq!(unnamed.map(drop), Err(Errno::OPNOTSUPP));
+    let set = |name: &str, value: &[u8]| setxattr(&path, name, value, XattrFlags::empty());
+    // CAP_NET_RAW, permitted, as the kernel takes it from administrators.
+    let capability = [[0, 0, 0, 2], [0, 32, 0, 0], [0; 4], [0; 4], [0; 4]].concat();
+    assert_eq!(set("security.capability", &capability), Err(Errno::OPNOTSUPP));
+    // All attributes of a file together.
+    assert_eq!(set("user.one", &[1; 65_000]), Ok(()));
+    assert_eq!(set("user.two", &[2; 65_000]), Err(Errno::NOSPC));
+    assert_eq!(rustix::fs::getxattr(&path, "user.one", &mut vec![0; 65_536][..]), Ok(65_000));
+    assert_eq!(set("user.one", b"short"), Ok(()));
+    assert_eq!(set("user.two", &[2; 65_000]), Ok(()));
+    // Times, from 1901 to 2446; what lies outside is the nearest end.
+    let (first, last) = (-(1_i64 << 31), (0x3_8000_0000_i64) - 1);
+    for (given, kept) in [
+        ((first, 1), (first, 1)),
+        ((-1, 999_999_999), (-1, 999_999_999)),
+        ((last, 999_999_998), (last, 999_999_998)),
+        ((first - 1, 0), (first, 0)),
+        ((last + 1, 7), (last, 0)),
+    ] {
+        let time = rustix::fs::Timespec { tv_sec: given.0, tv_nsec: given.1 };
+        let times = rustix::fs::Timestamps { last_access: time, last_modification: time };
+        rustix::fs::utimensat(rustix::fs::CWD, &path, &times, rustix::fs::AtFlags::empty()).unwrap();
+        let found = fs::metadata(&path).unwrap();
+        assert_eq!(
+            ((found.atime(), found.atime_nsec()), (found.mtime(), found.mtime_nsec())),
+            (kept, kept),
+            "{given:?}"
+        );
+    }
+    // Without a name a file that is open with O_PATH alone is gone.
+    let held = OpenOptions::new().read(true).custom_flags(OFlags::PATH.bits() as i32).open(&path).unwrap();
+    assert_eq!(held.metadata().unwrap().nlink(), 1);
+    fs::remove_file(&path).unwrap();
+    assert_eq!(rustix::fs::fstat(&held).map(drop), Err(Errno::STALE));
 }
 
 /// A program that does something with a file of the mount, and ignores no signal, whoever runs this test.

@@ -107,6 +107,40 @@ fn appends_of_two_mounts_neither_overlap_nor_vanish() {
 }
 
 #[test]
+fn what_is_appended_behind_another_mount_is_in_a_mapping_at_once_also_by_a_handle_that_appends_only_later() {
+    let test = "what_is_appended_behind_another_mount_is_in_a_mapping_at_once_also_by_a_handle_that_appends_only_later";
+    if !can_mount(test) {
+        return;
+    }
+    let demo = Demo::start();
+    let second = SecondMount::start(&demo);
+    let (here, there) = (demo.path("f"), second.dir.join("f"));
+    let mut model = bytes(1, 100);
+    fs::write(&here, &model).unwrap();
+    let [mut reader, mut writer] = std::array::from_fn(|_| Hand::start());
+    reader.ok(&format!("open f {} rw", here.display()));
+    reader.ok("map m f shared 4096");
+    writer.ok(&format!("open early {} w+append", here.display()));
+    writer.ok(&format!("open late {} w", here.display()));
+    writer.ok("append late");
+    for round in 0..8 {
+        // The only page of the file is cached here, and this kernel is not told where the end is.
+        let from = model.len();
+        assert_eq!(reader.ok(&format!("peek m {}", from - 1)), model[from - 1].to_string());
+        model.extend(bytes(10 + round, 250));
+        append_to(&there).write_all(&model[from..]).unwrap();
+        let handle = if round % 2 == 0 { "late" } else { "early" };
+        writer.ok(&format!("write {handle} {} 200", 20 + round));
+        model.extend(bytes(20 + round, 200));
+        let mut shows = |at: usize| reader.ok(&format!("peek m {at}")) == model[at].to_string();
+        wait_until("the mapping shows it", || (from..model.len()).all(&mut shows));
+    }
+    writer.ok("close late");
+    writer.ok("close early");
+    assert!(fs::read(&here).unwrap() == model && fs::read(&there).unwrap() == model);
+}
+
+#[test]
 fn a_file_that_one_mount_writes_all_the_time_is_read_by_the_other_without_an_error() {
     if !can_mount("a_file_that_one_mount_writes_all_the_time_is_read_by_the_other_without_an_error") {
         return;

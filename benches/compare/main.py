@@ -80,6 +80,7 @@ def interrupted(*_):
 
 
 def report(rounds, facts, options):
+    """Says it all; returns whether it is what is required."""
     lines = table.lines(rounds, options.wanted)
     memory = table.memories(rounds)
     for label, fact in facts.items():
@@ -91,6 +92,7 @@ def report(rounds, facts, options):
         whole = {"facts": facts, "rows": {line.row.name: line.as_json() for line in lines}, "memory": memory}
         with open(options.json, "w") as file:
             json.dump(whole, file, indent=1)
+    return table.passes(lines)
 
 
 def main():
@@ -106,8 +108,8 @@ def main():
                 systems = systems if options.profile is None else (Muskox,)
                 rounds.append({system.name: one(system, place, options) for system in systems})
             heed_signals(signal.SIG_IGN)
-            if options.profile is None:
-                report(rounds, facts, options)
+            if options.profile is None and not report(rounds, facts, options):
+                sys.exit(1)
     except KeyboardInterrupt:
         say("interrupted; all is taken away")
         sys.exit(130)

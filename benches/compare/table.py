@@ -47,13 +47,28 @@ def lines(rounds, wanted):
     return [Line(row, rounds) for name, row in ROWS.items() if name in wanted]
 
 
+def mean(table):
+    """Of the counted rows that have a ratio; None if there are none."""
+    good = [line.ratio for line in table if line.row.counted and line.ratio is not None]
+    return math.exp(statistics.fmean(map(math.log, good))) if good else None
+
+
+def passes(table):
+    """Whether no row failed and none is below what is required; the mean is judged where all counted rows are there."""
+    if any(reason for line in table for reason in line.failures.values()):
+        return False
+    counted = [line for line in table if line.row.counted]
+    whole = len(counted) == sum(row.counted for row in ROWS.values())
+    low = any(line.below() and not line.row.excuse for line in counted)
+    return not low and not (whole and mean(table) < MEAN)
+
+
 def verdict(table):
     """Sentences: what is required of the whole."""
     counted = [line for line in table if line.row.counted]
-    good = [line.ratio for line in counted if line.ratio is not None]
+    good = sum(line.ratio is not None for line in counted)
     if good:
-        mean = math.exp(statistics.fmean(map(math.log, good)))
-        yield f"geometric mean of {len(good)} of {len(counted)} counted rows: {mean:.2f} (required: {MEAN})"
+        yield f"geometric mean of {good} of {len(counted)} counted rows: {mean(table):.2f} (required: {MEAN})"
     failed = ", ".join(line.row.name for line in counted if line.ratio is None)
     if failed:
         yield f"FAILED, so that the mean says nothing: {failed}"

@@ -314,6 +314,11 @@ impl Served {
                 }
                 Ok(String::new())
             }
+            // From now on what is written goes behind the end.
+            ["append", name] => {
+                let flags = sys::fcntl_getfl(&self.files[name])?;
+                sys::fcntl_setfl(&self.files[name], flags | OFlags::APPEND).map(done)
+            }
             ["pwrite", name, at, seed, length] => {
                 let data = Placed::new(seed, length, 0);
                 rustix::io::pwrite(&self.files[name], data.bytes(), number(at)).map(moved)

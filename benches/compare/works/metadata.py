@@ -2,11 +2,12 @@
 
 Stat and list begin with a cold client, as a program does that comes to a tree; `-again` is the same at once a second
 time. List is what `ls -l` does: names and attributes. With four processes each has a quarter of the files, but in
-one directory all of them list the same.
+one directory all of them list the same. What rename and unlink left is looked at by a cold client.
 """
 
 import os
 from functools import partial
+from stat import S_ISREG
 
 from content import Mismatch
 
@@ -30,6 +31,10 @@ class Files:
     def lists(self, job):
         return self.directories[job :: self.jobs] if len(self.directories) > 1 else self.directories
 
+    def listed(self):
+        """How many entries all jobs see together when each lists its share."""
+        return self.count if len(self.directories) > 1 else self.count * self.jobs
+
     def expect(self, prefix):
         """All names are there with this prefix, and no other; with None the directories are empty."""
         found = {f"{d}/{name}" for d in self.directories for name in os.listdir(d)}
@@ -49,8 +54,8 @@ def stat(files, job):
 
 
 def listing(files, job):
-    """How many entries it saw."""
-    return sum(entry.stat(follow_symlinks=False).st_nlink for d in files.lists(job) for entry in os.scandir(d))
+    """How many entries it saw, and looked at."""
+    return sum(S_ISREG(e.stat(follow_symlinks=False).st_mode) for d in files.lists(job) for e in os.scandir(d))
 
 
 def rename(files, job):
@@ -74,8 +79,15 @@ def group(directories, jobs, session):
             if cold:
                 session.cluster.cold_client()
             done = session.measure(jobs, partial(work, files))
-            count = files.count if what not in ("list", "list-again") else sum(done.answers)
+            count = files.count
+            if work is listing:
+                count = files.listed()
+                if sum(done.answers) != count:
+                    raise Mismatch(f"{sum(done.answers)} entries were listed of {count}")
             session.tell(what + name, count / done.seconds)
+            if work in (rename, unlink):
+                # What this client believes is not what the servers have.
+                session.cluster.cold_client()
             files.expect(prefix)
 
     timed("create", create, False, "")

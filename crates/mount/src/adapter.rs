@@ -7,13 +7,16 @@ use crate::attributes::{kind_of_mode, set_time, to_kernel};
 use crate::caller::{is_administrator, with_groups};
 use crate::dispatch::Dispatch;
 use crate::errno::errno;
-use crate::flags::{PRIVILEGES, drops_privileges, fopen_flags, open_flags, permission_bits, wants_sync};
+use crate::flags::{
+    drops_privileges, fopen_flags, handle_of, open_flags, passes_cache, permission_bits, to_kernel_handle,
+    wants_sync, without_privileges,
+};
 use crate::listing;
-use crate::unasked::forget;
-use client::{AllocateMode, Client, FileHandle as Handle, Known, SeekWhat};
+use crate::unasked::Unasked;
+use client::{AllocateMode, Client, Known, SeekWhat};
 use fuser::{
     BsdFileFlags, Errno, FileHandle, Filesystem, Generation, INodeNo, InitFlags, KernelConfig, LockOwner,
-    Notifier, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
+    OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
     ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow,
     WriteFlags,
 };
@@ -21,7 +24,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::runtime::Handle as Runtime;
 use types::{
@@ -40,13 +43,12 @@ const LONG_ANSWER_BYTES: usize = 64 << 10;
 pub(crate) struct Adapter {
     client: Arc<Client>,
     dispatch: Dispatch,
-    notifier: Arc<OnceLock<Notifier>>,
+    unasked: Arc<Unasked>,
 }
 
 impl Adapter {
-    /// `notifier` is filled once the kernel is there to be told something.
-    pub(crate) fn new(client: Arc<Client>, runtime: Runtime, notifier: Arc<OnceLock<Notifier>>) -> Self {
-        Self { client, dispatch: Dispatch::new(runtime), notifier }
+    pub(crate) fn new(client: Arc<Client>, runtime: Runtime, unasked: Arc<Unasked>) -> Self {
+        Self { client, dispatch: Dispatch::new(runtime), unasked }
     }
 
     fn entry<F>(&self, request: &Request, reply: ReplyEntry, operation: F)
@@ -138,6 +140,7 @@ impl Filesystem for Adapter {
     }
 
     fn forget(&self, _request: &Request, number: INodeNo, lookups: u64) {
+        self.unasked.pages.forget(number);
         self.client.forget(inode(number), lookups);
     }
 
@@ -169,8 +172,7 @@ impl Filesystem for Adapter {
         _flags: Option<BsdFileFlags>,
         reply: ReplyAttr,
     ) {
-        let (client, id, handle) =
-            (self.client.clone(), inode(number), handle.map(|handle| Handle(handle.0)));
+        let (client, id, handle) = (self.client.clone(), inode(number), handle.map(handle_of));
         let changes = AttributeChanges {
             mode: mode.map(|mode| (mode & 0o7777) as u16),
             uid,
@@ -288,14 +290,15 @@ impl Filesystem for Adapter {
     fn open(&self, request: &Request, number: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let client = self.client.clone();
         let operation = async move { client.open(inode(number), open_flags(flags.0)).await };
-        let notifier = Arc::clone(&self.notifier);
+        let unasked = Arc::clone(&self.unasked);
         self.dispatch.run(request.pid(), operation, move |outcome| match outcome {
             Ok(opened) => {
                 if opened.changed {
-                    // Else the kernel reads up to the length that it was told last. Attributes alone wait for nothing.
-                    forget(&notifier, number, None);
+                    // Else the kernel reads up to the length that it was told last.
+                    unasked.forget_attributes(number);
                 }
-                reply.opened(FileHandle(opened.handle.0), fopen_flags(flags.0, opened.keep_cache));
+                let handle = to_kernel_handle(opened.handle, flags.0);
+                reply.opened(handle, fopen_flags(flags.0, opened.keep_cache));
             }
             Err(status) => reply.error(errno(status)),
         });
@@ -323,7 +326,7 @@ impl Filesystem for Adapter {
                     &created.known.valid_for,
                     &to_kernel(attributes),
                     Generation(u64::from(attributes.inode.generation.0)),
-                    FileHandle(created.opened.handle.0),
+                    to_kernel_handle(created.opened.handle, flags),
                     fopen_flags(flags, created.opened.keep_cache),
                 );
             }
@@ -334,7 +337,7 @@ impl Filesystem for Adapter {
     fn read(
         &self,
         request: &Request,
-        _number: INodeNo,
+        number: INodeNo,
         handle: FileHandle,
         offset: u64,
         size: u32,
@@ -342,11 +345,14 @@ impl Filesystem for Adapter {
         _lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        if let Some(outcome) = self.client.try_read(Handle(handle.0), offset, size) {
+        // It may be for a page of a mapping, whatever the handle is.
+        self.unasked.pages.may_be_kept(number, offset, u64::from(size));
+        let handle = handle_of(handle);
+        if let Some(outcome) = self.client.try_read(handle, offset, size) {
             return answer_data(outcome, reply);
         }
         let (client, dispatch) = (self.client.clone(), self.dispatch.clone());
-        let operation = async move { client.read(Handle(handle.0), offset, size).await };
+        let operation = async move { client.read(handle, offset, size).await };
         self.dispatch.run(request.pid(), operation, move |outcome| match outcome {
             Ok(data) if data.len() >= LONG_ANSWER_BYTES => dispatch.answer(move || reply.data(&data)),
             outcome => answer_data(outcome, reply),
@@ -366,15 +372,18 @@ impl Filesystem for Adapter {
         reply: ReplyWrite,
     ) {
         let written = data.len() as u32;
-        let (notifier, dispatch) = (Arc::clone(&self.notifier), self.dispatch.clone());
+        let (unasked, dispatch) = (Arc::clone(&self.unasked), self.dispatch.clone());
+        if write_flags.contains(WriteFlags::FUSE_WRITE_CACHE) || !passes_cache(handle) {
+            unasked.pages.may_be_kept(number, offset, u64::from(written));
+        }
+        let handle = handle_of(handle);
         // The flags of now: fcntl(2) may have changed them since the open.
         let append = flags.0 & libc::O_APPEND != 0;
         let answer = move |outcome: Result<u64, Status>| match outcome {
             Ok(at) => {
                 reply.written(written);
                 if append {
-                    // Older kernels drop no pages for a write past the cache, and none knows where this one went.
-                    dispatch.aside(move || forget(&notifier, number, Some(at.min(offset))));
+                    unasked.appended(&dispatch, number, at.min(offset));
                 }
             }
             Err(status) => reply.error(errno(status)),
@@ -386,22 +395,25 @@ impl Filesystem for Adapter {
         let tried = if kill {
             None
         } else if append {
-            self.client.try_append(Handle(handle.0), data)
+            self.client.try_append(handle, data)
         } else {
-            self.client.try_write(Handle(handle.0), offset, data).map(|done| done.map(|()| offset))
+            self.client.try_write(handle, offset, data).map(|done| done.map(|()| offset))
         };
         if let Some(outcome) = tried
             && (!sync || outcome.is_err())
         {
             return answer(outcome);
         }
-        let (client, handle) = (self.client.clone(), Handle(handle.0));
+        let client = self.client.clone();
+        let (uid, gid, pid) = (request.uid(), request.gid(), request.pid());
         let rest = if tried.is_none() { Some(data.to_vec()) } else { None };
         let operation = async move {
             if kill {
-                let mode = client.attributes(inode(number)).await?.attributes.mode;
-                let bare = mode & !PRIVILEGES; // The kernel leaves it to us here.
-                if bare != mode {
+                // The kernel leaves it to us here.
+                let now = client.attributes(inode(number)).await?.attributes;
+                let bare =
+                    without_privileges(now.mode, || with_groups(uid, gid, pid).is_member_of(now.owner.gid));
+                if bare != now.mode {
                     let changes = AttributeChanges { mode: Some(bare), ..AttributeChanges::default() };
                     client.set_attributes(inode(number), changes, Caller::default()).await?;
                 }
@@ -428,7 +440,7 @@ impl Filesystem for Adapter {
         reply: ReplyEmpty,
     ) {
         let client = self.client.clone();
-        self.empty(request, reply, async move { client.flush(Handle(handle.0)).await });
+        self.empty(request, reply, async move { client.flush(handle_of(handle)).await });
     }
 
     fn release(
@@ -441,7 +453,7 @@ impl Filesystem for Adapter {
         _flush: bool,
         reply: ReplyEmpty,
     ) {
-        self.client.release(Handle(handle.0));
+        self.client.release(handle_of(handle));
         reply.ok();
     }
 
@@ -454,7 +466,7 @@ impl Filesystem for Adapter {
         reply: ReplyEmpty,
     ) {
         let client = self.client.clone();
-        self.empty(request, reply, async move { client.fsync(Handle(handle.0)).await });
+        self.empty(request, reply, async move { client.fsync(handle_of(handle)).await });
     }
 
     fn readdir(
@@ -605,7 +617,7 @@ impl Filesystem for Adapter {
         self.empty(
             request,
             reply,
-            async move { client.allocate(Handle(handle.0), mode, offset, length).await },
+            async move { client.allocate(handle_of(handle), mode, offset, length).await },
         );
     }
 
@@ -625,7 +637,7 @@ impl Filesystem for Adapter {
         };
         let Ok(offset) = u64::try_from(offset) else { return reply.error(Errno::from_i32(libc::ENXIO)) };
         let client = self.client.clone();
-        let operation = async move { client.seek(Handle(handle.0), offset, what).await };
+        let operation = async move { client.seek(handle_of(handle), offset, what).await };
         self.dispatch.run(request.pid(), operation, move |outcome| match outcome {
             Ok(Some(place)) => reply.offset(place.cast_signed()),
             Ok(None) => reply.error(Errno::from_i32(libc::ENXIO)),

@@ -1,10 +1,45 @@
 //! Open flags and permission bits, from the kernel's words to the client's and back.
 
-use client::OpenFlags as Flags;
-use fuser::{FopenFlags, WriteFlags};
+use client::{FileHandle as Handle, OpenFlags as Flags};
+use fuser::{FileHandle, FopenFlags, WriteFlags};
 
 /// setuid and setgid.
-pub(crate) const PRIVILEGES: u16 = 0o6000;
+const PRIVILEGES: u16 = SETUID | SETGID;
+const SETUID: u16 = 0o4000;
+const SETGID: u16 = 0o2000;
+/// Without it setgid runs nothing as the group.
+const GROUP_EXECUTES: u16 = 0o0010;
+
+/// What a write by somebody unprivileged leaves of a mode. Where setgid runs nothing, a member of the file's group leaves it, as on a
+/// local filesystem.
+pub(crate) fn without_privileges(mode: u16, is_member: impl FnOnce() -> bool) -> u16 {
+    let keeps_setgid = mode & (SETGID | GROUP_EXECUTES) == SETGID && is_member();
+    mode & !(if keeps_setgid { SETUID } else { PRIVILEGES })
+}
+
+/// Beside the number of a handle, as the kernel knows it: the handle passes the page cache by. What it was opened with decides;
+/// fcntl(2) changes nothing there.
+const PAST_CACHE: u64 = 1 << 63;
+
+/// The number under which the kernel gets a handle.
+pub(crate) fn to_kernel_handle(handle: Handle, flags: i32) -> FileHandle {
+    FileHandle(if opens_past_cache(flags) { handle.0 | PAST_CACHE } else { handle.0 })
+}
+
+/// The handle of the kernel's number.
+pub(crate) fn handle_of(number: FileHandle) -> Handle {
+    Handle(number.0 & !PAST_CACHE)
+}
+
+/// Whether what is written through the handle never enters the page cache, as long as it is not mapped.
+pub(crate) fn passes_cache(number: FileHandle) -> bool {
+    number.0 & PAST_CACHE != 0
+}
+
+/// The kernel would cut a cached append at a page's border in two, and take its bytes into the page where it believes the end to be.
+fn opens_past_cache(flags: i32) -> bool {
+    flags & (libc::O_DIRECT | libc::O_APPEND) != 0
+}
 
 pub(crate) fn open_flags(flags: i32) -> Flags {
     let mode = flags & libc::O_ACCMODE;
@@ -35,9 +70,7 @@ pub(crate) fn fopen_flags(flags: i32, keep_cache: bool) -> FopenFlags {
         // A reader's close has nothing to say.
         answer |= FopenFlags::FOPEN_NOFLUSH;
     }
-    // The kernel would cut a cached append at a page's border in two, and take its bytes into the page where it
-    // believes the end to be.
-    if flags & (libc::O_DIRECT | libc::O_APPEND) != 0 {
+    if opens_past_cache(flags) {
         answer |= FopenFlags::FOPEN_DIRECT_IO;
     }
     answer
@@ -50,6 +83,19 @@ pub(crate) fn permission_bits(mode: u32, umask: u32) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn setgid_that_runs_nothing_stays_with_a_member_of_the_group() {
+        for (mode, of_member, of_other) in [
+            (0o2767, 0o2767, 0o0767),
+            (0o2777, 0o0777, 0o0777),
+            (0o6767, 0o2767, 0o0767),
+            (0o4767, 0o0767, 0o0767),
+        ] {
+            assert_eq!(without_privileges(mode, || true), of_member, "{mode:o}");
+            assert_eq!(without_privileges(mode, || false), of_other, "{mode:o}");
+        }
+    }
 
     #[test]
     fn a_write_that_passes_the_cache_by_asks_for_nothing_where_there_is_nothing_to_drop() {

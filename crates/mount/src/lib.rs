@@ -17,6 +17,7 @@ mod flags;
 mod listing;
 mod mountpoint;
 mod options;
+mod pages;
 mod session;
 mod unasked;
 

@@ -3,11 +3,12 @@
 use crate::adapter::Adapter;
 use crate::mountpoint::{self, MountpointError};
 use crate::options::MountOptions;
+use crate::unasked::Unasked;
 use client::Client;
 use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use tokio::runtime::Handle;
 
 /// Why a mount did not come about.
@@ -47,8 +48,8 @@ impl Mount {
         config.clone_fd = true;
         let acl = if options.private { SessionACL::Owner } else { SessionACL::All };
         config.acl = acl;
-        let notifier = Arc::new(OnceLock::new());
-        let adapter = Adapter::new(client, runtime, Arc::clone(&notifier));
+        let unasked = Arc::new(Unasked::default());
+        let adapter = Adapter::new(client, runtime, Arc::clone(&unasked));
         let session = if rustix::process::geteuid().is_root() {
             let device = mountpoint::mount_as_root(path, source, options.flags.bits(), options.private)
                 .map_err(failed)?;
@@ -63,7 +64,7 @@ impl Mount {
             config.mount_options = options_for_fusermount(source, options);
             Session::new(adapter, path, &config).map_err(failed)?
         };
-        let _ = notifier.set(session.notifier());
+        let _ = unasked.notifier.set(session.notifier());
         let session = session.spawn().map_err(failed)?;
         Ok(Self { path: path.to_path_buf(), session: Some(session), mounted: true })
     }

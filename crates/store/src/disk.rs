@@ -2,7 +2,7 @@
 //!
 //! Opening, syncing and closing chunk files: `disk/files.rs`. Opening and stamping a disk: `disk/open.rs`.
 //! Walks and inventory: `disk/walk.rs`. Deleting: `disk/remove.rs`. Filling: `disk/fill.rs`. Health: `disk/health.rs`.
-//! What cannot be settled after an unclean stop: `disk/held.rs`. Comparing: `disk/compare.rs`. Torn pages: `disk/torn.rs`. Syncing and closing many files: `disk/tidy.rs`.
+//! Room: `disk/room.rs`. What cannot be settled after an unclean stop: `disk/held.rs`. Comparing: `disk/compare.rs`. Torn pages: `disk/torn.rs`. Syncing and closing many files: `disk/tidy.rs`.
 
 mod compare;
 mod files;
@@ -12,6 +12,7 @@ mod held;
 mod mend;
 mod open;
 mod remove;
+mod room;
 mod tidy;
 mod torn;
 mod walk;
@@ -71,6 +72,7 @@ pub struct Disk {
     /// Fillings begun so far.
     fillings: AtomicU32,
     counts: Counts,
+    room: room::Room,
     /// What erasing all deleted replicas would give back.
     deleted_bytes: AtomicU64,
     /// Held for its life.
@@ -172,9 +174,11 @@ impl Disk {
     pub fn space(&self) -> Result<DiskSpace, StoreError> {
         let space = self.dir.space()?;
         let reserve_bytes = (space.total_bytes / RESERVE_PART).min(RESERVE_BYTES_MAX);
+        let free_bytes = space.free_bytes.saturating_sub(reserve_bytes);
+        self.room.is_free(free_bytes);
         Ok(DiskSpace {
             total_bytes: space.total_bytes,
-            free_bytes: space.free_bytes.saturating_sub(reserve_bytes),
+            free_bytes,
             reserve_bytes,
             deleted_bytes: self.deleted_bytes.load(Ordering::Relaxed),
         })
@@ -205,6 +209,21 @@ impl Disk {
         self.put(write, false)
     }
 
+    /// Takes room for a write of `bytes`, or refuses it.
+    fn take_room(&self, bytes: u64) -> Result<(), StoreError> {
+        if self.room.take(bytes) {
+            return Ok(());
+        }
+        if self.space()?.free_bytes < bytes {
+            return Err(StoreError::NoSpace);
+        }
+        // If it is more than may be taken unasked, the next write asks again.
+        if !self.room.take(bytes) {
+            self.room.forget();
+        }
+        Ok(())
+    }
+
     /// `mends`: the same bytes are on another replica of this version.
     fn put(&self, write: &Write<'_>, mends: bool) -> Result<(), StoreError> {
         let checked = CheckedWrite::new(*write).inspect_err(|error| {
@@ -212,15 +231,22 @@ impl Disk {
                 add(&self.counts.corrupt_payloads, 1);
             }
         })?;
-        let space = self.space()?;
-        if space.free_bytes < write.data.len() as u64 {
-            return Err(StoreError::NoSpace);
+        self.take_room(write.data.len() as u64)?;
+        let done = self.put_checked(&checked, mends);
+        if matches!(done, Err(StoreError::NoSpace)) {
+            // Others took it.
+            self.room.forget();
         }
+        done
+    }
+
+    fn put_checked(&self, checked: &CheckedWrite<'_>, mends: bool) -> Result<(), StoreError> {
+        let write = &checked.write;
         let slot = self.slot(write.chunk);
         let mut state = exclusive(&slot.state);
         let made = self.load_or_make(write, &mut state)?;
         let replica = state.as_mut().ok_or(StoreError::Absent { chunk: write.chunk })?;
-        let result = self.write_to(replica, &checked, made, mends);
+        let result = self.write_to(replica, checked, made, mends);
         if let Err(error) = &result {
             self.note(replica, error);
             if made {

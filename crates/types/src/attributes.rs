@@ -116,6 +116,13 @@ pub struct Caller {
     pub groups: Vec<u32>,
 }
 
+impl Caller {
+    /// Whether this is one of its groups.
+    pub fn is_member_of(&self, group: u32) -> bool {
+        self.gid == group || self.groups.contains(&group)
+    }
+}
+
 /// Capacity and use, in usable bytes at the default number of replicas.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FsStat {

@@ -96,8 +96,15 @@ pub(crate) struct Inside<'a> {
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        self.inode.state().appends.inside -= 1;
-        self.inode.progress.ring();
+        let is_awaited = {
+            let appends = &mut self.inode.state().appends;
+            appends.inside -= 1;
+            appends.inside == 0 && appends.phase != Phase::Held
+        };
+        // As long as it is held nobody waits for those inside, and a ring wakes everybody who waits for the file.
+        if is_awaited {
+            self.inode.progress.ring();
+        }
     }
 }
 

@@ -36,8 +36,7 @@ impl Meta {
             inode.gid = changes.gid.unwrap_or(inode.gid);
             match changes.mode {
                 Some(mode) => {
-                    let member =
-                        caller.uid == 0 || caller.gid == inode.gid || caller.groups.contains(&inode.gid);
+                    let member = caller.uid == 0 || caller.is_member_of(inode.gid);
                     inode.set_mode(if member { mode } else { mode & !SETGID });
                 }
                 None if clears => inode.clear_privileges(),

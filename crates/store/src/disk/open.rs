@@ -1,5 +1,6 @@
 //! Stamping a directory and opening a disk.
 
+use super::room::Room;
 use super::tidy::TOGETHER_MIN;
 use super::{Counts, Disk, Folders};
 use crate::activity::{self, Activity, Named, Recovered};
@@ -292,6 +293,7 @@ impl Settling<'_> {
             opening: generation,
             fillings: AtomicU32::new(0),
             counts: Counts::default(),
+            room: Room::default(),
             deleted_bytes: AtomicU64::new(0),
             _lock: held,
         })

@@ -485,6 +485,27 @@ fn a_full_disk_refuses_writes_and_harms_nothing() {
 }
 
 #[test]
+fn a_disk_that_others_fill_refuses_writes_although_it_had_room_a_moment_ago() {
+    let sim = SimDisk::new(4, "disk");
+    format(&sim.dir());
+    let (disk, _) = open(&sim.dir());
+    write(&disk, CHUNK, V1, 0, &pattern(1, 100_000)).unwrap();
+    disk.sync(CHUNK, V1).unwrap();
+    for room in [0, 60_000] {
+        sim.set_capacity(sim.used_bytes() + room);
+        let refused = write(&disk, CHUNK, V1, 1 << 20, &pattern(2, 100_000)).unwrap_err();
+        assert!(matches!(refused, StoreError::NoSpace), "{refused}");
+        let entry = disk.entry(CHUNK).unwrap();
+        assert!(!entry.bad && !entry.damaged && !disk.is_worn_out(), "{entry:?}");
+        assert_eq!(read(&disk, CHUNK, V1, 0, 100_000), pattern(1, 100_000));
+        sim.set_capacity(1 << 40);
+        write(&disk, CHUNK, V1, 0, &pattern(1, 100_000)).unwrap();
+    }
+    disk.sync(CHUNK, V1).unwrap();
+    disk.check(CHUNK, V1).unwrap();
+}
+
+#[test]
 fn a_write_that_fails_half_way_leaves_pages_that_match() {
     for skip in 0..6 {
         let sim = SimDisk::new(5 + skip, "disk");
