@@ -62,13 +62,6 @@ fn holders(demo: &Demo, file: &Path) -> Vec<PathBuf> {
     replicas.iter().map(|replica| PathBuf::from(replica["diskPath"].as_str().unwrap())).collect()
 }
 
-/// A mount that has read nothing yet.
-fn mount_anew(demo: &Demo) {
-    let data = demo.data.to_str().unwrap();
-    demo.ask(&["demo", "kill", "mount", "--data", data]);
-    demo.ask(&["demo", "start", "mount", "--data", data]);
-}
-
 #[test]
 fn the_smallest_of_four_disks_is_removed_under_load_and_a_restart_of_the_master_and_nothing_is_lost() {
     let name =
@@ -110,7 +103,7 @@ fn the_smallest_of_four_disks_is_removed_under_load_and_a_restart_of_the_master_
     load.wait_for(200);
     let promised = load.end();
     promised.assert_no_error();
-    mount_anew(demo);
+    demo.mount_anew();
     promised.check();
     wait_within(REMOVED_WITHIN, "every chunk has what it wants", || is_healed(demo));
 
@@ -213,7 +206,7 @@ fn files_without_a_name_and_those_with_one_replica_leave_a_server_that_goes() {
     idle.write_all_at(b"late", 0).unwrap();
     idle.sync_all().unwrap();
     drop((open, idle));
-    mount_anew(&demo);
+    demo.mount_anew();
     assert!(fs::read(&single).unwrap() == bytes(1, 300_000), "the file with one replica");
     assert_eq!(fs::read(demo.path("idle")).unwrap(), b"late");
 }

@@ -36,10 +36,6 @@ fn given() -> Demo {
     demo
 }
 
-fn part(demo: &Demo, verb: &str, name: &str) {
-    demo.ask(&["demo", verb, name, "--data", demo.data.to_str().unwrap()]);
-}
-
 /// The only group of a file's chunks, by `muskox explain`.
 fn group(demo: &Demo, file: &Path) -> Value {
     let told: Value =
@@ -74,9 +70,9 @@ fn read(file: &Path) -> Vec<u8> {
 
 /// Reads it while the server with the backup is stopped.
 fn read_without_backup(demo: &Demo, file: &Path) {
-    part(demo, "kill", "cs4");
+    demo.part("kill", "cs4");
     assert!(read(file) == bytes(4, LENGTH), "{}", file.display());
-    part(demo, "start", "cs4");
+    demo.part("start", "cs4");
     wait_until("it is back", || {
         let status = demo.status();
         status["servers"].as_array().unwrap().iter().all(|server| server["state"] == "up")

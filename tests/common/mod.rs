@@ -144,6 +144,17 @@ impl Demo {
         text(&ok(self.muskox(arguments)))
     }
 
+    /// `kill`s or `start`s one of its processes.
+    pub fn part(&self, verb: &str, name: &str) {
+        self.ask(&["demo", verb, name, "--data", self.data.to_str().unwrap()]);
+    }
+
+    /// A mount that has read nothing yet.
+    pub fn mount_anew(&self) {
+        self.part("kill", "mount");
+        self.part("start", "mount");
+    }
+
     /// `muskox status --json`.
     pub fn status(&self) -> serde_json::Value {
         let output = self.muskox(&["status", "--json"]).output().unwrap();

@@ -34,7 +34,7 @@ impl Orders {
         if tokio::time::timeout(ORDER_WAIT_MAX, chain.close(Status::NoChunk)).await.is_err() {
             return Err(Status::TimedOut);
         }
-        let sources = Sources::new(&self.context, term, chain.chunk, version, sources, SOURCE_WAIT_MAX);
+        let sources = Sources::new(&self.context, slot, term, chain.chunk, version, sources, SOURCE_WAIT_MAX);
         let result = self.fill(slot, chain, version, sources).await;
         if result.is_ok() {
             // Also for a master that did not order it: the link may be another one by now.

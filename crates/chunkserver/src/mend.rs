@@ -38,8 +38,8 @@ impl Orders {
     ) -> Result<(), Status> {
         let looked = on_disk(slot, move |disk| disk.unsound_pages(chunk, version)).await;
         let damaged = self.told(slot, (disk, chunk), version, looked)?;
-        let mut sources = Sources::new(&self.context, term, chunk, version, sources, SOURCE_WAIT_MAX);
-        let older = Sources::new(&self.context, term, chunk, version, older, SOURCE_WAIT_MAX);
+        let mut sources = Sources::new(&self.context, slot, term, chunk, version, sources, SOURCE_WAIT_MAX);
+        let older = Sources::new(&self.context, slot, term, chunk, version, older, SOURCE_WAIT_MAX);
         for (first, count) in runs(&damaged) {
             match sources.pages(first * PAGE_BYTES, count * PAGE_BYTES).await {
                 Ok(pages) => self.mend_pages(slot, (disk, chunk), version, (first, count), pages).await?,

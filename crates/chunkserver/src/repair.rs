@@ -50,7 +50,7 @@ impl Orders {
         let marked = on_disk(slot, move |disk| disk.mark(chunk, version)).await;
         let mut result = done(&self.context, chain, version, marked);
         let all = [source];
-        let mut sources = Sources::new(&self.context, term, chunk, version, &all, SOURCE_WAIT_MAX);
+        let mut sources = Sources::new(&self.context, slot, term, chunk, version, &all, SOURCE_WAIT_MAX);
         if result.is_ok() {
             result = match sources.follow_sound(slot, chain, blocks).await {
                 Ok(unsound) => self.follow_pages(slot, chain, version, &mut sources, &unsound).await,

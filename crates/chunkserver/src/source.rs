@@ -36,6 +36,8 @@ pub(crate) struct Piece {
 /// Replicas of one version, of which the first that answers is used.
 pub(crate) struct Sources<'a> {
     context: &'a Context,
+    /// The disk for which they are asked.
+    slot: &'a Slot,
     capability: Capability,
     all: &'a [ReplicaAddress],
     /// How long one may take to answer.
@@ -92,6 +94,7 @@ enum Answer {
 impl<'a> Sources<'a> {
     pub(crate) fn new(
         context: &'a Context,
+        slot: &'a Slot,
         term: Term,
         chunk: ChunkId,
         version: Version,
@@ -107,17 +110,19 @@ impl<'a> Sources<'a> {
             lease_epoch: LeaseEpoch(0),
             mac: Vec::new(),
         };
-        Self::with(context, capability, all, patience)
+        Self::with(context, slot, capability, all, patience)
     }
 
     fn with(
         context: &'a Context,
+        slot: &'a Slot,
         capability: Capability,
         all: &'a [ReplicaAddress],
         patience: Duration,
     ) -> Self {
         Self {
             context,
+            slot,
             capability,
             all,
             patience,
@@ -318,7 +323,7 @@ impl<'a> Sources<'a> {
     pub(crate) async fn sound_as(&self, page: u32, crc: u32) -> Result<Pages, Status> {
         for source in self.all {
             let (capability, all) = (self.capability.clone(), std::slice::from_ref(source));
-            let mut one = Sources::with(self.context, capability, all, self.patience);
+            let mut one = Sources::with(self.context, self.slot, capability, all, self.patience);
             match one.sound(page * PAGE_BYTES, PAGE_BYTES).await {
                 Ok(pages) if is_page(&pages, crc) => return Ok(pages),
                 Ok(_) | Err(Status::Corrupt) => {}
@@ -411,6 +416,7 @@ impl<'a> Sources<'a> {
         };
         let frame = link.call(kind, body, Bytes::new(), self.patience).await;
         let frame = frame.map_err(|error| error.status())?;
+        self.slot.count_pulled((frame.body.len() + frame.payload.len()) as u64);
         match question {
             Question::Values(_) => {
                 let answer = ValuesAnswer::decode(&frame.body).map_err(|_| Status::BadMessage)?;

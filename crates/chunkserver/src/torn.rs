@@ -34,8 +34,8 @@ impl Orders {
         let (disk, chunk) = replica;
         let looked = on_disk(slot, move |disk| disk.torn_pages(chunk, version)).await;
         let torn = self.told(slot, replica, version, looked)?;
-        let mut sources = Sources::new(&self.context, term, chunk, version, sources, SOURCE_WAIT_MAX);
-        let doubted = Sources::new(&self.context, term, chunk, version, doubted, SOURCE_WAIT_MAX);
+        let mut sources = Sources::new(&self.context, slot, term, chunk, version, sources, SOURCE_WAIT_MAX);
+        let doubted = Sources::new(&self.context, slot, term, chunk, version, doubted, SOURCE_WAIT_MAX);
         for (first, count) in runs(&torn) {
             match sources.sound(first * PAGE_BYTES, count * PAGE_BYTES).await {
                 Ok(pages) => self.replace(slot, replica, version, (first, count), pages).await?,

@@ -162,6 +162,8 @@ pub struct DiskStatus {
     pub chunks: u64,
     /// Failed operations.
     pub errors: u64,
+    /// As in [`crate::control::DiskReport`].
+    pub pulled_bytes: u64,
     /// Whether its report is complete.
     pub reported: bool,
     /// How far it is, if the disk is to go.

@@ -142,6 +142,8 @@ pub struct DiskReport {
     pub state: DiskState,
     /// Failed reads, writes and syncs since the process started.
     pub errors: u64,
+    /// Bytes that other servers sent, since then, so that replicas here were made, filled, repaired or mended.
+    pub pulled_bytes: u64,
 }
 
 /// Why a directory that a chunkserver was given is not served.

@@ -126,6 +126,7 @@ struct Disk<'a> {
     free_bytes: u64,
     chunks: u64,
     errors: u64,
+    pulled_bytes: u64,
     reported: bool,
     removal: Option<crate::removal::State>,
 }
@@ -273,6 +274,7 @@ fn disk(v: &rpc::admin::DiskStatus) -> Disk<'_> {
         free_bytes: v.free_bytes,
         chunks: v.chunks,
         errors: v.errors,
+        pulled_bytes: v.pulled_bytes,
         reported: v.reported,
         removal: v.removal.as_ref().map(|one| crate::removal::state(one, v.chunks)),
     }

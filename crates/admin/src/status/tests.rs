@@ -23,6 +23,7 @@ fn home() -> ClusterStatus {
         free_bytes: 3 << 38,
         chunks: 137,
         errors: 0,
+        pulled_bytes: 0,
         reported: true,
         removal: None,
     };

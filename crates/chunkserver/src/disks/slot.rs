@@ -30,6 +30,8 @@ pub(crate) struct Slot {
     first: tokio::sync::Mutex<Option<oneshot::Receiver<Found>>>,
     space: Mutex<Space>,
     errors: AtomicU64,
+    /// What other servers sent for replicas here.
+    pulled_bytes: AtomicU64,
 }
 
 #[derive(Clone)]
@@ -103,6 +105,7 @@ impl Slot {
             first: tokio::sync::Mutex::default(),
             space: Mutex::default(),
             errors: AtomicU64::new(0),
+            pulled_bytes: AtomicU64::new(0),
         };
         let first = slot.begin_look(cluster);
         Arc::new(Self { first: tokio::sync::Mutex::new(Some(first)), ..slot })
@@ -251,6 +254,11 @@ impl Slot {
         self.errors.load(Ordering::Relaxed)
     }
 
+    /// Another server has sent so much for a replica on it.
+    pub(crate) fn count_pulled(&self, bytes: u64) {
+        self.pulled_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// Stamps a blank disk for the cluster and opens it; stores the counter of registrations. Afterwards it
     /// is open or failed; one that is full keeps its counter and serves what it has. One that is not served is not asked:
     /// it may hang.
@@ -357,6 +365,7 @@ impl Slot {
             boot: open.as_ref().map_or(boot, |disk| disk.boot()),
             state,
             errors: self.errors(),
+            pulled_bytes: self.pulled_bytes.load(Ordering::Relaxed),
         })
     }
 

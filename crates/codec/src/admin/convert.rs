@@ -146,6 +146,7 @@ impl From<&DiskStatus> for proto::DiskStatus {
             free_bytes: v.free_bytes,
             chunks: v.chunks,
             errors: v.errors,
+            pulled_bytes: v.pulled_bytes,
             reported: v.reported,
             removal: v.removal.as_ref().map(Into::into),
         }
@@ -165,6 +166,7 @@ impl TryFrom<proto::DiskStatus> for DiskStatus {
             free_bytes: p.free_bytes,
             chunks: p.chunks,
             errors: p.errors,
+            pulled_bytes: p.pulled_bytes,
             reported: p.reported,
             removal: maybe(p.removal)?,
         })

@@ -183,6 +183,7 @@ impl From<&DiskReport> for proto::DiskReport {
             boot: v.boot,
             state: v.state as u32,
             errors: v.errors,
+            pulled_bytes: v.pulled_bytes,
         }
     }
 }
@@ -200,6 +201,7 @@ impl TryFrom<proto::DiskReport> for DiskReport {
             boot: p.boot,
             state: disk_state(p.state)?,
             errors: p.errors,
+            pulled_bytes: p.pulled_bytes,
         })
     }
 }

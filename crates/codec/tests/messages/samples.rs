@@ -473,6 +473,7 @@ fn disk_report() -> DiskReport {
         boot: 0x0123_4567_89ab_cdef,
         state: DiskState::ReadOnly,
         errors: 3,
+        pulled_bytes: 4 << 20,
     }
 }
 

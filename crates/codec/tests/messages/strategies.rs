@@ -517,7 +517,7 @@ fn disk_state() -> impl Strategy<Value = DiskState> {
     prop_oneof![Just(DiskState::Good), Just(DiskState::ReadOnly), Just(DiskState::Failed)]
 }
 fn disk_report() -> impl Strategy<Value = DiskReport> {
-    (id(DiskId), text(), vec(text(), 0..3), any::<[u64; 5]>(), disk_state()).prop_map(
+    (id(DiskId), text(), vec(text(), 0..3), any::<[u64; 6]>(), disk_state()).prop_map(
         |(disk, path, labels, n, state)| DiskReport {
             disk,
             path,
@@ -528,6 +528,7 @@ fn disk_report() -> impl Strategy<Value = DiskReport> {
             boot: n[3],
             state,
             errors: n[4],
+            pulled_bytes: n[5],
         },
     )
 }

@@ -157,8 +157,7 @@ impl Fleet {
         let choose = |suits: &dyn Fn(u16, u16) -> bool| choose_at(Use::Busy, suits);
         // What takes the place of a disk that goes is waited for, but not by a chunk that is endangered.
         if let Some(new) = choose_at(Use::Yes, &|disk, _| self.replaced_by(&set, disk).is_some()) {
-            let load = self.healing.load(self.hosts.disk(new).server);
-            if load.writing < self.options.copies_per_server {
+            if self.may_write(new) {
                 return Some(new);
             } else if self.table.health(slot) != Some(Health::Endangered) {
                 return None;
@@ -166,8 +165,17 @@ impl Fleet {
         }
         let any = choose(&|_, _| true)?;
         let tried = later.failures % 2 == 1;
-        let stale = choose(&|disk, _| !tried && set.state(disk) == Some(ReplicaState::Stale));
-        stale.or_else(|| choose(&|_, server| !others.contains(&server))).or(Some(any))
+        let is_stale = |disk, _| !tried && set.state(disk) == Some(ReplicaState::Stale);
+        match choose_at(Use::Yes, &is_stale) {
+            // Of a server that returns many wait for their turn: to copy all of a chunk elsewhere meanwhile would take longer.
+            Some(stale) => self.may_write(stale).then_some(stale),
+            None => choose(&|_, server| !others.contains(&server)).or(Some(any)),
+        }
+    }
+
+    /// Whether the disk's server may make one copy more.
+    fn may_write(&self, disk: u16) -> bool {
+        self.healing.load(self.hosts.disk(disk).server).writing < self.options.copies_per_server
     }
 
     /// The copy of a chunk that is under way.

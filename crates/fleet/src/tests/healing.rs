@@ -256,6 +256,33 @@ fn no_copy_begins_while_settling_nor_before_disks_that_were_never_heard_have_had
 }
 
 #[test]
+fn what_a_server_missed_is_brought_to_it_however_many_wait_for_that() {
+    const FILES: u64 = 30;
+    let mut world = World::new(3);
+    (0..FILES).for_each(|file| drop(world.file(file)));
+    let places = |world: &World| -> Vec<Vec<DiskId>> {
+        let sorted = |slot| {
+            let mut disks: Vec<DiskId> = world.fleet.locations(slot).iter().map(|one| one.disk).collect();
+            disks.sort();
+            disks
+        };
+        world.map.keys().map(|slot| sorted(*slot)).collect()
+    };
+    let before = places(&world);
+    let missed = before.iter().filter(|disks| disks.contains(&disk(1))).count();
+    assert!(missed > 2 * world.options.copies_per_server, "{missed}");
+    world.disconnect(0);
+    for file in 0..FILES {
+        let grant = world.grant(file).unwrap();
+        assert!(world.write(&grant, 100 + file));
+    }
+    world.connect(0);
+    world.heal();
+    assert_eq!(places(&world), before, "nobody else was given all of a chunk meanwhile");
+    assert_eq!(world.fleet.summary().copied, missed as u64);
+}
+
+#[test]
 fn a_chunk_removed_while_it_is_copied_leaves_nothing_behind() {
     let mut world = World::new(3);
     let (slot, grant) = world.file(1);

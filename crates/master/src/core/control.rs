@@ -65,7 +65,7 @@ pub(super) struct Servers {
     current: BTreeMap<ServerId, LinkId>,
     /// What was last heard of each server, for status.
     pub(super) heard: BTreeMap<ServerId, Heard>,
-    pub(super) disk_errors: BTreeMap<DiskId, u64>,
+    pub(super) disk_counts: BTreeMap<DiskId, DiskCounts>,
     /// Labels by the configuration of the disk's server.
     pub(super) disk_labels: BTreeMap<DiskId, Vec<String>>,
     /// Why disks of connected servers were not taken.
@@ -83,13 +83,26 @@ pub(super) struct Heard {
     pub(super) refused: Vec<RefusedDisk>,
 }
 
+/// What a disk's server has counted since it started, for status.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct DiskCounts {
+    pub(super) errors: u64,
+    pub(super) pulled_bytes: u64,
+}
+
+impl DiskCounts {
+    fn of(report: &DiskReport) -> Self {
+        Self { errors: report.errors, pulled_bytes: report.pulled_bytes }
+    }
+}
+
 impl Servers {
     /// The metadata know a server or a disk no longer.
     pub(super) fn forget(&mut self, holder: Holder) {
         match holder {
             Holder::Server(server) => drop(self.heard.remove(&server)),
             Holder::Disk(disk) => {
-                self.disk_errors.remove(&disk);
+                self.disk_counts.remove(&disk);
                 self.disk_labels.remove(&disk);
                 for link in self.links.values_mut() {
                     if let State::Serving { disks, .. } = &mut link.state {
@@ -215,7 +228,7 @@ impl Core {
             match self.judge_disk(&name, &disk) {
                 Ok(counter) => {
                     counters.insert(disk.disk, counter);
-                    self.servers.disk_errors.insert(disk.disk, disk.errors);
+                    self.servers.disk_counts.insert(disk.disk, DiskCounts::of(&disk));
                     self.servers.disk_labels.insert(disk.disk, disk.labels.clone());
                     infos.push(disk_info(disk));
                 }
@@ -393,7 +406,7 @@ impl Core {
                 }
                 let owned: Vec<_> = reports.into_iter().filter(|report| owns(&report.disk)).collect();
                 for report in &owned {
-                    self.servers.disk_errors.insert(report.disk, report.errors);
+                    self.servers.disk_counts.insert(report.disk, DiskCounts::of(report));
                 }
                 let disks = owned.into_iter().map(disk_info).collect();
                 self.tell(Event::Heartbeat { server, disks });

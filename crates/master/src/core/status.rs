@@ -88,6 +88,7 @@ impl Core {
 
     pub(super) fn disk_statuses(&self) -> Vec<DiskStatus> {
         let known = |disk| self.meta.disk(disk).cloned().unwrap_or_default();
+        let counts = |disk| self.servers.disk_counts.get(&disk).copied().unwrap_or_default();
         let status = |view: fleet::DiskView<'_>| DiskStatus {
             disk: view.disk,
             server: view.server,
@@ -102,7 +103,8 @@ impl Core {
             total_bytes: view.total_bytes,
             free_bytes: view.free_bytes,
             chunks: view.replicas,
-            errors: self.servers.disk_errors.get(&view.disk).copied().unwrap_or(0),
+            errors: counts(view.disk).errors,
+            pulled_bytes: counts(view.disk).pulled_bytes,
             reported: view.reported,
         };
         self.fleet.disks().take(codec::admin::STATUS_DISKS_MAX).map(status).collect()

@@ -79,7 +79,7 @@ pub(crate) fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
             }
         });
     let ids = (id(DiskId), id(ServerId));
-    let disk = (ids, text(), of(disk_state()), any::<[u64; 4]>(), any::<bool>(), of(disk_removal()))
+    let disk = (ids, text(), of(disk_state()), any::<[u64; 5]>(), any::<bool>(), of(disk_removal()))
         .prop_map(|((disk, server), path, state, n, reported, removal)| DiskStatus {
             disk,
             server,
@@ -90,6 +90,7 @@ pub(crate) fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
             free_bytes: n[1],
             chunks: n[2],
             errors: n[3],
+            pulled_bytes: n[4],
             reported,
             removal,
         });
