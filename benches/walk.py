@@ -9,7 +9,6 @@ Usage: sudo MUSKOX=target/release/muskox benches/walk.py [--count N] [--dir DIR]
 """
 
 import argparse
-import json
 import os
 import random
 import signal
@@ -137,8 +136,7 @@ def threads(cluster):
 
 
 def requests(cluster):
-    command = cluster.place.inside([cluster.binary, "status", "--json", "--master", cluster.master])
-    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["metadata"]["requests"]
+    return cluster.ask("status")["metadata"]["requests"]
 
 
 def traced(cluster, work):

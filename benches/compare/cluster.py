@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import processes
-from place import PORT_MASTER
+from place import CHUNKSERVERS, PORT_MASTER
 
 START_LIMIT_S = 60
 STOP_LIMIT_S = 60
@@ -24,13 +24,21 @@ REPLICAS = 2
 LARGE_BYTES = 1 << 20
 
 
+class Late(RuntimeError):
+    """What was waited for did not come within the limit."""
+
+
 class Cluster:
-    """One master, three chunkservers and one mount. Subclasses say what they are called and how they are started."""
+    """One master, some chunkservers and one mount. Subclasses say what they are called and how they are started."""
 
     name = ""
+    # What `opened` changes, and what it is otherwise.
+    hold_offs = ""
 
-    def __init__(self, place):
+    def __init__(self, place, servers=3, opened=False):
         self.place = place
+        self.addresses = CHUNKSERVERS[:servers]
+        self.opened = opened  # healing waits for nothing, and may use all there is
         self.home = place.root / self.name
         self.mountpoint = self.home / "mnt"
         self.children = {}
@@ -48,17 +56,25 @@ class Cluster:
         """Whether all chunkservers serve; asked once it is mounted."""
         raise NotImplementedError
 
-    def replicas(self, path):
-        """How many good replicas each chunk of a file has, as a list."""
+    def replicas(self, *paths):
+        """How many good replicas each chunk of these files has, as a list; those on a disk that is to go do not count."""
         raise NotImplementedError
+
+    def mark(self, name):
+        """Marks the disk of a chunkserver for removal."""
+        raise NotImplementedError
+
+    def lacking(self, paths):
+        """How many chunks of these files have fewer good replicas than they should."""
+        return sum(count < REPLICAS for count in self.replicas(*paths))
 
     def start(self):
         self.mountpoint.mkdir(parents=True)
         for name, command in self.daemons():
             self._spawn(name, command)
-        self._until("the master", lambda: processes.listens(self.children["master"].pid, PORT_MASTER))
+        self.until("the master", lambda: processes.listens(self.children["master"].pid, PORT_MASTER))
         self.mount()
-        self._until("the chunkservers", self.complete)
+        self.until("the chunkservers", self.complete)
         self._check_replicas()
 
     def _check_replicas(self):
@@ -74,7 +90,7 @@ class Cluster:
             return found == [REPLICAS]
 
         try:
-            self._until(f"{REPLICAS} replicas of what was written", twice)
+            self.until(f"{REPLICAS} replicas of what was written", twice)
         except RuntimeError as error:
             raise RuntimeError(f"{error}; its chunks have {found}") from None
         probe.unlink()
@@ -82,7 +98,17 @@ class Cluster:
     def mount(self):
         self._spawn("mount", self.mount_command())
         outside = self.home.stat().st_dev
-        self._until("the mount", lambda: self.mountpoint.stat().st_dev != outside)
+        self.until("the mount", lambda: self.mountpoint.stat().st_dev != outside)
+
+    def kill(self, name):
+        """A daemon ends at once, and stays away."""
+        child = self.children.pop(name)
+        child.kill()
+        child.wait()
+
+    def disk(self, name):
+        """The directory that a chunkserver stores in."""
+        return self.home / f"{name}-disk"
 
     def unmount(self):
         """Leaves no mount behind, whatever state it is in."""
@@ -164,8 +190,9 @@ class Cluster:
             return False
         return done.returncode == 0
 
-    def _until(self, what, condition):
-        deadline = time.monotonic() + START_LIMIT_S
+    def until(self, what, condition, limit_s=START_LIMIT_S, pause_s=0.02):
+        """Waits for a condition; an error if it takes longer, or a process ends meanwhile."""
+        deadline = time.monotonic() + limit_s
         while True:
             for name, child in self.children.items():
                 if child.poll() is not None:
@@ -174,8 +201,8 @@ class Cluster:
             if condition():
                 return
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{self.name}: {what} did not come within {START_LIMIT_S} s")
-            time.sleep(0.02)
+                raise Late(f"{self.name}: {what} did not come within {limit_s} s")
+            time.sleep(pause_s)
 
 
 def ended(child, limit_s=STOP_LIMIT_S):

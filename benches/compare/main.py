@@ -11,10 +11,10 @@ import os
 import signal
 import sys
 import sysconfig
-import time
 
 import machine
 import table
+from console import heed_signals, interrupted, say
 from moosefs import MooseFs
 from muskox import Muskox
 from place import Place
@@ -59,24 +59,6 @@ def one(system, place, options):
     finally:
         session.cluster.stop()
     return {"values": session.values, "failures": session.failures, "memory": session.cluster.peaks}
-
-
-def say(words):
-    print(f"{time.strftime('%H:%M:%S')} {words}", file=sys.stderr, flush=True)
-
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-def heed_signals(handler):
-    for name in SIGNALS:
-        signal.signal(name, handler)
-
-
-def interrupted(*_):
-    """The first signal ends the run; what is then taken away is not to be interrupted."""
-    heed_signals(signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 def report(rounds, facts, options):

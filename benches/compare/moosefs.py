@@ -6,17 +6,27 @@ what was unlinked stays in the trash for a day.
 
 import os
 import shutil
+import signal
 import subprocess
 
 from cluster import Cluster
-from place import CHUNKSERVERS, MASTER
+from place import MASTER
 
 EMPTY_METADATA = "/var/lib/mfs/metadata.mfs.empty"
 USER = "mfs"
+# Healing that waits for nothing: of its limits the highest that it takes.
+OPENED = """OPERATIONS_DELAY_INIT = 0
+OPERATIONS_DELAY_DISCONNECT = 0
+CHUNKS_LOOP_MIN_TIME = 60
+CHUNKS_LOOP_MAX_CPS = 1000000
+CHUNKS_WRITE_REP_LIMIT = 100
+CHUNKS_READ_REP_LIMIT = 100
+"""
 
 
 class MooseFs(Cluster):
     name = "moosefs"
+    hold_offs = "OPERATIONS_DELAY_INIT 0 (default 300 s), OPERATIONS_DELAY_DISCONNECT 0 (3600 s)"
 
     def daemons(self):
         data = self._made("master")
@@ -24,11 +34,12 @@ class MooseFs(Cluster):
         shutil.chown(data / "metadata.mfs", USER, USER)
         exports = self._file("mfsexports.cfg", "* / rw,alldirs,admin,maproot=0:0\n* . rw\n")
         hosts = "".join(f"MATO{who}_LISTEN_HOST = {MASTER}\n" for who in ["ML", "CS", "CL"])
-        config = self._file("mfsmaster.cfg", f"DATA_PATH = {data}\nEXPORTS_FILENAME = {exports}\n{hosts}")
+        opened = OPENED if self.opened else ""
+        config = self._file("mfsmaster.cfg", f"DATA_PATH = {data}\nEXPORTS_FILENAME = {exports}\n{hosts}{opened}")
         yield "master", ["mfsmaster", "-f", "-c", config, "start"]
-        for number, address in enumerate(CHUNKSERVERS, 1):
+        for number, address in enumerate(self.addresses, 1):
             name = f"cs{number}"
-            disks = self._file(f"{name}.hdd.cfg", f"{self._made(f'{name}-disk')}\n")
+            disks = self._file(f"{name}.hdd.cfg", f"{self._made(self.disk(name).name)}\n")
             config = self._file(
                 f"{name}.cfg",
                 f"DATA_PATH = {self._made(name)}\nHDD_CONF_FILENAME = {disks}\nBIND_HOST = {address}\n"
@@ -43,19 +54,24 @@ class MooseFs(Cluster):
         """The size of the mount is the sum of what its chunkservers told; each tells most of the one disk below them."""
         whole, disk = os.statvfs(self.mountpoint), os.statvfs(self.home)
         share = whole.f_blocks * whole.f_frsize / (disk.f_bavail * disk.f_frsize)
-        return share > len(CHUNKSERVERS) - 0.5
+        return share > len(self.addresses) - 0.5
 
-    def replicas(self, path):
+    def replicas(self, *paths):
         """`mfsfileinfo` has a line for each chunk, and one for each copy of it."""
-        answer = subprocess.run(self.place.inside(["mfsfileinfo", str(path)]), capture_output=True, text=True)
+        answer = subprocess.run(self.place.inside(["mfsfileinfo", *paths]), capture_output=True, text=True)
         counts = []
         for line in answer.stdout.splitlines():
             words = line.split()
             if words[:1] == ["chunk"]:
                 counts.append(0)
-            elif words[:1] == ["copy"] and counts and "invalid" not in line.lower():
+            elif words[:1] == ["copy"] and counts and "status:VALID" in line:
                 counts[-1] += 1
         return counts
+
+    def mark(self, name):
+        """An asterisk before the directory, and the chunkserver reads its list anew."""
+        self._file(f"{name}.hdd.cfg", f"*{self.disk(name)}\n")
+        self.children[name].send_signal(signal.SIGHUP)
 
     def _made(self, name):
         path = self.home / name

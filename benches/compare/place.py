@@ -13,7 +13,7 @@ from pathlib import Path
 
 MASTER = "10.77.0.1"
 PORT_MASTER = 9421  # both systems' clients find their master there
-CHUNKSERVERS = ["10.77.0.11", "10.77.0.12", "10.77.0.13"]
+CHUNKSERVERS = ["10.77.0.11", "10.77.0.12", "10.77.0.13", "10.77.0.14"]  # at most so many
 
 
 class Place:

@@ -95,16 +95,18 @@ def text(table, memory):
         spread = "-".join(map(_number, line.range)) if line.range else ""
         ratio = "" if row.name in BESIDE else _number(line.ratio) + (" **low**" if line.below() else "")
         yield f"| {row.name} | {row.what} | {row.unit} | {' | '.join(cells)} | {ratio} | {spread} | {row.goal or ''} |"
+    for line in table:
+        for system, reason in line.failures.items():
+            if reason:
+                yield f"\n{line.row.name} failed on {system}: {reason}"
+    if not any(memory.values()):
+        return
     yield ""
     yield "| resident memory at the end (at most), MiB | " + " | ".join(SYSTEMS) + " |"
     yield "| --- | ---: | ---: |"
     for name in next(iter(memory.values()), {}):
         cells = [f"{memory[s][name][0]:.0f} ({memory[s][name][1]:.0f})" if name in memory[s] else "" for s in SYSTEMS]
         yield f"| {name} | {' | '.join(cells)} |"
-    for line in table:
-        for system, reason in line.failures.items():
-            if reason:
-                yield f"\n{line.row.name} failed on {system}: {reason}"
 
 
 def memories(rounds):
