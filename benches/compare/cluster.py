@@ -34,6 +34,8 @@ class Cluster:
     name = ""
     # What `opened` changes, and what it is otherwise.
     hold_offs = ""
+    # How long after its start the master heals nothing, unless `opened`.
+    settle_s = 0
 
     def __init__(self, place, servers=3, opened=False):
         self.place = place
@@ -69,6 +71,7 @@ class Cluster:
         return sum(count < REPLICAS for count in self.replicas(*paths))
 
     def start(self):
+        self.started = time.monotonic()
         self.mountpoint.mkdir(parents=True)
         for name, command in self.daemons():
             self._spawn(name, command)

@@ -15,8 +15,7 @@ from place import MASTER
 EMPTY_METADATA = "/var/lib/mfs/metadata.mfs.empty"
 USER = "mfs"
 # Healing that waits for nothing: of its limits the highest that it takes.
-OPENED = """OPERATIONS_DELAY_INIT = 0
-OPERATIONS_DELAY_DISCONNECT = 0
+OPENED = """REPLICATIONS_DELAY_INIT = 0
 CHUNKS_LOOP_MIN_TIME = 60
 CHUNKS_LOOP_MAX_CPS = 1000000
 CHUNKS_WRITE_REP_LIMIT = 100
@@ -26,7 +25,8 @@ CHUNKS_READ_REP_LIMIT = 100
 
 class MooseFs(Cluster):
     name = "moosefs"
-    hold_offs = "OPERATIONS_DELAY_INIT 0 (default 300 s), OPERATIONS_DELAY_DISCONNECT 0 (3600 s)"
+    hold_offs = "REPLICATIONS_DELAY_INIT 0 (default 60 s from the start of the master); it has none after a loss"
+    settle_s = 60
 
     def daemons(self):
         data = self._made("master")

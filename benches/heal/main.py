@@ -32,19 +32,18 @@ from works import bulk  # noqa: E402
 SERVERS = 4
 GONE = "cs1"
 POLL_S = 0.1
-OPENED = "-opened"
-
-
-def _rows():
-    for name, what in (
-        ("loss", "a chunkserver is killed, until all chunks are at their goal"),
-        ("removal", "a disk is marked for removal, until all chunks are at their goal elsewhere"),
-    ):
-        yield Row(name, f"{what}; defaults", "s", 5, 5, more_is_better=False)
-        yield Row(name + OPENED, f"{what}; no hold-offs, limits opened", "s", 2, 2, more_is_better=False)
-
-
-ROWS = {row.name: row for row in _rows()}
+LOSS = "a chunkserver is killed, until all chunks are at their goal"
+REMOVAL = "a disk is marked for removal, until all chunks are at their goal elsewhere"
+# Name, what, the least ratio, and which of the systems wait for nothing and have their limits opened.
+CASES = (
+    ("loss", f"{LOSS}; both as they come", 0, ()),
+    ("loss-at-once", f"{LOSS}; MooseFS as it comes, MuskoxFS without hold-offs", 5, (Muskox,)),
+    ("loss-opened", f"{LOSS}; both opened", 2, (MooseFs, Muskox)),
+    ("removal", f"{REMOVAL}; both as they come", 5, ()),
+    ("removal-opened", f"{REMOVAL}; both opened", 2, (MooseFs, Muskox)),
+)
+ROWS = {name: Row(name, what, "s", least or None, least, more_is_better=False) for name, what, least, _ in CASES}
+OPENED = {name: systems for name, _, _, systems in CASES}
 PULL = "pull"
 
 
@@ -75,7 +74,7 @@ def one(system, name, place, options):
     """One row of one system: a session with its values or its failure."""
     say(f"  {system.name} {name}")
     machine.warm_memory()
-    session = Session(system(place, SERVERS, name.endswith(OPENED)), options, (name, *FIGURES))
+    session = Session(system(place, SERVERS, system in OPENED.get(name, ())), options, (name, *FIGURES))
     cluster, files = session.cluster, options.size // options.file
     try:
         with session.row(name):
@@ -85,6 +84,9 @@ def one(system, name, place, options):
                 bulk.write(session, folder, files, file)
             paths = [folder / str(file) for file in range(files)]
             cluster.until("the goal of all chunks", lambda: cluster.lacking(paths) == 0)
+            if not cluster.opened:
+                settled = cluster.started + cluster.settle_s
+                cluster.until("the end of what a start delays", lambda: time.monotonic() > settled, 2 * cluster.settle_s + 1)
             if name == PULL:
                 pull(session, paths, GONE)
             else:
