@@ -96,8 +96,7 @@ fn a_server_that_returns_is_made_current_by_the_blocks_that_were_written_meanwhi
     let was_on_it = |file: usize| before[file].1.iter().any(|server| server == "cs1");
     let files: BTreeSet<usize> = written.iter().map(|block| block * BLOCK_BYTES / FILE_BYTES).collect();
     let missed_chunks = files.iter().filter(|file| was_on_it(**file)).count();
-    let missed_blocks =
-        written.iter().filter(|block| was_on_it(**block * BLOCK_BYTES / FILE_BYTES)).count();
+    let missed_blocks = written.iter().filter(|block| was_on_it(**block * BLOCK_BYTES / FILE_BYTES)).count();
     assert!(missed_chunks >= 10, "{missed_chunks} of its chunks were written");
 
     demo.part("start", "cs1");

@@ -73,7 +73,8 @@ impl Orders {
         sources: &[ReplicaAddress],
     ) -> Result<(), Status> {
         let chain = self.chains.known(disk, chunk).ok_or(Status::NoChunk)?;
-        let mut sources = Sources::new(&self.context, &chain.slot, term, chunk, version, sources, SOURCE_WAIT_MAX);
+        let mut sources =
+            Sources::new(&self.context, &chain.slot, term, chunk, version, sources, SOURCE_WAIT_MAX);
         sources.ask_witness().await;
         loop {
             match chain.next_needed(version)? {
