@@ -304,3 +304,10 @@ fn nor_does_it_after_a_mount_was_cut_off() {
 fn a_file_whose_creation_was_lost_is_gone_for_each_fsync() {
     holds(Faults::SlowDisks, 10_177_842_578_924_422_408);
 }
+
+/// A chunk was raised while the answer to a frame of the version before was on its way: it counted as the answer to a frame of the new version, so a sound
+/// member passed for failed (and an *ok* could have stood for a write that it never had).
+#[test]
+fn a_late_answer_of_an_earlier_version_ends_nothing_of_this_one() {
+    holds(Faults::BadDisk, 3_591_065_508_008_184_279);
+}
