@@ -311,3 +311,10 @@ fn a_file_whose_creation_was_lost_is_gone_for_each_fsync() {
 fn a_late_answer_of_an_earlier_version_ends_nothing_of_this_one() {
     holds(Faults::BadDisk, 3_591_065_508_008_184_279);
 }
+
+/// The right to append came eleven seconds late over a way that was cut, after it had been given to another client, which had appended and synced since:
+/// what was appended by it was promised a place that was taken (and was reported as lost afterwards).
+#[test]
+fn an_append_is_not_let_in_by_a_right_that_came_late() {
+    holds(Faults::Everything, 17_706_433_595_804_038_590);
+}
