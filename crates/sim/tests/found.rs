@@ -313,7 +313,8 @@ fn a_late_answer_of_an_earlier_version_ends_nothing_of_this_one() {
 }
 
 /// The right to append came eleven seconds late over a way that was cut, after it had been given to another client, which had appended and synced since:
-/// what was appended by it was promised a place that was taken (and was reported as lost afterwards).
+/// what was appended by it was promised a place that was taken (and was reported as lost afterwards). Later in the same run the master's power took a
+/// truncate, and each fsync of the file failed, since its writer named the truncate with each commit.
 #[test]
 fn an_append_is_not_let_in_by_a_right_that_came_late() {
     holds(Faults::Everything, 17_706_433_595_804_038_590);
