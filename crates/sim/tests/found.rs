@@ -319,3 +319,9 @@ fn a_late_answer_of_an_earlier_version_ends_nothing_of_this_one() {
 fn an_append_is_not_let_in_by_a_right_that_came_late() {
     holds(Faults::Everything, 17_706_433_595_804_038_590);
 }
+
+/// A replica was deleted, had anew on the same disk, and one of the others deleted then, while no client took a step: the check did not count the new one.
+#[test]
+fn a_replica_that_came_back_since_counts_when_a_deletion_is_judged() {
+    holds(Faults::Everything, 6_248_752_414_549_167_430);
+}
