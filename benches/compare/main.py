@@ -17,6 +17,7 @@ import table
 from console import heed_signals, interrupted, say
 from moosefs import MooseFs
 from muskox import Muskox
+from perf import summary
 from place import Place
 from rows import ROWS
 from session import Session
@@ -90,7 +91,9 @@ def main():
                 systems = systems if options.profile is None else (Muskox,)
                 rounds.append({system.name: one(system, place, options) for system in systems})
             heed_signals(signal.SIG_IGN)
-            if options.profile is None and not report(rounds, facts, options):
+            if options.profile is not None:
+                print(summary(options.profile))
+            elif not report(rounds, facts, options):
                 sys.exit(1)
     except KeyboardInterrupt:
         say("interrupted; all is taken away")

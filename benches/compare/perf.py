@@ -3,12 +3,17 @@
 An idle processor is shown as the thread `swapper`: much of it means that the work waits for a disk or for an answer.
 """
 
+import os
+import re
 import signal
 import subprocess
 from pathlib import Path
 
 PER_SECOND = 997
 THREADS, FUNCTIONS = 16, 40
+IDLE = "swapper"
+# What the summary tells of a part.
+TOLD_THREADS, TOLD_FUNCTIONS = 6, 5
 
 
 class Profile:
@@ -21,12 +26,26 @@ class Profile:
 
     def __enter__(self):
         command = ["perf", "record", "--all-cpus", "-g", "--event", "cpu-clock", "--freq", str(PER_SECOND), "--quiet"]
-        self.perf = subprocess.Popen([*command, "--output", self.data], stdin=subprocess.DEVNULL)
+        heard, told = os.pipe()
+        ready, answer = os.pipe()
+        control = ["--delay", "-1", "--control", f"fd:{heard},{answer}"]
+        self.perf = subprocess.Popen(
+            [*command, *control, "--output", self.data], stdin=subprocess.DEVNULL, pass_fds=(heard, answer)
+        )
+        os.close(heard)
+        os.close(answer)
+        # It takes a while to find all processes; the part begins when it has.
+        self.pipes = os.fdopen(told, "wb", buffering=0), os.fdopen(ready, "rb")
+        self.pipes[0].write(b"enable\n")
+        if not self.pipes[1].readline():
+            raise RuntimeError("perf ended before it began: see its message above")
         return self
 
     def __exit__(self, *_):
         self.perf.send_signal(signal.SIGINT)
         self.perf.wait()
+        for pipe in self.pipes:
+            pipe.close()
         parts = [self._report("comm", THREADS), self._report("comm,symbol", FUNCTIONS)]
         self.text.write_text("\n".join(parts))
 
@@ -35,3 +54,31 @@ class Profile:
         done = subprocess.run([*command, "--input", self.data], capture_output=True, text=True, check=True)
         shares = [line for line in done.stdout.splitlines() if line.strip() and not line.startswith("#")]
         return "\n".join([f"by {sort}", *shares[:lines], ""])
+
+
+def summary(folder):
+    """One line for each part that was profiled: how idle the processors were, then threads and functions, as shares of what they did."""
+    lines = ["| part | idle | threads | functions |", "| --- | ---: | --- | --- |"]
+    for text in sorted(Path(folder).glob("*.txt")):
+        threads, functions = (block.splitlines()[1:] for block in text.read_text().strip().split("\n\n"))
+        threads = [(name, float(share.rstrip("%"))) for share, name in map(_columns, threads)]
+        idle = sum(share for name, share in threads if name == IDLE)
+        busy = max(100 - idle, 0.01)
+        told = [f"{name} {share / busy:.0%}" for name, share in threads if name != IDLE]
+        lines.append(f"| {text.stem} | {idle:.0f} % | {', '.join(told[:TOLD_THREADS])} | {_functions(functions, busy)} |")
+    return "\n".join(lines)
+
+
+def _columns(line):
+    return re.split(r"\s{2,}", line.strip())
+
+
+def _functions(lines, busy):
+    """The same function on several threads is one."""
+    shares = {}
+    for share, name, function, *_ in map(_columns, lines):
+        if name != IDLE:
+            function = function.removeprefix("[k] ").removeprefix("[.] ")
+            shares[function] = shares.get(function, 0) + float(share.rstrip("%")) / busy
+    most = sorted(shares.items(), key=lambda item: -item[1])[:TOLD_FUNCTIONS]
+    return ", ".join(f"`{function}` {share:.0%}" for function, share in most)

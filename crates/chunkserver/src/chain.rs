@@ -384,7 +384,7 @@ impl Chain {
         inner.version = version;
         (inner.unborn, inner.told) = (false, false);
         inner.filling = (origin == Origin::Filling).then(Filling::default);
-        inner.member = Member::after(verifier, origin, before);
+        inner.member = inner.member.successor(verifier, origin, before);
         inner.member.vouch(self.context.vouchers.of(verifier, self.chunk));
         inner.strand = Strand::default();
     }

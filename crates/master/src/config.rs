@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A holder that did not ask for its append lock for so long loses it, if others wait.
-pub(crate) const APPEND_LEASE: Duration = Duration::from_secs(10);
 /// Most sessions at one time; each keeps up to [`types::SEQUENCES_AHEAD_MAX`] answers.
 pub const SESSIONS_MAX: usize = 4_096;
 /// A segment of the log holds at least one whole batch.

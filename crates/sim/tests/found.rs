@@ -304,3 +304,24 @@ fn nor_does_it_after_a_mount_was_cut_off() {
 fn a_file_whose_creation_was_lost_is_gone_for_each_fsync() {
     holds(Faults::SlowDisks, 10_177_842_578_924_422_408);
 }
+
+/// A chunk was raised while the answer to a frame of the version before was on its way: it counted as the answer to a frame of the new version, so a sound
+/// member passed for failed (and an *ok* could have stood for a write that it never had).
+#[test]
+fn a_late_answer_of_an_earlier_version_ends_nothing_of_this_one() {
+    holds(Faults::BadDisk, 3_591_065_508_008_184_279);
+}
+
+/// The right to append came eleven seconds late over a way that was cut, after it had been given to another client, which had appended and synced since:
+/// what was appended by it was promised a place that was taken (and was reported as lost afterwards). Later in the same run the master's power took a
+/// truncate, and each fsync of the file failed, since its writer named the truncate with each commit.
+#[test]
+fn an_append_is_not_let_in_by_a_right_that_came_late() {
+    holds(Faults::Everything, 17_706_433_595_804_038_590);
+}
+
+/// A replica was deleted, had anew on the same disk, and one of the others deleted then, while no client took a step: the check did not count the new one.
+#[test]
+fn a_replica_that_came_back_since_counts_when_a_deletion_is_judged() {
+    holds(Faults::Everything, 6_248_752_414_549_167_430);
+}

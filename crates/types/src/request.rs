@@ -4,6 +4,10 @@ use crate::{
     AttributeChanges, Caller, ChunkIndex, DirCursor, DirtyChunk, FailedHop, FileKind, InodeId, InodeRef,
     Name, Owner, Sequence, Timestamp, TruncateGeneration,
 };
+use std::time::Duration;
+
+/// A session that did not ask for its append lock for so long loses it, if others wait.
+pub const APPEND_LEASE: Duration = Duration::from_secs(10);
 
 /// What rename(2) does with an existing target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -132,7 +132,7 @@ impl Client {
             return None;
         }
         let _inside = match place {
-            Place::End => Some(append::try_enter(&open.inode)?),
+            Place::End => Some(append::try_enter(&open.inode, self.shared.now())?),
             Place::At(_) => None,
         };
         self.shared.budget.try_take(bytes).then(|| self.put(&open, place, data))

@@ -12,9 +12,10 @@
 
 use crate::inodes::{Inode, Inodes};
 use crate::shared::Shared;
+use env::Instant;
 use std::sync::Arc;
 use std::time::Duration;
-use types::{Reply, Request, Status};
+use types::{APPEND_LEASE, Reply, Request, Status};
 
 /// How often the holder asks whether somebody waits: so long others wait for a file that is appended to all the time.
 const ASK_EVERY: Duration = Duration::from_millis(50);
@@ -44,6 +45,8 @@ pub(crate) struct Appends {
     inside: u32,
     /// Something that was written while it was held was given up; frames of it may still be on their way.
     gave_up: bool,
+    /// Until then nobody else can have been given it.
+    good_until: Option<Instant>,
     /// How often the master was asked, and the last time that it refused.
     asked: u64,
     refused: Option<(u64, Status)>,
@@ -53,6 +56,18 @@ impl Appends {
     /// Whether an append that was let in may go on.
     pub(crate) fn is_held(&self) -> bool {
         matches!(self.phase, Phase::Held | Phase::Ending)
+    }
+
+    /// Whether an append may be let in.
+    fn lets_in(&self, now: Instant) -> bool {
+        self.phase == Phase::Held && self.good_until.is_some_and(|until| now < until)
+    }
+
+    /// The master said *held* to a question of this moment. Says whether appends were let in until now.
+    fn renewed(&mut self, asked: Instant, now: Instant) -> bool {
+        let was_good = self.lets_in(now);
+        self.good_until = self.good_until.max(Some(asked + APPEND_LEASE));
+        was_good
     }
 
     /// The connection is a new one. What was asked over the old one may have been answered by a master that does not
@@ -122,7 +137,7 @@ pub(crate) async fn enter<'a>(shared: &Arc<Shared>, inode: &'a Arc<Inode>) -> Re
                 return Err(status);
             }
             match appends.phase {
-                Phase::Held => {
+                Phase::Held if appends.lets_in(shared.now()) => {
                     appends.inside += 1;
                     return Ok(Inside { inode });
                 }
@@ -133,7 +148,7 @@ pub(crate) async fn enter<'a>(shared: &Arc<Shared>, inode: &'a Arc<Inode>) -> Re
                     shared.runtime.spawn(hold(Arc::clone(shared), Arc::clone(inode)));
                 }
                 Phase::Asked { .. } => waits_for = Some(appends.asked),
-                Phase::Ending | Phase::Lost => {}
+                Phase::Held | Phase::Ending | Phase::Lost => {}
             }
         }
         progress.await;
@@ -141,9 +156,9 @@ pub(crate) async fn enter<'a>(shared: &Arc<Shared>, inode: &'a Arc<Inode>) -> Re
 }
 
 /// Lets an append in if the lock is here.
-pub(crate) fn try_enter(inode: &Inode) -> Option<Inside<'_>> {
+pub(crate) fn try_enter(inode: &Inode, now: Instant) -> Option<Inside<'_>> {
     let mut state = inode.state();
-    if state.appends.phase != Phase::Held {
+    if !state.appends.lets_in(now) {
         return None;
     }
     state.appends.inside += 1;
@@ -184,6 +199,8 @@ async fn keep(shared: &Arc<Shared>, inode: &Arc<Inode>) -> Result<(), Status> {
         let mut state = inode.state();
         match state.appends.phase {
             Phase::Asked { renewed: true } => state.appends.phase = Phase::Asked { renewed: false },
+            // It took so long that the lock may be another's again.
+            _ if state.appends.good_until.is_none_or(|until| shared.now() >= until) => {}
             _ => {
                 state.appends.phase = Phase::Held;
                 break;
@@ -266,8 +283,31 @@ async fn ask(shared: &Shared, inode: &Inode, held: bool) -> Result<bool, Status>
     match shared.session.call(Request::AppendLock { inode: inode.reference, held }).await? {
         Reply::AppendLock { attributes, wanted } => {
             Inodes::told(inode, attributes, at);
+            let was_good = inode.state().appends.renewed(at, shared.now());
+            if held && !was_good {
+                inode.progress.ring();
+            }
             Ok(wanted)
         }
         _ => Err(Status::BadMessage),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn appends_are_let_in_as_long_as_the_lock_cannot_be_anothers() {
+        let asked = Instant(Duration::from_secs(100));
+        let mut appends = Appends { phase: Phase::Held, ..Appends::default() };
+        assert!(!appends.lets_in(asked), "nobody was asked");
+        assert!(!appends.renewed(asked, asked));
+        let last = asked + (APPEND_LEASE - Duration::from_nanos(1));
+        assert!(appends.lets_in(last) && !appends.lets_in(asked + APPEND_LEASE));
+        assert!(appends.renewed(last, last), "who waits need not be told");
+        assert!(appends.lets_in(asked + APPEND_LEASE));
+        appends.phase = Phase::Ending;
+        assert!(!appends.lets_in(last));
     }
 }

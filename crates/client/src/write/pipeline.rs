@@ -614,7 +614,8 @@ impl Pipeline {
             }
         };
         self.commit_tries = 0;
-        if attributes.truncate_generation > commit.generation {
+        // Somebody else truncated the file, or a truncate of ours was lost with a tail of the log.
+        if attributes.truncate_generation != commit.generation {
             self.effects.push(Effect::Attributes(attributes));
             return self.truncated_by_another(attributes.truncate_generation);
         }

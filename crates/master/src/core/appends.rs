@@ -15,10 +15,9 @@
 
 use super::queue::Queue;
 use super::{Answerer, Core};
-use crate::config::APPEND_LEASE;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use types::{FileKind, InodeId, InodeRef, Origin, Reply, Request, SessionId, Status};
+use types::{APPEND_LEASE, FileKind, InodeId, InodeRef, Origin, Reply, Request, SessionId, Status};
 
 /// After a start of the master a truncate waits so long for sessions that have not said which locks they hold. Clients that
 /// live come back within that; for those that do not, nobody should wait until their lease ends.

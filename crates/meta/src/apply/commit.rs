@@ -43,14 +43,8 @@ impl Meta {
         if commit.length > FILE_BYTES_MAX {
             return Err(Status::FileTooBig);
         }
-        // The generation wraps, so older and newer are told by the sign of the distance.
-        let distance = commit.truncate_generation.0.wrapping_sub(known.truncate_generation) as i32;
-        let current = match distance {
-            0 => true,
-            ..0 => false,
-            // The truncate that the client saw is lost with a tail of the log.
-            1.. => return Err(Status::Io),
-        };
+        // Else it is from before a truncate, or from after one that is lost with a tail of the log: the client learns the generation by the answer.
+        let current = commit.truncate_generation.0 == known.truncate_generation;
         let changes = if current { self.check_dirty(file, commit.chunks, cx)? } else { Vec::new() };
 
         let aged = self.due_at(&known).is_some();

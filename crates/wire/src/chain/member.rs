@@ -187,18 +187,23 @@ pub struct Member {
 impl Member {
     /// A member that serves the disk named in `verifier`.
     pub fn new(verifier: Verifier, origin: Origin) -> Self {
-        Self::after(verifier, origin, Closed::default())
+        Self::numbered_after(Op(0), verifier, origin, Closed::default())
     }
 
-    /// The same under a version to which the replica was raised; `before` is what was reported for the raise.
-    pub fn after(verifier: Verifier, origin: Origin, before: Closed) -> Self {
+    /// Its successor under a version to which the replica was raised; `before` is what was reported for the raise. Operations are numbered on: what
+    /// the member behind says late of one of this version is no answer to one of the next.
+    pub fn successor(&self, verifier: Verifier, origin: Origin, before: Closed) -> Self {
+        Self::numbered_after(self.last_op, verifier, origin, before)
+    }
+
+    fn numbered_after(last_op: Op, verifier: Verifier, origin: Origin, before: Closed) -> Self {
         Self {
             own: Witness { verifier, sources: Vec::new() },
             origin,
             state: State::Open,
             next: None,
             head: None,
-            last_op: Op(0),
+            last_op,
             taken: ChainSequence(0),
             applied: ChainSequence(0),
             pending: BTreeMap::new(),
@@ -321,11 +326,11 @@ impl Member {
         }
     }
 
-    /// The member behind answered, or did not in time.
+    /// The member behind answered, or did not in time. What was answered before, or belongs to an earlier version, changes nothing.
     pub fn answered(&mut self, op: Op, result: Result<Vec<Witness>, Refusal>, out: &mut Vec<Answer>) {
+        let Some(pending) = self.pending.get_mut(&op) else { return };
         match result {
             Ok(witnesses) => {
-                let Some(pending) = self.pending.get_mut(&op) else { return };
                 pending.behind = Some(witnesses);
                 self.settle(op, out);
             }

@@ -507,6 +507,26 @@ fn somebody_elses_truncate_makes_the_data_go_again() {
     assert_eq!((world.content(), lost(&mut pipeline)), (b"second".to_vec(), Vec::new()));
 }
 
+#[test]
+fn after_a_truncate_that_the_master_lost_the_file_can_be_synced_again() {
+    let (mut world, mut pipeline) = (World::default(), pipeline());
+    write(&mut pipeline, &world, 0, b"first");
+    pipeline.want_flush();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    pipeline.edited(TruncateGeneration(world.generation + 1), |_| true);
+    pipeline.fail(Status::Io);
+    assert_eq!(sync_in(&mut world, &mut pipeline), Some(Ok(())), "nothing is unsynced any more");
+    write(&mut pipeline, &world, 0, b"SE");
+    assert_eq!(sync_in(&mut world, &mut pipeline), Some(Ok(())));
+    assert_eq!((world.content(), lost(&mut pipeline)), (b"SErst".to_vec(), vec![Status::Io]));
+}
+
+fn sync_in(world: &mut World, pipeline: &mut Pipeline) -> Option<Result<(), Status>> {
+    let sync = pipeline.want_sync();
+    world.run(pipeline, &mut std::iter::empty());
+    pipeline.sync_outcome(sync)
+}
+
 /// A file with one chunk that is synced, and of which no answer to a commit said so.
 fn synced_and_not_named(world: &mut World) -> Pipeline {
     let mut pipeline = pipeline();

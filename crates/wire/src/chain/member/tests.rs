@@ -1,6 +1,7 @@
 //! A member of a write chain as a machine: order, gaps, flushes, lost neighbours.
 
 mod flushes;
+mod raises;
 
 use super::super::table::WRITES_REMEMBERED_MAX;
 use super::*;
@@ -213,20 +214,6 @@ fn a_lost_connection_fails_what_waits_for_it_and_the_rest_is_still_applied_here(
     head.applied(second, Ok(()), &mut out);
     assert!(head.is_drained());
     assert_eq!(head.report().unacknowledged, [(8192, 8202)]);
-}
-
-#[test]
-fn what_a_raise_reported_is_reported_again_until_a_frame_of_the_new_version_comes() {
-    let before = Closed { unacknowledged: vec![(0, 5)], forgot: true, ..Closed::default() };
-    let mut tail = Member::after(verifier(0), Origin::Beginning, before.clone());
-    assert_eq!(tail.report(), before);
-    take(&mut tail, &from_client(1, None));
-    let report = tail.report();
-    assert_eq!((report.unacknowledged, report.recent, report.forgot), (vec![], vec![(4096, 4106)], false));
-    let mut other = Member::after(verifier(0), Origin::Beginning, before);
-    other.settled();
-    assert_eq!(other.report(), Closed::default());
-    assert!(Member::new(verifier(0), Origin::Unknown).report().forgot);
 }
 
 #[test]
