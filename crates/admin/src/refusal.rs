@@ -110,6 +110,15 @@ impl From<Refusal> for Failure {
                 format!("server {subject} is not connected"),
                 format!("start its chunkserver, and see its log: muskox server ls   ({subject} must be up)"),
             ),
+            RefusalKind::NoSuchLimit => {
+                ("E0244", Exit::NotFound, format!("nothing limits {subject}"), "muskox limit ls".to_owned())
+            }
+            RefusalKind::NoSuchHold => (
+                "E0245",
+                Exit::NotFound,
+                format!("there is no hold {subject}: its time is over, or it was ended"),
+                "muskox class hold ls".to_owned(),
+            ),
             RefusalKind::DiskNotTaken => {
                 let next = if near.is_empty() { "muskox disk ls".to_owned() } else { near };
                 return Self::new("E0229", Exit::Refused, format!("{subject} is not added"), next).because(why);
@@ -136,7 +145,7 @@ mod tests {
             assert!(failure.what.contains("photos") && !failure.next.is_empty(), "{failure}");
             assert!(!matches!(failure.exit, Exit::Done | Exit::Degraded | Exit::Critical));
         }
-        assert_eq!(codes.len(), 19);
+        assert_eq!(codes.len(), 21);
     }
 
     #[test]

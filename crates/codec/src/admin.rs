@@ -4,12 +4,14 @@ mod change;
 mod convert;
 mod edit;
 mod explain;
+mod limits;
 mod removal;
 mod trash;
 
 pub use change::*;
 pub use edit::*;
 pub use explain::*;
+pub use limits::*;
 pub use removal::*;
 pub use trash::*;
 
@@ -85,6 +87,10 @@ pub struct ClusterStatus {
     pub hops: HopCounts,
     /// Deleted files that are kept.
     pub trash: TrashStatus,
+    /// Limits of healing.
+    pub limits: Vec<LimitStatus>,
+    /// Holds of what edits made dispensable.
+    pub holds: Vec<HoldStatus>,
 }
 
 /// A directory that a server does not serve.

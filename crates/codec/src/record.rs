@@ -17,8 +17,8 @@ use crate::{Malformed, proto};
 use prost::Message as _;
 use proto::record::Op as P;
 use types::{
-    ChunkId, ChunkIndex, LogIndex, Op, Origin, RaisedChunk, Record, Sequence, SessionId, TaskId, Timestamp,
-    TruncateGeneration,
+    ChunkId, ChunkIndex, HoldId, LogIndex, Op, Origin, RaisedChunk, Record, Sequence, SessionId, TaskId,
+    Timestamp, TruncateGeneration,
 };
 
 /// Appends the bytes of a record.
@@ -219,6 +219,14 @@ impl From<&Op> for P {
                 Self::SetMark(proto::OpSetMark { holder: Some(holder.into()), mark: mark_out(*mark) })
             }
             Op::Forget { holder } => Self::Forget(proto::OpForget { holder: Some(holder.into()) }),
+            Op::SetLimit { scope, limit } => Self::SetLimit(proto::OpSetLimit {
+                scope: Some(scope.into()),
+                limit: limit.as_ref().map(Into::into),
+            }),
+            Op::Hold { cause, until } => {
+                Self::Hold(proto::OpHold { cause: Some(cause.into()), until: until.to_bits() })
+            }
+            Op::EndHold { hold } => Self::EndHold(proto::OpEndHold { hold: hold.0 }),
         }
     }
 }
@@ -345,6 +353,13 @@ impl TryFrom<P> for Op {
                 Self::SetMark { holder: part(p.holder, "server or disk")?, mark: mark_in(p.mark)? }
             }
             P::Forget(p) => Self::Forget { holder: part(p.holder, "server or disk")? },
+            P::SetLimit(p) => {
+                Self::SetLimit { scope: part(p.scope, "what a limit is about")?, limit: maybe(p.limit)? }
+            }
+            P::Hold(p) => {
+                Self::Hold { cause: part(p.cause, "cause of a hold")?, until: Timestamp::from_bits(p.until) }
+            }
+            P::EndHold(p) => Self::EndHold { hold: HoldId(p.hold) },
         })
     }
 }

@@ -32,6 +32,8 @@ pub(crate) enum Tag {
     DiskDetails = 14,
     Task = 15,
     Trashed = 16,
+    Limit = 17,
+    Hold = 18,
 }
 
 /// The sum over one table, or over all.

@@ -154,10 +154,10 @@ fn well_formed_lies_are_found() {
     assert_eq!(
         load_changed(|pieces| {
             if let Piece::Header(header) = &mut pieces[0] {
-                header.format_version = 4;
+                header.format_version = 5;
             }
         }),
-        LoadError::Version { found: 4, known: 3 }
+        LoadError::Version { found: 5, known: 4 }
     );
 }
 

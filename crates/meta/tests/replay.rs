@@ -7,9 +7,9 @@ mod common;
 use common::{Fs, ROOT, chunk, labels, load, name};
 use meta::{LoadError, Loader, Meta};
 use types::{
-    AgeBy, Archive, ClassId, ClusterId, DirCursor, DiskId, Expression, FileKind, Holder, InodeId, LogIndex,
-    Mark, Op, Record, SEQUENCES_AHEAD_MAX, Sequence, ServerId, SessionId, Status, StorageClass, TaskWork,
-    Term, Timestamp, XattrMode,
+    AgeBy, Archive, ClassId, ClusterId, DirCursor, DiskId, Expression, FileKind, HoldCause, Holder, InodeId,
+    Limit, LimitScope, LogIndex, Mark, Op, Record, SEQUENCES_AHEAD_MAX, Sequence, ServerId, SessionId,
+    Status, StorageClass, TaskWork, Term, Timestamp, XattrMode,
 };
 
 /// A namespace with something of everything.
@@ -64,6 +64,27 @@ fn furnished() -> Fs {
     fs.commit(deleted, 11, &[chunk(0, 5, 1)]).unwrap();
     fs.ok(Op::Archive { inodes: vec![old] });
     fs.unlink(d, "deleted").unwrap();
+    let limit = Some(Limit { copies: Some(2), bytes_per_s: Some(10 << 20) });
+    fs.ok(Op::SetLimit { scope: LimitScope::Server(server), limit });
+    let pair = |from: &str, to: &str| LimitScope::Pair {
+        from: Expression::new(from).unwrap(),
+        to: Expression::new(to).unwrap(),
+    };
+    fs.ok(Op::SetLimit { scope: pair("ssd", "site=home"), limit });
+    fs.ok(Op::SetLimit { scope: pair("any", "any"), limit });
+    fs.ok(Op::SetLimit { scope: pair("any", "any"), limit: None });
+    let before = Box::new(fs.meta.class(photos).unwrap().clone());
+    fs.ok(Op::Hold {
+        cause: HoldCause::Class { class: photos, before },
+        until: Timestamp::new(3_000_000, 0),
+    });
+    let of_disk = HoldCause::Labels { holder: Holder::Disk(disk), before: labels("hdd") };
+    fs.ok(Op::Hold { cause: of_disk.clone(), until: Timestamp::new(3_000_000, 0) });
+    fs.ok(Op::Hold { cause: of_disk, until: Timestamp::new(3_000_001, 0) });
+    let of_server = HoldCause::Labels { holder: Holder::Server(server), before: labels("") };
+    fs.ok(Op::Hold { cause: of_server.clone(), until: Timestamp::new(3_000_000, 0) });
+    let ended = fs.meta.hold_for(&of_server).unwrap();
+    fs.ok(Op::EndHold { hold: ended });
     let (_, op) = fs.create_op(ROOT, "asked", Fs::node(FileKind::File, 0o600));
     fs.asked(5, 3, 2, op).reply.unwrap();
     fs.asked(5, 4, 2, fs.commit_op(f, 1, &[])).reply.unwrap();
@@ -80,6 +101,7 @@ fn assert_same(one: &Meta, other: &Meta) {
     assert!(one.disks().eq(other.disks()) && one.servers().eq(other.servers()));
     assert!(one.classes().eq(other.classes()) && one.tasks().eq(other.tasks()));
     assert_eq!(one.trash_after(InodeId(0), 1_000), other.trash_after(InodeId(0), 1_000));
+    assert!(one.limits().eq(other.limits()) && one.holds().eq(other.holds()));
     assert_eq!(one.trash_use(), other.trash_use());
     for (class, _) in one.classes() {
         assert_eq!(one.class_use(class), other.class_use(class));
@@ -135,7 +157,7 @@ fn assert_same_empty(meta: &Meta) {
 /// With `MUSKOX_GOLDEN=write` in the environment the file is written anew; do that only for a new format version.
 #[test]
 fn the_checkpoint_of_this_format_still_loads_and_is_written_the_same() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/checkpoint-v3.bin");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/checkpoint-v4.bin");
     let fs = furnished();
     if std::env::var("MUSKOX_GOLDEN").is_ok_and(|v| v == "write") {
         std::fs::write(path, fs.checkpoint()).unwrap();
@@ -144,6 +166,14 @@ fn the_checkpoint_of_this_format_still_loads_and_is_written_the_same() {
     let loaded = load(&golden).unwrap();
     assert_same(&fs.meta, &loaded);
     assert_eq!(Fs { meta: loaded, ..Fs::empty() }.checkpoint(), golden);
+}
+
+#[test]
+fn the_checkpoint_of_the_third_format_still_loads() {
+    let loaded = load(include_bytes!("../testdata/checkpoint-v3.bin")).unwrap();
+    assert_eq!(loaded.recomputed_digest(), loaded.digest());
+    assert!(loaded.trash_use().files > 0);
+    assert_eq!((loaded.limits().count(), loaded.holds().count()), (0, 0));
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! The changelog's records: what was decided, never a choice to be made again.
 
 use crate::{
-    AttributeChanges, Caller, ChunkId, ChunkIndex, ClassId, ClusterId, DirtyChunk, DiskId, Holder, InodeRef,
-    Labels, LogIndex, Mark, Name, NodeSpec, Origin, RenameMode, ServerId, SessionId, StorageClass, TaskId,
-    TaskWork, Term, Timestamp, TruncateGeneration, Version, XattrMode,
+    AttributeChanges, Caller, ChunkId, ChunkIndex, ClassId, ClusterId, DirtyChunk, DiskId, HoldCause, HoldId,
+    Holder, InodeRef, Labels, Limit, LimitScope, LogIndex, Mark, Name, NodeSpec, Origin, RenameMode,
+    ServerId, SessionId, StorageClass, TaskId, TaskWork, Term, Timestamp, TruncateGeneration, Version,
+    XattrMode,
 };
 
 /// One entry of the changelog.
@@ -203,6 +204,21 @@ pub enum Op {
     Forget {
         holder: Holder,
     },
+    /// A limit of healing, instead of the one before; `None`: there is none. Critical.
+    SetLimit {
+        scope: LimitScope,
+        limit: Option<Limit>,
+    },
+    /// What the edit that follows makes dispensable stays until then. One that is there for the same cause lasts longer; the id
+    /// of a new one is the index of this record. Critical.
+    Hold {
+        cause: HoldCause,
+        until: Timestamp,
+    },
+    /// A hold is over, or was ended; critical.
+    EndHold {
+        hold: HoldId,
+    },
 }
 
 impl Op {
@@ -223,7 +239,10 @@ impl Op {
             | Self::RegisterServer { .. }
             | Self::SetLabels { .. }
             | Self::SetMark { .. }
-            | Self::Forget { .. } => true,
+            | Self::Forget { .. }
+            | Self::SetLimit { .. }
+            | Self::Hold { .. }
+            | Self::EndHold { .. } => true,
             Self::SetLength { boundary, .. } => boundary.is_some(),
             Self::Punch { boundaries, .. } => !boundaries.is_empty(),
             Self::Commit { durable, .. } => *durable,

@@ -59,6 +59,8 @@ fn home() -> ClusterStatus {
         min_write: 1,
         hops: HopCounts { reported: 7, denied: 3, held_back: 2, ..Default::default() },
         trash: rpc::admin::TrashStatus::default(),
+        limits: Vec::new(),
+        holds: Vec::new(),
     }
 }
 

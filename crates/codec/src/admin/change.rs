@@ -4,9 +4,9 @@ mod convert;
 
 pub use convert::{classes, tasks};
 
-use super::{FileTarget, RestoreWish, Unrestored};
+use super::{FileTarget, LimitTarget, RestoreWish, Unrestored};
 use std::fmt;
-use types::{ClassId, ClassName, InodeRef, Labels, StorageClass, TaskId};
+use types::{ClassId, ClassName, HoldId, InodeRef, Labels, Limit, StorageClass, TaskId};
 
 /// Most tasks in one answer.
 pub const TASKS_MAX: usize = types::TASKS_MAX;
@@ -131,6 +131,17 @@ pub enum Change {
     },
     /// Have deleted files leave for good; at most [`super::TRASH_BATCH_MAX`].
     PurgeTrash(Vec<InodeRef>),
+    /// Another limit of healing.
+    SetLimit {
+        /// Of what.
+        target: LimitTarget,
+        /// How much; `None`: as much as goes.
+        limit: Option<Limit>,
+        /// Also if no disk has a label that it names.
+        allow_unknown: bool,
+    },
+    /// Hold no longer what an edit made dispensable.
+    EndHold(HoldId),
 }
 
 /// What an operator is about to do with a server or a disk.
@@ -225,6 +236,10 @@ pub enum RefusalKind {
     NotConnected = 18,
     /// A server does not take a directory as a disk. `near` is the next step.
     DiskNotTaken = 19,
+    /// Nothing limits this.
+    NoSuchLimit = 20,
+    /// No hold has this number.
+    NoSuchHold = 21,
 }
 
 impl RefusalKind {
@@ -249,6 +264,8 @@ impl RefusalKind {
         Self::WouldLose,
         Self::NotConnected,
         Self::DiskNotTaken,
+        Self::NoSuchLimit,
+        Self::NoSuchHold,
     ];
 }
 

@@ -43,6 +43,8 @@ impl From<&ClusterStatus> for proto::ClusterStatus {
             min_write: v.min_write,
             hops: Some((&v.hops).into()),
             trash: Some((&v.trash).into()),
+            limits: v.limits.iter().map(Into::into).collect(),
+            holds: v.holds.iter().map(Into::into).collect(),
         }
     }
 }
@@ -78,6 +80,8 @@ impl TryFrom<proto::ClusterStatus> for ClusterStatus {
             min_write: p.min_write,
             hops: p.hops.unwrap_or_default().into(),
             trash: p.trash.unwrap_or_default().into(),
+            limits: super::limits::limits(p.limits)?,
+            holds: super::limits::holds(p.holds)?,
         })
     }
 }

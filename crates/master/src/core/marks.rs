@@ -110,7 +110,8 @@ impl Core {
         }
     }
 
-    fn in_seconds(&self, seconds: u64) -> Timestamp {
+    /// So many seconds from now.
+    pub(super) fn in_seconds(&self, seconds: u64) -> Timestamp {
         let now = self.record_time();
         // A hundred years fit.
         let seconds = seconds.min(MAINTENANCE_S_MAX) as i64;

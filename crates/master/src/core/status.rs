@@ -1,6 +1,7 @@
 //! What operators ask: the state of the cluster, and where a file is.
 
 use super::Core;
+use super::limits::limit_warnings;
 use codec::admin::{
     ChunkCounts, ClientStatus, ClusterStatus, DiskStatus, FileChunk, FileInfoReply, FileReplica, FileTarget,
     HopCounts, RefusedDiskStatus, ServerState, ServerStatus, Severity, TaskStatus, Warning, WorkStatus,
@@ -43,6 +44,8 @@ impl Core {
             });
         }
         health(&servers, &disks, &refused_disks, chunks, &mut warnings);
+        let limits = self.limit_statuses();
+        warnings.extend(limit_warnings(&limits, chunks.endangered + chunks.undergoal + chunks.leaving));
         warnings.extend(self.class_warnings());
         warnings.extend(self.label_warnings());
         warnings.extend(self.mark_warnings());
@@ -85,6 +88,8 @@ impl Core {
             min_write: u32::try_from(self.fleet.min_write()).unwrap_or(u32::MAX),
             hops: self.hop_counts(),
             trash,
+            limits,
+            holds: self.hold_statuses(),
         }
     }
 
