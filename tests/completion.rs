@@ -103,11 +103,11 @@ fn bash_completes_verbs_options_and_names_of_the_cluster() {
     assert_eq!(in_bash(&demo, &format!("muskox disk label cs2:{data}/cs2/d1 site=")), ["home"]);
     assert_eq!(in_bash(&demo, "muskox class edit photos --keep 2*ssd,h"), ["2*ssd,hdd"]);
     assert_eq!(in_bash(&demo, "muskox health mute LABELS"), ["LABELS_DIFFER"]);
-    assert_eq!(in_bash(&demo, "muskox limit "), ["ls", "rm", "set"]);
+    assert_eq!(in_bash(&demo, "muskox limit "), ["help", "ls", "rm", "set"]);
     assert_eq!(in_bash(&demo, "muskox limit set --server "), ["cs1", "cs2"]);
-    assert_eq!(in_bash(&demo, "muskox limit set --from site=home --to hdd|s"), ["hdd|site=home", "hdd|ssd"]);
+    assert_eq!(in_bash(&demo, "muskox limit set --from hdd --to s"), ["site=home", "ssd"]);
     assert_eq!(in_bash(&demo, "muskox limit rm --from a"), ["any"]);
-    assert_eq!(in_bash(&demo, "muskox class hold "), ["end", "ls"]);
+    assert_eq!(in_bash(&demo, "muskox class hold "), ["end", "help", "ls"]);
     assert_eq!(in_bash(&demo, "muskox class hold end "), holds(&demo), "one for each disk that got labels");
     // A directory of this host.
     std::fs::create_dir(demo.data.join("only one")).unwrap();

@@ -154,7 +154,7 @@ mod tests {
             assert!(failure.what.contains("photos") && !failure.next.is_empty(), "{failure}");
             assert!(!matches!(failure.exit, Exit::Done | Exit::Degraded | Exit::Critical));
         }
-        assert_eq!(codes.len(), 21);
+        assert_eq!(codes.len(), 23);
     }
 
     #[test]
