@@ -59,6 +59,17 @@ fn disk(demo: &Demo, server: &str) -> String {
     demo.data.join(server).join("d1").display().to_string()
 }
 
+/// The numbers of the holds, as `class hold ls` shows them.
+fn holds(demo: &Demo) -> Vec<String> {
+    let known: serde_json::Value =
+        serde_json::from_str(&demo.ask(&["class", "hold", "ls", "--json"])).unwrap();
+    let holds = known["holds"].as_array().unwrap();
+    assert_eq!(holds.len(), 2, "{known}");
+    let mut ids: Vec<String> = holds.iter().map(|hold| hold["id"].to_string()).collect();
+    ids.sort();
+    ids
+}
+
 fn furnished() -> Demo {
     let demo = Demo::start_with(&["--no-mount", "--chunkservers", "2", "--disks", "1"]);
     let of = |server: &str| format!("{server}:{}", disk(&demo, server));
@@ -92,6 +103,12 @@ fn bash_completes_verbs_options_and_names_of_the_cluster() {
     assert_eq!(in_bash(&demo, &format!("muskox disk label cs2:{data}/cs2/d1 site=")), ["home"]);
     assert_eq!(in_bash(&demo, "muskox class edit photos --keep 2*ssd,h"), ["2*ssd,hdd"]);
     assert_eq!(in_bash(&demo, "muskox health mute LABELS"), ["LABELS_DIFFER"]);
+    assert_eq!(in_bash(&demo, "muskox limit "), ["help", "ls", "rm", "set"]);
+    assert_eq!(in_bash(&demo, "muskox limit set --server "), ["cs1", "cs2"]);
+    assert_eq!(in_bash(&demo, "muskox limit set --from hdd --to s"), ["site=home", "ssd"]);
+    assert_eq!(in_bash(&demo, "muskox limit rm --from a"), ["any"]);
+    assert_eq!(in_bash(&demo, "muskox class hold "), ["end", "help", "ls"]);
+    assert_eq!(in_bash(&demo, "muskox class hold end "), holds(&demo), "one for each disk that got labels");
     // A directory of this host.
     std::fs::create_dir(demo.data.join("only one")).unwrap();
     assert_eq!(in_bash(&demo, &format!("muskox class get {data}/onl")), [format!("{data}/only\\ one/")]);

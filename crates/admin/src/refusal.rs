@@ -119,6 +119,15 @@ impl From<Refusal> for Failure {
                 format!("nothing has the health code {subject} now, so there is nothing to mute"),
                 format!("muskox health mute {subject} --sticky   (mutes it for whatever comes)"),
             ),
+            RefusalKind::NoSuchLimit => {
+                ("E0244", Exit::NotFound, format!("nothing limits {subject}"), "muskox limit ls".to_owned())
+            }
+            RefusalKind::NoSuchHold => (
+                "E0245",
+                Exit::NotFound,
+                format!("there is no hold {subject}: its time is over, or it was ended"),
+                "muskox class hold ls".to_owned(),
+            ),
             RefusalKind::DiskNotTaken => {
                 let next = if near.is_empty() { "muskox disk ls".to_owned() } else { near };
                 return Self::new("E0229", Exit::Refused, format!("{subject} is not added"), next).because(why);
@@ -145,7 +154,7 @@ mod tests {
             assert!(failure.what.contains("photos") && !failure.next.is_empty(), "{failure}");
             assert!(!matches!(failure.exit, Exit::Done | Exit::Degraded | Exit::Critical));
         }
-        assert_eq!(codes.len(), 21);
+        assert_eq!(codes.len(), 23);
     }
 
     #[test]

@@ -74,6 +74,7 @@ pub(crate) fn why(kind: ObstacleKind) -> &'static str {
         ObstacleKind::Failed => "a copy failed and is tried again",
         ObstacleKind::Awaited => "a replica that may come back is waited for (heal-after)",
         ObstacleKind::Waiting => "its turn has not come",
+        ObstacleKind::Limited => "a limit of healing has no place for it (muskox limit ls)",
         ObstacleKind::Mending => "a damaged replica is being mended from others",
         ObstacleKind::Surplus => "a replica that is not needed is about to go",
         ObstacleKind::Held => "replicas that an edit made dispensable are kept, so that it can be taken back",

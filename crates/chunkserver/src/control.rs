@@ -311,6 +311,10 @@ impl Control {
     ) -> Result<(), Left> {
         match message {
             Some(ToServer::Order(order)) => {
+                if let OrderKind::Pace { disk, chunk, bytes_per_s } = order.what {
+                    let done = self.orders.pace(order.order, disk, chunk, bytes_per_s);
+                    return send(tx, ToMaster::OrderDone(done)).await;
+                }
                 let (orders, events, tx) = (Arc::clone(&self.orders), Arc::clone(events), tx.clone());
                 let claim = match orders.claim(&order, tie) {
                     Ok(claim) => claim,

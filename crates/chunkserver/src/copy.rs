@@ -12,6 +12,7 @@ use crate::chain::Chain;
 use crate::config::ORDER_WAIT_MAX;
 use crate::disks::{Slot, on_disk};
 use crate::orders::Orders;
+use crate::pace::Pace;
 use crate::source::{Sources, done};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,12 +31,13 @@ impl Orders {
         term: Term,
         version: Version,
         sources: &[ReplicaAddress],
+        pace: Option<&Arc<Pace>>,
     ) -> Result<(), Status> {
         if tokio::time::timeout(ORDER_WAIT_MAX, chain.close(Status::NoChunk)).await.is_err() {
             return Err(Status::TimedOut);
         }
         let sources = Sources::new(&self.context, slot, term, chain.chunk, version, sources, SOURCE_WAIT_MAX);
-        let result = self.fill(slot, chain, version, sources).await;
+        let result = self.fill(slot, chain, version, sources.at_pace(pace)).await;
         if result.is_ok() {
             // Also for a master that did not order it: the link may be another one by now.
             self.context.events.born(chain.disk, chain.chunk, version);

@@ -13,6 +13,7 @@ use crate::chain::{Chain, Next};
 use crate::config::ORDER_WAIT_MAX;
 use crate::disks::{Slot, on_disk};
 use crate::orders::Orders;
+use crate::pace::Pace;
 use crate::source::{Sources, done};
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,12 +72,15 @@ impl Orders {
         term: Term,
         version: Version,
         sources: &[ReplicaAddress],
+        pace: Option<&Arc<Pace>>,
     ) -> Result<(), Status> {
         let chain = self.chains.known(disk, chunk).ok_or(Status::NoChunk)?;
-        let mut sources =
+        let sources =
             Sources::new(&self.context, &chain.slot, term, chunk, version, sources, SOURCE_WAIT_MAX);
+        let mut sources = sources.at_pace(pace);
         sources.ask_witness().await;
         loop {
+            sources.pay().await;
             match chain.next_needed(version)? {
                 Next::Piece(blocks) => self.bring(&chain, version, &mut sources, blocks).await?,
                 Next::Writes => {

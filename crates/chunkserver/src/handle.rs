@@ -10,6 +10,7 @@ use crate::error::StartError;
 use crate::events::Events;
 use crate::identity::{Identity, IdentityError};
 use crate::orders::Orders;
+use crate::pace::Paces;
 use crate::standing::Standing;
 use crate::tasks::Tasks;
 use crate::upkeep;
@@ -158,6 +159,7 @@ impl Chunkserver {
                 chains: Arc::clone(&chains),
                 context: Arc::clone(&context),
                 clock: Arc::clone(&env.clock),
+                paces: Paces::default(),
                 strays: Arc::default(),
             }),
             tasks: Arc::clone(&tasks),

@@ -36,6 +36,7 @@ mod handle;
 mod identity;
 mod mend;
 mod orders;
+mod pace;
 mod repair;
 mod source;
 mod standing;

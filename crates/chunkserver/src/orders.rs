@@ -15,6 +15,7 @@ use crate::chains::Chains;
 use crate::config::{DELETED_HOLD, ORDER_WAIT_MAX, UNKNOWN_HOLD};
 use crate::disks::{Disks, Slot, on_disk};
 use crate::events::Events;
+use crate::pace::Paces;
 use crate::standing::Standing;
 use crate::turns::{Claim, Tie, Turns};
 use codec::control::{Cut, Order, OrderDone, OrderKind, TOUCHED_MAX};
@@ -35,6 +36,8 @@ pub(crate) struct Orders {
     pub(crate) chains: Arc<Chains>,
     pub(crate) context: Arc<crate::chain::Context>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// How fast copies that were ordered may go.
+    pub(crate) paces: Paces,
     /// Of orders for disks that are not here.
     pub(crate) strays: Arc<Turns>,
 }
@@ -74,10 +77,25 @@ impl OnDisk {
 impl Orders {
     /// Takes an order that came over a link, to be carried out in its turn; or refuses it, since too many wait for its disk.
     pub(crate) fn claim(&self, order: &Order, tie: &Tie) -> Result<Arc<Claim>, OrderDone> {
-        let slot = self.disks.get(target(&order.what).0);
+        let (disk, chunk) = target(&order.what);
+        let slot = self.disks.get(disk);
         let turns = slot.as_ref().map_or(&self.strays, |slot| &slot.turns);
-        let claim = turns.claim(&order.what, tie).map(Arc::new);
-        claim.ok_or_else(|| done(order.order, Err(Status::TryAgain).into()))
+        let claim = turns.claim(&order.what, tie).map(|mut claim| {
+            if matches!(order.what, OrderKind::Copy { .. } | OrderKind::Feed { .. }) {
+                claim.pace = Some(self.paces.begin(disk, chunk));
+            } else {
+                // What is copied there is overtaken: it comes to its end at its next question.
+                self.paces.set(disk, chunk, 0);
+            }
+            claim
+        });
+        claim.map(Arc::new).ok_or_else(|| done(order.order, Err(Status::TryAgain).into()))
+    }
+
+    /// Lets a copy that was ordered go so fast. At once: it takes no turn.
+    pub(crate) fn pace(&self, order: u64, disk: DiskId, chunk: ChunkId, bytes_per_s: u64) -> OrderDone {
+        let known = self.paces.set(disk, chunk, bytes_per_s);
+        done(order, if known { Ok(()) } else { Err(Status::NoChunk) }.into())
     }
 
     /// Carries out one order in its turn.
@@ -126,7 +144,8 @@ impl Orders {
                 return self.mend_torn(&slot, (disk, chunk), term, *version, sources, doubted).await.into();
             }
             OrderKind::Feed { version, sources, .. } => {
-                return self.feed(disk, chunk, term, *version, sources).await.into();
+                let pace = claim.pace.as_ref();
+                return self.feed(disk, chunk, term, *version, sources, pace).await.into();
             }
             _ => {}
         }
@@ -159,12 +178,13 @@ impl Orders {
             | OrderKind::Close { .. }
             | OrderKind::Mend { .. }
             | OrderKind::MendTorn { .. }
+            | OrderKind::Pace { .. }
             | OrderKind::Feed { .. } => {
                 unreachable!("they change no chain")
             }
             OrderKind::Raise { from, to, cuts, .. } => self.raise(slot, chain, from, to, cuts, claim).await,
             OrderKind::Copy { version, sources, .. } => {
-                self.copy(slot, chain, term, version, &sources).await.into()
+                self.copy(slot, chain, term, version, &sources, claim.pace.as_ref()).await.into()
             }
             OrderKind::Fill { version, .. } => self.begin_filling(slot, chain, version).await.into(),
             OrderKind::Repair { version, source, blocks, .. } => {
@@ -397,6 +417,7 @@ fn target(what: &OrderKind) -> (DiskId, ChunkId) {
         | OrderKind::Copy { disk, chunk, .. }
         | OrderKind::Fill { disk, chunk, .. }
         | OrderKind::Feed { disk, chunk, .. }
+        | OrderKind::Pace { disk, chunk, .. }
         | OrderKind::Repair { disk, chunk, .. }
         | OrderKind::Mend { disk, chunk, .. }
         | OrderKind::MendTorn { disk, chunk, .. }

@@ -10,6 +10,7 @@
 use crate::chain::{Chain, Context, write_with_room};
 use crate::disks::{Slot, on_disk};
 use crate::orders::note;
+use crate::pace::{Debt, Pace};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +53,8 @@ pub(crate) struct Sources<'a> {
     mixed: bool,
     /// A complete replica here was named anew, since it was changed.
     changed: bool,
+    /// Of what is read at a pace.
+    debt: Option<Debt>,
 }
 
 /// A question to a source.
@@ -131,7 +134,26 @@ impl<'a> Sources<'a> {
             witness: None,
             mixed: false,
             changed: false,
+            debt: None,
         }
+    }
+
+    /// Pages are read at this pace.
+    pub(crate) fn at_pace(self, pace: Option<&Arc<Pace>>) -> Self {
+        Self { debt: pace.map(|pace| Debt::new(Arc::clone(pace))), ..self }
+    }
+
+    /// Waits until the next pages may be read.
+    pub(crate) async fn pay(&mut self) {
+        if let Some(debt) = &mut self.debt {
+            debt.pay().await;
+        }
+    }
+
+    /// Pages of the first source that has them, when they may be read.
+    async fn paid_pages(&mut self, blocks: BlockRange) -> Result<Answer, Status> {
+        self.pay().await;
+        self.ask_all(Question::blocks(blocks, false)).await
     }
 
     /// Asks under what the source answers. To be done before the first block is read, unless values are asked for anyway, and after the
@@ -153,6 +175,9 @@ impl<'a> Sources<'a> {
     fn answered(&mut self, answer: &Answer) {
         let at = self.at % self.all.len();
         self.mixed |= *self.one.get_or_insert(at) != at;
+        if let (Answer::Pages(Some((data, _)), _), Some(debt)) = (answer, &mut self.debt) {
+            debt.add(data.len() as u64);
+        }
         if let Answer::Values(_, witness) = answer {
             self.mixed |= witness.is_none();
             self.mixed |= self.witness.is_some() && self.witness != *witness;
@@ -240,7 +265,7 @@ impl<'a> Sources<'a> {
                     self.change(slot, chain).await?;
                 }
                 let write = write(self.context, slot, chain, self.capability.version, waiting.take());
-                let (written, pages) = tokio::join!(write, self.ask_all(Question::blocks(blocks, false)));
+                let (written, pages) = tokio::join!(write, self.paid_pages(blocks));
                 written?;
                 match (pages, unsound.as_mut()) {
                     (Err(Status::Corrupt), Some(unsound)) => unsound.push(blocks),
@@ -284,6 +309,8 @@ impl<'a> Sources<'a> {
         if theirs.len() != ours.len() {
             return Err(Status::BadMessage);
         }
+        let at_once = |debt: &Debt| debt.at_once(PAYLOAD_BYTES_MAX.into()) / u64::from(BLOCK_BYTES);
+        let most = self.debt.as_ref().map_or(PIECE_BLOCKS, |debt| at_once(debt).max(1) as u32);
         let mut runs: Vec<(BlockRange, Vec<[u8; 32]>)> = Vec::new();
         for ((block, value), ours) in (blocks.first..).zip(theirs).zip(ours) {
             // What is not sound here is replaced.
@@ -291,7 +318,7 @@ impl<'a> Sources<'a> {
                 continue;
             }
             match runs.last_mut() {
-                Some((run, values)) if run.first + run.count == block && run.count < PIECE_BLOCKS => {
+                Some((run, values)) if run.first + run.count == block && run.count < most => {
                     run.count += 1;
                     values.push(value);
                 }

@@ -10,6 +10,7 @@
 //! 4. Nobody vouches for a replica while an order to delete it is not over.
 
 use crate::config::{ORDERS_PULLING_MAX, ORDERS_RUNNING_MAX, ORDERS_TAKEN_MAX};
+use crate::pace::Pace;
 use codec::control::OrderKind;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,6 +59,8 @@ pub(crate) struct Claim {
     turns: Arc<Turns>,
     tie: Tie,
     pulls: bool,
+    /// Of what reads from other servers for the master's sake.
+    pub(crate) pace: Option<Arc<Pace>>,
     /// What it is to delete, and how often the disk had been reported when it came.
     deletes: Option<(ChunkId, u64)>,
     _taken: OwnedSemaphorePermit,
@@ -88,7 +91,7 @@ impl Turns {
             *self.lock().entry(chunk).or_default() += 1;
         }
         let turns = Arc::clone(self);
-        Some(Claim { turns, tie: tie.clone(), pulls: pulls(what), deletes, _taken: taken })
+        Some(Claim { turns, tie: tie.clone(), pulls: pulls(what), pace: None, deletes, _taken: taken })
     }
 
     /// The disk is about to be reported.
@@ -143,6 +146,7 @@ fn pulls(what: &OrderKind) -> bool {
         | OrderKind::Delete { .. }
         | OrderKind::Fill { .. }
         | OrderKind::Verify { .. }
+        | OrderKind::Pace { .. }
         | OrderKind::Close { .. } => false,
         OrderKind::Repair { source, .. } => source.is_some(),
         OrderKind::Copy { .. }

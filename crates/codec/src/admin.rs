@@ -5,6 +5,7 @@ mod convert;
 mod edit;
 mod explain;
 mod health;
+mod limits;
 mod removal;
 mod trash;
 
@@ -12,6 +13,7 @@ pub use change::*;
 pub use edit::*;
 pub use explain::*;
 pub use health::{MuteStatus, MuteWish};
+pub use limits::*;
 pub use removal::*;
 pub use trash::*;
 
@@ -89,6 +91,10 @@ pub struct ClusterStatus {
     pub trash: TrashStatus,
     /// Mutes of health codes, by code.
     pub mutes: Vec<MuteStatus>,
+    /// Limits of healing.
+    pub limits: Vec<LimitStatus>,
+    /// Holds of what edits made dispensable.
+    pub holds: Vec<HoldStatus>,
 }
 
 /// A directory that a server does not serve.

@@ -9,13 +9,13 @@ mod convert;
 use crate::{Malformed, proto};
 use prost::Message as _;
 use types::{
-    Attributes, ChunkId, ChunkIndex, ClassId, ClusterId, DirCursor, DiskId, HealthCode, InodeId, Labels,
-    LogIndex, Mark, Mute, Sequence, ServerId, SessionId, StorageClass, TaskId, TaskWork, Term, Timestamp,
-    Version,
+    Attributes, ChunkId, ChunkIndex, ClassId, ClusterId, DirCursor, DiskId, HealthCode, HoldCause, HoldId,
+    InodeId, Labels, Limit, LimitScope, LogIndex, Mark, Mute, Sequence, ServerId, SessionId, StorageClass,
+    TaskId, TaskWork, Term, Timestamp, Version,
 };
 
 /// The format version that this release writes, and the highest that it reads.
-pub const FORMAT_VERSION: u32 = 4;
+pub const FORMAT_VERSION: u32 = 5;
 /// Largest piece, without its length: a session with as many answers as one may keep.
 pub const PIECE_BYTES_MAX: usize = 3 << 20;
 
@@ -151,6 +151,24 @@ pub struct Trashed {
     pub until: Timestamp,
 }
 
+/// A limit of healing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "described in proto/checkpoint.proto")]
+pub struct Limited {
+    pub scope: LimitScope,
+    pub limit: Limit,
+}
+
+/// A hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "described in proto/checkpoint.proto")]
+pub struct Held {
+    pub hold: HoldId,
+    pub cause: HoldCause,
+    pub since: Timestamp,
+    pub until: Timestamp,
+}
+
 /// What the whole must come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "described in proto/checkpoint.proto")]
@@ -177,6 +195,8 @@ pub enum Piece {
     Tasks(Vec<Task>),
     Trash(Vec<Trashed>),
     Mutes(Vec<(HealthCode, Mute)>),
+    Limits(Vec<Limited>),
+    Holds(Vec<Held>),
     End(End),
 }
 

@@ -1,10 +1,10 @@
-//! Storage classes, labels, marks and tasks to and from protobuf, for records, checkpoints and operators.
+//! Storage classes, labels, marks, limits, holds and tasks to and from protobuf, for records, checkpoints and operators.
 
 use crate::common::{disk, need, part, server, within};
 use crate::{Malformed, proto};
 use types::{
-    AgeBy, Archive, ClassId, ClassName, Expression, Holder, LABELS_MAX, Label, Labels, Mark, Mode,
-    StorageClass, TaskWork, Timestamp,
+    AgeBy, Archive, ClassId, ClassName, Expression, HoldCause, Holder, LABELS_MAX, Label, Labels, Limit,
+    LimitScope, Mark, Mode, StorageClass, TaskWork, Timestamp,
 };
 
 /// The id of a class.
@@ -155,6 +155,78 @@ pub(crate) fn mark_in(mark: Option<proto::Mark>) -> Result<Mark, Malformed> {
         }
         P::Maintenance(away) => Mark::Maintenance { until: away.until.map(Timestamp::from_bits) },
     })
+}
+
+impl From<&LimitScope> for proto::LimitScope {
+    fn from(v: &LimitScope) -> Self {
+        use proto::limit_scope::Scope as P;
+        let scope = match v {
+            LimitScope::Server(server) => P::Server(server.0.to_vec()),
+            LimitScope::Pair { from, to } => {
+                P::Pair(proto::LimitPair { from: from.to_string(), to: to.to_string() })
+            }
+        };
+        Self { scope: Some(scope) }
+    }
+}
+
+impl TryFrom<proto::LimitScope> for LimitScope {
+    type Error = Malformed;
+    fn try_from(p: proto::LimitScope) -> Result<Self, Malformed> {
+        use proto::limit_scope::Scope as P;
+        match need(p.scope, "what a limit is about")? {
+            P::Server(id) => server(&id).map(Self::Server),
+            P::Pair(pair) => Ok(Self::Pair { from: expression(&pair.from)?, to: expression(&pair.to)? }),
+        }
+    }
+}
+
+impl From<&Limit> for proto::Limit {
+    fn from(v: &Limit) -> Self {
+        Self { copies: v.copies.unwrap_or(0), bytes_per_s: v.bytes_per_s.unwrap_or(0) }
+    }
+}
+
+impl TryFrom<proto::Limit> for Limit {
+    type Error = Malformed;
+    fn try_from(p: proto::Limit) -> Result<Self, Malformed> {
+        let limit = Self {
+            copies: Some(p.copies).filter(|copies| *copies > 0),
+            bytes_per_s: Some(p.bytes_per_s).filter(|rate| *rate > 0),
+        };
+        if limit.in_range() { Ok(limit) } else { Err(Malformed::new("numbers of a limit")) }
+    }
+}
+
+impl From<&HoldCause> for proto::HoldCause {
+    fn from(v: &HoldCause) -> Self {
+        use proto::hold_cause::Cause as P;
+        let cause = match v {
+            HoldCause::Class { class, before } => {
+                P::Class(proto::HeldClass { class: class.0.into(), before: Some((&**before).into()) })
+            }
+            HoldCause::Labels { holder, before } => {
+                P::Labels(proto::HeldLabels { holder: Some(holder.into()), before: labels_out(before) })
+            }
+        };
+        Self { cause: Some(cause) }
+    }
+}
+
+impl TryFrom<proto::HoldCause> for HoldCause {
+    type Error = Malformed;
+    fn try_from(p: proto::HoldCause) -> Result<Self, Malformed> {
+        use proto::hold_cause::Cause as P;
+        Ok(match need(p.cause, "cause of a hold")? {
+            P::Class(p) => Self::Class {
+                class: class_id(p.class)?,
+                before: Box::new(part(p.before, "class before an edit")?),
+            },
+            P::Labels(p) => {
+                Self::Labels { holder: part(p.holder, "server or disk")?, before: labels_in(&p.before)? }
+            }
+        })
+    }
 }
 
 impl From<&TaskWork> for proto::TaskWork {

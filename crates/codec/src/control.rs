@@ -413,6 +413,15 @@ pub enum OrderKind {
         /// Where to read it, the first one first. 1 to 9.
         sources: Vec<ReplicaAddress>,
     },
+    /// How fast a copy or a filling may go that was ordered over this link. Carried out at once; without one it does nothing.
+    Pace {
+        /// The disk that gets the replica.
+        disk: DiskId,
+        /// The chunk.
+        chunk: ChunkId,
+        /// Bytes read per second; 0: as many as go through.
+        bytes_per_s: u64,
+    },
     /// Make blocks of a complete replica of this version equal to the source's, durably, by their differences; and
     /// forget that it had to be compared.
     Repair {

@@ -18,8 +18,8 @@ use crate::{Malformed, proto};
 use prost::Message as _;
 use proto::record::Op as P;
 use types::{
-    ChunkId, ChunkIndex, LogIndex, Op, Origin, RaisedChunk, Record, Sequence, SessionId, TaskId, Timestamp,
-    TruncateGeneration,
+    ChunkId, ChunkIndex, HoldId, LogIndex, Op, Origin, RaisedChunk, Record, Sequence, SessionId, TaskId,
+    Timestamp, TruncateGeneration,
 };
 
 /// Appends the bytes of a record.
@@ -224,6 +224,14 @@ impl From<&Op> for P {
                 code: code.to_string(),
                 mute: mute.as_deref().map(Into::into),
             }),
+            Op::SetLimit { scope, limit } => Self::SetLimit(proto::OpSetLimit {
+                scope: Some(scope.into()),
+                limit: limit.as_ref().map(Into::into),
+            }),
+            Op::Hold { cause, until } => {
+                Self::Hold(proto::OpHold { cause: Some(cause.into()), until: until.to_bits() })
+            }
+            Op::EndHold { hold } => Self::EndHold(proto::OpEndHold { hold: hold.0 }),
         }
     }
 }
@@ -351,6 +359,13 @@ impl TryFrom<P> for Op {
             }
             P::Forget(p) => Self::Forget { holder: part(p.holder, "server or disk")? },
             P::SetMute(p) => Self::SetMute { code: code_in(&p.code)?, mute: maybe(p.mute)?.map(Box::new) },
+            P::SetLimit(p) => {
+                Self::SetLimit { scope: part(p.scope, "what a limit is about")?, limit: maybe(p.limit)? }
+            }
+            P::Hold(p) => {
+                Self::Hold { cause: part(p.cause, "cause of a hold")?, until: Timestamp::from_bits(p.until) }
+            }
+            P::EndHold(p) => Self::EndHold { hold: HoldId(p.hold) },
         })
     }
 }

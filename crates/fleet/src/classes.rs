@@ -29,7 +29,8 @@ pub(crate) struct Class {
 }
 
 impl Class {
-    fn adopt(policies: &ClassPolicies, pool: &mut Pool) -> Self {
+    /// Takes its policies into use.
+    pub(crate) fn adopt(policies: &ClassPolicies, pool: &mut Pool) -> Self {
         Self {
             create: pool.adopt(&policies.create),
             keep: pool.adopt(&policies.keep),
@@ -40,7 +41,8 @@ impl Class {
         }
     }
 
-    fn dismiss(self, pool: &mut Pool) {
+    /// It is in use no longer.
+    pub(crate) fn dismiss(self, pool: &mut Pool) {
         let all = [Some(self.create), Some(self.keep), self.archive, self.trash];
         all.into_iter().flatten().for_each(|rule| pool.dismiss(rule));
     }
@@ -158,17 +160,17 @@ impl Fleet {
     }
 
     /// A chunk has another class.
-    pub(crate) fn chunk_class(&mut self, slot: ChunkSlot, class: ClassId, now_ms: u64) {
+    pub(crate) fn chunk_class(&mut self, slot: ChunkSlot, class: ClassId) {
         self.table.set_class(slot, class);
-        self.look_after_edit(slot, now_ms);
+        self.look_after_edit(slot);
     }
 
     /// A chunk's file is in another stage.
-    pub(crate) fn chunk_stage(&mut self, slot: ChunkSlot, stage: Stage, now_ms: u64) {
+    pub(crate) fn chunk_stage(&mut self, slot: ChunkSlot, stage: Stage) {
         let class = self.class_of(slot);
         let same = std::ptr::eq(class.rule(self.table.stage(slot)), class.rule(stage));
         if !same {
-            self.review_now(slot, now_ms);
+            self.review_now(slot);
         }
         self.table.set_stage(slot, stage);
         if !same {

@@ -179,9 +179,10 @@ impl Fleet {
 
     /// How fast chunks are copied.
     pub fn pace(&self) -> Pace {
-        let up = self.hosts.servers.iter().filter(|server| server.up).count();
+        let up = self.hosts.servers.iter().zip(0u16..).filter(|(server, _)| server.up);
+        let at_once: usize = up.map(|(_, number)| self.copies_of(number)).sum();
         let (copies, mean_ms) = (self.healing.measured, self.healing.mean_ms);
-        Pace { copies, mean_ms, at_once: (up * self.options.copies_per_server) as u64 }
+        Pace { copies, mean_ms, at_once: at_once as u64 }
     }
 
     /// A copy that was ordered then was made.

@@ -6,9 +6,9 @@
 
 use placement::{Condition, Layout, ParseError, Policy};
 use types::{
-    BlockRange, ChunkId, ChunkIndex, ChunkSlot, ClassId, DiskId, Expression, FailedHop, Holder, InodeRef,
-    Labels, LogIndex, ReplicaAddress, ServerId, SessionId, Stage, Status, StorageClass, Term, Unsettled,
-    Version,
+    BlockRange, ChunkId, ChunkIndex, ChunkSlot, ClassId, DiskId, Expression, FailedHop, HoldId, Holder,
+    InodeRef, Labels, Limit, LimitScope, LogIndex, ReplicaAddress, ServerId, SessionId, Stage, Status,
+    StorageClass, Term, Unsettled, Version,
 };
 
 /// The caller's number for a question; the answer carries it. Never used twice at the same time.
@@ -172,6 +172,15 @@ pub struct Removing {
     pub with: Option<DiskId>,
 }
 
+/// What was wanted before an edit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeldFor {
+    /// Of chunks of a class.
+    Class(ClassId, Box<ClassPolicies>),
+    /// A server or a disk had these labels.
+    Labels(Holder, Labels),
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "fields carry the names of the vocabulary")]
@@ -214,6 +223,12 @@ pub enum Event {
     Removing { holder: Holder, removing: Option<Removing> },
     /// `meta`: what a server holds is not healed before then, since it is away on purpose; `None`: it is not.
     Maintenance { server: ServerId, until_ms: Option<u64> },
+    /// `meta`: what the edits from this one on make dispensable is held until then; comes before the edit. Or it lasts longer.
+    Held { hold: HoldId, cause: HeldFor, until_ms: u64 },
+    /// `meta`: the hold is over.
+    HoldEnded { hold: HoldId },
+    /// `meta`: all limits of copying that there are.
+    Limits(Vec<(LimitScope, Limit)>),
     /// `meta`: the server or disk is not known any more. A disk that is seen again is a new one.
     Forgotten { holder: Holder },
     /// `meta`: a record gave the chunk this version (a raise or an edit was applied).
@@ -282,6 +297,9 @@ pub enum Order {
     Delete { disk: DiskId, chunk: ChunkId, version: Version, unknown: bool },
     /// Make a replica of this version from one of the sources, complete and durable before the answer.
     Copy { disk: DiskId, chunk: ChunkId, version: Version, sources: Vec<ReplicaAddress> },
+    /// A copy or a filling of this replica, ordered before, may read so many bytes per second; 0: as many as go through. Its
+    /// answer says nothing.
+    Pace { disk: DiskId, chunk: ChunkId, bytes_per_s: u64 },
     /// Begin a replica that says *filling* and takes the writes of this version, of which none was granted yet.
     Fill { disk: DiskId, chunk: ChunkId, version: Version },
     /// Make that replica complete and durable while its chunk is written, from one of the sources, before the answer.

@@ -6,6 +6,7 @@ use crate::heal::Healing;
 use crate::hold::Holds;
 use crate::hops::Blames;
 use crate::hosts::Hosts;
+use crate::limits::Limits;
 use crate::marks::Draining;
 use crate::raise::Raises;
 use crate::reserve::{FreshWanted, Reservations};
@@ -72,6 +73,7 @@ pub struct Fleet {
     pub(crate) blames: Blames,
     pub(crate) healing: Healing,
     pub(crate) holds: Holds,
+    pub(crate) limits: Limits,
     /// Disks that are to go.
     pub(crate) draining: BTreeMap<u16, Draining>,
     pub(crate) tie: u64,
@@ -102,6 +104,7 @@ impl Fleet {
             blames: Blames::default(),
             healing: Healing::default(),
             holds: Holds::default(),
+            limits: Limits::default(),
             draining: BTreeMap::new(),
             tie: 0,
             held_back: 0,
@@ -146,14 +149,17 @@ impl Fleet {
             Event::ChunkGone { slot, chunk, version, index } => {
                 self.chunk_left(slot, chunk, version, index, now_ms, out);
             }
-            Event::ChunkClass { slot, class } => self.chunk_class(slot, class, now_ms),
-            Event::ChunkStage { slot, stage } => self.chunk_stage(slot, stage, now_ms),
+            Event::ChunkClass { slot, class } => self.chunk_class(slot, class),
+            Event::ChunkStage { slot, stage } => self.chunk_stage(slot, stage),
             Event::ClassSet { class, policies } => self.class_changed(class, Some(&policies)),
             Event::ClassGone { class } => self.class_changed(class, None),
             Event::ServerLabels { server, labels } => self.server_labels(server, labels),
             Event::DiskLabels { disk, labels } => self.disk_labels(disk, labels),
             Event::Removing { holder, removing } => self.removing(holder, removing, now_ms),
             Event::Maintenance { server, until_ms } => self.maintenance(server, until_ms),
+            Event::Held { hold, cause, until_ms } => self.hold_told(hold, cause, until_ms),
+            Event::HoldEnded { hold } => self.hold_ended(hold),
+            Event::Limits(limits) => self.limits_told(limits, now_ms, out),
             Event::Forgotten { holder } => self.forgotten(holder, now_ms, out),
             Event::ChunkVersion { slot, chunk, version } => self.version_applied(slot, chunk, version),
             Event::Stable { index } => self.stable(index, now_ms, out),
@@ -197,8 +203,8 @@ impl Fleet {
                 self.copy_deadlines(now_ms);
                 self.mending_deadlines(now_ms);
                 self.removal_deadlines(now_ms);
-                self.go_on_reviewing(now_ms);
-                self.release_holds(now_ms);
+                self.go_on_reviewing();
+                self.release_holds();
                 self.heal(now_ms, out);
                 self.close_drained(now_ms, out);
             }
@@ -214,11 +220,16 @@ impl Fleet {
         now_ms: u64,
         out: &mut Vec<Command>,
     ) -> OrderId {
-        self.last_order += 1;
-        let order = OrderId(self.last_order);
+        let order = self.number_order();
         self.orders.insert(order, OpenOrder { disk, purpose, sent_ms: now_ms });
         out.push(Command::Order { server: self.hosts.server_of(disk).id, order, term: self.term, what });
         order
+    }
+
+    /// The number of the next order.
+    pub(crate) fn number_order(&mut self) -> OrderId {
+        self.last_order += 1;
+        OrderId(self.last_order)
     }
 
     /// Replaces a chunk's replicas; keeps health counts and the sets of the disks.

@@ -9,7 +9,7 @@
 //!    that have a replica which is not needed, `misplaced` those at their goal whose replicas are not where their class wants them.
 //!    When a class or a label changed, this holds of a chunk from its next look on (`review`).
 //! 2. A chunk has at most one copy that counts; a server reads and writes at most
-//!    [`crate::FleetOptions::copies_per_server`] of them.
+//!    [`crate::FleetOptions::copies_per_server`] of them, or as many as its limit says (`limits`).
 //! 3. A copy begins only under a version that was granted to nobody, and closes the chain: the next grant raises.
 //!    So a replica of that version has all that the others have, whenever it turns up.
 //! 4. No copy begins while the fleet settles after a start.
@@ -260,6 +260,7 @@ impl Fleet {
         if !begun && is_idle {
             self.healing.idle_until_ms = now_ms + IDLE_MS;
         }
+        self.tell_paces(out);
     }
 
     /// Whether a replica of the chunk is being made, or its version raised for that.
@@ -341,7 +342,7 @@ impl Fleet {
                 _ => &mut self.healing.leaving,
             };
             for slot in queue.batch(LOOKED_MAX) {
-                if self.no_copy_has_room() {
+                if self.no_copy_has_room(now_ms) {
                     return begun;
                 }
                 let ripe = now_ms >= self.healed_from_ms(slot, &silence, health == Health::Endangered);

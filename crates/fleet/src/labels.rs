@@ -10,13 +10,21 @@ use std::collections::BTreeMap;
 use types::{DiskId, Holder, Label, Labels, ServerId};
 
 /// Labels by the metadata.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ToldLabels {
     servers: BTreeMap<ServerId, Labels>,
     disks: BTreeMap<DiskId, Labels>,
 }
 
 impl ToldLabels {
+    /// These labels for a server or a disk.
+    pub(crate) fn set(&mut self, holder: Holder, labels: Labels) {
+        match holder {
+            Holder::Server(server) => self.servers.insert(server, labels),
+            Holder::Disk(disk) => self.disks.insert(disk, labels),
+        };
+    }
+
     /// The metadata know it no longer.
     pub(crate) fn forget_server(&mut self, server: ServerId) {
         self.servers.remove(&server);
@@ -40,9 +48,14 @@ fn registered(words: &[String]) -> Labels {
 impl Hosts {
     /// Labels that count for a disk, those of its server included.
     pub(crate) fn labels(&self, number: u16) -> Labels {
+        self.labels_by(&self.told, number)
+    }
+
+    /// Labels that would count for it, if the metadata had these.
+    pub(crate) fn labels_by(&self, told: &ToldLabels, number: u16) -> Labels {
         let (disk, server) = (self.disk(number), self.server_of(number));
-        let own = self.told.disks.get(&disk.id).cloned().unwrap_or_else(|| registered(&disk.labels));
-        let of_server = self.told.servers.get(&server.id).cloned();
+        let own = told.disks.get(&disk.id).cloned().unwrap_or_else(|| registered(&disk.labels));
+        let of_server = told.servers.get(&server.id).cloned();
         own.over(&of_server.unwrap_or_else(|| registered(&server.labels)))
     }
 

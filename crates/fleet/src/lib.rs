@@ -31,6 +31,7 @@ mod hold;
 mod hops;
 mod hosts;
 mod labels;
+mod limits;
 mod marks;
 mod min_write;
 mod nearness;
@@ -51,6 +52,7 @@ pub use edit::{Edit, EditEffect, EditPlan, Pace};
 pub use event::*;
 pub use explain::*;
 pub use fleet::Fleet;
+pub use limits::LimitView;
 pub use nearness::Reader;
 pub use obstacles::{Obstacle, Obstacles, Plan};
 pub use prospect::Prospect;
@@ -86,11 +88,9 @@ pub struct FleetOptions {
     pub heal_ms: u64,
     /// The same for servers that fell silent within `heal_ms` of each other: the link to them is the likelier cause.
     pub heal_together_ms: u64,
-    /// What an edit of a class or of labels makes dispensable is kept for so long.
-    pub hold_ms: u64,
     /// After the first grant since a chunk is to be healed, and after a chain that failed, it is left alone for so long.
     pub quiet_ms: u64,
-    /// Copies at one time that one server reads, and that one server writes.
+    /// Copies at one time that one server reads, and that one server writes, as long as no limit says otherwise.
     pub copies_per_server: usize,
     /// A copy that is not answered for so long is given up.
     pub copy_timeout_ms: u64,
@@ -114,7 +114,6 @@ impl Default for FleetOptions {
             heal_endangered_ms: 10_000,
             heal_ms: 60_000,
             heal_together_ms: 600_000,
-            hold_ms: 3_600_000,
             quiet_ms: 10_000,
             copies_per_server: 4,
             copy_timeout_ms: 600_000,

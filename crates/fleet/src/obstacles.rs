@@ -32,6 +32,8 @@ pub enum Obstacle {
     Awaited,
     /// Its turn has not come.
     Waiting,
+    /// It would be copied, and a limit that an operator set has no place.
+    Limited,
     /// A damaged replica is being mended.
     Mending,
     /// A replica that is not needed is about to go.
@@ -103,7 +105,6 @@ impl Fleet {
     /// What is in the way of a chunk that lacks something.
     pub(crate) fn obstacle(&self, slot: ChunkSlot, silence: &Silence, now_ms: u64) -> Obstacle {
         let set = self.table.replicas(slot);
-        let later = || self.why_later(slot, now_ms).unwrap_or(Obstacle::Waiting);
         if set.readable().next().is_none() {
             Obstacle::NoReplica
         } else if self.is_copied(slot) {
@@ -112,12 +113,26 @@ impl Fleet {
             Obstacle::Compared
         } else if self.table.staying(&set) >= self.goal(slot) && !self.is_misplaced(slot, &set) {
             Obstacle::Waiting
-        } else if self.assignment(slot, &set, &[]).new_disks().next().is_none() {
-            Obstacle::NoDisk
-        } else if now_ms < self.ripe_ms(slot, silence) {
+        } else if now_ms < self.ripe_ms(slot, silence) && self.has_place(slot, &set) {
             Obstacle::Awaited
         } else {
-            later()
+            self.turn(slot, &set, now_ms)
+        }
+    }
+
+    fn has_place(&self, slot: ChunkSlot, set: &ReplicaSet) -> bool {
+        self.assignment(slot, set, &[]).new_disks().next().is_some()
+    }
+
+    /// Why a chunk that could be copied is not being copied yet.
+    fn turn(&self, slot: ChunkSlot, set: &ReplicaSet, now_ms: u64) -> Obstacle {
+        let places: Vec<u16> = self.assignment(slot, set, &[]).new_disks().collect();
+        let sources: Vec<u16> = set.readable().collect();
+        match self.why_later(slot, now_ms) {
+            _ if places.is_empty() => Obstacle::NoDisk,
+            Some(why) => why,
+            None if self.limits_are_full(&sources, &places) => Obstacle::Limited,
+            None => Obstacle::Waiting,
         }
     }
 

@@ -146,8 +146,11 @@ impl Fleet {
         self.members_told(disk, now_ms, out);
         self.healing.disk_is_back(&self.table, disk);
         let entry = self.hosts.disk_mut(disk);
-        (entry.reported, entry.told) = (true, true);
-        entry.awaited = false;
+        let is_first = !std::mem::replace(&mut entry.told, true);
+        (entry.reported, entry.awaited) = (true, false);
+        if is_first {
+            self.look_for_holds(disk);
+        }
         self.settle(now_ms, out);
         self.pump_deletes(disk, now_ms, out);
         self.healing.wake();
@@ -279,7 +282,10 @@ impl Fleet {
     ) {
         self.clear_slot(slot, out);
         self.table.insert(slot, chunk, version, class);
-        self.review_passes(slot);
+        // One of an earlier reign may have been edited before this one began.
+        if chunk.term() == self.term {
+            self.review_passes(slot);
+        }
         let (members, unsettled) = self.take_reservation(chunk).unwrap_or_default();
         let mut set = self.table.replicas(slot);
         let mut open = !members.is_empty() && version == self.first_version();

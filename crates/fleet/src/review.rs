@@ -58,6 +58,11 @@ impl Review {
         self.disks.insert(disk, (ChunkSlot(0), edited || was));
     }
 
+    /// A disk told what it has for the first time in this reign: edits before it may hold some of that.
+    pub(crate) fn disk_told(&mut self, disk: u16) {
+        self.disks.insert(disk, (ChunkSlot(0), true));
+    }
+
     /// Whether nothing is left.
     pub(crate) fn is_over(&self) -> bool {
         self.classes.is_empty() && self.disks.is_empty()
@@ -66,9 +71,9 @@ impl Review {
 
 impl Fleet {
     /// Takes the next part.
-    pub(crate) fn go_on_reviewing(&mut self, now_ms: u64) {
-        let judged = self.review_disks(now_ms);
-        self.review_classes(JUDGED_MAX - judged, now_ms);
+    pub(crate) fn go_on_reviewing(&mut self) {
+        let judged = self.review_disks();
+        self.review_classes(JUDGED_MAX - judged);
         if self.review.is_over() {
             self.review.early = SlotSet::default();
         }
@@ -82,10 +87,14 @@ impl Fleet {
     }
 
     /// What an edit has made dispensable of a chunk is to be known now, before something else changes where it is wanted.
-    pub(crate) fn review_now(&mut self, slot: ChunkSlot, now_ms: u64) {
-        if self.awaits_look(slot, &self.table.replicas(slot)) {
-            self.review_passes(slot);
-            self.look_after_edit(slot, now_ms);
+    pub(crate) fn review_now(&mut self, slot: ChunkSlot) {
+        let set = self.table.replicas(slot);
+        if self.awaits_look(slot, &set) {
+            // What a disk tells later is looked at then.
+            if !self.may_be_held(&set) {
+                self.review_passes(slot);
+            }
+            self.look_after_edit(slot);
         }
     }
 
@@ -94,10 +103,11 @@ impl Fleet {
         let Review { edited, disks, .. } = &self.review;
         let of_disk = |disk| disks.get(&disk).is_some_and(|(from, edited)| *edited && *from <= slot);
         let in_class = || self.is_ahead(slot) && self.is_among(edited, self.table.class(slot));
-        !self.review.early.contains(slot) && (in_class() || set.iter().any(|one| of_disk(one.disk)))
+        let edited = in_class() || set.iter().any(|one| of_disk(one.disk));
+        !self.review.early.contains(slot) && edited || self.may_be_held(set)
     }
 
-    fn review_disks(&mut self, now_ms: u64) -> usize {
+    fn review_disks(&mut self) -> usize {
         let mut judged = 0;
         while judged < JUDGED_MAX
             && let Some((disk, (from, edited))) = self.review.disks.pop_first()
@@ -105,7 +115,7 @@ impl Fleet {
             let most = JUDGED_MAX - judged;
             let slots: Vec<ChunkSlot> = self.hosts.disk(disk).chunks.iter_from(from).take(most).collect();
             for slot in &slots {
-                self.look_by(*slot, edited, now_ms);
+                self.look_by(*slot, edited);
             }
             judged += slots.len();
             if let Some(last) = slots.last().filter(|_| slots.len() == most) {
@@ -115,7 +125,7 @@ impl Fleet {
         judged
     }
 
-    fn review_classes(&mut self, most: usize, now_ms: u64) {
+    fn review_classes(&mut self, most: usize) {
         if self.review.classes.is_empty() {
             return;
         }
@@ -140,7 +150,7 @@ impl Fleet {
             let class = self.table.class(slot);
             if self.table.chunk(slot).is_some() && self.is_among(&self.review.classes, class) {
                 let edited = self.is_among(&self.review.edited, class);
-                self.look_by(slot, edited, now_ms);
+                self.look_by(slot, edited);
                 judged += 1;
             }
         }
@@ -158,9 +168,9 @@ impl Fleet {
         left > 0 && (left == usize::MAX || at >= end || (at + end - next) % end < left)
     }
 
-    fn look_by(&mut self, slot: ChunkSlot, edited: bool, now_ms: u64) {
+    fn look_by(&mut self, slot: ChunkSlot, edited: bool) {
         let edited = edited && !self.review.early.contains(slot);
-        if edited { self.look_after_edit(slot, now_ms) } else { self.look_again(slot) }
+        if edited { self.look_after_edit(slot) } else { self.look_again(slot) }
     }
 
     /// Sorts the chunk into the queues by what its class wants now.

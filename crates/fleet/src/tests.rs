@@ -12,6 +12,7 @@ mod filling;
 mod healing;
 mod hold;
 mod hops;
+mod limits;
 mod machines;
 mod mending;
 mod metadata;
@@ -152,6 +153,14 @@ struct World {
     /// Disks that are to go by the metadata, and those that are gone.
     marks: BTreeMap<DiskId, Removing>,
     closed: BTreeSet<DiskId>,
+    /// How long edits hold, what the metadata has of that, and how many holds there were.
+    hold_ms: u64,
+    holds: BTreeMap<HoldId, (HeldFor, u64)>,
+    held: u64,
+    /// What the metadata has of limits.
+    limits: BTreeMap<LimitScope, Limit>,
+    /// What was told last of how fast copies may go.
+    paces: BTreeMap<(DiskId, ChunkId), u64>,
 }
 
 fn server(n: u8) -> ServerId {
@@ -188,10 +197,7 @@ impl World {
     }
 
     fn with_goal(servers: u8, goal: usize) -> Self {
-        Self::with_options(
-            servers,
-            FleetOptions { goal, hold_ms: 0, delete_after_ms: 0, ..FleetOptions::default() },
-        )
+        Self::with_options(servers, FleetOptions { goal, delete_after_ms: 0, ..FleetOptions::default() })
     }
 
     fn with_options(servers: u8, options: FleetOptions) -> Self {
@@ -238,6 +244,11 @@ impl World {
             crowded: false,
             marks: BTreeMap::new(),
             closed: BTreeSet::new(),
+            hold_ms: 0,
+            holds: BTreeMap::new(),
+            held: 0,
+            limits: BTreeMap::new(),
+            paces: BTreeMap::new(),
         }
     }
 
@@ -300,40 +311,6 @@ impl World {
         }
     }
 
-    /// A raise that nobody waits for leaves nobody out who counts, and whose server answers, unless that lasted.
-    fn check_left_out(&self, chunk: ChunkId, members: &[DiskId]) {
-        let Some((slot, mapped)) = self.map.iter().find(|(_, mapped)| mapped.chunk == chunk) else { return };
-        let waits =
-            |(ticket, place): (&Ticket, &_)| *place == mapped.place && !self.grants.contains_key(ticket);
-        let is_old = self.now_ms >= self.begun_ms[&chunk] + self.options.heal_ms;
-        // For a reader the raise is hurried that he finds, with all its rounds, and the next one.
-        let is_read = self.read_ms.get(slot).is_some_and(|read_ms| self.now_ms < read_ms + 60_000);
-        if is_old || is_read || self.cutting.values().any(|of| *of == chunk) || self.asked.iter().any(waits) {
-            return;
-        }
-        for replica in self.fleet.table.replicas(*slot).sound() {
-            let disk = self.fleet.hosts.disk(replica).id;
-            let stay = |member: &&DiskId| {
-                let number = self.fleet.hosts.disk_number(**member);
-                number.is_some_and(|number| !self.fleet.table.is_leaving(number))
-            };
-            // It is to go, and the others are enough.
-            let goes = self.fleet.table.is_leaving(replica)
-                && members.iter().filter(stay).count() >= self.fleet.goal(*slot);
-            let excused = goes || members.contains(&disk) || self.refused.contains(&(disk, chunk));
-            assert!(
-                excused,
-                "{disk} counts, its server answers, and nobody waits: {chunk} goes on without it"
-            );
-        }
-    }
-
-    /// The metadata has another version of the chunk.
-    fn recorded(&mut self, chunk: ChunkId) {
-        self.begun_ms.remove(&chunk);
-        self.refused.retain(|(_, of)| *of != chunk);
-    }
-
     fn check_order(&mut self, what: &Order) {
         match what {
             Order::Raise { disk, chunk, from, to, .. } => {
@@ -349,7 +326,10 @@ impl World {
             Order::Copy { disk, chunk, version, sources } => {
                 let (slot, mapped) = self.map.iter().find(|(_, mapped)| mapped.chunk == *chunk).unwrap();
                 assert_eq!(*version, mapped.version, "a copy of another version than the metadata's");
-                assert_eq!(sources.len(), self.fleet.locations(*slot).len());
+                let readable = self.fleet.locations(*slot);
+                let limited = !self.limits.is_empty();
+                assert!(!sources.is_empty() && sources.iter().all(|source| readable.contains(source)));
+                assert!(limited || sources.len() == readable.len());
                 let on_one = |source: &ReplicaAddress| source.server == self.server_of(*disk);
                 assert!(self.crowded || !sources.iter().any(on_one), "on one host");
                 assert!(!self.chains.contains_key(&(*chunk, *version)), "a copy of what may be written");
@@ -371,7 +351,9 @@ impl World {
                 let (slot, mapped) = self.map.iter().find(|(_, mapped)| mapped.chunk == *chunk).unwrap();
                 assert_eq!(*version, mapped.version, "fed at another version than the metadata's");
                 let current = self.fleet.locations(*slot);
-                assert!(sources.len() == current.len() && sources.iter().all(|one| current.contains(one)));
+                let limited = !self.limits.is_empty();
+                assert!(!sources.is_empty() && sources.iter().all(|one| current.contains(one)));
+                assert!(limited || sources.len() == current.len());
                 let granted = self.chains.get(&(*chunk, *version));
                 let written =
                     |chain: &Vec<ReplicaAddress>| chain.last().is_some_and(|last| last.disk == *disk);
@@ -388,6 +370,9 @@ impl World {
                 assert!(!self.chains.contains_key(&(*chunk, *version)), "mended what may be written");
             }
             Order::Verify { .. } => {}
+            Order::Pace { disk, chunk, bytes_per_s } => {
+                self.paces.insert((*disk, *chunk), *bytes_per_s);
+            }
             Order::Close { disk, .. } => {
                 let goes = self.marks.get(disk).is_some_and(|mark| !mark.drain_only);
                 assert!(goes, "it is to stay");
@@ -466,6 +451,7 @@ impl World {
         let kept = Health::ALL.map(|health| self.fleet.table.count(health));
         assert_eq!(counts, kept, "health counts drifted");
         assert!(self.fleet.table.slots().eq(self.map.keys().copied()));
+        assert!(self.fleet.limits_are_counted(), "the copies under a limit drifted");
         let mut of_disks = BTreeMap::new();
         for (slot, mapped) in &self.map {
             assert_eq!(self.fleet.version(*slot), Some(mapped.version));

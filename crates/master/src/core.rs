@@ -27,7 +27,9 @@ mod explain;
 mod grants;
 mod health;
 mod hold;
+mod holds;
 mod labels;
+mod limits;
 mod log;
 mod looks;
 mod marks;
@@ -231,7 +233,6 @@ impl Core {
             heal_endangered_ms: ms(config.heal_after_endangered),
             heal_ms: ms(config.heal_after),
             heal_together_ms: ms(config.heal_after_together),
-            hold_ms: ms(config.hold_surplus),
             ..FleetOptions::default()
         };
         let fleet = Fleet::new(term, options, now_ms);
@@ -272,6 +273,7 @@ impl Core {
             stopped: false,
         };
         core.introduce_policies();
+        core.introduce_holds();
         core.introduce_chunks(now_ms);
         core.take_up_tasks();
         core.look_for_aging(None);
@@ -381,6 +383,7 @@ impl Core {
         self.retry_tasks();
         self.end_maintenance();
         self.review_mutes();
+        self.end_holds();
         self.expire_additions();
         self.log.retry_room();
         self.retry_checkpoint();
@@ -489,6 +492,9 @@ impl Core {
             Effect::ClassGone { class } => Event::ClassGone { class },
             Effect::Labelled { holder } => return self.tell_labels(holder),
             Effect::Marked { holder } => return self.tell_mark(holder),
+            Effect::LimitsSet => return self.tell_limits(),
+            Effect::Held { hold } => return self.tell_hold(hold),
+            Effect::HoldEnded { hold } => Event::HoldEnded { hold },
             Effect::Forgotten { holder } => {
                 self.servers.forget(holder);
                 Event::Forgotten { holder }

@@ -1,8 +1,8 @@
 //! The public face: what goes in and what comes out.
 
 use types::{
-    Attributes, ChunkId, ChunkIndex, ChunkSlot, ClassId, DirCursor, Holder, InodeRef, Labels, Mark, Reply,
-    ServerId, Stage, Status, Timestamp, Version,
+    Attributes, ChunkId, ChunkIndex, ChunkSlot, ClassId, DirCursor, HoldId, Holder, InodeRef, Labels, Mark,
+    Reply, ServerId, Stage, Status, Timestamp, Version,
 };
 
 /// What applying a record led to.
@@ -49,6 +49,12 @@ pub enum Effect {
     Labelled { holder: Holder },
     /// A server or a disk has another mark.
     Marked { holder: Holder },
+    /// A limit of healing was set, or is gone.
+    LimitsSet,
+    /// Something is held from now on, or for longer than before.
+    Held { hold: HoldId },
+    /// A hold is over.
+    HoldEnded { hold: HoldId },
     /// A server or a disk is no longer known.
     Forgotten { holder: Holder },
 }

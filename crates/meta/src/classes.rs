@@ -20,11 +20,14 @@ pub(crate) struct Classes {
 }
 
 fn hash(id: ClassId, class: &StorageClass) -> u128 {
+    definition(LongItem::new(Tag::Class).u64(id.0.into()), class).hash()
+}
+
+/// Adds what a class asks for.
+pub(crate) fn definition(item: LongItem, class: &StorageClass) -> LongItem {
     let text = |expression: Option<&Expression>| expression.map_or("", Expression::as_str).to_owned();
     let archive = class.archive.as_ref();
-    LongItem::new(Tag::Class)
-        .u64(id.0.into())
-        .text(class.name.as_str().as_bytes())
+    item.text(class.name.as_str().as_bytes())
         .text(class.keep.as_str().as_bytes())
         .text(text(class.create.as_ref()).as_bytes())
         .text(text(archive.map(|archive| &archive.to)).as_bytes())
@@ -38,7 +41,6 @@ fn hash(id: ClassId, class: &StorageClass) -> u128 {
         .text(class.spread.to_string().as_bytes())
         .u64(class.min_write.map_or(0, u64::from))
         .text(text(class.read_last.as_ref()).as_bytes())
-        .hash()
 }
 
 fn hash_given(given: u32) -> u128 {

@@ -32,7 +32,9 @@ pub(crate) enum Tag {
     DiskDetails = 14,
     Task = 15,
     Trashed = 16,
+    Limit = 17,
     Mute = 18,
+    Hold = 19,
 }
 
 /// The sum over one table, or over all.

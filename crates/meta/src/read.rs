@@ -6,8 +6,9 @@ use crate::slab::NONE;
 use crate::state::Meta;
 use types::{
     Attributes, BODY_BYTES_MAX, ChunkId, ChunkIndex, ChunkSlot, ClassId, ClusterId, DirCursor,
-    DirectoryEntry, DiskId, FileKind, HealthCode, InodeId, InodeRef, LogIndex, Mute, Name, Reply, Sequence,
-    ServerId, SessionId, Stage, Status, StorageClass, TaskId, TaskWork, Term, Timestamp,
+    DirectoryEntry, DiskId, FileKind, HealthCode, Hold, HoldCause, HoldId, InodeId, InodeRef, Limit,
+    LimitScope, LogIndex, Mute, Name, Reply, Sequence, ServerId, SessionId, Stage, Status, StorageClass,
+    TaskId, TaskWork, Term, Timestamp,
 };
 
 /// More than the attributes and the cursor of an entry take in a frame.
@@ -236,6 +237,31 @@ impl Meta {
         self.mutes.iter()
     }
 
+    /// All limits of healing.
+    pub fn limits(&self) -> impl Iterator<Item = (&LimitScope, Limit)> {
+        self.limits.iter()
+    }
+
+    /// A limit of healing.
+    pub fn limit(&self, scope: &LimitScope) -> Option<Limit> {
+        self.limits.get(scope)
+    }
+
+    /// All holds that have not ended, in the order in which they were made.
+    pub fn holds(&self) -> impl Iterator<Item = (HoldId, &Hold)> {
+        self.holds.iter()
+    }
+
+    /// A hold that has not ended.
+    pub fn held(&self, hold: HoldId) -> Option<&Hold> {
+        self.holds.get(hold)
+    }
+
+    /// The hold with this cause.
+    pub fn hold_for(&self, cause: &HoldCause) -> Option<HoldId> {
+        self.holds.find(cause)
+    }
+
     /// Whether a directory is another one or lies below it.
     pub fn lies_within(&self, dir: InodeRef, above: InodeRef) -> bool {
         match (self.directory(dir), self.directory(above)) {
@@ -298,6 +324,8 @@ impl Meta {
         sum.merge(self.tasks.sum());
         sum.merge(self.trash.sum());
         sum.merge(self.mutes.sum());
+        sum.merge(self.limits.sum());
+        sum.merge(self.holds.sum());
         sum.to_bytes()
     }
 

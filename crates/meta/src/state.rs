@@ -6,7 +6,9 @@ use crate::classes::Classes;
 use crate::digest::{Item, Sum, Tag};
 use crate::directories::{Child, Directories};
 use crate::disks::Disks;
+use crate::holds::Holds;
 use crate::inodes::{Inode, Inodes};
+use crate::limits::Limits;
 use crate::maps::Maps;
 use crate::mutes::Mutes;
 use crate::servers::Servers;
@@ -38,6 +40,8 @@ pub struct Meta {
     pub(crate) tasks: Tasks,
     pub(crate) trash: Trash,
     pub(crate) mutes: Mutes,
+    pub(crate) limits: Limits,
+    pub(crate) holds: Holds,
     /// Inodes without a name that are not in the trash; follows from `links == 0`.
     pub(crate) orphans: BTreeSet<InodeId>,
     pub(crate) position: Position,
@@ -250,6 +254,8 @@ impl Meta {
         sum.merge(self.tasks.recomputed());
         sum.merge(self.trash.recomputed());
         sum.merge(self.mutes.recomputed());
+        sum.merge(self.limits.recomputed());
+        sum.merge(self.holds.recomputed());
         sum.to_bytes()
     }
 }

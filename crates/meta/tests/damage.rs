@@ -160,7 +160,7 @@ fn well_formed_lies_are_found() {
                 header.format_version = codec::checkpoint::FORMAT_VERSION + 1;
             }
         }),
-        LoadError::Version { found: 5, known: 4 }
+        LoadError::Version { found: 6, known: 5 }
     );
 }
 

@@ -7,9 +7,9 @@ mod common;
 use common::{Fs, ROOT, chunk, labels, load, name};
 use meta::{LoadError, Loader, Meta};
 use types::{
-    AgeBy, Archive, ClassId, ClusterId, DirCursor, DiskId, Expression, FileKind, HealthCode, Holder, InodeId,
-    LogIndex, Mark, Mute, Op, Record, SEQUENCES_AHEAD_MAX, Sequence, ServerId, SessionId, Status,
-    StorageClass, TaskWork, Term, Timestamp, XattrMode,
+    AgeBy, Archive, ClassId, ClusterId, DirCursor, DiskId, Expression, FileKind, HealthCode, HoldCause,
+    Holder, InodeId, Labels, Limit, LimitScope, LogIndex, Mark, Mute, Op, Record, SEQUENCES_AHEAD_MAX,
+    Sequence, ServerId, SessionId, Status, StorageClass, TaskWork, Term, Timestamp, XattrMode,
 };
 
 /// A namespace with something of everything.
@@ -73,6 +73,27 @@ fn furnished() -> Fs {
     fs.ok(Op::SetMute { code: code("DISK_ERRORS"), mute: mute(None, true, "") });
     fs.ok(Op::SetMute { code: code("TRASH_LARGE"), mute: mute(None, false, "") });
     fs.ok(Op::SetMute { code: code("TRASH_LARGE"), mute: None });
+    let limit = Some(Limit { copies: Some(2), bytes_per_s: Some(10 << 20) });
+    fs.ok(Op::SetLimit { scope: LimitScope::Server(server), limit });
+    let pair = |from: &str, to: &str| LimitScope::Pair {
+        from: Expression::new(from).unwrap(),
+        to: Expression::new(to).unwrap(),
+    };
+    fs.ok(Op::SetLimit { scope: pair("ssd", "site=home"), limit });
+    fs.ok(Op::SetLimit { scope: pair("any", "any"), limit });
+    fs.ok(Op::SetLimit { scope: pair("any", "any"), limit: None });
+    let before = Box::new(fs.meta.class(photos).unwrap().clone());
+    fs.ok(Op::Hold {
+        cause: HoldCause::Class { class: photos, before },
+        until: Timestamp::new(3_000_000, 0),
+    });
+    let of_disk = HoldCause::Labels { holder: Holder::Disk(disk), before: labels("hdd") };
+    fs.ok(Op::Hold { cause: of_disk.clone(), until: Timestamp::new(3_000_000, 0) });
+    fs.ok(Op::Hold { cause: of_disk, until: Timestamp::new(3_000_001, 0) });
+    let of_server = HoldCause::Labels { holder: Holder::Server(server), before: Labels::default() };
+    fs.ok(Op::Hold { cause: of_server.clone(), until: Timestamp::new(3_000_000, 0) });
+    let ended = fs.meta.hold_for(&of_server).unwrap();
+    fs.ok(Op::EndHold { hold: ended });
     let (_, op) = fs.create_op(ROOT, "asked", Fs::node(FileKind::File, 0o600));
     fs.asked(5, 3, 2, op).reply.unwrap();
     fs.asked(5, 4, 2, fs.commit_op(f, 1, &[])).reply.unwrap();
@@ -89,6 +110,7 @@ fn assert_same(one: &Meta, other: &Meta) {
     assert!(one.disks().eq(other.disks()) && one.servers().eq(other.servers()));
     assert!(one.classes().eq(other.classes()) && one.tasks().eq(other.tasks()));
     assert_eq!(one.trash_after(InodeId(0), 1_000), other.trash_after(InodeId(0), 1_000));
+    assert!(one.limits().eq(other.limits()) && one.holds().eq(other.holds()));
     assert_eq!(one.trash_use(), other.trash_use());
     assert!(one.mutes().eq(other.mutes()));
     for (class, _) in one.classes() {
@@ -145,7 +167,7 @@ fn assert_same_empty(meta: &Meta) {
 /// With `MUSKOX_GOLDEN=write` in the environment the file is written anew; do that only for a new format version.
 #[test]
 fn the_checkpoint_of_this_format_still_loads_and_is_written_the_same() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/checkpoint-v4.bin");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/checkpoint-v5.bin");
     let fs = furnished();
     if std::env::var("MUSKOX_GOLDEN").is_ok_and(|v| v == "write") {
         std::fs::write(path, fs.checkpoint()).unwrap();
@@ -154,6 +176,14 @@ fn the_checkpoint_of_this_format_still_loads_and_is_written_the_same() {
     let loaded = load(&golden).unwrap();
     assert_same(&fs.meta, &loaded);
     assert_eq!(Fs { meta: loaded, ..Fs::empty() }.checkpoint(), golden);
+}
+
+#[test]
+fn the_checkpoint_of_the_fourth_format_still_loads() {
+    let loaded = load(include_bytes!("../testdata/checkpoint-v4.bin")).unwrap();
+    assert_eq!(loaded.recomputed_digest(), loaded.digest());
+    assert!(loaded.mutes().count() > 0);
+    assert_eq!((loaded.limits().count(), loaded.holds().count()), (0, 0));
 }
 
 #[test]

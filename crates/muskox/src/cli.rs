@@ -6,6 +6,7 @@ use crate::commands::completion;
 use crate::commands::disk::DiskCommand;
 use crate::commands::explain;
 use crate::commands::health;
+use crate::commands::limit::LimitCommand;
 use crate::commands::server::ServerCommand;
 use crate::commands::task::TaskCommand;
 use crate::commands::trash::TrashCommand;
@@ -70,6 +71,11 @@ pub(crate) enum Command {
     Client {
         #[command(subcommand)]
         command: ClientCommand,
+    },
+    /// How much healing may copy
+    Limit {
+        #[command(subcommand)]
+        command: LimitCommand,
     },
     /// Large changes under way
     Task {

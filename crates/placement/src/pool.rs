@@ -86,6 +86,8 @@ pub struct Pool {
     asked: Vec<Asked>,
     numbers: BTreeMap<Condition, ConditionNumber>,
     vacant: Vec<ConditionNumber>,
+    /// Grows with each change of labels or conditions.
+    revision: u64,
 }
 
 impl Default for Pool {
@@ -93,13 +95,25 @@ impl Default for Pool {
         let any =
             Asked { condition: Condition::ANY, policies: 1, holds: Vec::new(), order: Order::default() };
         let numbers = BTreeMap::from([(Condition::ANY, Pool::ANY)]);
-        Self { disks: Vec::new(), sets: LabelSets::default(), asked: vec![any], numbers, vacant: Vec::new() }
+        Self {
+            disks: Vec::new(),
+            sets: LabelSets::default(),
+            asked: vec![any],
+            numbers,
+            vacant: Vec::new(),
+            revision: 0,
+        }
     }
 }
 
 impl Pool {
     /// The condition `any`.
     pub(crate) const ANY: ConditionNumber = ConditionNumber(0);
+
+    /// Grows with each change of what the pool is: disks, whose they are, labels, conditions; not of how full they are.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
 
     /// Adds a disk, closed, or changes whose it is and its labels (those of its server included). True: something is other
     /// than it was.
@@ -123,7 +137,9 @@ impl Pool {
         let (fullness, open) = old.map_or((FULL, false), |old| (old.fullness, old.open));
         self.disks[index] = Some(Disk { server, set, fullness, open });
         self.sort(disk);
-        old.is_none_or(|old| (old.server, old.set) != (server, set))
+        let changed = old.is_none_or(|old| (old.server, old.set) != (server, set));
+        self.revision += u64::from(changed);
+        changed
     }
 
     /// The disk may take new chunks, and has so much room.
@@ -145,6 +161,7 @@ impl Pool {
     /// The disk is no more.
     pub fn remove(&mut self, disk: u16) {
         self.close(disk);
+        self.revision += 1;
         if let Some(known) = self.disks.get_mut(usize::from(disk)).and_then(Option::take) {
             self.sets.leave(known.set);
         }
@@ -168,6 +185,7 @@ impl Pool {
             self.asked[number.0 as usize].policies += 1;
             return number;
         }
+        self.revision += 1;
         let holds = self.hold(condition);
         let mut order = Order::default();
         for (number, disk) in self.known() {
@@ -202,6 +220,7 @@ impl Pool {
         let asked = &mut self.asked[number.0 as usize];
         asked.policies -= 1;
         if asked.policies == 0 {
+            self.revision += 1;
             self.numbers.remove(&asked.condition);
             (asked.holds, asked.order) = (vec![false; sets], Order::default());
             self.vacant.push(number);

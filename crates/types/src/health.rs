@@ -31,6 +31,7 @@ impl HealthCode {
         Self("DISK_READ_ONLY"),
         Self("DISK_TWICE"),
         Self("DISK_UNTRUSTED"),
+        Self("HEALING_LIMITED"),
         Self("INSECURE"),
         Self("LABELS_DIFFER"),
         Self("LOG_FULL"),

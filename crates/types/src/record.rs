@@ -2,8 +2,9 @@
 
 use crate::{
     AttributeChanges, Caller, ChunkId, ChunkIndex, ClassId, ClusterId, DirtyChunk, DiskId, HealthCode,
-    Holder, InodeRef, Labels, LogIndex, Mark, Mute, Name, NodeSpec, Origin, RenameMode, ServerId, SessionId,
-    StorageClass, TaskId, TaskWork, Term, Timestamp, TruncateGeneration, Version, XattrMode,
+    HoldCause, HoldId, Holder, InodeRef, Labels, Limit, LimitScope, LogIndex, Mark, Mute, Name, NodeSpec,
+    Origin, RenameMode, ServerId, SessionId, StorageClass, TaskId, TaskWork, Term, Timestamp,
+    TruncateGeneration, Version, XattrMode,
 };
 
 /// One entry of the changelog.
@@ -208,6 +209,21 @@ pub enum Op {
         code: HealthCode,
         mute: Option<Box<Mute>>,
     },
+    /// A limit of healing, instead of the one before; `None`: there is none. Critical.
+    SetLimit {
+        scope: LimitScope,
+        limit: Option<Limit>,
+    },
+    /// What the edit that follows makes dispensable stays until then. One that is there for the same cause lasts longer; the id
+    /// of a new one is the index of this record. Critical.
+    Hold {
+        cause: HoldCause,
+        until: Timestamp,
+    },
+    /// A hold is over, or was ended; critical.
+    EndHold {
+        hold: HoldId,
+    },
 }
 
 impl Op {
@@ -229,7 +245,10 @@ impl Op {
             | Self::SetLabels { .. }
             | Self::SetMark { .. }
             | Self::Forget { .. }
-            | Self::SetMute { .. } => true,
+            | Self::SetMute { .. }
+            | Self::SetLimit { .. }
+            | Self::Hold { .. }
+            | Self::EndHold { .. } => true,
             Self::SetLength { boundary, .. } => boundary.is_some(),
             Self::Punch { boundaries, .. } => !boundaries.is_empty(),
             Self::Commit { durable, .. } => *durable,

@@ -61,6 +61,8 @@ fn home() -> ClusterStatus {
         hops: HopCounts { reported: 7, denied: 3, held_back: 2, ..Default::default() },
         trash: rpc::admin::TrashStatus::default(),
         mutes: Vec::new(),
+        limits: Vec::new(),
+        holds: Vec::new(),
     }
 }
 

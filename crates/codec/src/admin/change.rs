@@ -4,9 +4,9 @@ mod convert;
 
 pub use convert::{classes, tasks};
 
-use super::{FileTarget, MuteWish, RestoreWish, Unrestored};
+use super::{FileTarget, LimitTarget, MuteWish, RestoreWish, Unrestored};
 use std::fmt;
-use types::{ClassId, ClassName, InodeRef, Labels, StorageClass, TaskId};
+use types::{ClassId, ClassName, HoldId, InodeRef, Labels, Limit, StorageClass, TaskId};
 
 /// Most tasks in one answer.
 pub const TASKS_MAX: usize = types::TASKS_MAX;
@@ -138,6 +138,17 @@ pub enum Change {
     },
     /// Have deleted files leave for good; at most [`super::TRASH_BATCH_MAX`].
     PurgeTrash(Vec<InodeRef>),
+    /// Another limit of healing.
+    SetLimit {
+        /// Of what.
+        target: LimitTarget,
+        /// How much; `None`: as much as goes.
+        limit: Option<Limit>,
+        /// Also if no disk has a label that it names.
+        allow_unknown: bool,
+    },
+    /// Hold no longer what an edit made dispensable.
+    EndHold(HoldId),
 }
 
 /// What an operator is about to do with a server or a disk.
@@ -236,6 +247,10 @@ pub enum RefusalKind {
     NoSuchCode = 20,
     /// Nothing has this health code.
     NotRaised = 21,
+    /// Nothing limits this.
+    NoSuchLimit = 22,
+    /// No hold has this number.
+    NoSuchHold = 23,
 }
 
 impl RefusalKind {
@@ -262,6 +277,8 @@ impl RefusalKind {
         Self::DiskNotTaken,
         Self::NoSuchCode,
         Self::NotRaised,
+        Self::NoSuchLimit,
+        Self::NoSuchHold,
     ];
 }
 

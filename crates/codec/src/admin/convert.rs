@@ -44,6 +44,8 @@ impl From<&ClusterStatus> for proto::ClusterStatus {
             hops: Some((&v.hops).into()),
             trash: Some((&v.trash).into()),
             mutes: v.mutes.iter().map(Into::into).collect(),
+            limits: v.limits.iter().map(Into::into).collect(),
+            holds: v.holds.iter().map(Into::into).collect(),
         }
     }
 }
@@ -80,6 +82,8 @@ impl TryFrom<proto::ClusterStatus> for ClusterStatus {
             hops: p.hops.unwrap_or_default().into(),
             trash: p.trash.unwrap_or_default().into(),
             mutes: list(p.mutes, HealthCode::ALL.len(), "mutes")?,
+            limits: super::limits::limits(p.limits)?,
+            holds: super::limits::holds(p.holds)?,
         })
     }
 }

@@ -121,6 +121,8 @@ pub enum ObstacleKind {
     Settling = 12,
     /// A replica that an edit made dispensable is kept for a while.
     Held = 13,
+    /// It would be copied, and a limit that an operator set has no place.
+    Limited = 14,
 }
 
 impl ObstacleKind {
@@ -139,6 +141,7 @@ impl ObstacleKind {
         Self::Surplus,
         Self::Settling,
         Self::Held,
+        Self::Limited,
     ];
 
     /// Whether it does not go away by itself.
@@ -162,6 +165,7 @@ impl ObstacleKind {
             Self::Surplus => "surplus",
             Self::Settling => "disks-awaited",
             Self::Held => "surplus-held",
+            Self::Limited => "limited",
         }
     }
 }

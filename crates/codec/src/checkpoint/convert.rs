@@ -1,8 +1,8 @@
 //! Plain values to protobuf and, checked, back.
 
 use super::{
-    Answer, Chunk, Class, Disk, End, Entry, Header, Inode, Piece, Server, Session, Table, Task, Trashed,
-    Xattr,
+    Answer, Chunk, Class, Disk, End, Entry, Header, Held, Inode, Limited, Piece, Server, Session, Table,
+    Task, Trashed, Xattr,
 };
 use crate::class::{class_id, labels_in, labels_out, mark_in, mark_out};
 use crate::common::{part, text};
@@ -11,7 +11,7 @@ use crate::limits::{ADDRESS_BYTES_MAX, LABEL_BYTES_MAX, PATH_BYTES_MAX};
 use crate::proto::checkpoint_piece::Content;
 use crate::{Malformed, proto};
 use types::{
-    ChunkId, ChunkIndex, ClusterId, DirCursor, DiskId, HealthCode, InodeId, LogIndex, Mute, Name,
+    ChunkId, ChunkIndex, ClusterId, DirCursor, DiskId, HealthCode, HoldId, InodeId, LogIndex, Mute, Name,
     SEQUENCES_AHEAD_MAX, Sequence, ServerId, SessionId, TERM_MAX, TaskId, Term, Timestamp, Version,
 };
 
@@ -87,6 +87,14 @@ impl From<Piece> for Content {
                 };
                 Self::Mutes(proto::CheckpointMutes { mutes: mutes.iter().map(mute).collect() })
             }
+            Piece::Limits(limits) => {
+                let limits = limits.iter().map(limited_out).collect();
+                Self::Limits(proto::CheckpointLimits { limits })
+            }
+            Piece::Holds(holds) => {
+                let holds = holds.iter().map(held_out).collect();
+                Self::Holds(proto::CheckpointHolds { holds })
+            }
             Piece::End(end) => Self::End(proto::CheckpointEnd {
                 digest: end.digest.to_vec(),
                 inodes: end.inodes,
@@ -115,6 +123,8 @@ impl TryFrom<Content> for Piece {
             Content::Mutes(p) => {
                 Self::Mutes(all(p.mutes, |item| Ok((code_in(&item.code)?, part(item.mute, "mute")?)))?)
             }
+            Content::Limits(part) => Self::Limits(all(part.limits, limited_in)?),
+            Content::Holds(part) => Self::Holds(all(part.holds, held_in)?),
             Content::End(end) => Self::End(End {
                 digest: end.digest.try_into().map_err(|_| Malformed::new("digest"))?,
                 inodes: end.inodes,
@@ -344,5 +354,31 @@ fn trashed_in(trashed: proto::CheckpointTrashed) -> Checked<Trashed> {
         path: trashed.path,
         deleted: time(trashed.deleted)?,
         until: time(trashed.until)?,
+    })
+}
+
+fn limited_out(limited: &Limited) -> proto::CheckpointLimit {
+    proto::CheckpointLimit { scope: Some((&limited.scope).into()), limit: Some((&limited.limit).into()) }
+}
+
+fn limited_in(limited: proto::CheckpointLimit) -> Checked<Limited> {
+    Ok(Limited { scope: part(limited.scope, "what a limit is about")?, limit: part(limited.limit, "limit")? })
+}
+
+fn held_out(held: &Held) -> proto::CheckpointHold {
+    proto::CheckpointHold {
+        hold: held.hold.0,
+        cause: Some((&held.cause).into()),
+        since: held.since.to_bits(),
+        until: held.until.to_bits(),
+    }
+}
+
+fn held_in(held: proto::CheckpointHold) -> Checked<Held> {
+    Ok(Held {
+        hold: HoldId(held.hold),
+        cause: part(held.cause, "cause of a hold")?,
+        since: time(held.since)?,
+        until: time(held.until)?,
     })
 }

@@ -1,6 +1,7 @@
 //! Parts of a checkpoint, there and back, and damaged.
 
 use super::*;
+use types::{Expression, Holder, Label};
 
 fn pieces() -> Vec<Piece> {
     let header = Header {
@@ -23,6 +24,22 @@ fn pieces() -> Vec<Piece> {
             path: b"/a/name".to_vec(),
             deleted: Timestamp::new(1_800_000_000, 4),
             until: Timestamp::new(1_800_086_400, 4),
+        }]),
+        Piece::Limits(vec![Limited {
+            scope: LimitScope::Pair {
+                from: Expression::new("ssd").unwrap(),
+                to: Expression::new("site=home").unwrap(),
+            },
+            limit: Limit { copies: Some(2), bytes_per_s: Some(1 << 20) },
+        }]),
+        Piece::Holds(vec![Held {
+            hold: HoldId(90),
+            cause: HoldCause::Labels {
+                holder: Holder::Disk(DiskId([3; 16])),
+                before: Labels::new([Label::new("ssd").unwrap()]).unwrap(),
+            },
+            since: Timestamp::new(1_800_000_000, 4),
+            until: Timestamp::new(1_800_003_600, 4),
         }]),
         Piece::End(End { digest: [1; 16], inodes: 2, entries: 1, chunks: 0 }),
     ]

@@ -385,6 +385,11 @@ impl From<&Order> for proto::Order {
                 version: version.to_u64(),
                 sources: sources.iter().map(Into::into).collect(),
             }),
+            OrderKind::Pace { disk, chunk, bytes_per_s } => What::Pace(proto::OrderPace {
+                disk: disk.0.to_vec(),
+                chunk: chunk.0,
+                bytes_per_s: *bytes_per_s,
+            }),
             OrderKind::Repair { disk, chunk, version, source, blocks } => What::Repair(proto::OrderRepair {
                 disk: disk.0.to_vec(),
                 chunk: chunk.0,
@@ -456,6 +461,9 @@ impl TryFrom<proto::Order> for Order {
                 version: version(p.version)?,
                 sources: sources(p.sources)?,
             },
+            What::Pace(p) => {
+                OrderKind::Pace { disk: disk(&p.disk)?, chunk: ChunkId(p.chunk), bytes_per_s: p.bytes_per_s }
+            }
             What::Fill(p) => OrderKind::Fill {
                 disk: disk(&p.disk)?,
                 chunk: ChunkId(p.chunk),

@@ -235,6 +235,24 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
         Op::Archive { inodes: vec![inode(42), inode(43)] },
         Op::SetMute { code: HealthCode::find("SERVER_DOWN").expect("a code"), mute: Some(Box::new(mute())) },
         Op::SetMute { code: HealthCode::find("CHUNK_DAMAGED").expect("a code"), mute: None },
+        Op::SetLimit {
+            scope: LimitScope::Server(ServerId([1; 16])),
+            limit: Some(Limit { copies: Some(2), bytes_per_s: None }),
+        },
+        Op::SetLimit {
+            scope: LimitScope::Pair { from: expression("site=home"), to: expression("any") },
+            limit: Some(Limit { copies: None, bytes_per_s: Some(1 << 20) }),
+        },
+        Op::SetLimit { scope: LimitScope::Server(ServerId([1; 16])), limit: None },
+        Op::Hold {
+            cause: HoldCause::Class { class: ClassId(11), before: Box::new(full_class()) },
+            until: time(7),
+        },
+        Op::Hold {
+            cause: HoldCause::Labels { holder: Holder::Disk(disk(17)), before: labels(&["ssd"]) },
+            until: time(7),
+        },
+        Op::EndHold { hold: HoldId(1_040) },
     ];
     let with_origin = |op: &Op| {
         !matches!(op, Op::NewCluster { .. } | Op::NewTerm { .. } | Op::Raise { .. } | Op::Reap { .. })
@@ -275,6 +293,9 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
             Op::RestoreTrash { .. } => "restore_trash",
             Op::Archive { .. } => "archive",
             Op::SetMute { .. } => "set_mute",
+            Op::SetLimit { .. } => "set_limit",
+            Op::Hold { .. } => "hold",
+            Op::EndHold { .. } => "end_hold",
         };
         let origin = with_origin(&op).then_some(origin);
         (name, Record { term: Term(3), index: LogIndex(1_000 + index), at: time(6), origin, op })
@@ -628,6 +649,7 @@ pub(crate) fn to_server() -> Vec<(&'static str, ToServer)> {
         order(mend_torn),
         order(close),
         ToServer::AddDisk { path: "/mnt/d9".into() },
+        order(OrderKind::Pace { disk: disk(17), chunk: chunk(5), bytes_per_s: 1 << 20 }),
     ];
     let named = messages.into_iter().map(|message| {
         let name = match &message {
@@ -643,6 +665,7 @@ pub(crate) fn to_server() -> Vec<(&'static str, ToServer)> {
             ToServer::Order(Order { what: OrderKind::Verify { .. }, .. }) => "verify",
             ToServer::Order(Order { what: OrderKind::Repair { .. }, .. }) => "repair",
             ToServer::Order(Order { what: OrderKind::Close { .. }, .. }) => "close",
+            ToServer::Order(Order { what: OrderKind::Pace { .. }, .. }) => "pace",
             ToServer::HeartbeatAck { .. } => "heartbeat_ack",
             ToServer::AddDisk { .. } => "add_disk",
         };

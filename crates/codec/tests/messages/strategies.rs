@@ -272,7 +272,12 @@ fn op() -> impl Strategy<Value = Op> {
         ),
         vec(inode(), 0..10).prop_map(|inodes| Op::Archive { inodes }),
     ];
-    prop_oneof![sessions, names, inodes, rest, classes]
+    let healing = prop_oneof![
+        (limit_scope(), of(limit())).prop_map(|(scope, limit)| Op::SetLimit { scope, limit }),
+        (hold_cause(), timestamp()).prop_map(|(cause, until)| Op::Hold { cause, until }),
+        number(HoldId).prop_map(|hold| Op::EndHold { hold }),
+    ];
+    prop_oneof![sessions, names, inodes, rest, classes, healing]
 }
 
 fn class_id() -> impl Strategy<Value = ClassId> {
@@ -298,6 +303,26 @@ fn mark() -> impl Strategy<Value = Mark> {
 fn mute() -> impl Strategy<Value = Mute> {
     (timestamp(), of(timestamp()), any::<u64>(), any::<bool>(), text())
         .prop_map(|(since, until, amount, sticky, reason)| Mute { since, until, amount, sticky, reason })
+}
+pub(crate) fn limit() -> impl Strategy<Value = Limit> {
+    let copies = of(1..=LIMIT_COPIES_MAX);
+    let rate = of(LIMIT_BYTES_PER_S_MIN..=LIMIT_BYTES_PER_S_MAX);
+    (copies, rate)
+        .prop_map(|(copies, bytes_per_s)| Limit { copies, bytes_per_s })
+        .prop_filter("limits something", Limit::in_range)
+}
+fn limit_scope() -> impl Strategy<Value = LimitScope> {
+    prop_oneof![
+        id(ServerId).prop_map(LimitScope::Server),
+        (expression(), expression()).prop_map(|(from, to)| LimitScope::Pair { from, to }),
+    ]
+}
+fn hold_cause() -> impl Strategy<Value = HoldCause> {
+    prop_oneof![
+        (class_id(), class())
+            .prop_map(|(class, before)| HoldCause::Class { class, before: Box::new(before) }),
+        (holder(), labels()).prop_map(|(holder, before)| HoldCause::Labels { holder, before }),
+    ]
 }
 fn expression() -> impl Strategy<Value = Expression> {
     "[ -~]{1,40}".prop_map(|text| Expression::new(&text).expect("printable"))
@@ -629,6 +654,11 @@ pub(crate) fn to_server() -> impl Strategy<Value = ToServer> {
                 blocks
             }
         ),
+        (id(DiskId), number(ChunkId), any::<u64>()).prop_map(|(disk, chunk, bytes_per_s)| OrderKind::Pace {
+            disk,
+            chunk,
+            bytes_per_s
+        }),
         (id(DiskId), number(ChunkId), version()).prop_map(|(disk, chunk, version)| OrderKind::Fill {
             disk,
             chunk,

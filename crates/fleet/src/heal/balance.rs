@@ -152,7 +152,7 @@ impl Fleet {
         let batch: Vec<ChunkSlot> = disk.chunks.iter_from(walk.next).take(LOOKED_MAX).collect();
         for slot in &batch {
             let Some(taker) = self.taker(*slot, giver, mean, most, now_ms) else { continue };
-            if self.begin_copy(*slot, |_, _| Some(taker), now_ms, out) {
+            if self.begin_copy(*slot, |_, _, _| Some(taker), now_ms, out) {
                 let next = ChunkSlot(slot.0.saturating_add(1));
                 self.healing.balance.walks.insert(giver, Walk { next, ..walk });
                 let old = self.healing.balance.moves.insert(*slot, Move { giver, taker, bytes: mean });

@@ -68,10 +68,23 @@ impl Healing {
 
 impl Fleet {
     /// Every server that could take a copy has as many as it may have.
-    pub(super) fn no_copy_has_room(&self) -> bool {
-        let most = self.options.copies_per_server;
+    pub(super) fn no_copy_has_room(&mut self, now_ms: u64) -> bool {
         let servers = self.hosts.servers.iter().zip(0u16..).filter(|(server, _)| server.up);
-        servers.map(|(_, number)| self.healing.load(number)).all(|load| load.writing >= most)
+        let none = servers.map(|(_, number)| number).all(|number| self.writes_enough(number));
+        if none {
+            self.all_kept_back(now_ms);
+        }
+        none
+    }
+
+    /// Whether a server reads as many copies as it may.
+    fn reads_enough(&self, server: u16) -> bool {
+        self.healing.load(server).reading >= self.copies_of(server)
+    }
+
+    /// The same of those that it writes.
+    fn writes_enough(&self, server: u16) -> bool {
+        self.healing.load(server).writing >= self.copies_of(server)
     }
 
     /// Copies the chunk if a source and a destination have time for it; after a raise if somebody may write under
@@ -79,22 +92,41 @@ impl Fleet {
     pub(super) fn begin_copy(
         &mut self,
         slot: ChunkSlot,
-        to: impl FnOnce(&mut Self, ChunkSlot) -> Option<u16>,
+        mut to: impl FnMut(&mut Self, ChunkSlot, Option<u16>) -> Option<u16>,
         now_ms: u64,
         out: &mut Vec<Command>,
     ) -> bool {
         let set = self.table.replicas(slot);
         let members: Vec<u16> = set.members().collect();
-        let most = self.options.copies_per_server;
-        let reading = |disk: &u16| self.healing.load(self.hosts.disk(*disk).server).reading;
-        let Some(from) = set.readable().min_by_key(reading).filter(|disk| reading(disk) < most) else {
-            return false;
-        };
-        let Some(to) = to(self, slot) else { return false };
+        let mut readable: Vec<u16> = set.readable().collect();
+        readable.sort_by_key(|disk| self.healing.load(self.hosts.disk(*disk).server).reading);
+        let mut chosen = None;
+        for from in readable.iter().copied() {
+            let has_time = !self.reads_enough(self.hosts.disk(from).server);
+            if has_time && let Some(to) = to(self, slot, Some(from)) {
+                chosen = Some((from, to));
+                break;
+            }
+            self.kept_back(from, now_ms);
+            // From elsewhere it could go nowhere else, unless limits between labels are in the way.
+            if has_time && self.closed_to(from).is_empty() {
+                return false;
+            }
+        }
+        let Some((from, to)) = chosen else { return false };
         // From the disk whose place it takes: that is usually on the same server.
-        let replaced = self.replaced_by(&set, to).filter(|old| set.readable().any(|disk| disk == *old));
-        let has_time = |old: &u16| self.healing.load(self.hosts.disk(*old).server).reading < most;
+        let replaced = self.replaced_by(&set, to).filter(|old| readable.contains(old));
+        let has_time = |old: &u16| {
+            !self.reads_enough(self.hosts.disk(*old).server) && !self.limits_are_full(&[*old], &[to])
+        };
         let from = replaced.filter(has_time).unwrap_or(from);
+        // After a failure a page may have to come from another source.
+        let has_failed = self.healing.later.get(&slot).is_some_and(|later| later.failures > 0);
+        let sources = if has_failed { readable } else { vec![from] };
+        if !self.limits_allow(&sources, to, now_ms) {
+            return false;
+        }
+        self.limit_begins(slot, sources, to);
         let servers = (self.hosts.disk(from).server, self.hosts.disk(to).server);
         self.healing.copies.insert(slot, Copy { from, to, servers, stage: Stage::Raising });
         self.healing.count(servers, true);
@@ -110,21 +142,22 @@ impl Fleet {
     /// Where the class wants a replica that does not exist, beside those that count; never on a server with a damaged one, which is
     /// mended. At the first and every other try one with a stale replica, of which only what differs is written; else rather
     /// one of a server without any replica of the chunk.
-    pub(crate) fn destination(&mut self, slot: ChunkSlot) -> Option<u16> {
+    /// `from`: where the copy would be read, if the limits of that count.
+    pub(crate) fn destination(&mut self, slot: ChunkSlot, from: Option<u16>) -> Option<u16> {
         let held = self.held(self.table.replicas(slot).sound());
-        self.destination_beside(slot, &held)
+        self.destination_beside(slot, &held, from)
     }
 
     /// The same for a chunk some of whose disks are full: their replicas fill nothing.
-    pub(super) fn way_out(&mut self, slot: ChunkSlot) -> Option<u16> {
+    pub(super) fn way_out(&mut self, slot: ChunkSlot, from: Option<u16>) -> Option<u16> {
         let mut held = self.held(self.table.replicas(slot).sound());
         for one in &mut held {
             one.leaving |= self.hosts.is_full(one.disk);
         }
-        self.destination_beside(slot, &held)
+        self.destination_beside(slot, &held, from)
     }
 
-    fn destination_beside(&mut self, slot: ChunkSlot, held: &[Held]) -> Option<u16> {
+    fn destination_beside(&mut self, slot: ChunkSlot, held: &[Held], from: Option<u16>) -> Option<u16> {
         self.tie += 1;
         let set = self.table.replicas(slot);
         let damaged: Vec<u16> = set.damaged().map(|disk| self.hosts.disk(disk).server).collect();
@@ -133,16 +166,19 @@ impl Fleet {
         let stays = |replica: &&Replica| !self.table.is_leaving(replica.disk);
         let others: Vec<u16> =
             set.iter().filter(stays).map(|replica| self.hosts.disk(replica.disk).server).collect();
+        let closed = from.map(|from| self.closed_to(from)).unwrap_or_default();
+        let is_closed = |disk| closed.iter().any(|to| self.hosts.pool.meets(disk, to));
+        let may_begin = |disk| !self.writes_enough(self.hosts.disk(disk).server) && !is_closed(disk);
         let choose_at = |full: Use, suits: &dyn Fn(u16, u16) -> bool| {
             let may = |disk| {
                 let server = self.hosts.disk(disk).server;
                 let is_kept = set.state(disk) == Some(ReplicaState::Kept);
                 if is_kept || is_last(disk) || damaged.contains(&server) || !suits(disk, server) {
                     Use::No
-                } else if self.healing.load(server).writing >= self.options.copies_per_server {
-                    full
-                } else {
+                } else if may_begin(disk) {
                     Use::Yes
+                } else {
+                    full
                 }
             };
             self.hosts.pool.assign(self.rule(slot), held, self.tie, may).new_disks().next()
@@ -157,7 +193,7 @@ impl Fleet {
         let choose = |suits: &dyn Fn(u16, u16) -> bool| choose_at(Use::Busy, suits);
         // What takes the place of a disk that goes is waited for, but not by a chunk that is endangered.
         if let Some(new) = choose_at(Use::Yes, &|disk, _| self.replaced_by(&set, disk).is_some()) {
-            if self.may_write(new) {
+            if may_begin(new) {
                 return Some(new);
             } else if self.table.health(slot) != Some(Health::Endangered) {
                 return None;
@@ -168,14 +204,9 @@ impl Fleet {
         let is_stale = |disk, _| !tried && set.state(disk) == Some(ReplicaState::Stale);
         match choose_at(Use::Yes, &is_stale) {
             // Of a server that returns many wait for their turn: to copy all of a chunk elsewhere meanwhile would take longer.
-            Some(stale) => self.may_write(stale).then_some(stale),
+            Some(stale) => may_begin(stale).then_some(stale),
             None => choose(&|_, server| !others.contains(&server)).or(Some(any)),
         }
-    }
-
-    /// Whether the disk's server may make one copy more.
-    fn may_write(&self, disk: u16) -> bool {
-        self.healing.load(self.hosts.disk(disk).server).writing < self.options.copies_per_server
     }
 
     /// The copy of a chunk that is under way.
@@ -201,13 +232,20 @@ impl Fleet {
         let what = Order::Copy { disk: self.hosts.disk(copy.to).id, chunk, version, sources };
         let order = self.order(copy.to, Purpose::Copy { slot, chunk, version }, what, now_ms, out);
         self.set_stage(slot, Stage::Copying(order));
+        self.pace_copy(slot, out);
     }
 
     fn sources(&self, slot: ChunkSlot, copy: Copy) -> Vec<ReplicaAddress> {
         let set = self.table.replicas(slot);
-        let mut sources: Vec<u16> = set.readable().collect();
+        let may = |disk: &u16| *disk == copy.from || self.is_counted(slot, *disk);
+        let mut sources: Vec<u16> = set.readable().filter(may).collect();
         sources.sort_by_key(|disk| (set.state(*disk), *disk != copy.from));
         sources.into_iter().map(|disk| self.hosts.address(disk)).collect()
+    }
+
+    /// Whether a server was told to make the copy.
+    pub(crate) fn is_ordered(&self, slot: ChunkSlot) -> bool {
+        self.healing.copies.get(&slot).is_some_and(|copy| copy.order().is_some())
     }
 
     fn set_stage(&mut self, slot: ChunkSlot, stage: Stage) {
@@ -258,6 +296,7 @@ impl Fleet {
         let what = Order::Feed { disk, chunk, version, sources };
         let order = self.order(copy.to, Purpose::Copy { slot, chunk, version }, what, now_ms, out);
         self.set_stage(slot, Stage::Feeding(order));
+        self.pace_copy(slot, out);
         false
     }
 
@@ -289,6 +328,7 @@ impl Fleet {
     fn end_copy(&mut self, slot: ChunkSlot) -> Option<Copy> {
         let copy = self.healing.copies.remove(&slot)?;
         self.healing.count(copy.servers, false);
+        self.limit_ends(slot);
         self.hosts.count_write(copy.to, false);
         self.healing.wake();
         let mut set = self.table.replicas(slot);
@@ -369,9 +409,12 @@ impl Fleet {
 
     /// Gives up copies that are not answered, and those whose raise came to nothing.
     pub(crate) fn copy_deadlines(&mut self, now_ms: u64) {
-        let timeout_ms = self.options.copy_timeout_ms;
+        let timeout_ms = |slot| self.options.copy_timeout_ms + self.paced_ms(slot);
         let is_late = |slot: &ChunkSlot, copy: &Copy| match copy.order() {
-            Some(order) => self.orders.get(&order).is_none_or(|open| now_ms >= open.sent_ms + timeout_ms),
+            Some(order) => {
+                let open = self.orders.get(&order);
+                open.is_none_or(|open| now_ms >= open.sent_ms + timeout_ms(*slot))
+            }
             None => !self.raises.is_running(*slot),
         };
         let copies = self.healing.copies.iter();

@@ -85,7 +85,7 @@ impl Fleet {
             if busy
                 && self.is_short(slot)
                 && self.healing.is_second_try(slot)
-                && self.destination(slot).is_some()
+                && self.destination(slot, None).is_some()
             {
                 continue; // One that is written all the time is not raised for this for ever: a copy has its turn.
             }

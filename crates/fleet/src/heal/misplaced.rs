@@ -41,7 +41,7 @@ impl Fleet {
     pub(super) fn begin_moves(&mut self, now_ms: u64, out: &mut Vec<Command>) -> bool {
         let mut begun = false;
         for slot in self.healing.misplaced.batch(CHOSEN_MAX) {
-            if self.no_copy_has_room() {
+            if self.no_copy_has_room(now_ms) {
                 break;
             }
             if !self.is_put_off(slot, now_ms) && self.is_misplaced(slot, &self.table.replicas(slot)) {

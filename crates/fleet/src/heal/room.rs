@@ -53,7 +53,7 @@ impl Fleet {
         if no_room.is_none() || current.len() > self.min_write_of(slot) {
             return None;
         }
-        if self.way_out(slot).is_none() {
+        if self.way_out(slot, None).is_none() {
             return Some(if self.is_settling(now_ms) { Status::TryAgain } else { Status::NoSpace });
         }
         self.begin_copy(slot, Self::way_out, now_ms, out);

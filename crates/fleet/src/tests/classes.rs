@@ -42,7 +42,10 @@ impl World {
     }
 
     pub(super) fn set_policies(&mut self, class: u16, policies: ClassPolicies) {
-        self.classes.insert(ClassId(class), policies.clone());
+        let before = self.classes.insert(ClassId(class), policies.clone());
+        if let Some(before) = before.filter(|before| *before != policies) {
+            self.hold(HeldFor::Class(ClassId(class), Box::new(before)));
+        }
         self.tell(Event::ClassSet { class: ClassId(class), policies: Box::new(policies) });
     }
 
@@ -64,7 +67,10 @@ impl World {
         let of_file = self.map.iter_mut().find(|(_, mapped)| mapped.place.0 == inode(file));
         if let Some((slot, mapped)) = of_file {
             let slot = *slot;
-            mapped.class = class;
+            let before = std::mem::replace(&mut mapped.class, class);
+            if let Some(before) = self.classes.get(&before).cloned().filter(|_| before != class) {
+                self.hold(HeldFor::Class(class, Box::new(before)));
+            }
             self.tell(Event::ChunkClass { slot, class });
         }
     }
@@ -89,7 +95,10 @@ impl World {
 
     fn label_disk(&mut self, disk: DiskId, text: &str) {
         let labels = Labels::new(text.split_whitespace().map(|word| Label::new(word).unwrap())).unwrap();
-        self.labels.insert(disk, labels.clone());
+        let before = self.labels.insert(disk, labels.clone()).unwrap_or_default();
+        if before != labels {
+            self.hold(HeldFor::Labels(Holder::Disk(disk), before));
+        }
         self.tell(Event::DiskLabels { disk, labels });
     }
 
@@ -97,7 +106,7 @@ impl World {
     pub(super) fn check_places(&mut self) {
         for (slot, mapped) in self.map.clone() {
             if self.is_told(mapped.class) && self.fleet.table.health(slot) == Some(Health::Ok) {
-                assert_eq!(self.fleet.destination(slot), None, "{slot} could be on a better disk");
+                assert_eq!(self.fleet.destination(slot, None), None, "{slot} could be on a better disk");
             }
         }
     }
@@ -433,7 +442,7 @@ fn chunks_that_lack_replicas_come_before_those_that_are_misplaced() {
 
 /// Servers with two disks each: number `n` has disks `n + 1` and `n + 101`.
 fn crowded(servers: u8) -> World {
-    let mut world = World::cold(servers, FleetOptions { grace_ms: 0, hold_ms: 0, ..FleetOptions::default() });
+    let mut world = World::cold(servers, FleetOptions { grace_ms: 0, ..FleetOptions::default() });
     world.crowded = true;
     world.tell(Event::KnownDisks(Vec::new()));
     for n in 0..servers {

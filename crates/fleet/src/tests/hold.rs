@@ -4,13 +4,13 @@ use super::classes::policy;
 use super::*;
 
 const HOLD_MS: u64 = 3_600_000;
-/// A hold is rounded up by so much at most.
+/// Long enough for a few ticks.
 const PART_MS: u64 = HOLD_MS / 64;
 
 /// Servers 0 and 1 have `ssd`, the others `hdd`; class 1 is held for an hour.
 fn given(servers: u8, layout: &str) -> (World, ChunkSlot) {
-    let options = FleetOptions { hold_ms: HOLD_MS, ..FleetOptions::default() };
-    let mut world = World::with_options(servers, options);
+    let mut world = World::with_options(servers, FleetOptions::default());
+    world.hold_ms = HOLD_MS;
     for n in 0..servers {
         world.label(n, if n < 2 { "ssd" } else { "hdd" });
     }
@@ -25,8 +25,52 @@ impl World {
     fn pass(&mut self, ms: u64) {
         let end_ms = self.now_ms + ms;
         while self.now_ms < end_ms {
+            self.end_holds();
             self.advance((end_ms - self.now_ms).min(10_000));
             self.settle();
+        }
+    }
+
+    /// An edit is about to be made.
+    pub(super) fn hold(&mut self, cause: HeldFor) {
+        if self.hold_ms == 0 {
+            return;
+        }
+        let known = self.holds.iter().find(|(_, (of, _))| *of == cause).map(|(hold, _)| *hold);
+        let hold = known.unwrap_or_else(|| {
+            self.held += 1;
+            HoldId(self.held)
+        });
+        let until_ms = self.now_ms + self.hold_ms;
+        self.holds.insert(hold, (cause.clone(), until_ms));
+        self.tell(Event::Held { hold, cause, until_ms });
+    }
+
+    pub(super) fn tell_holds(&mut self) {
+        for (hold, (cause, until_ms)) in self.holds.clone() {
+            let event = Event::Held { hold, cause, until_ms };
+            self.fleet.handle(event, self.now_ms, &mut Vec::new());
+        }
+    }
+
+    fn end_holds(&mut self) {
+        let over = |(_, (_, until_ms)): &(&HoldId, &(HeldFor, u64))| *until_ms <= self.now_ms;
+        let over: Vec<HoldId> = self.holds.iter().filter(over).map(|(hold, _)| *hold).collect();
+        for hold in over {
+            self.end_hold(hold);
+        }
+    }
+
+    fn end_hold(&mut self, hold: HoldId) {
+        self.holds.remove(&hold).unwrap();
+        self.tell(Event::HoldEnded { hold });
+    }
+
+    /// A new reign, and all servers register.
+    fn start_anew(&mut self) {
+        self.restart_master();
+        for n in 0..self.machines.len() as u8 {
+            self.connect(n);
         }
     }
 
@@ -235,5 +279,95 @@ fn nothing_goes_between_an_edit_and_the_look_at_its_chunks() {
     world.fleet.look_again(slot);
     assert!(!world.fleet.has_surplus(slot));
     world.pass(10_000);
+    assert_eq!((world.disks_of(slot).len(), world.fleet.summary().held), (3, 1));
+}
+
+#[test]
+fn what_an_edit_made_dispensable_is_held_after_a_restart_of_the_master_too() {
+    let (mut world, slot) = given(4, "2*ssd");
+    world.set_class(1, "2*hdd", Mode::Standard);
+    world.pass(HOLD_MS / 4);
+    assert_eq!(world.fleet.summary().held, 2);
+    world.start_anew();
+    world.pass(HOLD_MS / 4);
+    assert_eq!((world.disks_of(slot), world.fleet.summary().held), ([0, 1, 2, 3].into(), 2));
+    // It is taken back, and nothing is copied.
+    world.set_class(1, "2*ssd", Mode::Standard);
+    world.pass(HOLD_MS / 4);
+    assert_eq!(world.done(), (0, 0));
+    world.start_anew();
+    world.pass(2 * HOLD_MS);
+    assert_eq!((world.disks_of(slot), world.done()), ([0, 1].into(), (0, 2)));
+}
+
+#[test]
+fn a_disk_that_comes_long_after_the_restart_has_its_replicas_held_as_well() {
+    for layout in ["3*any", "2*ssd,hdd"] {
+        let (mut world, slot) = given(3, layout);
+        world.set_class(1, "2*any", Mode::Standard);
+        world.pass(10_000);
+        let held = world.fleet.held_by();
+        assert_eq!(held.values().sum::<u64>(), 1, "{held:?}");
+        for late in 0..3 {
+            world.restart_master();
+            for n in (0..3).filter(|n| *n != late) {
+                world.connect(n);
+            }
+            world.pass(120_000);
+            world.connect(late);
+            world.pass(60_000);
+            assert_eq!((world.disks_of(slot).len(), world.fleet.summary().held), (3, 1), "{layout}, {late}");
+        }
+        world.pass(2 * HOLD_MS);
+        assert_eq!(world.disks_of(slot).len(), 2);
+    }
+}
+
+#[test]
+fn a_hold_of_labels_is_kept_over_a_restart_by_what_they_were() {
+    let (mut world, slot) = given(4, "2*ssd");
+    world.label(2, "ssd");
+    world.label(1, "hdd");
+    world.pass(HOLD_MS / 4);
+    assert_eq!((world.disks_of(slot), world.fleet.summary().held), ([0, 1, 2].into(), 1));
+    world.start_anew();
+    world.pass(HOLD_MS / 4);
+    assert_eq!((world.disks_of(slot), world.fleet.summary().held), ([0, 1, 2].into(), 1));
+    world.pass(2 * HOLD_MS);
+    assert_eq!(world.disks_of(slot), [0, 2].into());
+}
+
+#[test]
+fn a_hold_that_is_ended_lets_go_of_what_no_other_one_wants() {
+    let (mut world, slot) = given(6, "2*ssd");
+    for n in 4..6 {
+        world.label(n, "nvme");
+    }
+    world.set_class(1, "2*hdd", Mode::Standard);
+    world.pass(10_000);
+    world.set_class(1, "2*nvme", Mode::Standard);
+    world.pass(10_000);
+    assert_eq!(world.disks_of(slot).len(), 6);
+    let of_class: Vec<HoldId> =
+        world.fleet.held_by().into_iter().filter(|one| one.1 == 2).map(|one| one.0).collect();
+    world.end_hold(of_class[0]);
+    world.pass(10_000);
+    assert_eq!(world.disks_of(slot), [2, 3, 4, 5].into(), "what was wanted before the first edit goes");
+    world.end_hold(of_class[1]);
+    world.pass(10_000);
+    assert_eq!((world.disks_of(slot), world.fleet.summary().held), ([4, 5].into(), 0));
+}
+
+#[test]
+fn what_was_too_many_before_an_edit_is_not_held_by_it() {
+    let (mut world, slot) = given(4, "3*any");
+    // One comes back after another one was made in its place.
+    let away = *world.disks_of(slot).first().unwrap();
+    world.disconnect(away);
+    world.pass(120_000);
+    assert_eq!(world.disks_of(slot).len(), 3);
+    world.connect(away);
+    world.set_class(1, "2*any", Mode::Standard);
+    world.pass(120_000);
     assert_eq!((world.disks_of(slot).len(), world.fleet.summary().held), (3, 1));
 }

@@ -59,6 +59,7 @@ impl World {
                     None => Err(Status::NoChunk),
                 }
             }
+            (None, Order::Pace { .. }) => Ok(()),
             (None, Order::Fill { disk, chunk, version }) => match self.replicas.get(&(disk, chunk)) {
                 Some(old) if old.version > version || old.version == version && !old.filling => {
                     Err(Status::WrongVersion)

@@ -110,6 +110,8 @@ impl World {
         }
         self.tell_policies();
         self.tell_marks();
+        self.tell_limits();
+        self.tell_holds();
         for (slot, mapped) in self.map.clone() {
             let mut out = Vec::new();
             let Mapped { chunk, version, class, stage, .. } = mapped;

@@ -86,12 +86,20 @@ enum Step {
         n: u8,
         removing: Option<bool>,
     },
+    Limit {
+        scope: usize,
+        limit: usize,
+    },
 }
 
 const SERVERS: u8 = 4;
 const FILES: u64 = 3;
 const LAYOUTS: [&str; 6] = ["any", "2*any", "2*a", "a,!a", "3*any", "a,b,any"];
 const LABELS: [&str; 4] = ["", "a", "b", "a b"];
+
+fn limit() -> impl Strategy<Value = Step> {
+    (0..limits::SCOPES, 0..limits::AMOUNTS.len()).prop_map(|(scope, limit)| Step::Limit { scope, limit })
+}
 
 fn step() -> impl Strategy<Value = Step> {
     let server = 0..SERVERS;
@@ -127,6 +135,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (file_again, 0u16..4).prop_map(|(file, class)| Step::FileClass { file, class }),
         3 => (server.clone(), 0..LABELS.len()).prop_map(|(n, labels)| Step::Label { n, labels }),
         2 => (server, any::<Option<bool>>()).prop_map(|(n, removing)| Step::Mark { n, removing }),
+        2 => limit(),
     ]
 }
 
@@ -282,6 +291,7 @@ fn apply(world: &mut World, clients: &mut Clients, step: Step) {
             }
         }
         Step::Mark { n, removing: None } => world.mark(n, None),
+        Step::Limit { scope, limit } => world.limit(limits::scope(scope), limits::AMOUNTS[limit]),
     }
     clients.collect(world);
 }
@@ -307,6 +317,7 @@ fn busy_step() -> impl Strategy<Value = Step> {
         1 => (0usize..2, 1usize..3).prop_map(|(grant, members)| Step::WritePartly { grant, members }),
         1 => (0u64..8).prop_map(|range| Step::Edit { file: 0, range }),
         2 => any::<bool>().prop_map(|record| Step::EndEdit { record }),
+        2 => limit(),
     ]
 }
 

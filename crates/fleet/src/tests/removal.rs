@@ -169,8 +169,7 @@ fn a_disk_that_is_to_go_takes_no_new_chunk() {
 
 #[test]
 fn endangered_chunks_and_those_under_their_goal_come_before_those_of_a_disk_that_is_to_go() {
-    let mut world =
-        World::with_options(6, FleetOptions { copies_per_server: 1, hold_ms: 0, ..FleetOptions::default() });
+    let mut world = World::with_options(6, FleetOptions { copies_per_server: 1, ..FleetOptions::default() });
     world.set_class(1, "3*any", Mode::Standard);
     // The file whose only other replica goes with a server, one of three of which one does, and one on the marked disk.
     let mut found = BTreeMap::new();

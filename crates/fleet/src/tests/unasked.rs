@@ -3,6 +3,42 @@
 use super::*;
 use crate::table::ReplicaState;
 
+impl World {
+    /// A raise that nobody waits for leaves nobody out who counts, and whose server answers, unless that lasted.
+    pub(super) fn check_left_out(&self, chunk: ChunkId, members: &[DiskId]) {
+        let Some((slot, mapped)) = self.map.iter().find(|(_, mapped)| mapped.chunk == chunk) else { return };
+        let waits =
+            |(ticket, place): (&Ticket, &_)| *place == mapped.place && !self.grants.contains_key(ticket);
+        let is_old = self.now_ms >= self.begun_ms[&chunk] + self.options.heal_ms;
+        // For a reader the raise is hurried that he finds, with all its rounds, and the next one.
+        let is_read = self.read_ms.get(slot).is_some_and(|read_ms| self.now_ms < read_ms + 60_000);
+        if is_old || is_read || self.cutting.values().any(|of| *of == chunk) || self.asked.iter().any(waits) {
+            return;
+        }
+        for replica in self.fleet.table.replicas(*slot).sound() {
+            let disk = self.fleet.hosts.disk(replica).id;
+            let stay = |member: &&DiskId| {
+                let number = self.fleet.hosts.disk_number(**member);
+                number.is_some_and(|number| !self.fleet.table.is_leaving(number))
+            };
+            // It is to go, and the others are enough.
+            let goes = self.fleet.table.is_leaving(replica)
+                && members.iter().filter(stay).count() >= self.fleet.goal(*slot);
+            let excused = goes || members.contains(&disk) || self.refused.contains(&(disk, chunk));
+            assert!(
+                excused,
+                "{disk} counts, its server answers, and nobody waits: {chunk} goes on without it"
+            );
+        }
+    }
+
+    /// The metadata has another version of the chunk.
+    pub(super) fn recorded(&mut self, chunk: ChunkId) {
+        self.begun_ms.remove(&chunk);
+        self.refused.retain(|(_, of)| *of != chunk);
+    }
+}
+
 /// Two replicas are to be compared since their chain failed; nobody comes to write. The first answers at once, the other one is slow.
 struct Slow {
     world: World,

@@ -56,6 +56,10 @@ impl Core {
             Change::RestoreTrash { wishes, overwrite } => Ok(self.restore_trash(&wishes, overwrite)),
             Change::Mute { code, mute } => self.change_mute(&code, mute),
             Change::PurgeTrash(inodes) => self.purge_trash(inodes),
+            Change::SetLimit { target, limit, allow_unknown } => {
+                self.change_limit(target, limit, allow_unknown)
+            }
+            Change::EndHold(hold) => self.end_hold(hold),
         };
         let done = result.is_ok();
         let out = Out::Changed(answer, result);
@@ -130,6 +134,12 @@ impl Core {
         allow_unsatisfiable: bool,
     ) -> Result<Changed, AdminError> {
         let (id, class) = self.class_to_put(before, class, allow_unsatisfiable)?;
+        let places = |class: &StorageClass| {
+            (parts(class).map(|(_, text)| text.cloned()), class.mode, class.spread.clone())
+        };
+        if self.meta.class(id).is_some_and(|before| places(before) != places(&class)) {
+            self.hold_for_class(id)?;
+        }
         match self.log_change(Op::SetClass { class: id, definition: Box::new(class.clone()) }) {
             Err(AdminError::Refused(Status::TooBig)) => return Err(refuse(RefusalKind::TooMany, "classes")),
             other => other?,
@@ -255,7 +265,8 @@ impl Core {
     }
 }
 
-fn bad(part: &str, text: &str, why: impl ToString) -> AdminError {
+/// A part of a class, or another expression, that cannot be read.
+pub(super) fn bad(part: &str, text: &str, why: impl ToString) -> AdminError {
     let (subject, near) = (format!("{part} '{text}'"), String::new());
     AdminError::NotDone(Refusal { kind: RefusalKind::BadExpression, subject, why: why.to_string(), near })
 }
@@ -271,7 +282,7 @@ fn read(part: &'static str, text: &str) -> Result<(String, usize), AdminError> {
 }
 
 /// Refuses a label that no disk has.
-fn known_labels(part: &str, text: &str, known: &BTreeSet<Label>) -> Result<(), AdminError> {
+pub(super) fn known_labels(part: &str, text: &str, known: &BTreeSet<Label>) -> Result<(), AdminError> {
     let Some(unknown) = placement::unknown_labels(text, known).into_iter().next() else { return Ok(()) };
     let why = format!("no disk has the label {} (character {})", unknown.label, unknown.at + 1);
     let near = unknown.nearest.map(|label| label.to_string()).unwrap_or_default();

@@ -556,6 +556,7 @@ fn order_kind(order: fleet::Order) -> OrderKind {
         fleet::Order::Repair { disk, chunk, version, source, blocks } => {
             OrderKind::Repair { disk, chunk, version, source, blocks }
         }
+        fleet::Order::Pace { disk, chunk, bytes_per_s } => OrderKind::Pace { disk, chunk, bytes_per_s },
         fleet::Order::Fill { disk, chunk, version } => OrderKind::Fill { disk, chunk, version },
         fleet::Order::Feed { disk, chunk, version, sources } => {
             OrderKind::Feed { disk, chunk, version, sources }

@@ -8,8 +8,9 @@
 //! Codes that operators know of: `mutes`.
 
 use super::Core;
+use super::limits::limit_warnings;
 use codec::admin::{
-    ChunkCounts, DiskStatus, RefusedDiskStatus, ServerState, ServerStatus, Severity, Warning,
+    ChunkCounts, DiskStatus, LimitStatus, RefusedDiskStatus, ServerState, ServerStatus, Severity, Warning,
 };
 use codec::control::{DiskRefusal, DiskState};
 use types::HealthCode;
@@ -27,6 +28,7 @@ pub(super) struct Judged<'a> {
     pub(super) disks: &'a [DiskStatus],
     pub(super) refused: &'a [RefusedDiskStatus],
     pub(super) chunks: ChunkCounts,
+    pub(super) limits: &'a [LimitStatus],
     pub(super) free_bytes: u64,
 }
 
@@ -45,6 +47,8 @@ impl Core {
             });
         }
         health(of, &mut all);
+        let waiting = of.chunks.endangered + of.chunks.undergoal + of.chunks.leaving;
+        all.extend(limit_warnings(of.limits, waiting));
         all.extend(self.class_warnings());
         all.extend(self.label_warnings());
         all.extend(self.mark_warnings());

@@ -49,6 +49,9 @@ impl Core {
     ) -> Result<Changed, AdminError> {
         let (holder, before, after) = self.labels_to_set(name, disk, add, remove, replace)?;
         let could = self.classes_that_can_be_met();
+        if before != after {
+            self.hold_for_labels(holder, before.clone())?;
+        }
         self.log_change(Op::SetLabels { holder, labels: after.clone() })?;
         let can = self.classes_that_can_be_met();
         let unmet: Vec<ClassName> = could.into_iter().filter(|name| !can.contains(name)).collect();

@@ -54,7 +54,15 @@ impl Core {
         let servers = self.server_statuses(self.now_ms());
         let (disks, refused) = (self.disk_statuses(), self.refused_disks(&servers));
         let (chunks, free_bytes) = (self.chunk_counts(), self.fleet.space(types::ClassId(0)).free_bytes);
-        let of = Judged { servers: &servers, disks: &disks, refused: &refused, chunks, free_bytes };
+        let limits = self.limit_statuses();
+        let of = Judged {
+            servers: &servers,
+            disks: &disks,
+            refused: &refused,
+            chunks,
+            limits: &limits,
+            free_bytes,
+        };
         let mut amounts = BTreeMap::new();
         for one in self.judged(&of) {
             if let Some(code) = HealthCode::find(one.parts().0) {

@@ -5,7 +5,7 @@ use fleet::{ClassPolicies, Event};
 use types::{ClassId, Holder, InodeRef, Status};
 
 impl Core {
-    /// All classes, labels and marks. Before the chunks, so that none of them is judged by a class that was not told.
+    /// All classes, labels, marks and limits. Before the chunks, so that none of them is judged by a class that was not told.
     pub(super) fn introduce_policies(&mut self) {
         let classes: Vec<ClassId> = self.meta.classes().map(|(class, _)| class).collect();
         let servers = self.meta.servers().map(|(server, _)| Holder::Server(server));
@@ -16,6 +16,7 @@ impl Core {
             self.tell_labels(holder);
             self.tell_mark(holder);
         }
+        self.tell_limits();
     }
 
     /// What a class asks for. One that cannot be read, which only another release could have written, changes nothing.

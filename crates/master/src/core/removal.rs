@@ -39,6 +39,7 @@ pub(super) fn kind(obstacle: Obstacle) -> ObstacleKind {
         Obstacle::Failed => ObstacleKind::Failed,
         Obstacle::Awaited => ObstacleKind::Awaited,
         Obstacle::Waiting => ObstacleKind::Waiting,
+        Obstacle::Limited => ObstacleKind::Limited,
         Obstacle::Mending => ObstacleKind::Mending,
         Obstacle::Surplus => ObstacleKind::Surplus,
         Obstacle::Settling => ObstacleKind::Settling,

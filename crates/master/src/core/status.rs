@@ -25,11 +25,13 @@ impl Core {
         let disks = self.disk_statuses();
         let chunks = self.chunk_counts();
         let refused_disks = self.refused_disks(&servers);
+        let limits = self.limit_statuses();
         let mut warnings = self.judged(&Judged {
             servers: &servers,
             disks: &disks,
             refused: &refused_disks,
             chunks,
+            limits: &limits,
             free_bytes: space.free_bytes,
         });
         warnings.truncate(codec::admin::NOTES_MAX);
@@ -62,6 +64,8 @@ impl Core {
             hops: self.hop_counts(),
             trash,
             mutes: self.mute_statuses(),
+            limits,
+            holds: self.hold_statuses(),
         }
     }
 

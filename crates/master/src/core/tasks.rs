@@ -112,6 +112,7 @@ impl Core {
         if !wants(TaskWork::SetClass { root: inode, class: id, from: from_id }, has) {
             return Ok(Changed::Inodes(0));
         }
+        self.hold_for_inodes(&[inode], id)?;
         self.log_change(Op::SetInodeClass { inodes: vec![inode], class: id })?;
         tracing::info!(%class, from = %from_name, inode = %inode.id, "an inode has another class");
         Ok(Changed::Inodes(1))
@@ -173,7 +174,11 @@ impl Core {
         let mut recorded = Ok(());
         if !running.found.is_empty() {
             let op = Op::SetInodeClass { inodes: running.found.clone(), class };
-            recorded = self.log(None, op).reply.map(|_| ());
+            recorded = match self.hold_for_inodes(&running.found, class) {
+                Ok(()) => self.log(None, op).reply.map(|_| ()),
+                // A log without room: it is tried again.
+                Err(_) => Err(Status::NoSpace),
+            };
         }
         if recorded.is_ok() {
             running.changed += running.found.len() as u64;

@@ -396,6 +396,7 @@ impl FakeServer {
                 }
                 OrderKind::Repair { .. }
                 | OrderKind::Verify { .. }
+                | OrderKind::Pace { .. }
                 | OrderKind::Close { .. }
                 | OrderKind::Fill { .. }
                 | OrderKind::Mend { .. }

@@ -34,6 +34,7 @@ impl Meta {
             return Err(Status::Busy);
         }
         self.classes.remove(class);
+        self.end_holds(&self.holds.of_class(class), cx);
         cx.effects.push(Effect::ClassGone { class });
         DONE
     }

@@ -8,6 +8,7 @@ mod classes;
 mod commit;
 mod create;
 mod cut;
+mod holds;
 mod registry;
 mod remove;
 mod rename;
@@ -154,6 +155,9 @@ impl Meta {
             Op::Archive { inodes } => self.archive(inodes, cx),
             Op::BeginTask { work } => self.begin_task(*work, cx),
             Op::EndTask { task } => self.end_task(*task),
+            Op::SetLimit { scope, limit } => self.set_limit(scope, *limit, cx),
+            Op::Hold { cause, until } => self.hold(cause, *until, cx),
+            Op::EndHold { hold } => self.end_hold(*hold, cx),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{Context, Done};
 use crate::api::{Effect, KnownDisk, KnownServer};
 use crate::sessions::Answer;
 use crate::state::Meta;
-use types::{DiskId, HealthCode, Holder, Labels, Mark, Mute, ServerId, Status};
+use types::{DiskId, HealthCode, Holder, Labels, LimitScope, Mark, Mute, ServerId, Status};
 
 const DONE: Result<Done, Status> = Ok(Done::Changed(Answer::Done));
 const NOTHING: Result<Done, Status> = Ok(Done::Nothing(Answer::Done));
@@ -101,12 +101,16 @@ impl Meta {
                     return Err(Status::NotEmpty);
                 }
                 self.servers.remove(server);
+                if self.limits.remove(&LimitScope::Server(server)) {
+                    cx.effects.push(Effect::LimitsSet);
+                }
             }
             Holder::Disk(disk) => {
                 self.disks.get(disk).ok_or(Status::NotFound)?;
                 self.disks.remove(disk);
             }
         }
+        self.end_holds(&self.holds.of_holder(holder), cx);
         cx.effects.push(Effect::Forgotten { holder });
         DONE
     }

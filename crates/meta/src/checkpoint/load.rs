@@ -17,8 +17,9 @@ use codec::Malformed;
 use codec::checkpoint::{self as pieces, Piece, Splitter};
 use std::collections::BTreeMap;
 use types::{
-    ClassId, DirCursor, FILE_BYTES_MAX, FileKind, HealthCode, InodeId, InodeRef, LINKS_MAX, Mute,
-    SEQUENCES_AHEAD_MAX, SYMLINK_BYTES_MAX, SessionId, TRASH_PATH_BYTES_MAX, TaskWork,
+    ClassId, DirCursor, FILE_BYTES_MAX, FileKind, HOLDS_MAX, HealthCode, Hold, HoldCause, Holder, InodeId,
+    InodeRef, LIMITS_MAX, LINKS_MAX, LimitScope, Mute, SEQUENCES_AHEAD_MAX, SYMLINK_BYTES_MAX, SessionId,
+    TRASH_PATH_BYTES_MAX, TaskWork,
 };
 
 impl From<Malformed> for LoadError {
@@ -44,6 +45,8 @@ enum Section {
     Tasks,
     Trash,
     Mutes,
+    Limits,
+    Holds,
     End,
 }
 
@@ -160,6 +163,14 @@ impl Builder {
             Piece::Mutes(mutes) => {
                 self.enter(Section::Mutes)?;
                 mutes.into_iter().try_for_each(|(code, mute)| self.mute(code, mute))
+            }
+            Piece::Limits(limits) => {
+                self.enter(Section::Limits)?;
+                limits.into_iter().try_for_each(|limit| self.limit(limit))
+            }
+            Piece::Holds(holds) => {
+                self.enter(Section::Holds)?;
+                holds.into_iter().try_for_each(|hold| self.hold(hold))
             }
             Piece::End(end) => {
                 self.enter(Section::End)?;
@@ -391,6 +402,34 @@ impl Builder {
         require(fits, "path of a deleted file")?;
         let pieces::Trashed { inode, path, deleted, until } = item;
         self.meta.trash.insert(inode, Entry { path: path.into_boxed_slice(), deleted, until, bytes });
+        Ok(())
+    }
+
+    fn limit(&mut self, item: pieces::Limited) -> Result<(), LoadError> {
+        let limits = &mut self.meta.limits;
+        require(limits.get(&item.scope).is_none() && limits.len() < LIMITS_MAX, "a limit comes twice")?;
+        if let LimitScope::Server(server) = item.scope {
+            require(self.meta.servers.get(server).is_some(), "a limit without its server")?;
+        }
+        limits.set(item.scope, item.limit);
+        Ok(())
+    }
+
+    fn hold(&mut self, item: pieces::Held) -> Result<(), LoadError> {
+        let (position, meta) = (self.meta.position.applied, &mut self.meta);
+        require(item.hold.0 <= position.0 && meta.holds.get(item.hold).is_none(), "id of a hold")?;
+        require(
+            meta.holds.find(&item.cause).is_none() && meta.holds.len() < HOLDS_MAX,
+            "a hold comes twice",
+        )?;
+        let known = match &item.cause {
+            HoldCause::Class { class, .. } => meta.classes.get(*class).is_some(),
+            HoldCause::Labels { holder: Holder::Server(server), .. } => meta.servers.get(*server).is_some(),
+            HoldCause::Labels { holder: Holder::Disk(disk), .. } => meta.disks.get(*disk).is_some(),
+        };
+        require(known, "a hold without what it is of")?;
+        let pieces::Held { hold, cause, since, until } = item;
+        meta.holds.set(hold, Hold { cause, since, until });
         Ok(())
     }
 

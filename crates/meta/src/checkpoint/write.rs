@@ -5,13 +5,17 @@ use crate::sessions::{Answer, Session};
 use crate::state::Meta;
 use codec::checkpoint::{self as pieces, Piece};
 use std::io;
-use types::{ClassId, DirCursor, EXPRESSION_BYTES_MAX, FileKind, InodeId, Labels, SessionId};
+use types::{
+    ClassId, DirCursor, EXPRESSION_BYTES_MAX, FileKind, Hold, HoldCause, InodeId, Labels, SessionId,
+};
 
 /// A piece is handed over once it holds about this much.
 const PIECE_BYTES: usize = 64 << 10;
 /// More than the fixed part of any item takes.
 const ITEM_BYTES: usize = 32;
 const INODE_BYTES: usize = 128;
+/// Five expressions and some numbers.
+const CLASS_BYTES: usize = 5 * EXPRESSION_BYTES_MAX + 8 * ITEM_BYTES;
 
 type Sink<'a> = dyn FnMut(&[u8]) -> io::Result<()> + 'a;
 
@@ -75,6 +79,7 @@ impl Meta {
         self.write_classes(sink)?;
         self.write_trash(sink)?;
         self.write_mutes(sink)?;
+        self.write_limits(sink)?;
         let counts = self.counts();
         let (inodes, entries, chunks) = (counts.inodes, counts.entries, counts.chunks);
         send(sink, Piece::End(pieces::End { digest: self.digest(), inodes, entries, chunks }))
@@ -152,9 +157,7 @@ impl Meta {
     fn write_classes(&self, sink: &mut Sink<'_>) -> io::Result<()> {
         let mut classes = Batch::new(sink, Piece::Classes);
         for (class, definition) in self.classes.iter() {
-            // Five expressions and some numbers.
-            let bytes = 5 * EXPRESSION_BYTES_MAX + 8 * ITEM_BYTES;
-            classes.push(pieces::Class { class, definition: definition.clone() }, bytes)?;
+            classes.push(pieces::Class { class, definition: definition.clone() }, CLASS_BYTES)?;
         }
         classes.flush()?;
         let mut tasks = Batch::new(sink, Piece::Tasks);
@@ -180,6 +183,25 @@ impl Meta {
             batch.push((code, mute.clone()), 3 * ITEM_BYTES + mute.reason.len())?;
         }
         batch.flush()
+    }
+
+    fn write_limits(&self, sink: &mut Sink<'_>) -> io::Result<()> {
+        let mut limits = Batch::new(sink, Piece::Limits);
+        for (scope, limit) in self.limits.iter() {
+            let scope = scope.clone();
+            limits.push(pieces::Limited { scope, limit }, 2 * EXPRESSION_BYTES_MAX + 2 * ITEM_BYTES)?;
+        }
+        limits.flush()?;
+        let mut holds = Batch::new(sink, Piece::Holds);
+        for (hold, known) in self.holds.iter() {
+            let Hold { cause, since, until } = known.clone();
+            let bytes = match &cause {
+                HoldCause::Class { .. } => CLASS_BYTES,
+                HoldCause::Labels { before, .. } => label_bytes(before),
+            };
+            holds.push(pieces::Held { hold, cause, since, until }, 4 * ITEM_BYTES + bytes)?;
+        }
+        holds.flush()
     }
 
     fn write_xattrs(&self, sink: &mut Sink<'_>) -> io::Result<()> {

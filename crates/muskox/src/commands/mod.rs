@@ -8,6 +8,7 @@ pub(crate) mod disk;
 pub(crate) mod explain;
 pub(crate) mod health;
 mod labels;
+pub(crate) mod limit;
 mod removal;
 pub(crate) mod server;
 pub(crate) mod task;

@@ -5,10 +5,10 @@ use crate::admin::removal::HOLDER_BYTES_MAX;
 use crate::admin::trash;
 use crate::admin::{FileTarget, health};
 use crate::class::{class_id, class_name, labels_in, labels_out};
-use crate::common::{list, need, part, text, within};
+use crate::common::{list, maybe, need, part, text, within};
 use crate::limits::{LABEL_BYTES_MAX, PATH_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::{Malformed, proto};
-use types::{CLASSES_MAX, EXPRESSION_BYTES_MAX, REPLICAS_MAX, TaskId};
+use types::{CLASSES_MAX, EXPRESSION_BYTES_MAX, HoldId, REPLICAS_MAX, TaskId};
 
 /// Parts of a class that ask for replicas.
 const PARTS: usize = 4;
@@ -155,6 +155,12 @@ impl From<&Change> for proto::ChangeQuery {
             Change::PurgeTrash(inodes) => {
                 P::PurgeTrash(proto::PurgeTrash { inodes: inodes.iter().map(Into::into).collect() })
             }
+            Change::SetLimit { target, limit, allow_unknown } => P::SetLimit(proto::ChangeLimit {
+                target: Some(target.into()),
+                limit: limit.as_ref().map(Into::into),
+                allow_unknown: *allow_unknown,
+            }),
+            Change::EndHold(hold) => P::EndHold(proto::EndHold { hold: hold.0 }),
         };
         Self { change: Some(change) }
     }
@@ -213,6 +219,12 @@ impl TryFrom<proto::ChangeQuery> for Change {
                 Self::Mute { code, mute }
             }
             P::PurgeTrash(p) => Self::PurgeTrash(trash::purged(p.inodes)?),
+            P::SetLimit(p) => Self::SetLimit {
+                target: part(p.target, "what a limit is about")?,
+                limit: maybe(p.limit)?,
+                allow_unknown: p.allow_unknown,
+            },
+            P::EndHold(p) => Self::EndHold(HoldId(p.hold)),
         })
     }
 }

@@ -3,10 +3,10 @@
 use super::*;
 use codec::admin::{
     Change, Changed, ChunkCounts, ClassStatus, ClientStatus, ClusterStatus, DiskRemoval, DiskStatus,
-    FileChunk, FileInfoReply, FileReplica, FileTarget, HopCounts, Maintenance, MarkWish, MuteStatus,
-    MuteWish, ObstacleKind, Refusal, RefusalKind, RefusedDiskStatus, Removal, RemovalDisk, RemovalObstacle,
-    RemovalTarget, RestoreWish, ServerState, ServerStatus, Severity, TaskStatus, TrashEntry, TrashPage,
-    TrashStatus, Unmet, Unrestored, Warning, WorkStatus,
+    FileChunk, FileInfoReply, FileReplica, FileTarget, HoldStatus, HopCounts, LimitStatus, LimitTarget,
+    Maintenance, MarkWish, MuteStatus, MuteWish, ObstacleKind, Refusal, RefusalKind, RefusedDiskStatus,
+    Removal, RemovalDisk, RemovalObstacle, RemovalTarget, RestoreWish, ServerState, ServerStatus, Severity,
+    TaskStatus, TrashEntry, TrashPage, TrashStatus, Unmet, Unrestored, Warning, WorkStatus,
 };
 
 fn disk_removal() -> impl Strategy<Value = DiskRemoval> {
@@ -133,8 +133,9 @@ pub(crate) fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
         (id(ClusterId), text(), term(), position(), any::<[u64; 6]>(), any::<Option<u64>>()),
         (vec(server, 0..3), vec(disk, 0..3), counts, vec(client, 0..3), vec(work, 0..3), vec(warning, 0..3)),
         (any::<bool>(), any::<u32>(), vec(refused, 0..3), vec(mute_status(), 0..3)),
+        (vec(limit_status(), 0..3), vec(hold_status(), 0..3)),
     )
-        .prop_map(|(a, b, c)| ClusterStatus {
+        .prop_map(|(a, b, c, d)| ClusterStatus {
             cluster: a.0,
             version: a.1.clone(),
             master_name: a.1.clone(),
@@ -171,6 +172,8 @@ pub(crate) fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
             },
             trash: TrashStatus { files: a.4[1], bytes: a.4[2], next_ms: a.5 },
             mutes: c.3,
+            limits: d.0,
+            holds: d.1,
         })
 }
 
@@ -273,6 +276,9 @@ pub(crate) fn change() -> impl Strategy<Value = Change> {
             .prop_map(|(wishes, overwrite)| Change::RestoreTrash { wishes, overwrite }),
         vec(inode(), 0..4).prop_map(Change::PurgeTrash),
         (text(), of(mute_wish())).prop_map(|(code, mute)| Change::Mute { code, mute }),
+        (limit_target(), of(limit()), any::<bool>())
+            .prop_map(|(target, limit, allow_unknown)| { Change::SetLimit { target, limit, allow_unknown } }),
+        number(HoldId).prop_map(Change::EndHold),
     ]
 }
 
@@ -295,6 +301,30 @@ fn mute_status() -> impl Strategy<Value = MuteStatus> {
             reason,
             grown_to,
         })
+}
+
+fn limit_target() -> impl Strategy<Value = LimitTarget> {
+    prop_oneof![
+        "[a-z]{1,9}".prop_map(LimitTarget::Server),
+        ("[a-z]{1,9}", "[a-z]{1,9}").prop_map(|(from, to)| LimitTarget::Pair { from, to }),
+    ]
+}
+
+fn limit_status() -> impl Strategy<Value = LimitStatus> {
+    (limit_target(), limit(), any::<([u32; 3], bool)>()).prop_map(|(target, limit, (n, holds_up))| {
+        LimitStatus { target, limit, places: n[0], running: n[1], writing: n[2], holds_up }
+    })
+}
+
+fn hold_status() -> impl Strategy<Value = HoldStatus> {
+    (number(HoldId), text(), text(), any::<[u64; 3]>()).prop_map(|(hold, what, before, n)| HoldStatus {
+        hold,
+        what,
+        before,
+        since_ms_ago: n[0],
+        left_ms: n[1],
+        replicas: n[2],
+    })
 }
 
 fn mark_wish() -> impl Strategy<Value = MarkWish> {

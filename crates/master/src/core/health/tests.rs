@@ -19,7 +19,7 @@ fn codes(
     chunks: ChunkCounts,
 ) -> Vec<(String, Severity, u64)> {
     let mut all = Vec::new();
-    health(&Judged { servers, disks, refused: &[], chunks, free_bytes: 0 }, &mut all);
+    health(&Judged { servers, disks, refused: &[], chunks, limits: &[], free_bytes: 0 }, &mut all);
     for one in &all {
         assert!(HealthCode::find(&one.code).is_some() && !one.next.is_empty(), "{one:?}");
     }
@@ -74,7 +74,10 @@ fn a_server_that_is_away_is_a_warning_and_all_of_them_are_critical() {
 fn of_a_chunk_that_is_damaged_everywhere_nobody_is_told_that_it_has_a_replica_and_is_copied() {
     let endangered = |chunks| {
         let mut all = Vec::new();
-        health(&Judged { servers: &[up()], disks: &[], refused: &[], chunks, free_bytes: 0 }, &mut all);
+        health(
+            &Judged { servers: &[up()], disks: &[], refused: &[], chunks, limits: &[], free_bytes: 0 },
+            &mut all,
+        );
         all.pop().expect("there is something to warn of")
     };
     let whole = endangered(ChunkCounts { endangered: 1, ..Default::default() });

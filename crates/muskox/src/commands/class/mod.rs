@@ -6,6 +6,7 @@ mod delete;
 mod edit;
 mod export;
 mod get;
+mod hold;
 mod import;
 mod ls;
 mod parts;
@@ -48,6 +49,11 @@ pub(crate) enum ClassCommand {
     Get(get::Arguments),
     /// Give a class to what has a certain other one
     Xchg(xchg::Arguments),
+    /// What edits made dispensable and is kept for a while
+    Hold {
+        #[command(subcommand)]
+        command: hold::HoldCommand,
+    },
 }
 
 /// Runs a verb.
@@ -65,6 +71,7 @@ pub(crate) fn run(command: &ClassCommand, config: &Config) -> Result<ExitCode, F
         ClassCommand::Set(arguments) => set::run(arguments, config),
         ClassCommand::Get(arguments) => get::run(arguments, config),
         ClassCommand::Xchg(arguments) => xchg::run(arguments, config),
+        ClassCommand::Hold { command } => hold::run(command, config),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Names of the running cluster, for completion: servers, disks, labels, classes and tasks. Without a master, or with one
-//! that does not answer soon, there are none, and nobody is told.
+//! Names of the running cluster, for completion: servers, disks, labels, classes, tasks and holds. Without a master, or with
+//! one that does not answer soon, there are none, and nobody is told.
 
 use crate::cli::Target;
 use crate::config::Config;
@@ -111,6 +111,14 @@ pub(crate) fn classes() -> Vec<CompletionCandidate> {
 pub(crate) fn tasks() -> Vec<CompletionCandidate> {
     let tasks = ask(async |master| master.tasks().await);
     tasks.iter().map(|one| candidate(one.task.to_string(), one.what.clone())).collect()
+}
+
+/// Holds of edits by their numbers.
+pub(crate) fn holds() -> Vec<CompletionCandidate> {
+    let hold = |one: &rpc::admin::HoldStatus| {
+        candidate(one.hold.to_string(), format!("{}, before: {}", one.what, one.before))
+    };
+    status().holds.iter().map(hold).collect()
 }
 
 /// Health codes; those that something has now first.
