@@ -534,7 +534,9 @@ fn on_the_masters_full_disk_changes_fail_with_enospc_reads_go_on_and_room_helps_
     let cluster = Cluster::start(&["--chunkservers", "2", "--disks", "1"], &[("master", 400)]);
     let demo = &cluster.demo;
     let content = bytes(1, 3 << 20);
-    store(demo, "f", &content).unwrap();
+    for name in ["f", "cut", "punched"] {
+        store(demo, name, &content).unwrap();
+    }
     let segments = || fs::read_dir(demo.data.join("master/log")).unwrap().count();
     wait_until("the next segment is ready", || segments() >= 2);
     cluster.loops[0].fill_up_to(2 << 20);
@@ -564,6 +566,31 @@ fn on_the_masters_full_disk_changes_fail_with_enospc_reads_go_on_and_room_helps_
     assert!(codes().contains(&"LOG_FULL".to_owned()), "{:?}", codes());
     assert!(fs::read(demo.path("f")).unwrap() == content);
     assert_eq!(fs::metadata(demo.path("x0")).unwrap().len(), 0);
+    let small = |n: u32| File::create(demo.path(&format!("y{n}")));
+    assert!((0..50_000).any(|n| small(n).is_err()), "small changes were never refused");
+    // What is refused changes nothing, and takes no room from what must go on.
+    let open = |name: &str| fs::OpenOptions::new().write(true).open(demo.path(name)).unwrap();
+    let cut = || open("cut").set_len(1_000_001);
+    let punch = || {
+        let flags = rustix::fs::FallocateFlags::PUNCH_HOLE | rustix::fs::FallocateFlags::KEEP_SIZE;
+        rustix::fs::fallocate(open("punched"), flags, 1_000_100, 500_000).map_err(io::Error::from)
+    };
+    for refused in (0..200).flat_map(|_| [cut(), punch()]) {
+        assert!(is_full(&refused), "{refused:?}");
+    }
+    let restart = |name: &str| {
+        demo.ask(&["demo", "kill", name, "--data", demo.data.to_str().unwrap()]);
+        demo.ask(&["demo", "start", name, "--data", demo.data.to_str().unwrap()]);
+    };
+    restart("mount");
+    for name in ["cut", "punched"] {
+        assert!(fs::read(demo.path(name)).unwrap() == content, "{name}");
+    }
+    restart("cs1");
+    restart("cs2");
+    wait_until("chunkservers that come back are taken and read from", || {
+        demo.status()["chunks"]["missing"] == 0 && fs::read(demo.path("f")).is_ok_and(|read| read == content)
+    });
     let begun = Instant::now();
     let written = store(demo, "g", &content);
     // A small record may still have found room; what is acknowledged is there.
@@ -574,6 +601,11 @@ fn on_the_masters_full_disk_changes_fail_with_enospc_reads_go_on_and_room_helps_
     wait_until("the warning is gone", || !codes().contains(&"LOG_FULL".to_owned()));
     store(demo, "h", &content).unwrap();
     assert!(fs::read(demo.path("h")).unwrap() == content);
+    cut().unwrap();
+    punch().unwrap();
+    assert!(fs::read(demo.path("cut")).unwrap() == content[..1_000_001]);
+    let punched = [&content[..1_000_100], &[0; 500_000], &content[1_500_100..]].concat();
+    assert!(fs::read(demo.path("punched")).unwrap() == punched);
     let mut read = vec![0; value.len()];
     for n in [0, done / 2, done - 1] {
         let path = demo.path(&format!("x{n}"));

@@ -119,6 +119,11 @@ fn has_patience(request: &Request) -> bool {
     matches!(request, Request::Grant { .. } | Request::Commit { .. } | Request::AppendLock { .. })
 }
 
+/// Whether replicas carry the request out before it is recorded.
+fn is_edit(request: &Request) -> bool {
+    matches!(request, Request::SetLength { .. } | Request::Punch { .. })
+}
+
 impl Session {
     /// A session that is not open yet.
     pub(crate) fn new(env: Env, options: &ClientOptions) -> Self {
@@ -224,6 +229,8 @@ impl Session {
         let mut message = RequestMessage { sequence: Sequence(0), answered_below: Sequence(0), request };
         let mut ticket: Option<Ticket<'_>> = None;
         let mut sent = false;
+        // It was sent before, and nobody said what became of it.
+        let mut in_doubt = false;
         loop {
             let line = self.line().await?;
             let held = match ticket.take().filter(|ticket| ticket.id == line.opened.session) {
@@ -254,11 +261,18 @@ impl Session {
                         Err(Status::TryAgain) if !has_patience(&message.request) => {
                             tokio::time::sleep(TRY_AGAIN).await;
                         }
+                        // It is refused now, but the master that took it first may have had replicas cut.
+                        Err(Status::NoSpace) if in_doubt && is_edit(&message.request) => {
+                            return Err(Status::Io);
+                        }
                         _ => return Ok(answer),
                     }
                 }
                 Err(LinkError::TooLong) => return Err(Status::TooBig),
-                Err(_) => self.report_lost(line.number),
+                Err(_) => {
+                    in_doubt = true;
+                    self.report_lost(line.number);
+                }
             }
             ticket = Some(held);
         }

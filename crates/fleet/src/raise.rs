@@ -17,13 +17,14 @@
 //! 8. A raise that somebody waits for to write is logged only with as many members as may acknowledge a write. One that nobody
 //!    waits for leaves nobody behind below that number before he is taken for lost (`min_write`), and nobody at all whose server
 //!    answers before that has lasted for `heal_ms`, except one whose own disk failed.
-//! 9. No raise is logged with damaged members alone while a sound replica of the version before is there, or may come back.
+//! 9. A replica that may have made a cut which was refused is the donor only if there is no other one to follow.
+//! 10. No raise is logged with damaged members alone while a sound replica of the version before is there, or may come back.
 
 use crate::fleet::{Fleet, Purpose};
 use crate::hops::Accusation;
 use crate::table::{ReplicaSet, ReplicaState};
 use crate::{Command, Cut, Order, OrderId, RaiseTicket, ReportedReplica, Ticket};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use types::{BlockRange, ChunkId, ChunkSlot, Status, Unsettled, Version};
 
 mod accused;
@@ -125,6 +126,8 @@ struct Raise {
     /// What was compared since the metadata's version, by this raise or ones that failed before it: who followed a donor then
     /// has said so, and may have what a member of this round lacks.
     compared: Vec<BlockRange>,
+    /// Who may have made cuts that are not recorded.
+    cut: BTreeSet<u16>,
     /// Another member could not be made equal to this one.
     shunned: Option<u16>,
     /// The present orders were given when that was known.
@@ -156,6 +159,8 @@ struct Remains {
     first: Version,
     /// Cuts that may have been made on some replicas.
     cuts: Vec<Cut>,
+    /// Who may have made those, or some that were refused since.
+    cut: BTreeSet<u16>,
     /// What was compared, on some of them.
     compared: Vec<BlockRange>,
     /// Replicas that are known to have one of the versions minted, by disk.
@@ -283,6 +288,11 @@ impl Raise {
         self.is_for_writing() || self.is_read
     }
 
+    /// Whether the member has an order to cut, and has not answered.
+    fn may_be_cutting(&self, member: &Member) -> bool {
+        matches!(self.phase, Phase::Ordering { .. }) && !self.cuts.is_empty() && !member.done
+    }
+
     /// The member is left behind: it may have the version, so the others are raised once more.
     fn leave_behind(&mut self, at: usize) -> Member {
         (self.lost, self.thinned) = (true, true);
@@ -368,9 +378,9 @@ impl Fleet {
             Some((ticket, cuts)) => (Some(ticket), cuts),
             None => (None, Vec::new()),
         };
-        let (mut compared, mut taken) = Default::default();
+        let (mut compared, mut taken, mut cut) = Default::default();
         if let Some(remains) = self.raises.remains.get(&slot) {
-            (compared, taken) = (remains.compared.clone(), remains.taken.clone());
+            (compared, taken, cut) = (remains.compared.clone(), remains.taken.clone(), remains.cut.clone());
             cuts = end::join_cuts(&remains.cuts, &cuts);
         }
         if let Some(ticket) = edit {
@@ -400,6 +410,7 @@ impl Fleet {
             failed: BTreeMap::new(),
             taken: BTreeMap::new(),
             compared,
+            cut,
             shunned: None,
             avoids_shunned: false,
             accused: purposes.accused,
@@ -466,6 +477,7 @@ impl Fleet {
         if matches!(raise.phase, Phase::Ordering { .. }) {
             member.unsettled = unsettled;
             raise.taken.insert(member.disk, target);
+            raise.cut.extend((!raise.cuts.is_empty()).then_some(member.disk));
         }
         self.judge_hop(slot, now_ms);
         self.check_members(slot, now_ms, out);
@@ -482,7 +494,10 @@ impl Fleet {
     ) {
         let Some(raise) = self.raises.running.get_mut(&slot) else { return };
         let Some(at) = raise.members.iter().position(|member| member.order == order) else { return };
+        // Without room a replica is left as it was. Of all else nobody knows how far it came.
+        let may_have_cut = why != Status::NoSpace && raise.may_be_cutting(&raise.members[at]);
         let member = raise.leave_behind(at);
+        raise.cut.extend(may_have_cut.then_some(member.disk));
         if matches!(why, Status::Io | Status::Corrupt | Status::NoSpace) {
             raise.failed.insert(member.disk, why);
         }

@@ -75,7 +75,7 @@ use explain::ExplainAnswerer;
 use fleet::{Command, Event, Fleet, FleetOptions, RaiseTicket, Ticket};
 use grants::Asked;
 use hold::Hold;
-use log::Log;
+use log::{Leaves, Log};
 use looks::Looks;
 use meta::{Effect, Meta};
 use mutes::Mutes;
@@ -448,9 +448,15 @@ impl Core {
 
     /// Applies an operation and stages its record, unless it is refused or changes nothing.
     fn log(&mut self, origin: Option<Origin>, op: Op) -> Applied {
+        let leaves = Leaves::of(origin, &op);
+        self.log_leaving(leaves, origin, op)
+    }
+
+    /// The same of a record that leaves so much of the log to others.
+    fn log_leaving(&mut self, leaves: Leaves, origin: Option<Origin>, op: Op) -> Applied {
         let critical = op.is_critical();
         let record = Record { term: self.term, index: self.next_index(), at: self.record_time(), origin, op };
-        if let Err(status) = self.log.stage(&record) {
+        if let Err(status) = self.log.stage(&record, leaves) {
             return Applied::refused(status);
         }
         let outcome = self.meta.apply(&record);

@@ -591,3 +591,75 @@ fn a_chunk_that_is_cut_is_not_held_for_another_one_whose_replicas_are_away() {
         assert_eq!(told.version, one.replicas[&first.chunk], "the edit's record names the last version");
     });
 }
+
+/// Room for the segment in use and the next one, not for a third one nor for a checkpoint.
+const LITTLE_BYTES: u64 = (16 << 20) + (300 << 10);
+
+#[test]
+fn on_a_full_disk_an_edit_is_refused_before_any_replica_is_told_of_it() {
+    run(async |world| {
+        let (_master, mut servers) = two_servers(&world).await;
+        let mut client = world.client("a").await;
+        let (inode, _) = written(&mut client, &mut servers, "f", 100_000).await;
+        world.disk.set_capacity(LITTLE_BYTES);
+        helper::fill_log(&mut client).await;
+        let before = client.position.applied;
+        for length in [5_000, 200_000] {
+            for _ in 0..100 {
+                let cut = Request::SetLength { inode, length, clear_privileges: false };
+                assert_eq!(client.ask(cut).await.map(drop), Err(Status::NoSpace));
+                let punch = Request::Punch { inode, offset: 10, length };
+                assert_eq!(client.ask(punch).await.map(drop), Err(Status::NoSpace));
+            }
+        }
+        assert_eq!(
+            client.grant(inode, 0).await.map(drop),
+            Err(Status::NoSpace),
+            "what is written finds no room"
+        );
+        assert_eq!(client.position.applied, before, "refusals take no room");
+        let [one, two] = &mut servers;
+        tokio::select! {
+            biased;
+            () = one.serve_one() => panic!("an order left: {:?}", one.orders),
+            () = two.serve_one() => panic!("an order left: {:?}", two.orders),
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+        world.disk.set_capacity(1 << 30);
+        let cut = async {
+            loop {
+                let request = Request::SetLength { inode, length: 5_000, clear_privileges: false };
+                match client.ask(request).await {
+                    // The master looks for room now and then.
+                    Err(Status::NoSpace) => tokio::time::sleep(Duration::from_millis(100)).await,
+                    answer => break answer,
+                }
+            }
+        };
+        let (answer, (), ()) = tokio::join!(cut, one.serve_one(), two.serve_one());
+        let Ok(Reply::Attributes(after)) = answer else { panic!("{answer:?}") };
+        assert_eq!(after.length, 5_000);
+    });
+}
+
+#[test]
+fn an_edit_that_replicas_were_told_of_is_recorded_although_the_disk_is_full_by_then() {
+    run(async |world| {
+        let (master, mut servers) = two_servers(&world).await;
+        let (mut client, mut other) = (world.client("a").await, world.client("b").await);
+        let (inode, _) = written(&mut client, &mut servers, "f", 100_000).await;
+        world.disk.set_capacity(LITTLE_BYTES);
+        let [one, two] = &mut servers;
+        let meanwhile = async {
+            helper::fill_log(&mut other).await;
+            tokio::join!(one.serve_one(), two.serve_one());
+        };
+        let cut = Request::SetLength { inode, length: 5_000, clear_privileges: false };
+        let (answer, ()) = tokio::join!(client.ask(cut), meanwhile);
+        let Ok(Reply::Attributes(after)) = answer else { panic!("{answer:?}") };
+        assert_eq!(after.length, 5_000);
+        let _master = world.cut_power(master).await;
+        client.connect().await;
+        assert_eq!(client.attributes(inode).await.unwrap().length, 5_000);
+    });
+}

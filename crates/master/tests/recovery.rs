@@ -275,23 +275,8 @@ fn on_a_full_disk_changes_are_refused_reads_go_on_and_room_is_used_at_once() {
         let file = client.make_file("f").await.attributes.inode;
         // The segment in use and the next one; no room for a checkpoint.
         world.disk.set_capacity((16 << 20) + (300 << 10));
-        let mut stored = 0;
-        let refusal = loop {
-            let file = client.make_file(&format!("g{stored}")).await.attributes.inode;
-            let (name, value) = (b"user.n".to_vec(), vec![7; 60_000]);
-            let xattr = Request::SetXattr { inode: file, name, value, mode: XattrMode::Set };
-            if let Err(status) = client.ask(xattr).await {
-                break status;
-            }
-            stored += 1;
-        };
-        assert_eq!(refusal, Status::NoSpace);
+        let stored = helper::fill_log(&mut client).await;
         assert!(stored > 200, "{stored}");
-        let mut made = 0;
-        while client.mkdir(&format!("d{made}")).await.is_ok() {
-            made += 1;
-            assert!(made < 2_000, "small changes were never refused");
-        }
         let full = |status: &codec::admin::ClusterStatus| {
             status.warnings.iter().any(|warning| warning.code == "LOG_FULL")
         };

@@ -7,6 +7,7 @@
 
 pub(crate) mod appends;
 mod files;
+mod flood;
 mod look;
 mod names;
 
@@ -28,6 +29,8 @@ use types::{InodeId, Status};
 
 /// Files that one client has open for writing.
 const HELD_MAX: usize = 3;
+/// How often an operation fills the changelog while the master's disk is full.
+const FLOODS_PERCENT: u64 = 20;
 
 /// A promise was broken; the sentence says which and how.
 #[derive(Debug)]
@@ -59,6 +62,8 @@ pub(crate) struct Stage {
     pub(crate) editing: Cell<Option<(usize, u64)>>,
     /// Edits so far.
     pub(crate) edits: Cell<u64>,
+    /// The master's disk has hardly any room.
+    pub(crate) master_is_full: Cell<bool>,
     /// The one disk whose stored bytes the faults of this run may destroy.
     pub(crate) suspect: Cell<Option<Place>>,
     pub(crate) faults: Faults,
@@ -175,6 +180,9 @@ impl<'a> Driver<'a> {
     }
 
     async fn step(&mut self, program: &Program) -> Result<(), Violation> {
+        if self.stage.master_is_full.get() && self.chance.percent(FLOODS_PERCENT) {
+            return Box::pin(self.flood(program)).await;
+        }
         match self.chance.below(100) {
             0..12 => self.open(program).await,
             12..40 => self.write(program).await,

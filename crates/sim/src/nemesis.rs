@@ -144,6 +144,9 @@ impl<'a> Nemesis<'a> {
                 Undo::Room(role, disk) => {
                     trace.note(format_args!("a disk of role {role} has room"));
                     disk.set_capacity(ROOMY);
+                    if role == SERVERS {
+                        self.stage.master_is_full.set(false);
+                    }
                 }
                 Undo::Sectors(disk) => {
                     trace.note(format_args!("sectors can be read again"));

@@ -169,6 +169,7 @@ pub(crate) fn on_stage(
             lost: RefCell::default(),
             editing: Cell::new(None),
             edits: Cell::new(0),
+            master_is_full: Cell::new(false),
             suspect: Cell::new(None),
             faults,
             removals: RefCell::default(),

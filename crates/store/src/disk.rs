@@ -461,16 +461,27 @@ impl Disk {
             replica.load_table(&ALL_PAGES)?;
             let cut = self.cut(replica, cuts);
             cut.inspect_err(|error| self.note(replica, error))?;
-            // Before the header: the new version must never be found without the cuts.
-            self.sync_replica(chunk, replica)?;
         }
-        if !replica.has_durable_header() {
+        let taken = self.take_version(chunk, replica, to, !cuts.is_empty());
+        taken.map_err(|error| if cuts.is_empty() { error.into() } else { StoreError::half_way(error) })?;
+        self.index.put(chunk, entry_of(replica));
+        Ok(self.activity.touch(chunk)?)
+    }
+
+    /// Says durably in its header that a replica has a version.
+    fn take_version(
+        &self,
+        chunk: ChunkId,
+        replica: &mut Replica,
+        to: Version,
+        was_cut: bool,
+    ) -> std::io::Result<()> {
+        // Before the header: the new version must never be found without the cuts.
+        if was_cut || !replica.has_durable_header() {
             self.sync_replica(chunk, replica)?;
         }
         replica.set_version(to)?;
-        self.sync_replica(chunk, replica)?;
-        self.index.put(chunk, entry_of(replica));
-        Ok(self.activity.touch(chunk)?)
+        self.sync_replica(chunk, replica)
     }
 
     /// Makes ranges of a replica read as zeroes, but for damaged pages that they begin or end in: those stay damaged.

@@ -200,7 +200,7 @@ pub enum StoreError {
         /// Which chunk.
         chunk: ChunkId,
     },
-    /// No room.
+    /// No room. Nothing was cut.
     #[error("no space left on this disk")]
     NoSpace,
     /// The process or the host has no more of what this needs; the disk is not at fault.
@@ -238,6 +238,14 @@ impl StoreError {
             // It is settled when the chunk is raised next.
             Self::Exhausted { .. } | Self::Torn { .. } => Status::TryAgain,
             Self::Invalid { .. } => Status::Invalid,
+        }
+    }
+
+    /// Of a cut that failed half way: some of it may be done, which [`StoreError::NoSpace`] denies.
+    pub(crate) fn half_way(source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Disk { source },
+            _ => source.into(),
         }
     }
 

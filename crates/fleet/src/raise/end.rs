@@ -198,12 +198,14 @@ impl Fleet {
             *taken = version.max(*taken);
         }
         remains.compared = std::mem::take(&mut raise.compared);
+        let cutting = raise.members.iter().filter(|member| raise.may_be_cutting(member));
+        remains.cut = raise.cut.iter().copied().chain(cutting.map(|member| member.disk)).collect();
         remains.cuts = std::mem::take(&mut raise.cuts);
         remains.refused_ms = all_refuse.map(|_| remains.refused_ms.unwrap_or(now_ms));
         let lasts = remains.refused_ms.is_some_and(|since_ms| now_ms >= since_ms + self.options.heal_ms);
         let refusal = all_refuse.filter(|_| lasts);
         if refusal.is_some() {
-            // Whoever cut all the same is made equal to the others, or they to him.
+            // Whoever cut all the same is made equal to the others; they to him only if none of them is there.
             (remains.cuts, remains.compared) = (Vec::new(), vec![BlockRange::ALL]);
         }
         self.healing.set_unfinished(slot, true, now_ms);
@@ -216,6 +218,9 @@ impl Fleet {
             let edit = purposes.edit.take();
             self.refuse(Purposes { edit, ..Purposes::default() }, refusal, out);
         }
+        // Of what the edit cut already nothing is said by that: it may be asked for again.
+        let (edit, edits) = (purposes.edit.take(), std::mem::take(&mut purposes.edits));
+        self.refuse(Purposes { edit, edits, ..Purposes::default() }, Status::TryAgain, out);
         self.refuse(purposes, status, out);
         for (disk, seen) in later {
             if !self.raises.keep_for_later(slot, disk, seen) {

@@ -6,8 +6,8 @@
 //!
 //! # Invariants
 //! 1. The donor holds every acknowledged write: it is the first of the old chain among those that remember what they
-//!    took, or, if none does, among those that lost least. One that lost power is never followed by one that did not,
-//!    whatever becomes of the reading: who cannot follow is left behind.
+//!    took, or, if none does, among those that lost least; before that, one that certainly did not make a cut that was refused. One that lost power is
+//!    never followed by one that did not, whatever becomes of the reading: who cannot follow is left behind.
 //! 2. A torn page of the donor keeps its bytes only if each other member was asked for it and has no sound one, or was left
 //!    behind. One that lost power may have an older page: of it only such a page is taken as the donor had on record.
 //! 3. What members report is asked for again after a failure: they keep it until they are told that all are equal. A member
@@ -66,8 +66,8 @@ impl Fleet {
         let place = |disk: u16| set.iter().position(|replica| replica.disk == disk).unwrap_or(set.len());
         let donor = raise.members.iter().min_by_key(|member| {
             let memory = member.unsettled.memory;
-            let shunned = raise.shunned == Some(member.disk);
-            (memory.lost_power(), ranks[&member.disk], shunned, memory, place(member.disk))
+            let (shunned, cut) = (raise.shunned == Some(member.disk), raise.cut.contains(&member.disk));
+            (memory.lost_power(), ranks[&member.disk], shunned, cut, memory, place(member.disk))
         });
         let Some(donor) = donor else { return };
         let (donor, torn) = (donor.disk, donor.unsettled.memory.is_torn());

@@ -44,7 +44,9 @@ fn an_edit_that_every_replica_refuses_for_good_ends_with_their_reason() {
     for (why, says) in [
         (&[Status::Io][..], Status::Io),
         (&[Status::Corrupt, Status::Io], Status::Io),
-        (&[Status::NoSpace, Status::Io], Status::NoSpace),
+        (&[Status::NoSpace], Status::NoSpace),
+        // One that says nothing of room may have cut some of it.
+        (&[Status::NoSpace, Status::Io], Status::Io),
     ] {
         let (world, slot, told) = refused(why, 90, Away::Nobody);
         assert_eq!(told[..19], [Status::TryAgain; 19], "{why:?}: for a minute it may pass");
@@ -118,8 +120,43 @@ fn a_chunk_whose_cut_is_refused_is_healed_and_who_made_it_and_returns_is_stale()
 fn an_edit_that_is_asked_for_again_as_soon_as_it_was_refused_does_not_keep_its_chunk_from_being_healed() {
     let (world, _, copies, told) = healed(Status::NoSpace, false, true);
     assert!(copies > 0, "it has one replica for good: {told:?}");
-    assert!(told.contains(&Status::NoSpace), "{told:?}");
+    assert!(told.contains(&Status::Io), "nobody knows whether the other one cut before it died: {told:?}");
     assert!(world.edits.values().any(Result::is_ok), "the replica that was made carries it out: {told:?}");
+}
+
+/// The first of the chain cut, and then its disk failed for some time; the other one never had the room.
+#[test]
+fn who_made_a_cut_that_was_refused_is_not_followed() {
+    let mut world = World::new(2);
+    let (slot, grant) = world.file(1);
+    let (cuts, refuses) = (world.machine_at(&grant, 0), world.machine_at(&grant, 1));
+    let content = |world: &World, n: u8| world.replicas[&(disk(n + 1), grant.chunk)].content.clone();
+    let whole = content(&world, refuses);
+    let mut told = Vec::new();
+    let mut has_cut = false;
+    for _ in 0..30 {
+        let ticket = world.edit(slot, 1);
+        for _ in 0..3 {
+            while world.obey(refuses, Some(Status::NoSpace))
+                | world.obey(cuts, Some(Status::Io).filter(|_| std::mem::replace(&mut has_cut, true)))
+                | world.hear(refuses)
+                | world.hear(cuts)
+            {}
+            world.log_all();
+            world.sync();
+            world.advance(1_000);
+        }
+        told.extend(world.edits.get(&ticket).and_then(|edited| edited.err()));
+    }
+    assert_eq!((told[0], told.last()), (Status::TryAgain, Some(&Status::Io)), "nobody knows: {told:?}");
+    assert!(content(&world, cuts) != whole && content(&world, refuses) == whole);
+    let granted = world.want((inode(1), ZERO), SESSION, None);
+    world.settle();
+    assert!(world.grants[&granted].is_ok(), "{:?}", world.grants[&granted]);
+    for n in [cuts, refuses] {
+        assert_eq!(content(&world, n), whole, "the refused cut was made");
+    }
+    world.check_twins();
 }
 
 #[test]
@@ -173,4 +210,24 @@ fn an_edit_does_not_end_with_the_first_refusal() {
         while world.obey(*n, Some(Status::Io)) | world.hear(*n) {}
     }
     assert_ne!(world.edits.get(&ticket), Some(&Err(Status::Io)));
+}
+
+/// The changelog has no room for the record of a raise: who wants to write is told; an edit, which has room of its own, comes again.
+#[test]
+fn an_edit_behind_a_raise_that_cannot_be_recorded_is_not_told_so() {
+    let mut world = World::new(2);
+    let (slot, grant) = world.file(1);
+    let other = world.machine_at(&grant, 1);
+    world.disconnect(other);
+    world.connect(other);
+    let writer = world.want((inode(1), ZERO), SESSION, None);
+    let edit = world.edit(slot, 5);
+    while (0..2).any(|n| world.obey(n, None)) | (0..2).any(|n| world.hear(n)) {}
+    let (raise, ..) = world.unlogged.pop().unwrap();
+    world.tell(Event::Logged { raise, result: Err(Status::NoSpace) });
+    assert_eq!(world.grants[&writer], Err(Status::NoSpace));
+    assert_eq!(world.edits[&edit], Err(Status::TryAgain));
+    let edit = world.edit(slot, 5);
+    world.settle();
+    assert!(world.edits[&edit].is_ok());
 }

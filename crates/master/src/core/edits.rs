@@ -9,15 +9,17 @@
 //! 1. One edit per inode runs at a time; edits, commits and grants of that inode wait behind it, in order.
 //! 2. Each ready part is answered to the fleet by exactly one of logged and dropped: dropped as soon as another part could not be had, for
 //!    its replicas may be away for long, and a chunk that is held is neither granted nor healed.
-//! 3. An edit of which a replica may have been told ends with its record, however long replicas are away and although its
+//! 3. An edit begins only if there is room for its record, which is kept for it: on a full disk it is refused before any replica is told.
+//! 4. An edit of which a replica may have been told ends with its record, however long replicas are away and although its
 //!    client has given up: what is cut already must not be lost in vain. But for a truncate that leaves nothing of its chunks: that
 //!    goes first after [`EDIT_WAIT_MAX_MS`], and what waited is refused with `Io`. One whose chunks have no replica is refused
 //!    with `TryAgain` after [`EDIT_WAIT_MAX_MS`], and one that every replica has refused, for a reason of its own disk, with that
 //!    reason (`fleet`, `raise::refusal`). One whose file was removed meanwhile is refused with `Stale`.
+//! 5. One that is refused with `NoSpace` has cut nothing on any replica that will ever be read. Of one refused with `Io` nobody knows.
 
 use super::grants::Asked;
 use super::queue::Queue;
-use super::{Answerer, Core, Out};
+use super::{Answerer, Applied, Core, Leaves, Out};
 use fleet::{Event, Ticket};
 use meta::{Boundary, Cut};
 use std::collections::BTreeMap;
@@ -142,8 +144,11 @@ impl Core {
             Err(status) => return self.answer(answer, Err(status)),
         };
         if boundaries.is_empty() {
-            let applied = self.log_edit(origin, &request, Vec::new());
+            let applied = self.log_edit(Leaves::Reserve, origin, &request, Vec::new());
             return self.answer_applied(answer, applied);
+        }
+        if let Err(status) = self.log.promise() {
+            return self.answer(answer, Err(status));
         }
         self.sessions.wait(origin.session, origin.sequence, answer);
         let parts = boundaries
@@ -207,6 +212,7 @@ impl Core {
                 part.retry_ms = now_ms + part.pause_ms;
                 part.pause_ms = (part.pause_ms * 2).min(RETRY_MAX_MS);
             }
+            Err(Status::NoSpace) if !self.is_uncut(inode) => return self.end_edit(inode, Err(Status::Io)),
             Err(status) => return self.end_edit(inode, Err(status)),
         }
         let parts = &mut busy.edit.parts;
@@ -225,6 +231,18 @@ impl Core {
                 self.tell(dropped(ticket));
             }
         }
+    }
+
+    /// Whether a part that was refused, and of which the fleet knows that no replica made this cut since the version on record,
+    /// is all there is: another part may be cut already, and so may this one under a version that was recorded meanwhile.
+    fn is_uncut(&self, inode: InodeId) -> bool {
+        let Some(busy) = self.edits.busy.get(&inode) else { return false };
+        let file = ordered_inode(&busy.edit.request).expect("an edit names its inode");
+        let is_as_before = |part: &Part| {
+            let now = self.meta.chunk_at(file, part.boundary.view.index);
+            now.is_ok_and(|now| now.is_some_and(|now| now.version == part.boundary.view.version))
+        };
+        busy.edit.parts.len() == 1 && busy.edit.parts.iter().all(is_as_before)
     }
 
     /// Asks again for parts that could not be had, and gives up edits of files that have gone, or that no
@@ -249,11 +267,12 @@ impl Core {
     fn end_edit(&mut self, inode: InodeId, ready: Result<(), Status>) {
         let Busy { edit, behind } = self.edits.busy.remove(&inode).expect("the caller found it");
         let Edit { origin, request, parts, .. } = edit;
+        self.log.redeem();
         let answer = self.sessions.take_waiting(origin.session, origin.sequence);
         let applied = match ready {
             Ok(()) => {
                 let raised = parts.iter().filter_map(raised_chunk).collect();
-                let applied = self.log_edit(origin, &request, raised);
+                let applied = self.log_edit(Leaves::Promises, origin, &request, raised);
                 if let Some(index) = applied.index {
                     for part in &parts {
                         self.leave_when_stable(index, Out::EditLogged(part.ticket));
@@ -261,7 +280,7 @@ impl Core {
                 }
                 applied
             }
-            Err(status) => super::Applied::refused(status),
+            Err(status) => Applied::refused(status),
         };
         if applied.index.is_none() {
             for part in &parts {
@@ -300,7 +319,13 @@ impl Core {
     /// Logs the edit. Reservations of fresh chunks in the cut range are void with it; if it changed nothing of what
     /// the map has, only those that others wrote to: their bytes must not show up in what was just answered to be
     /// zeroes.
-    fn log_edit(&mut self, origin: Origin, request: &Request, raised: Vec<RaisedChunk>) -> super::Applied {
+    fn log_edit(
+        &mut self,
+        leaves: Leaves,
+        origin: Origin,
+        request: &Request,
+        raised: Vec<RaisedChunk>,
+    ) -> Applied {
         let inode = ordered_inode(request).expect("an edit names its inode");
         let known = self.meta.attributes(inode);
         let before = known.map(|a| a.truncate_generation);
@@ -325,7 +350,7 @@ impl Core {
         };
         // A record in the name of a session that has ended, or has given the request up, would be refused.
         let recorded = (request.is_mutation() && self.sessions.waits_for(origin)).then_some(origin);
-        let mut applied = self.log(recorded, op);
+        let mut applied = self.log_leaving(leaves, recorded, op);
         if let Ok(Reply::Attributes(after)) = &applied.reply
             && let Some(index) = applied.index
         {

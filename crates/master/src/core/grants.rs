@@ -25,6 +25,10 @@ impl Core {
         failed: Option<FailedHop>,
         answer: super::Answerer,
     ) {
+        // What is written under it could not be committed, and the grant itself may take a record.
+        if !self.log.takes_changes() {
+            return self.answer(answer, Err(Status::NoSpace));
+        }
         match self.grant_event(origin.session, inode, index, failed) {
             Ok((ticket, event)) => {
                 self.sessions.wait(origin.session, origin.sequence, answer);

@@ -3,8 +3,9 @@
 //! # Invariants
 //! 1. A record is staged only if the log has room for it, so that a write after `apply` does not fail for want of room.
 //! 2. After an error nothing more is written or synced.
-//! 3. On a full disk what clients ask is refused first: the last part of the segment is kept for what the master
-//!    itself must log (registrations, sessions, raises), so that reads go on and servers come back.
+//! 3. On a full disk what clients ask is refused first, then what the master does for itself and for them (raises), and at the very
+//!    end sessions and registrations, so that reads go on and servers come back ([`Leaves`]).
+//! 4. The record of an edit that was promised room is never refused for want of it: replicas have cut by then.
 
 use crate::config::LOG_QUEUE;
 use crate::error::Fatal;
@@ -16,16 +17,56 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use types::{LogIndex, Record, Status, Term};
+use types::{LogIndex, Op, Origin, Record, Status, Term};
 
 /// Kept for the master's own records: tens of thousands of them.
 const RESERVE_BYTES: usize = 1 << 20;
+/// Of that, kept for sessions and registrations: what a client can cause again and again, as raises, does not use it up.
+const STANDING_BYTES: usize = RESERVE_BYTES / 2;
+/// More than the record of an edit takes, with all headers around it.
+const EDIT_BYTES: usize = 512;
 const _: () = assert!(
     crate::config::LOG_SEGMENT_BYTES_MIN as usize
         > crate::config::BATCH_BYTES_MAX + 2 * codec::limits::RECORD_BYTES_MAX + RESERVE_BYTES
 );
 /// How often a full disk is asked for room.
 const ROOM_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a record leaves of the log to others when the disk is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leaves {
+    /// What the master itself must record: so does all that a client asks for.
+    Reserve,
+    /// Sessions and registrations: so does what the master does for itself, and what operators ask for.
+    Standing,
+    /// Only what edits were promised.
+    Promises,
+}
+
+impl Leaves {
+    /// What a record leaves that was promised nothing.
+    pub(crate) fn of(origin: Option<Origin>, op: &Op) -> Self {
+        match op {
+            Op::OpenSession { .. }
+            | Op::CloseSession { .. }
+            | Op::RegisterServer { .. }
+            | Op::RegisterDisk { .. }
+            | Op::SetLabels { .. } => Self::Promises,
+            // Whoever asked may be gone, and what is punched for an append lock bears no name.
+            Op::SetLength { .. } | Op::Punch { .. } => Self::Reserve,
+            _ if origin.is_some() => Self::Reserve,
+            _ => Self::Standing,
+        }
+    }
+
+    fn bytes(self) -> usize {
+        match self {
+            Self::Reserve => RESERVE_BYTES,
+            Self::Standing => STANDING_BYTES,
+            Self::Promises => 0,
+        }
+    }
+}
 
 /// The staged batch and the state of group commit.
 pub(crate) struct Log {
@@ -34,6 +75,8 @@ pub(crate) struct Log {
     queue: Arc<dyn Queue>,
     bytes: Vec<u8>,
     staged: Vec<(Term, LogIndex, Range<usize>)>,
+    /// Edits that are under way, each with room for its record.
+    promised: usize,
     /// No segment could be prepared; why, and when it is tried again.
     no_room: Option<(String, Instant)>,
     sync_runs: bool,
@@ -54,6 +97,7 @@ impl Log {
             queue,
             bytes: Vec::new(),
             staged: Vec::new(),
+            promised: 0,
             no_room: None,
             sync_runs: false,
             sync_due: None,
@@ -63,13 +107,13 @@ impl Log {
     }
 
     /// Adds a record to the batch. Refused if it is too large, or if the disk has no room for it.
-    pub(crate) fn stage(&mut self, record: &Record) -> Result<(), Status> {
+    pub(crate) fn stage(&mut self, record: &Record, leaves: Leaves) -> Result<(), Status> {
         let start = self.bytes.len();
         codec::record::encode(record, &mut self.bytes);
         let length = self.bytes.len() - start;
         let refusal = if length > codec::limits::RECORD_BYTES_MAX {
             Some(Status::TooBig)
-        } else if !self.has_room(if record.origin.is_some() { RESERVE_BYTES } else { 0 }) {
+        } else if !self.has_room(leaves.bytes()) {
             Some(Status::NoSpace)
         } else {
             None
@@ -88,10 +132,29 @@ impl Log {
         self.bytes.truncate(range.start);
     }
 
-    /// Whether the batch fits and leaves `reserve` bytes.
+    /// Keeps room for the record of an edit that replicas are about to carry out. Refused when all that clients ask is.
+    pub(crate) fn promise(&mut self) -> Result<(), Status> {
+        if !self.takes_changes() {
+            return Err(Status::NoSpace);
+        }
+        self.promised += 1;
+        Ok(())
+    }
+
+    /// An edit ends: what it was promised is for its record, which is staged next if there is one.
+    pub(crate) fn redeem(&mut self) {
+        self.promised -= 1;
+    }
+
+    /// Whether there is room for what clients ask, if it is as small as an edit's record.
+    pub(crate) fn takes_changes(&mut self) -> bool {
+        self.has_room(RESERVE_BYTES + EDIT_BYTES)
+    }
+
+    /// Whether the batch fits and leaves `reserve` bytes, and what was promised.
     fn has_room(&mut self, reserve: usize) -> bool {
-        let fits =
-            |log: &Self| log.journal.has_room(log.staged.len() + 1, log.bytes.len().saturating_add(reserve));
+        let needed = |log: &Self| log.bytes.len() + log.promised * EDIT_BYTES + reserve;
+        let fits = |log: &Self| log.journal.has_room(log.staged.len() + 1, needed(log));
         // The log thread prepares segments ahead; only if it did not keep up does the core do it, and wait.
         fits(self) || self.look_for_room() && fits(self)
     }
@@ -233,3 +296,6 @@ impl Log {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -261,6 +261,27 @@ impl Client {
     }
 }
 
+/// Changes things until the log has room for no more change; how many large ones it took.
+pub async fn fill_log(client: &mut Client) -> u32 {
+    let mut stored = 0;
+    let refusal = loop {
+        let inode = client.make_file(&format!("g{stored}")).await.attributes.inode;
+        let (name, value) = (b"user.n".to_vec(), vec![7; 60_000]);
+        if let Err(status) = client.ask(Request::SetXattr { inode, name, value, mode: XattrMode::Set }).await
+        {
+            break status;
+        }
+        stored += 1;
+    };
+    assert_eq!(refusal, Status::NoSpace);
+    let mut made = 0;
+    while client.mkdir(&format!("d{made}")).await.is_ok() {
+        made += 1;
+        assert!(made < 2_000, "small changes were never refused");
+    }
+    stored
+}
+
 pub fn name(text: &str) -> Name {
     Name::new(text.as_bytes()).unwrap()
 }

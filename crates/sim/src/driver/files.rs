@@ -21,6 +21,15 @@ pub(super) fn node(kind: FileKind) -> NodeSpec {
     NodeSpec { kind, mode: 0o755, owner: Owner::default(), device: 0, target: Vec::new() }
 }
 
+/// Whether an edit surely took effect; `None`: it surely did not. Of a truncate or punch ENOSPC is a refusal, too.
+fn took_effect<T>(edited: &Answer<T>) -> Option<bool> {
+    match edited {
+        Answer::Done(_) => Some(true),
+        Answer::Refused(_) | Answer::Unknown(Status::NoSpace) => None,
+        Answer::Unknown(_) | Answer::Died => Some(false),
+    }
+}
+
 impl Driver<'_> {
     pub(super) async fn open(&mut self, program: &Program) -> Result<(), Violation> {
         if self.held.len() == HELD_MAX {
@@ -177,8 +186,9 @@ impl Driver<'_> {
         let call = program.client.set_length(inode, Some(handle), length, false);
         let shown = |known: &client::Known| known.attributes.length.to_string();
         let answer = self.editing(Box::pin(self.ask(program, what, shown, call))).await?;
-        let sure = matches!(answer, Answer::Done(_));
-        self.stage.oracle.borrow_mut().file(file).content.cut(length, sure);
+        if let Some(sure) = took_effect(&answer) {
+            self.stage.oracle.borrow_mut().file(file).content.cut(length, sure);
+        }
         if let Answer::Done(known) = &answer
             && known.attributes.length != length
         {
@@ -195,8 +205,9 @@ impl Driver<'_> {
         let what = format_args!("punch file {file} at {offset}, {length} bytes");
         let call = program.client.allocate(handle, AllocateMode::PunchHole, offset, length);
         let answer = self.editing(Box::pin(self.ask(program, what, nothing, call))).await?;
-        let sure = matches!(answer, Answer::Done(()));
-        self.stage.oracle.borrow_mut().file(file).content.punch(offset, offset + length, sure);
+        if let Some(sure) = took_effect(&answer) {
+            self.stage.oracle.borrow_mut().file(file).content.punch(offset, offset + length, sure);
+        }
         self.file_changed(file, &answer)
     }
 

@@ -95,6 +95,9 @@ impl Nemesis<'_> {
         let room = if self.chance.percent(50) { 0 } else { self.chance.below(ROOM_MAX) };
         self.stage.trace.note(format_args!("a disk of role {role} has {room} bytes left"));
         disk.set_capacity(disk.used_bytes() + room);
+        if role == SERVERS {
+            self.stage.master_is_full.set(true);
+        }
         self.undo_later(Undo::Room(role, disk));
     }
 

@@ -85,6 +85,8 @@ pub(super) struct Edit<'a> {
     values: BTreeMap<usize, [u8; 32]>,
     /// Its pages did not match their records before, and hold nothing that could be lost.
     replaces: bool,
+    /// It makes a cut.
+    cuts: bool,
 }
 
 /// A cut that was looked at, and not begun.
@@ -237,9 +239,9 @@ impl Replica {
             self.at_stake = self.written;
         }
         for (offset, length) in &planned.unrecorded {
-            self.file.punch_hole(*offset, *length)?;
+            self.file.punch_hole(*offset, *length).map_err(StoreError::half_way)?;
         }
-        let edit = planned.edit;
+        let edit = Edit { cuts: true, ..planned.edit };
         if edit.pages.is_empty() && edit.writes.is_empty() { Ok(()) } else { self.apply(edit, activity) }
     }
 
@@ -278,7 +280,7 @@ impl Replica {
             if !self.fresh {
                 self.reconcile(&edit);
             }
-            return Err(error.into());
+            return Err(if edit.cuts { StoreError::half_way(error) } else { error.into() });
         }
         Ok(())
     }
