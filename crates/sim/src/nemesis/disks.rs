@@ -95,6 +95,9 @@ impl Nemesis<'_> {
         let room = if self.chance.percent(50) { 0 } else { self.chance.below(ROOM_MAX) };
         self.stage.trace.note(format_args!("a disk of role {role} has {room} bytes left"));
         disk.set_capacity(disk.used_bytes() + room);
+        // Journals are written anew in what was allocated for them, which such filesystems are no place for.
+        let copies = role < SERVERS && self.chance.percent(30);
+        disk.set_copies_on_write(copies);
         self.undo_later(Undo::Room(role, disk));
     }
 
