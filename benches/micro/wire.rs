@@ -69,7 +69,6 @@ fn read(length: usize) -> Read {
         ordered: false,
         recorded: false,
         doubted: false,
-        older: false,
     }
 }
 

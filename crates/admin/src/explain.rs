@@ -88,7 +88,9 @@ fn describe(group: &ChunkGroup, all: bool) -> Vec<String> {
     }
     let mut lines = vec![format!("chunk {}   {}", ranges.join(", "), counted(group.chunks, "chunk"))];
     let heads = |head: &'static str| std::iter::once(head).chain(std::iter::repeat(""));
-    let replicas = group.replicas.iter().map(replica);
+    let is_sound = |one: &ExplainedReplica| matches!(one.worth, Worth::Good | Worth::Away);
+    let any_sound = group.replicas.iter().any(is_sound);
+    let replicas = group.replicas.iter().map(|one| replica(one, any_sound));
     lines.extend(heads("is").zip(replicas).map(|(head, text)| format!("  {head:<11} {text}")));
     if group.replicas.is_empty() {
         lines.push("  is          nowhere that is known".into());
@@ -115,7 +117,7 @@ fn range((first, last): &(ChunkIndex, ChunkIndex)) -> String {
     if first == last { first.to_string() } else { format!("{first}-{last}") }
 }
 
-fn replica(replica: &ExplainedReplica) -> String {
+fn replica(replica: &ExplainedReplica, any_sound: bool) -> String {
     let mut text = replica.disk.clone();
     if !replica.labels.is_empty() {
         text.push_str(&format!(" [{}]", replica.labels.join(",")));
@@ -124,6 +126,7 @@ fn replica(replica: &ExplainedReplica) -> String {
         (Worth::Good, _) => "good",
         (Worth::Away, ServerAbsence::Maintenance) => "good when last heard of; its server is in maintenance",
         (Worth::Away, _) => "good when last heard of; it is away",
+        (Worth::Stale, _) if !any_sound => "stale: it missed writes; kept while no replica is sound",
         (Worth::Stale, _) => "stale: it missed writes",
         (Worth::StaleAway, _) => "stale, and away",
         (Worth::Filling, _) => "being filled: it takes writes, and what was there before comes",

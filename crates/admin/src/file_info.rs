@@ -86,7 +86,8 @@ pub fn render(info: &FileInfoReply, all: bool) -> String {
     lines.push(match health {
         Health::Healthy => "next  muskox status".into(),
         Health::Damaged => {
-            "next  muskox status   (damaged replicas are mended from others if these have the page)".into()
+            let path = if info.path.is_empty() { "PATH".into() } else { printable(&info.path) };
+            format!("next  muskox explain {path}   (pages are mended if another replica has them; it names those that are kept)")
         }
         _ => "next  muskox status   (shows which servers and disks are away)".into(),
     });

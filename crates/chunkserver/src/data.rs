@@ -161,13 +161,10 @@ impl DataPlane {
         let Some(disk) = slot.disk() else { return refuse_read(replier, Status::Io) };
         let capability = &read.capability;
         if read.recorded {
+            if slot.is_busy() {
+                return refuse_read(replier, Status::TryAgain);
+            }
             return slot.run(move || answer_recorded(replier, &disk, &read));
-        }
-        if read.older {
-            let (chunk, newest, page) = (capability.chunk, capability.version, read.offset / PAGE_BYTES);
-            return slot.run(move || {
-                answer_read(replier, disk.read_older(chunk, newest, page), ChainSequence(0));
-            });
         }
         if read.ordered {
             return match self.chains.known(read.disk, read.capability.chunk) {

@@ -1,8 +1,8 @@
 //! Mending: pages of a replica that rotted are replaced by those of another replica of the same version.
 //!
 //! The order of steps is in `docs/protocol/healing.md`, *Mending*. Nobody writes under the version (it was granted to
-//! nobody), so a page of it is the same on every replica that has it sound. What none of these has, one that was left behind
-//! may have: a page whose checksum is the one that is on record here was not written since. See `docs/decisions/0012-older-pages.md`.
+//! nobody), so a page of it is the same on every replica that has it sound. A replica of a lower version is never asked: a page
+//! of it that has the checksum on record may be older than what was acknowledged. See `docs/decisions/0008-older-pages.md`.
 //!
 //! # Invariants
 //! 1. Only pages that do not match their checksums are written, and only with pages that do.
@@ -34,12 +34,10 @@ impl Orders {
         term: Term,
         version: Version,
         sources: &[ReplicaAddress],
-        older: &[ReplicaAddress],
     ) -> Result<(), Status> {
         let looked = on_disk(slot, move |disk| disk.unsound_pages(chunk, version)).await;
         let damaged = self.told(slot, (disk, chunk), version, looked)?;
         let mut sources = Sources::new(&self.context, slot, term, chunk, version, sources, SOURCE_WAIT_MAX);
-        let older = Sources::new(&self.context, slot, term, chunk, version, older, SOURCE_WAIT_MAX);
         for (first, count) in runs(&damaged) {
             match sources.pages(first * PAGE_BYTES, count * PAGE_BYTES).await {
                 Ok(pages) => self.mend_pages(slot, (disk, chunk), version, (first, count), pages).await?,
@@ -47,11 +45,7 @@ impl Orders {
                 // Each of them may be sound on another source. The last look says whether all were found.
                 Err(_) => {
                     for page in first..first + count {
-                        let found = match sources.pages(page * PAGE_BYTES, PAGE_BYTES).await {
-                            Ok(pages) => Some(pages),
-                            Err(_) => self.older_page(slot, (disk, chunk), version, page, &older).await?,
-                        };
-                        if let Some(pages) = found {
+                        if let Ok(pages) = sources.pages(page * PAGE_BYTES, PAGE_BYTES).await {
                             self.mend_pages(slot, (disk, chunk), version, (page, 1), pages).await?;
                         }
                     }
@@ -68,21 +62,6 @@ impl Orders {
         }
         tracing::info!(%disk, %chunk, pages, "a damaged replica was mended");
         Ok(())
-    }
-
-    /// The page whose checksum is on record here, of a replica that was left behind: what was not written since is the same there.
-    async fn older_page(
-        &self,
-        slot: &Arc<Slot>,
-        replica: (DiskId, ChunkId),
-        version: Version,
-        page: u32,
-        older: &Sources<'_>,
-    ) -> Result<Option<Pages>, Status> {
-        let chunk = replica.1;
-        let recorded = on_disk(slot, move |disk| disk.checksums(chunk, version, page)).await;
-        let [recorded, _] = self.told(slot, replica, version, recorded)?;
-        Ok(older.older(page, recorded).await)
     }
 
     async fn mend_pages(

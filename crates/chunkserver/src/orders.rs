@@ -137,8 +137,8 @@ impl Orders {
         }
         match &what {
             OrderKind::Verify { version, .. } => return self.verify(&slot, disk, chunk, *version).await,
-            OrderKind::Mend { version, sources, older, .. } => {
-                return self.mend(&slot, (disk, chunk), term, *version, sources, older).await.into();
+            OrderKind::Mend { version, sources, .. } => {
+                return self.mend(&slot, (disk, chunk), term, *version, sources).await.into();
             }
             OrderKind::MendTorn { version, sources, doubted, .. } => {
                 return self.mend_torn(&slot, (disk, chunk), term, *version, sources, doubted).await.into();

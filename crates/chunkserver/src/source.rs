@@ -16,8 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::{Disk, ReplicaState, StoreError};
 use types::{
-    BLOCK_BYTES, BlockRange, Capability, ChainSequence, ChunkId, LeaseEpoch, PAGE_BYTES, PAYLOAD_BYTES_MAX,
-    ReplicaAddress, Rights, SessionId, Status, Term, Verifier, Version, Witness, ZERO_PAGE_CRC,
+    BLOCK_BYTES, BLOCKS_PER_CHUNK, BlockRange, Capability, ChainSequence, ChunkId, LeaseEpoch, PAGE_BYTES,
+    PAYLOAD_BYTES_MAX, ReplicaAddress, Rights, SessionId, Status, Term, Verifier, Version, Witness,
+    ZERO_PAGE_CRC,
 };
 use wire::Kind;
 use wire::message::{Message, Read, ReadAnswer, VALUES_MAX, Values, ValuesAnswer};
@@ -69,10 +70,6 @@ enum Question {
     Values(BlockRange),
     /// The checksum on record of a page, and that of its bytes.
     Recorded {
-        page: u32,
-    },
-    /// A page that matches its checksum, also of a replica of a lower version.
-    Older {
         page: u32,
     },
 }
@@ -328,6 +325,15 @@ impl<'a> Sources<'a> {
         Ok(runs)
     }
 
+    /// Reads every page from the sources' devices. `Corrupt`: one is sound on none of them.
+    pub(crate) async fn read_all(&mut self) -> Result<(), Status> {
+        for first in (0..BLOCKS_PER_CHUNK).step_by(PIECE_BLOCKS as usize) {
+            let blocks = BlockRange { first, count: PIECE_BLOCKS.min(BLOCKS_PER_CHUNK - first) };
+            self.ask_all(Question::blocks(blocks, false)).await?;
+        }
+        Ok(())
+    }
+
     /// Whole pages of the first source on which all of them are sound.
     pub(crate) async fn pages(&mut self, offset: u32, length: u32) -> Result<Pages, Status> {
         match self.ask(Question::Pages { offset, length, ordered: false }).await? {
@@ -358,18 +364,6 @@ impl<'a> Sources<'a> {
             }
         }
         Err(Status::Corrupt)
-    }
-
-    /// A page with this checksum of the first source that has it, whatever else that one is. `None`: none of those that answered has.
-    pub(crate) async fn older(&self, page: u32, crc: u32) -> Option<Pages> {
-        for source in self.all {
-            let asked = self.ask_one(source, Question::Older { page });
-            match tokio::time::timeout(self.patience, asked).await {
-                Ok(Ok(Answer::Pages(pages, _))) if is_page(&pages, crc) => return Some(pages),
-                _ => {}
-            }
-        }
-        None
     }
 
     /// The checksum that a page of the first source should have, in whatever condition it is, and that it has.
@@ -427,7 +421,6 @@ impl<'a> Sources<'a> {
             ordered: false,
             recorded: false,
             doubted: false,
-            older: false,
         };
         let page_of = |page| read(page * PAGE_BYTES, PAGE_BYTES);
         let (kind, body) = match question {
@@ -435,7 +428,6 @@ impl<'a> Sources<'a> {
                 (Kind::Read, Read { ordered, ..read(offset, length) }.to_bytes())
             }
             Question::Recorded { page } => (Kind::Read, Read { recorded: true, ..page_of(page) }.to_bytes()),
-            Question::Older { page } => (Kind::Read, Read { older: true, ..page_of(page) }.to_bytes()),
             Question::Values(blocks) => {
                 let values = Values { capability, disk, blocks, filling: false, deadline_ms };
                 (Kind::Values, values.to_bytes())
@@ -455,11 +447,7 @@ impl<'a> Sources<'a> {
                 let crcs = answer.page_crcs.try_into().map_err(|_| Status::BadMessage)?;
                 Ok(Answer::Recorded(crcs))
             }
-            Question::Pages { .. } | Question::Older { .. } => {
-                let length = match question {
-                    Question::Pages { length, .. } => length,
-                    _ => PAGE_BYTES,
-                };
+            Question::Pages { length, .. } => {
                 let answer = ReadAnswer::decode(&frame.body).map_err(|_| Status::BadMessage)?;
                 answer.result?;
                 if answer.zeroes {

@@ -201,6 +201,34 @@ fn a_copy_replaces_a_stale_replica_and_never_a_newer_one() {
     });
 }
 
+/// Each of the two has a bad page that nobody has met, and has the other one's.
+#[test]
+fn a_stale_replica_with_rot_of_its_own_is_set_aside_only_for_a_source_that_has_every_page() {
+    simulated(async {
+        let world = World::simulated(3).await;
+        let pieces = written(&world).await;
+        assert_eq!(world.master.raise(20, world.disk(0), V3).await.result, Ok(()));
+        let copied = world.master.order(10, world.disk(2), copy(&world, 2, V3, &[0])).await;
+        assert_eq!(copied.result, Ok(()));
+        let rot = |n: usize, at: u64| {
+            let file = chunk_file(&world, n).unwrap();
+            world.sim_disk(n).dir().open(&file, OpenMode::ReadWrite).unwrap().write_at(b"rot", at).unwrap();
+        };
+        rot(0, 200_000);
+        rot(1, 5_000);
+        let refused = world.master.order(11, world.disk(1), copy(&world, 1, V3, &[0])).await;
+        assert_eq!(refused.result, Err(Status::Corrupt));
+        assert_eq!(world.sim_disk(1).dir().list("deleted").unwrap().len(), 0);
+        let link = world.connect(1).await;
+        let page = read(&link, world.disk(1), V2, 200_000, 3).await.unwrap();
+        assert_eq!(page, pieces[0].1[200_000..200_003], "it is there under its own version");
+        let done = world.master.order(12, world.disk(1), copy(&world, 1, V3, &[0, 2])).await;
+        assert_eq!(done.result, Ok(()));
+        assert_eq!(world.sim_disk(1).dir().list("deleted").unwrap().len(), 1, "it is kept for its hold");
+        holds(&world, 1, V3, &pieces).await;
+    });
+}
+
 #[test]
 fn of_a_stale_replica_only_the_blocks_that_differ_are_moved() {
     simulated(async {

@@ -184,13 +184,8 @@ fn of_a_version_that_nobody_writes_torn_pages_are_mended_like_others() {
         for n in 0..2 {
             assert_eq!(world.master.raise(n, world.disk(n as usize), V2).await.result, Ok(()));
         }
-        let mend = OrderKind::Mend {
-            disk: world.disk(0),
-            chunk: CHUNK,
-            version: V2,
-            sources: world.chain(&[1]),
-            older: vec![],
-        };
+        let mend =
+            OrderKind::Mend { disk: world.disk(0), chunk: CHUNK, version: V2, sources: world.chain(&[1]) };
         assert_eq!(world.master.order(10, world.disk(0), mend).await.result, Ok(()));
         assert!(read_all(&world, 0, V2).await == data);
         let verify = OrderKind::Verify { disk: world.disk(0), chunk: CHUNK, version: V2 };

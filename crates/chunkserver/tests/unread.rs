@@ -71,7 +71,6 @@ async fn ask(world: &World, peer: &mut TcpStream, doubted: impl Fn(u64) -> bool)
             ordered: false,
             recorded: false,
             doubted: doubted(id),
-            older: false,
         };
         peer.write_all(&frame::encode(Kind::Read, false, id, &read.to_bytes(), 0).unwrap()).await.unwrap();
     }

@@ -178,7 +178,6 @@ pub(crate) async fn read(
             ordered: false,
             recorded: false,
             doubted,
-            older: false,
         };
         let one: Pin<Box<dyn Future<Output = _> + Send + '_>> =
             Box::pin(read_from(env, pool, replicas, replica, read));

@@ -458,9 +458,8 @@ pub enum OrderKind {
         /// Where to read it, the first one first. 1 to 9.
         sources: Vec<ReplicaAddress>,
     },
-    /// Replace the pages of a replica of this version that do not match their checksums by those of the sources, durably; or by
-    /// those of one of a lower version, if they match the checksum that is on record here. Answered with `Corrupt` if a page is
-    /// sound on none of them; what could be replaced is.
+    /// Replace the pages of a replica of this version that do not match their checksums by those of the sources, durably.
+    /// Answered with `Corrupt` if a page is sound on none of them; what could be replaced is.
     Mend {
         /// The damaged replica's.
         disk: DiskId,
@@ -470,8 +469,6 @@ pub enum OrderKind {
         version: Version,
         /// Where to read. 0 to 9: with none, the replica is only read whole.
         sources: Vec<ReplicaAddress>,
-        /// Replicas of lower versions. 0 to 9.
-        older: Vec<ReplicaAddress>,
     },
     /// Replace the torn pages of a replica of this version by those of the first source on which they match their checksums,
     /// durably; or by those of a doubted one, if they match the checksum that is on record here. What matches on none keeps its

@@ -140,8 +140,6 @@ pub struct Read {
     pub recorded: bool,
     /// What came before did not match its checksums: whoever has it looks at it first.
     pub doubted: bool,
-    /// Pages of a lower version will do, also of a replica that lacks others: the reader knows the checksum of what it wants. As `verified`.
-    pub older: bool,
 }
 
 /// The answer to [`Read`]: the whole pages around the wanted range, as payload.

@@ -322,15 +322,9 @@ pub enum Order {
         sources: Vec<ReplicaAddress>,
         doubted: Vec<ReplicaAddress>,
     },
-    /// Replace the pages of the replica that do not match their checksums by those of the sources, durably, or by those of a
-    /// replica of a lower version, if they match the checksum on record. `Corrupt`: one is sound nowhere.
-    Mend {
-        disk: DiskId,
-        chunk: ChunkId,
-        version: Version,
-        sources: Vec<ReplicaAddress>,
-        older: Vec<ReplicaAddress>,
-    },
+    /// Replace the pages of the replica that do not match their checksums by those of the sources, durably. `Corrupt`: one
+    /// is sound nowhere.
+    Mend { disk: DiskId, chunk: ChunkId, version: Version, sources: Vec<ReplicaAddress> },
     /// Answer `Ok` only if the replica is complete, sound, of this version, and its checksums can be read.
     Verify { disk: DiskId, chunk: ChunkId, version: Version },
     /// Serve the disk no more, now and after every start. Refused if it holds more replicas than these, which nobody needs.

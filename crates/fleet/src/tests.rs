@@ -359,11 +359,11 @@ impl World {
                     |chain: &Vec<ReplicaAddress>| chain.last().is_some_and(|last| last.disk == *disk);
                 assert!(granted.is_none_or(written), "it does not take the writes");
             }
-            Order::Mend { disk, chunk, version, sources, older } => {
+            Order::Mend { disk, chunk, version, sources } => {
                 let (slot, mapped) = self.map.iter().find(|(_, mapped)| mapped.chunk == *chunk).unwrap();
                 assert_eq!(*version, mapped.version, "mended under another version than the metadata's");
                 assert_eq!(sources.len() + 1, self.fleet.locations(*slot).len());
-                assert!(sources.iter().chain(older).all(|source| source.disk != *disk));
+                assert!(sources.iter().all(|source| source.disk != *disk));
                 assert!(!self.chains.contains_key(&(*chunk, *version)), "mended what may be written");
             }
             Order::MendTorn { chunk, version, .. } => {

@@ -144,6 +144,7 @@ impl<'a> Nemesis<'a> {
                 Undo::Room(role, disk) => {
                     trace.note(format_args!("a disk of role {role} has room"));
                     disk.set_capacity(ROOMY);
+                    disk.set_copies_on_write(false);
                     if role == SERVERS {
                         self.stage.master_is_full.set(false);
                     }

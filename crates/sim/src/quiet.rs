@@ -137,6 +137,7 @@ pub(crate) fn end_faults(disk: &env::SimDisk) {
     disk.clear_faults();
     disk.unspoil();
     disk.set_capacity(CAPACITY_BYTES);
+    disk.set_copies_on_write(false);
 }
 
 /// Numbers for segments of a log that nobody appends to.

@@ -267,15 +267,6 @@ impl Replica {
         Ok(())
     }
 
-    /// Refuses a higher version and a bad replica.
-    pub(crate) fn check_older(&self, newest: Version) -> Result<(), StoreError> {
-        let (chunk, found) = (self.chunk, self.header.version);
-        if found > newest {
-            return Err(StoreError::WrongVersion { chunk, found, wanted: newest });
-        }
-        self.check(found)
-    }
-
     /// As [`Replica::check`], and refuses one that lacks something.
     pub(crate) fn check_whole(&self, wanted: Version) -> Result<(), StoreError> {
         self.check(wanted)?;

@@ -14,5 +14,6 @@ mod mend;
 mod model;
 mod power;
 mod remove;
+mod room;
 mod rot;
 mod tidy;

@@ -442,7 +442,6 @@ pub async fn read(
         ordered: false,
         recorded: false,
         doubted: false,
-        older: false,
     };
     let frame = link.call(Kind::Read, read.to_bytes(), Bytes::new(), SOON).await.unwrap();
     let answer = ReadAnswer::decode(&frame.body).unwrap();

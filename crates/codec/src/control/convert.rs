@@ -408,12 +408,11 @@ impl From<&Order> for proto::Order {
                 version: version.to_u64(),
                 sources: sources.iter().map(Into::into).collect(),
             }),
-            OrderKind::Mend { disk, chunk, version, sources, older } => What::Mend(proto::OrderMend {
+            OrderKind::Mend { disk, chunk, version, sources } => What::Mend(proto::OrderMend {
                 disk: disk.0.to_vec(),
                 chunk: chunk.0,
                 version: version.to_u64(),
                 sources: sources.iter().map(Into::into).collect(),
-                older: older.iter().map(Into::into).collect(),
             }),
             OrderKind::MendTorn { disk, chunk, version, sources, doubted } => {
                 What::MendTorn(proto::OrderMendTorn {
@@ -487,7 +486,6 @@ impl TryFrom<proto::Order> for Order {
                 chunk: ChunkId(p.chunk),
                 version: version(p.version)?,
                 sources: list(p.sources, REPLICAS_MAX, "sources of damaged pages")?,
-                older: list(p.older, REPLICAS_MAX, "older sources of damaged pages")?,
             },
             What::MendTorn(p) => OrderKind::MendTorn {
                 disk: disk(&p.disk)?,

@@ -328,7 +328,6 @@ impl Message for Read {
             ordered: self.ordered,
             recorded: self.recorded,
             doubted: self.doubted,
-            older: self.older,
         };
         append(&message, out);
     }
@@ -352,7 +351,6 @@ impl Message for Read {
             ordered: message.ordered,
             recorded: message.recorded,
             doubted: message.doubted,
-            older: message.older,
         })
     }
 }

@@ -627,7 +627,6 @@ pub(crate) fn to_server() -> Vec<(&'static str, ToServer)> {
         chunk: chunk(5),
         version: version(2),
         sources: vec![source.clone()],
-        older: vec![source.clone()],
     };
     let (sources, doubted) = (vec![source.clone()], vec![source]);
     let mend_torn =

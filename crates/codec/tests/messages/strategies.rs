@@ -666,9 +666,8 @@ pub(crate) fn to_server() -> impl Strategy<Value = ToServer> {
         }),
         (id(DiskId), number(ChunkId), version(), vec(replica(), 1..4))
             .prop_map(|(disk, chunk, version, sources)| OrderKind::Feed { disk, chunk, version, sources }),
-        (id(DiskId), number(ChunkId), version(), vec(replica(), 0..4), vec(replica(), 0..4)).prop_map(
-            |(disk, chunk, version, sources, older)| OrderKind::Mend { disk, chunk, version, sources, older }
-        ),
+        (id(DiskId), number(ChunkId), version(), vec(replica(), 0..4))
+            .prop_map(|(disk, chunk, version, sources)| OrderKind::Mend { disk, chunk, version, sources }),
         (id(DiskId), number(ChunkId), version(), vec(replica(), 0..4), vec(replica(), 0..4)).prop_map(
             |(disk, chunk, version, sources, doubted)| OrderKind::MendTorn {
                 disk,

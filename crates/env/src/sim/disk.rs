@@ -35,6 +35,10 @@ pub(super) struct State {
     next_node: u64,
     pub(super) capacity_bytes: u64,
     pub(super) used_pages: u64,
+    /// What is written anew takes room beside what it replaces.
+    pub(super) copies_on_write: bool,
+    /// What was replaced since the last sync, which takes room until then.
+    pub(super) replaced_pages: u64,
     pub(super) locks: BTreeSet<String>,
     faults: Faults,
     resident: bool,
@@ -72,6 +76,8 @@ impl SimDisk {
                 next_node: 1,
                 capacity_bytes: CAPACITY_BYTES,
                 used_pages: 0,
+                copies_on_write: false,
+                replaced_pages: 0,
                 locks: BTreeSet::new(),
                 faults: Faults::default(),
                 resident: true,
@@ -151,6 +157,12 @@ impl SimDisk {
     /// Sets how many bytes fit.
     pub fn set_capacity(&self, bytes: u64) {
         self.lock().capacity_bytes = bytes;
+    }
+
+    /// Whether it overwrites nothing in place, as btrfs and ZFS: on a full disk not even what exists can be written anew. What is
+    /// replaced takes room until the next sync.
+    pub fn set_copies_on_write(&self, on: bool) {
+        self.lock().copies_on_write = on;
     }
 
     /// Sets the type of the filesystem that the disk claims to have.
@@ -248,6 +260,7 @@ impl Inode {
 impl State {
     fn end_process(&mut self) {
         self.epoch += 1;
+        self.replaced_pages = 0;
         self.locks.clear();
         self.faults.restart();
         for inode in self.files.values_mut() {
@@ -258,6 +271,9 @@ impl State {
 
     /// Counts an operation and tells what becomes of it.
     pub(super) fn judge(&mut self, effort: Effort, path: &str) -> Verdict {
+        if effort == Effort::Sync {
+            self.replaced_pages = 0;
+        }
         self.faults.judge(effort, path)
     }
 
@@ -313,7 +329,7 @@ impl State {
 
     /// Refuses what would no longer fit.
     pub(super) fn reserve(&self, pages: u64) -> io::Result<()> {
-        if (self.used_pages + pages) * PAGE_BYTES > self.capacity_bytes {
+        if (self.used_pages + self.replaced_pages + pages) * PAGE_BYTES > self.capacity_bytes {
             return Err(io::ErrorKind::StorageFull.into());
         }
         Ok(())

@@ -307,6 +307,12 @@ impl SimFile {
             return Err(failure(Effort::Write, &path, &state.label));
         }
         let before = state.inode(self.number)?.content.live.page_count();
+        let written = match &change {
+            Change::Write { offset, data } if state.copies_on_write => {
+                (offset + data.len() as u64).div_ceil(PAGE_BYTES) - offset / PAGE_BYTES
+            }
+            _ => 0,
+        };
         let missing = match &change {
             Change::Write { offset, data } => {
                 state.inode(self.number)?.content.live.pages_missing(*offset, data.len() as u64)
@@ -316,7 +322,8 @@ impl SimFile {
             }
             Change::SetLength { .. } | Change::Punch { .. } => 0,
         };
-        state.reserve(missing)?;
+        state.reserve(missing.max(written))?;
+        state.replaced_pages += written.saturating_sub(missing);
         let content = &mut state.inode(self.number)?.content;
         content.change(change);
         let after = content.live.page_count();

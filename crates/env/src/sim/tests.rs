@@ -158,6 +158,22 @@ fn a_full_disk_refuses_until_something_is_removed() {
 }
 
 #[test]
+fn a_full_disk_that_copies_on_write_refuses_to_write_anew_what_it_has() {
+    let disk = SimDisk::new(1, "d");
+    disk.set_capacity(8 * 4096);
+    let dir = disk.dir();
+    put(&*dir, "f", &[1; 6 * 4096], false).unwrap();
+    disk.set_copies_on_write(true);
+    let file = dir.open("f", OpenMode::ReadWrite).unwrap();
+    file.write_at(&[2; 2 * 4096], 4096).unwrap();
+    assert_eq!(disk.used_bytes(), 6 * 4096);
+    assert_eq!(file.write_at(&[3; 10], 4095).unwrap_err().kind(), ErrorKind::StorageFull);
+    assert_eq!(disk.contents("f").unwrap()[..2 * 4096], [[1; 4096], [2; 4096]].concat());
+    file.sync_data().unwrap();
+    file.write_at(&[3; 10], 4095).unwrap();
+}
+
+#[test]
 fn files_are_found_below_a_directory() {
     let disk = SimDisk::new(1, "d");
     let dir = disk.dir();

@@ -1,5 +1,5 @@
-//! Mending replicas of which pages rotted, in place, from others of their version, and from those of lower ones that have the very
-//! pages.
+//! Mending replicas of which pages rotted, in place, from others of their version; never from one of a lower version, whose pages
+//! may be older than what was acknowledged.
 //!
 //! A damaged replica is not given up for that: it may be the only one that has some other page. It is read last, does not
 //! count for the goal, and is a member of chains. Order of steps: `docs/protocol/healing.md`, *Mending*.
@@ -81,6 +81,7 @@ impl Fleet {
             if set.readable().all(|other| other == disk) && set.left_behind().next().is_none() {
                 continue; // Whoever comes back with another one wakes this.
             }
+            // With stale ones only it is read whole: its page may have been written anew, and they are kept until then.
             let busy = !self.table.is_quiet(slot) || self.table.is_unsettled(slot);
             if busy
                 && self.is_short(slot)
@@ -117,15 +118,12 @@ impl Fleet {
     ) {
         let (Some(chunk), Some(version)) = (self.table.chunk(slot), self.table.version(slot)) else { return };
         let set = self.table.replicas(slot);
-        let others = |disks: &mut dyn Iterator<Item = u16>| {
-            disks.filter(|other| *other != disk).map(|disk| self.hosts.address(disk)).collect()
-        };
+        let others = set.readable().filter(|other| *other != disk);
         let what = Order::Mend {
             disk: self.hosts.disk(disk).id,
             chunk,
             version,
-            sources: others(&mut set.readable()),
-            older: others(&mut set.left_behind()),
+            sources: others.map(|disk| self.hosts.address(disk)).collect(),
         };
         let order = self.order(disk, Purpose::Mend(slot), what, now_ms, out);
         let mending = Mending { order, disk, version, since_ms: now_ms, met_again: false, gives_up };

@@ -84,8 +84,8 @@ impl World {
                     _ => Err(Status::WrongVersion),
                 }
             }
-            (None, Order::Mend { disk, chunk, version, sources, older }) => {
-                self.mend((disk, chunk), version, &sources, &older)
+            (None, Order::Mend { disk, chunk, version, sources }) => {
+                self.mend((disk, chunk), version, &sources)
             }
             (None, Order::MendTorn { disk, chunk, version, sources, doubted }) => {
                 self.mend_torn((disk, chunk), version, &sources, &doubted)
@@ -246,22 +246,15 @@ impl World {
         key: (DiskId, ChunkId),
         version: Version,
         sources: &[ReplicaAddress],
-        older: &[ReplicaAddress],
     ) -> Result<(), Status> {
         let at = |source: &ReplicaAddress| self.replicas.get(&(source.disk, key.1));
         let others: Vec<Replica> =
             sources.iter().filter_map(at).filter(|one| one.version == version).cloned().collect();
-        let older: Vec<Replica> = older.iter().filter_map(at).cloned().collect();
         let replica = self.replicas.get_mut(&key).ok_or(Status::NoChunk)?;
         if replica.version != version {
             return Err(Status::WrongVersion);
         }
         replica.damaged.retain(|page| others.iter().all(|other| other.damaged.contains(page)));
-        let content = &replica.content;
-        let has = |one: &Replica, page: &u64| {
-            !one.damaged.contains(page) && one.content.contains(page) == content.contains(page)
-        };
-        replica.damaged.retain(|page| !older.iter().any(|one| has(one, page)));
         if replica.damaged.is_empty() { Ok(()) } else { Err(Status::Corrupt) }
     }
 

@@ -69,9 +69,9 @@ fn a_sound_replica_that_is_away_for_a_moment_is_not_left_behind_for_a_damaged_on
 }
 
 /// A page rotted unseen, and the other replica, which has it, was away for a moment: a raise, for a copy or for a writer of another page, left
-/// that one behind before the first page was read.
+/// that one behind before the first page was read. Nobody can tell whether its page is the same, so it stays where it is, for people.
 #[test]
-fn what_rotted_unseen_is_taken_from_the_replica_that_was_left_behind_meanwhile() {
+fn what_rotted_unseen_stays_damaged_and_the_replica_that_was_left_behind_is_kept() {
     for (servers, written) in [(3, false), (2, true), (3, true)] {
         let mut world = World::new(servers);
         let (slot, grant) = world.file(1);
@@ -85,8 +85,30 @@ fn what_rotted_unseen_is_taken_from_the_replica_that_was_left_behind_meanwhile()
         } else {
             world.seconds(100, |_| None);
         }
-        assert_ne!(world.state(slot, grant.chain[0].disk), Some(ReplicaState::Current));
+        let left = grant.chain[0].disk;
+        assert_ne!(world.state(slot, left), Some(ReplicaState::Current));
+        let old = world.replicas[&(left, grant.chunk)].clone();
         world.connect(away);
+        world.seconds(400, |what| {
+            let touched = match what {
+                Order::Delete { disk, .. } | Order::Fill { disk, .. } | Order::Repair { disk, .. } => {
+                    *disk == left
+                }
+                Order::Mend { sources, .. } => sources.iter().any(|source| source.disk == left),
+                _ => false,
+            };
+            assert!(!touched, "{servers} servers, written {written}: {what:?}");
+            None
+        });
+        assert_eq!(
+            world.state(slot, rotten),
+            Some(ReplicaState::Damaged),
+            "{servers} servers, written {written}"
+        );
+        let kept = &world.replicas[&(left, grant.chunk)];
+        assert_eq!((kept.version, &kept.content), (old.version, &old.content), "{servers} servers");
+        // Who writes the page anew ends that.
+        world.replicas.get_mut(&(rotten, grant.chunk)).unwrap().damaged.clear();
         world.seconds(400, |_| None);
         assert!(world.is_mended(slot, grant.chunk, 2), "{servers} servers, written {written}");
     }

@@ -564,8 +564,8 @@ fn order_kind(order: fleet::Order) -> OrderKind {
         fleet::Order::MendTorn { disk, chunk, version, sources, doubted } => {
             OrderKind::MendTorn { disk, chunk, version, sources, doubted }
         }
-        fleet::Order::Mend { disk, chunk, version, sources, older } => {
-            OrderKind::Mend { disk, chunk, version, sources, older }
+        fleet::Order::Mend { disk, chunk, version, sources } => {
+            OrderKind::Mend { disk, chunk, version, sources }
         }
         fleet::Order::Close { disk, replicas } => OrderKind::Close { disk, replicas },
         fleet::Order::Verify { disk, chunk, version } => OrderKind::Verify { disk, chunk, version },

@@ -84,8 +84,8 @@ fn health(of: &Judged<'_>, out: &mut Vec<Warning>) {
     let back = "bring back the servers and disks that are down";
     add("CHUNK_MISSING", Severity::Critical, chunks.missing, missing, back);
     let damaged = format!("{} chunks have damaged pages on a replica", chunks.damaged);
-    let mended = "they are mended from other replicas; if this stays, bring back disks that are away, and see the \
-                  chunkservers' logs for the disk";
+    let mended = "they are mended from other replicas; if this stays, bring back disks that are away; a page that no \
+                  replica has sound has to be written again: muskox explain PATH names stale replicas, which are kept";
     add("CHUNK_DAMAGED", Severity::Warning, chunks.damaged, damaged, mended);
     // Those with damaged replicas and no other are among them.
     let (what, next) = match chunks.damaged {

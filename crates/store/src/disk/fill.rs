@@ -40,6 +40,15 @@ impl Disk {
         self.begin(chunk, version, now_s, true)
     }
 
+    /// As [`Disk::begin_filling`], if nothing that is here has to be set aside for it; `None` if it has.
+    pub fn begin_filling_in_place(
+        &self,
+        chunk: ChunkId,
+        version: Version,
+    ) -> Result<Option<FillStart>, StoreError> {
+        self.begin_in_place(chunk, version, true)
+    }
+
     /// Makes an empty replica of this version that says *filling*, durably, and sets aside what is here of a lower one. It
     /// reads nothing, for writers wait.
     pub fn begin_empty(&self, chunk: ChunkId, version: Version, now_s: u64) -> Result<(), StoreError> {
@@ -58,23 +67,33 @@ impl Disk {
         now_s: u64,
         keep: bool,
     ) -> Result<FillStart, StoreError> {
-        match self.check(chunk, version) {
-            Ok(()) => return Ok(FillStart::Complete),
-            Err(StoreError::WrongVersion { found, .. }) if found > version => {
-                return Err(StoreError::WrongVersion { chunk, found, wanted: version });
-            }
-            Err(StoreError::Absent { .. }) => {}
-            Err(_) if keep && self.keep(chunk, version)? => return Ok(FillStart::Kept),
-            Err(_) => {
-                let aside = self.clear_the_way(chunk, version, now_s)?;
-                return self.begin_anew(chunk, version).inspect_err(|_| {
-                    if let Err(error) = aside.map_or(Ok(()), |aside| self.put_back(chunk, &aside)) {
-                        tracing::warn!(%chunk, disk = %self.id(), %error, "a replica that was set aside in vain was not put back");
-                    }
-                });
-            }
+        if let Some(begun) = self.begin_in_place(chunk, version, keep)? {
+            return Ok(begun);
         }
-        self.begin_anew(chunk, version)
+        let aside = self.clear_the_way(chunk, version, now_s)?;
+        self.begin_anew(chunk, version).inspect_err(|_| {
+            if let Err(error) = aside.map_or(Ok(()), |aside| self.put_back(chunk, &aside)) {
+                tracing::warn!(%chunk, disk = %self.id(), %error, "a replica that was set aside in vain was not put back");
+            }
+        })
+    }
+
+    /// `None`: what is here of the chunk is in the way.
+    fn begin_in_place(
+        &self,
+        chunk: ChunkId,
+        version: Version,
+        keep: bool,
+    ) -> Result<Option<FillStart>, StoreError> {
+        match self.check(chunk, version) {
+            Ok(()) => Ok(Some(FillStart::Complete)),
+            Err(StoreError::WrongVersion { found, .. }) if found > version => {
+                Err(StoreError::WrongVersion { chunk, found, wanted: version })
+            }
+            Err(StoreError::Absent { .. }) => self.begin_anew(chunk, version).map(Some),
+            Err(_) if keep && self.keep(chunk, version)? => Ok(Some(FillStart::Kept)),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Makes an empty replica where none is.

@@ -1,10 +1,9 @@
 //! Torn pages of a replica, for which other replicas are asked first.
 
 use super::{Disk, add, entry_of};
-use crate::crc::crc32c;
+use crate::StoreError;
 use crate::header::Flags;
 use crate::replica::{ALL_PAGES, Replica};
-use crate::{ReadBack, StoreError};
 use types::{ChunkId, Version};
 
 impl Disk {
@@ -22,22 +21,6 @@ impl Disk {
             replica.check_whole(version)?;
             replica.checksums(page)
         })
-    }
-
-    /// A page of a replica of this version or a lower one, whatever else it lacks, if it matches its checksum: for who knows
-    /// the checksum of what it wants.
-    pub fn read_older(&self, chunk: ChunkId, newest: Version, page: u32) -> Result<ReadBack, StoreError> {
-        let pages = page..page + 1;
-        let read = self.with_shared(chunk, &pages, |replica| {
-            replica.check_older(newest)?;
-            replica.read_pages(pages.clone(), |file, buffer, at| file.read_at(buffer, at).map(Some))
-        })?;
-        let read = read.ok_or(StoreError::Invalid { what: "a blocking read was not answered" })?;
-        let back = self.read_back(read);
-        match back.zeroes || back.page_crcs == [crc32c(&back.data)] {
-            true => Ok(back),
-            false => Err(StoreError::Damaged { chunk, page }),
-        }
     }
 
     /// All other replicas were asked: what is still torn keeps its bytes and gets a new checksum, durably. Returns those

@@ -4,13 +4,13 @@
 //! two of them leaves pages that do not match their records inside marked regions (or in a new chunk),
 //! which `settle` puts right.
 
-use super::{HOLES, PAGES, Replica, TableSlot, read_padded, regions_of_table};
+use super::{HOLES, PAGES, Replica, TableSlot, read_padded, read_readable, regions_of_table};
 use crate::StoreError;
 use crate::activity::{Activity, regions};
 use crate::crc::{PAGE, Piece, crc32c, looks_like_hole, pieces};
 use crate::header::{Flags, SLOT_BYTES};
 use crate::report::Write;
-use crate::table::{TablePage, place_of, range_of};
+use crate::table::{Decoded, TablePage, place_of, range_of};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io;
@@ -72,6 +72,8 @@ struct PageChange {
     page: u32,
     crc: u32,
     look: bool,
+    /// What it has is not the page, and is to be told from every other one.
+    spoilt: bool,
 }
 
 /// A change of data and records.
@@ -111,7 +113,18 @@ impl Edit<'_> {
     /// A page gets the checksum of the bytes that it has.
     pub(super) fn keep(&mut self, page: u32, data: &[u8]) {
         let crc = crc32c(data);
-        self.pages.push(PageChange { page, crc, look: looks_like_hole(data, crc) });
+        self.pages.push(PageChange { page, crc, look: looks_like_hole(data, crc), spoilt: false });
+    }
+
+    /// A page that does not match its record gets bytes that are not the page either, and a record that no page has: the one that it had
+    /// is that of the page before, which another replica may have.
+    fn spoil(&mut self, page: u32, data: Vec<u8>) {
+        let crc = match !crc32c(&data) {
+            ZERO_PAGE_CRC => ZERO_PAGE_CRC ^ 1,
+            crc => crc,
+        };
+        self.pages.push(PageChange { page, crc, look: false, spoilt: true });
+        self.writes.push((page, data.into()));
     }
 
     fn merged(&mut self, page: u32, data: Vec<u8>) {
@@ -138,7 +151,7 @@ impl Replica {
         let mut whole: Option<(u32, usize, usize)> = None;
         for (piece, crc, look) in &checked.pieces {
             if piece.is_whole() {
-                edit.pages.push(PageChange { page: piece.page, crc: *crc, look: *look });
+                edit.pages.push(PageChange { page: piece.page, crc: *crc, look: *look, spoilt: false });
                 let (first, from, _) = whole.unwrap_or((piece.page, piece.at, 0));
                 whole = Some((first, from, piece.at + PAGE));
             } else {
@@ -169,8 +182,9 @@ impl Replica {
         }
     }
 
-    /// What a cut does. All records are loaded. A page that is damaged stays so: its bytes become zeroes in the range, its record goes
-    /// on not matching them. Where the device cannot read it, all of it becomes zeroes, for what it holds must not come back
+    /// What a cut does. All records are loaded. A page that is damaged or torn stays so: its bytes become zeroes in the range, and its
+    /// record matches nothing from then on, neither them nor the uncut page of another replica. If what is left is the page on
+    /// record, it is that. Where the device cannot read it, all of it becomes zeroes, for what it holds must not come back
     /// uncut. Where its record cannot be read, its bytes are cut, so that the record, if it comes back, does not match.
     pub(crate) fn plan_cut(&self, cuts: &[(u64, u64)]) -> Result<PlannedCut, StoreError> {
         for (from, to) in cuts {
@@ -199,20 +213,24 @@ impl Replica {
             }
         }
         for (page, (data, state)) in edges {
+            if gone.contains_key(&page) {
+                continue;
+            }
+            let recorded = self.has_record(page);
+            if state == PageState::Damaged {
+                planned.damaged.get_or_insert(page);
+            }
             match state {
-                _ if gone.contains_key(&page) => {}
                 PageState::Sound => planned.edit.merged(page, data),
-                // It stays torn, unless this is the write that was cut short.
-                PageState::Torn => planned.edit.writes.push((page, data.into())),
-                PageState::Damaged => {
-                    planned.damaged.get_or_insert(page);
+                _ if !recorded || self.record_of(page)?.0 == crc32c(&data) => {
                     planned.edit.writes.push((page, data.into()));
                 }
+                PageState::Torn | PageState::Damaged => planned.edit.spoil(page, data),
             }
         }
         for page in gone.into_keys() {
             let punches = if self.has_record(page) {
-                planned.edit.pages.push(PageChange { page, crc: ZERO_PAGE_CRC, look: false });
+                planned.edit.pages.push(PageChange { page, crc: ZERO_PAGE_CRC, look: false, spoilt: false });
                 &mut planned.edit.punches
             } else {
                 planned.damaged.get_or_insert(page);
@@ -342,14 +360,21 @@ impl Replica {
     }
 
     /// After a failed change: every page is old or new, and its record follows; else something is lost. A page that reads as zeroes
-    /// and has bytes that the disk does not let go of is damaged.
+    /// and has bytes that the disk does not let go of is damaged, and so is a new one for whose record there is no room.
     fn reconcile(&mut self, edit: &Edit<'_>) {
-        if self.try_reconcile(edit).is_err() {
-            self.lost();
+        match self.try_reconcile(edit) {
+            Ok(false) => {}
+            Ok(true) => match self.set_flags(Flags::DAMAGED, 0).map_err(StoreError::from) {
+                // The next process finds the page as this one did.
+                Ok(()) | Err(StoreError::NoSpace) => {}
+                Err(_) => self.lost(),
+            },
+            Err(_) => self.lost(),
         }
     }
 
-    fn try_reconcile(&mut self, edit: &Edit<'_>) -> Result<(), StoreError> {
+    /// Whether a page is damaged now.
+    fn try_reconcile(&mut self, edit: &Edit<'_>) -> Result<bool, StoreError> {
         let mut tables: BTreeMap<usize, TablePage> = BTreeMap::new();
         let (mut data, mut damaged) = (vec![0; PAGE], false);
         for change in &edit.pages {
@@ -367,7 +392,10 @@ impl Replica {
             }
             read_padded(&*self.file, &mut data, at)?;
             let found = crc32c(&data);
-            if found == change.crc {
+            if !hole && found == self.table_of(page)?.records[record].crcs[within] {
+                continue;
+            }
+            if found == change.crc || change.spoilt {
                 table.change(record, &[(within, change.crc, change.look)], None);
             } else if found != table.records[record].crcs[within] {
                 if !hole {
@@ -377,14 +405,33 @@ impl Replica {
                 damaged = true;
             }
         }
-        // The table on the disk may be old, new or half of each: write it as it must be.
+        // The table on the disk may be old, new or half of each: it becomes what it must be. A full disk may refuse even to write
+        // what is there once more.
         for (page, table) in tables {
-            self.file.write_at(&table.encode(self.chunk, page), range_of(page).0)?;
-            self.table[page] = TableSlot::Loaded(table);
+            if self.is_on_disk(page, &table)? {
+                self.table[page] = TableSlot::Loaded(table);
+                continue;
+            }
+            let written = self.file.write_at(&table.encode(self.chunk, page), range_of(page).0);
+            match written.map_err(StoreError::from) {
+                Ok(()) => self.table[page] = TableSlot::Loaded(table),
+                Err(StoreError::NoSpace) if self.is_on_disk(page, self.table_of(page)?)? => damaged = true,
+                Err(error) => return Err(error),
+            }
         }
-        if damaged {
-            self.set_flags(Flags::DAMAGED, 0)?;
+        Ok(damaged)
+    }
+
+    /// Whether a table page is in the file as here, but for values that were computed since.
+    fn is_on_disk(&self, page: usize, table: &TablePage) -> Result<bool, StoreError> {
+        let (at, length) = range_of(page);
+        let mut bytes = vec![0; length];
+        if !read_readable(&*self.file, &mut bytes, at)? {
+            return Ok(false);
         }
-        Ok(())
+        Ok(match TablePage::decode(&bytes, self.chunk, page) {
+            Decoded::Valid(found) => found.is_as_good_as(table),
+            Decoded::Unwritten | Decoded::Invalid(_) => false,
+        })
     }
 }

@@ -1,6 +1,7 @@
 //! Cuts that go through what is damaged: everything else is cut, and what is damaged stays so.
 
 use crate::Disk;
+use crate::crc::crc32c;
 use crate::names::chunk_path;
 use crate::table::{place_of, range_of};
 use crate::testing::*;
@@ -51,6 +52,38 @@ fn a_cut_through_a_damaged_page_zeroes_its_range_and_leaves_it_damaged() {
     let (disk, _) = open(&sim.dir());
     write(&disk, CHUNK, V2, PAGE, &pattern(3, 4096)).unwrap();
     assert!(damaged(&disk).is_empty(), "a page that is written whole is whole again");
+}
+
+/// What was acknowledged as cut must not come back from a replica that has the page uncut.
+#[test]
+fn a_cut_through_a_damaged_page_leaves_a_record_that_no_page_has() {
+    for torn in [false, true] {
+        let sim = closed();
+        sim.flip_bit(&chunk_path(CHUNK), 4500, 3).unwrap();
+        let (disk, _) = open(&sim.dir());
+        let uncut = disk.checksums(CHUNK, V1, 1).unwrap();
+        if torn {
+            // A write next to it marks its region, and the process stops.
+            write(&disk, CHUNK, V1, 0, &pattern(1, 4096)).unwrap();
+            drop(disk);
+            sim.kill();
+        } else {
+            drop(disk);
+        }
+        let (disk, _) = open(&sim.dir());
+        assert_eq!(disk.entry(CHUNK).unwrap().torn, torn);
+        disk.raise(CHUNK, V1, V2, &CUT).unwrap();
+        let mut right = pattern(1, 8192);
+        right[5000..].fill(0);
+        for disk in [&disk, &open(&sim.fork().dir()).0] {
+            let [recorded, found] = disk.checksums(CHUNK, V2, 1).unwrap();
+            assert!(![uncut[0], uncut[1], found, crc32c(&right[4096..])].contains(&recorded));
+            assert!(disk.chunk_value(CHUNK, V2).is_err(), "it is not taken for equal to another one");
+        }
+        disk.keep_torn(CHUNK, V2).unwrap();
+        write(&disk, CHUNK, V2, PAGE, &pattern(3, 4096)).unwrap();
+        assert!(damaged(&disk).is_empty(), "a page that is written whole is whole again");
+    }
 }
 
 #[test]

@@ -75,14 +75,13 @@ fn a_read_looks_as_it_always_did() {
         ordered: true,
         recorded: true,
         doubted: true,
-        older: true,
     };
     assert_eq!(
         hex(&read.to_bytes()),
         concat!(
             "0a1a0885808080802010011889808080802020828080801028013003",
             "1210d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1",
-            "188080102080801028f40330013801400148015001"
+            "188080102080801028f4033001380140014801"
         )
     );
     let (result, chain_sequence) = (Ok(()), ChainSequence(9));
@@ -250,9 +249,9 @@ proptest! {
     #[test]
     fn reads_round_trip(capability in capability(), disk in disk_id(), offset in 0..CHUNK_BYTES as u32, length in 1..=PAYLOAD_BYTES_MAX) {
         let (verified, ordered, recorded) = (length % 2 == 1, length % 4 > 1, length % 8 > 3);
-        let (doubted, older) = (length % 16 > 7, length % 32 > 15);
+        let doubted = length % 16 > 7;
         let message =
-            Read { capability, disk, offset, length, deadline_ms: length, verified, ordered, recorded, doubted, older };
+            Read { capability, disk, offset, length, deadline_ms: length, verified, ordered, recorded, doubted };
         let (from, to) = page_span(offset, length);
         let fits = to <= CHUNK_BYTES && to - from <= u64::from(PAYLOAD_BYTES_MAX);
         prop_assert_eq!(Read::decode(&message.to_bytes()).is_ok(), fits);
