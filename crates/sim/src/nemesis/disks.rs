@@ -96,8 +96,7 @@ impl Nemesis<'_> {
         self.stage.trace.note(format_args!("a disk of role {role} has {room} bytes left"));
         disk.set_capacity(disk.used_bytes() + room);
         // Journals are written anew in what was allocated for them, which such filesystems are no place for.
-        let copies = role < SERVERS && self.chance.percent(30);
-        disk.set_copies_on_write(copies);
+        disk.set_copies_on_write(role < SERVERS && room % 4 == 3);
         self.undo_later(Undo::Room(role, disk));
     }
 
