@@ -96,7 +96,7 @@ impl Nemesis<'_> {
         self.stage.trace.note(format_args!("a disk of role {role} has {room} bytes left"));
         disk.set_capacity(disk.used_bytes() + room);
         // Journals are written anew in what was allocated for them, which such filesystems are no place for.
-        disk.set_copies_on_write(role < SERVERS && room % 3 == 1);
+        disk.set_copies_on_write(role < SERVERS && room % 4 == 3);
         if role == SERVERS {
             self.stage.master_is_full.set(true);
         }
