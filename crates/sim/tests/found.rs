@@ -304,3 +304,9 @@ fn nor_does_it_after_a_mount_was_cut_off() {
 fn a_file_whose_creation_was_lost_is_gone_for_each_fsync() {
     holds(Faults::SlowDisks, 10_177_842_578_924_422_408);
 }
+
+/// The master's disk was full: what it refused was zero on every replica.
+#[test]
+fn an_edit_that_is_refused_for_want_of_room_has_cut_nothing() {
+    holds(Faults::FullDisks, 1);
+}
