@@ -325,3 +325,9 @@ fn an_append_is_not_let_in_by_a_right_that_came_late() {
 fn a_replica_that_came_back_since_counts_when_a_deletion_is_judged() {
     holds(Faults::Everything, 6_248_752_414_549_167_430);
 }
+
+/// The master's disk was full: what it refused was zero on every replica.
+#[test]
+fn an_edit_that_is_refused_for_want_of_room_has_cut_nothing() {
+    holds(Faults::FullDisks, 1);
+}
