@@ -7,8 +7,6 @@ use crate::world::{HOP_MS, Task, World};
 use fleet::{Event, Order, OrderId};
 use types::{ChunkSlot, DiskId, ReplicaAddress, Status, Unsettled, Version};
 
-/// What a disk moves in a millisecond.
-const BYTES_PER_MS: u64 = 150_000;
 /// Of a replica of a lower version only what differs is moved: this part of it.
 const DIFFERENT_PART: u64 = 10;
 /// Orders of a million that are refused, copies and others, and that hang.
@@ -42,9 +40,8 @@ fn subject(what: &Order) -> (Option<u32>, u64) {
         Order::Feed { chunk, .. } => (Some(slot_of(*chunk)), 5),
         Order::Verify { chunk, .. } => (Some(slot_of(*chunk)), 6),
         Order::Close { .. } => (None, 7),
-        Order::Repair { .. } | Order::MendTorn { .. } | Order::Mend { .. } => {
-            panic!("nothing is torn, rots or differs: {what:?}")
-        }
+        Order::Repair { chunk, .. } => (Some(slot_of(*chunk)), 8),
+        Order::MendTorn { .. } | Order::Mend { .. } => panic!("nothing is torn nor rots: {what:?}"),
     }
 }
 
@@ -80,9 +77,9 @@ impl World {
         let server = &self.cluster.servers[usize::from(number)];
         let (link, up) = (server.link, server.up);
         if !up {
-            self.flight_over(order);
-            self.never_carried_out(&what);
-            return;
+            let flight = self.flight_over(order);
+            self.books.add(Count::Failed, u64::from(flight.is_some()));
+            return self.never_carried_out(&what);
         }
         let is_copy = matches!(what, Order::Copy { .. } | Order::Feed { .. });
         let refused = if is_copy { COPIES_REFUSED } else { OTHERS_REFUSED };
@@ -113,7 +110,7 @@ impl World {
         let bytes = u64::from(chunk.bytes) / if has_one { DIFFERENT_PART } else { 1 };
         let from = sources.first().map_or(to, |source| disk_number(source.disk));
         let idle_ms = self.cluster.disk(from).busy_ms.max(self.cluster.disk(to).busy_ms).max(self.now_ms);
-        let end_ms = idle_ms + bytes / BYTES_PER_MS + 1;
+        let end_ms = idle_ms + bytes / self.plan.bytes_per_ms + 1;
         self.cluster.disk_mut(from).busy_ms = end_ms;
         self.cluster.disk_mut(to).busy_ms = end_ms;
         let coming = if has_one { 0 } else { bytes };
@@ -227,9 +224,14 @@ impl World {
                 self.land(slot, disk, *version, flight);
                 Ok(())
             }
-            Order::Close { .. } | Order::Repair { .. } | Order::MendTorn { .. } | Order::Mend { .. } => {
-                Err(Status::Invalid)
-            }
+            // Who took a version that was not recorded is compared with others; here nothing differs.
+            Order::Repair { version, source, .. } => match found {
+                Some(replica) if replica.version == *version => source
+                    .iter()
+                    .try_for_each(|source| self.read_one(slot, *version, std::slice::from_ref(source))),
+                _ => Err(Status::WrongVersion),
+            },
+            Order::Close { .. } | Order::MendTorn { .. } | Order::Mend { .. } => Err(Status::Invalid),
         }
     }
 

@@ -12,6 +12,8 @@ pub(crate) struct Plan {
     pub(crate) hours: u64,
     /// Everything happens so many times as often as in a large cluster.
     pub(crate) haste: u64,
+    /// What a disk moves in a millisecond; so much that a heartbeat later it is as full as before, more or less.
+    pub(crate) bytes_per_ms: u64,
     /// A line is told each hour.
     pub(crate) talks: bool,
     pub(crate) options: FleetOptions,
@@ -29,8 +31,8 @@ impl Plan {
     /// An hour of a small cluster in which as much happens as in a quarter of a day.
     pub(crate) fn small(seed: u64) -> Self {
         let options = FleetOptions { hold_ms: 600_000, ..FleetOptions::default() };
-        let (servers, disks_per_server, chunks, hours, haste) = (10, 4, 5_000, 1, 6);
-        Self { seed, servers, disks_per_server, chunks, hours, haste, talks: false, options }
+        let (servers, disks_per_server, chunks, hours, haste, bytes_per_ms) = (10, 4, 5_000, 1, 6, 20_000);
+        Self { seed, servers, disks_per_server, chunks, hours, haste, bytes_per_ms, talks: false, options }
     }
 
     /// By the environment; the small one if nothing is said.
@@ -44,6 +46,7 @@ impl Plan {
             chunks: u32::try_from(number("MUSKOX_DAY_CHUNKS").unwrap_or(disks * 1_000)).unwrap(),
             hours: number("MUSKOX_DAY_HOURS").unwrap_or(24),
             haste: number("MUSKOX_DAY_HASTE").unwrap_or(1).max(1),
+            bytes_per_ms: 150_000,
             talks: true,
             options: FleetOptions::default(),
             ..small

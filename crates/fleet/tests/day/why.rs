@@ -17,7 +17,7 @@ enum Presence {
     Lost,
 }
 
-/// Balance leaves two percentage points; room is told each ten seconds, so what a disk has may be other than the master thinks by a part
+/// Balance leaves two percentage points; room is told each two seconds, so what a disk has may be other than the master thinks by a part
 /// of that.
 const BALANCE_APART: u64 = 10_000;
 

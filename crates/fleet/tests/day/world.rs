@@ -19,7 +19,7 @@ use types::{ChunkSlot, Holder, Label, Labels, Term, Version};
 
 /// As often as the master does it at least.
 const TICK_MS: u64 = 200;
-const HEARTBEAT_MS: u64 = 10_000;
+const HEARTBEAT_MS: u64 = 2_000;
 /// From a server to the master and back.
 pub(crate) const HOP_MS: u64 = 1;
 /// Until a record is stable.
