@@ -32,7 +32,6 @@ pub(crate) enum Cause {
 /// A copy that is under way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flight {
-    pub(crate) slot: u32,
     pub(crate) to: u16,
     pub(crate) bytes: u64,
     pub(crate) cause: Cause,

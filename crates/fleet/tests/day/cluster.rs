@@ -6,7 +6,7 @@
 
 use crate::classes::{Class, Place, Wish};
 use std::collections::BTreeSet;
-use types::{ChunkId, ChunkSlot, DiskId, ServerId, Stage, Term, Version};
+use types::{ChunkId, DiskId, ServerId, Stage, Term, Version};
 
 /// Replicas that are told apart in a tally; more count as so many.
 pub(crate) const MOST: usize = 9;
@@ -136,10 +136,6 @@ pub(crate) fn disk_number(id: DiskId) -> u16 {
     u16::from_be_bytes([id.0[0], id.0[1]]) - 1
 }
 
-pub(crate) fn server_number(id: ServerId) -> u16 {
-    u16::from_be_bytes([id.0[0], id.0[1]]) - 1
-}
-
 /// Chunks are older than the reign of the day.
 pub(crate) const BEFORE: Term = Term(1);
 
@@ -149,10 +145,6 @@ pub(crate) fn chunk_id(slot: u32) -> ChunkId {
 
 pub(crate) fn slot_of(chunk: ChunkId) -> u32 {
     (chunk.counter() - 1) as u32
-}
-
-pub(crate) fn chunk_slot(slot: u32) -> ChunkSlot {
-    ChunkSlot(slot)
 }
 
 impl Cluster {

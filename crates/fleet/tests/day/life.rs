@@ -88,7 +88,11 @@ impl World {
         let classes: Vec<u16> = (0..self.plan.chunks).map(|_| self.draw_class()).collect();
         for class in classes {
             // Many files are small, and many chunks full.
-            let bytes = if self.dice.below(10) < 7 { self.dice.between(64, 8 << 10) << 10 } else { 64 << 20 };
+            let bytes = if self.dice.below(10) < 7 {
+                self.dice.between(64, 8 << 10) << 10
+            } else {
+                self.plan.full_bytes
+            };
             self.cluster.add_chunk(bytes as u32, class);
         }
         let wanted =

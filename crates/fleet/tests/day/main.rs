@@ -80,8 +80,7 @@ fn whatever_happens_in_a_day_nothing_is_lost_nor_copied_without_need_and_all_is_
 #[test]
 fn the_same_seed_plays_the_same_day() {
     let trace = |seed| {
-        let plan = Plan { chunks: 1_000, hours: 1, ..Plan::small(seed) };
-        let mut world = World::new(plan);
+        let mut world = World::new(Plan::small(seed));
         world.play_until(START_MS);
         world.begin_living();
         world.play_until(1_200_000);

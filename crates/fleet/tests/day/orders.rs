@@ -50,6 +50,7 @@ impl World {
     pub(crate) fn order(&mut self, order: OrderId, what: Order) {
         let disk = disk_number(disk_of(&what));
         let (slot, kind) = subject(&what);
+        self.watch(slot.unwrap_or(u32::MAX), || format!("ordered: {what:?}"));
         let mixed = [self.now_ms, kind, u64::from(disk), slot.map_or(0, u64::from)];
         self.trace = mixed
             .iter()
@@ -117,7 +118,7 @@ impl World {
         self.cluster.disk_mut(to).coming += coming;
         self.books.ordered(cause);
         self.books.add(Count::Bytes, bytes);
-        self.flights.insert(order, Flight { slot, to, bytes: coming, cause });
+        self.flights.insert(order, Flight { to, bytes: coming, cause });
         end_ms - self.now_ms
     }
 
@@ -166,6 +167,7 @@ impl World {
             let born = Box::new(Event::ReplicaBorn { disk, slot, chunk: *chunk, version: *version });
             self.put_off(HOP_MS, Task::Hear { server, link, event: born });
         }
+        self.watch(subject(&what).0.unwrap_or(u32::MAX), || format!("{status:?}: {what:?}"));
         let event = Box::new(Event::OrderDone { order, status, unsettled: Unsettled::default() });
         self.put_off(HOP_MS, Task::Hear { server, link, event });
     }

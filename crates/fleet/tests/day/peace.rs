@@ -1,8 +1,9 @@
 //! The end of a day: nothing happens any more, everybody comes back, and all classes must be met within a bounded time.
 
-use crate::cluster::{Replica, chunk_id};
+use crate::cluster::{Chunk, Replica, chunk_id};
 use crate::life::Life;
 use crate::world::{Task, World};
+use std::collections::BTreeSet;
 use types::{ChunkSlot, Stage};
 
 /// Beyond the time for which replicas are held that an edit made dispensable: waiting for servers that fell silent together, copies that
@@ -31,9 +32,21 @@ impl World {
         }
     }
 
-    /// Time passes until nothing is left to do; gives back how long that took.
+    /// Time passes until nothing is left to do; gives back how long that took. What was begun to be filled and left out of its chain
+    /// before the master knew of it is empty, and goes when its server registers anew.
     pub(crate) fn come_to_rest(&mut self) -> u64 {
         let begun_ms = self.now_ms;
+        self.rest_from(begun_ms);
+        let is_begun = |one: &&Replica| one.filling;
+        let begun = self.cluster.chunks.iter().flat_map(|chunk| chunk.replicas.iter().filter(is_begun));
+        let servers: BTreeSet<u16> = begun.map(|one| self.cluster.disk(one.disk).server).collect();
+        servers.into_iter().for_each(|server| self.register(server));
+        self.rest_from(begun_ms);
+        assert_eq!(self.left_over(|_| true), 0, "{}", self.restless());
+        self.now_ms - begun_ms
+    }
+
+    fn rest_from(&mut self, begun_ms: u64) {
         let until_ms = begun_ms + self.plan.options.hold_ms + MORE_MS;
         while !self.is_at_rest() {
             assert!(
@@ -46,7 +59,6 @@ impl World {
             );
             self.play_until(self.now_ms + STEP_MS);
         }
-        self.now_ms - begun_ms
     }
 
     fn is_at_rest(&self) -> bool {
@@ -55,15 +67,18 @@ impl World {
         let has_more = now.overgoal + now.held + now.misplaced + now.deleting + now.quarantined;
         let works = now.copying + now.raising + now.unsettled + self.flights.len() as u64;
         let is_going = self.cluster.disks.iter().any(|disk| (disk.marked || disk.dead) && !disk.forgotten);
-        waits + has_more + works == 0 && !now.reviewing && !is_going && self.unsettled_replicas() == 0
+        waits + has_more + works == 0
+            && !now.reviewing
+            && !is_going
+            && self.left_over(|one| !one.filling) == 0
     }
 
-    /// Replicas of lower versions on disks that serve.
-    fn unsettled_replicas(&self) -> usize {
-        let left_over = |chunk: &crate::cluster::Chunk| {
-            chunk.replicas.iter().filter(|one| !chunk.is_good(one) || one.going).count()
+    /// Replicas of lower versions, and those that are about to be deleted.
+    fn left_over(&self, counts: impl Fn(&Replica) -> bool) -> usize {
+        let of = |chunk: &Chunk| {
+            chunk.replicas.iter().filter(|one| counts(one) && (!chunk.is_good(one) || one.going)).count()
         };
-        self.cluster.chunks.iter().map(left_over).sum()
+        self.cluster.chunks.iter().map(of).sum()
     }
 
     /// Some of the chunks that are not as they should be.

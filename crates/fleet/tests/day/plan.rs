@@ -1,6 +1,7 @@
 //! How large a day is, and from which number it is drawn.
 
 use fleet::FleetOptions;
+use types::CHUNK_BYTES;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -12,10 +13,14 @@ pub(crate) struct Plan {
     pub(crate) hours: u64,
     /// Everything happens so many times as often as in a large cluster.
     pub(crate) haste: u64,
+    /// Of a full chunk.
+    pub(crate) full_bytes: u64,
     /// What a disk moves in a millisecond; so much that a heartbeat later it is as full as before, more or less.
     pub(crate) bytes_per_ms: u64,
     /// A line is told each hour.
     pub(crate) talks: bool,
+    /// What becomes of the chunk in this slot is told.
+    pub(crate) watched: Option<u32>,
     pub(crate) options: FleetOptions,
 }
 
@@ -31,13 +36,28 @@ impl Plan {
     /// An hour of a small cluster in which as much happens as in a quarter of a day.
     pub(crate) fn small(seed: u64) -> Self {
         let options = FleetOptions { hold_ms: 600_000, ..FleetOptions::default() };
-        let (servers, disks_per_server, chunks, hours, haste, bytes_per_ms) = (10, 4, 5_000, 1, 6, 20_000);
-        Self { seed, servers, disks_per_server, chunks, hours, haste, bytes_per_ms, talks: false, options }
+        let (servers, disks_per_server, chunks, hours, haste) = (10, 4, 5_000, 1, 6);
+        // Disks are to hold some hundred chunks, none of which makes one much fuller.
+        let (full_bytes, bytes_per_ms) = (12 << 20, 6_000);
+        Self {
+            seed,
+            servers,
+            disks_per_server,
+            chunks,
+            hours,
+            haste,
+            full_bytes,
+            bytes_per_ms,
+            talks: false,
+            watched: None,
+            options,
+        }
     }
 
     /// By the environment; the small one if nothing is said.
     pub(crate) fn of_environment() -> Self {
-        let small = Self::small(number("MUSKOX_DAY_SEED").unwrap_or(SEED));
+        let watched = number("MUSKOX_DAY_WATCH").map(|slot| slot as u32);
+        let small = Self { watched, ..Self::small(number("MUSKOX_DAY_SEED").unwrap_or(SEED)) };
         let Some(disks) = number("MUSKOX_DAY_DISKS") else { return small };
         let disks_per_server = if disks >= 200 { 10 } else { 4 };
         Self {
@@ -46,6 +66,7 @@ impl Plan {
             chunks: u32::try_from(number("MUSKOX_DAY_CHUNKS").unwrap_or(disks * 1_000)).unwrap(),
             hours: number("MUSKOX_DAY_HOURS").unwrap_or(24),
             haste: number("MUSKOX_DAY_HASTE").unwrap_or(1).max(1),
+            full_bytes: CHUNK_BYTES,
             bytes_per_ms: 150_000,
             talks: true,
             options: FleetOptions::default(),

@@ -8,7 +8,7 @@
 use crate::books::{Books, Count, Flight};
 use crate::cluster::{Cluster, disk_id, disk_number, server_id, slot_of};
 use crate::dice::Dice;
-use crate::life::Life;
+use crate::life::{Kind, Life};
 use crate::plan::Plan;
 use fleet::{
     Command, DiskInfo, DiskState, Event, Fleet, Order, OrderId, RaiseTicket, ReportedReplica, ServerInfo,
@@ -231,7 +231,12 @@ impl World {
                 self.tell_hour();
                 self.put_off(3_600_000, Task::Hour);
             }
-            Task::Life(life) => self.live(life),
+            Task::Life(life) => {
+                if self.plan.watched.is_some() && !matches!(life, Life::Next(Kind::Write)) {
+                    eprintln!("{} {life:?}", self.now_ms);
+                }
+                self.live(life);
+            }
         }
     }
 
@@ -292,12 +297,20 @@ impl World {
         self.books.add(Count::Stale, stale);
         self.cluster.chunks[slot as usize].version = version;
         self.cluster.recount(slot);
+        self.watch(slot, || format!("{version} is on record, of {members:?}"));
         self.tell(Event::ChunkVersion {
             slot: ChunkSlot(slot),
             chunk: crate::cluster::chunk_id(slot),
             version,
         });
         self.put_off(LOG_MS, Task::Stable(raise));
+    }
+
+    /// Tells what becomes of the chunk that is watched.
+    pub(crate) fn watch(&self, slot: u32, what: impl FnOnce() -> String) {
+        if self.plan.watched == Some(slot) {
+            eprintln!("{} {}", self.now_ms, what());
+        }
     }
 
     pub(crate) fn is_linked(&self, server: u16, link: u32) -> bool {
