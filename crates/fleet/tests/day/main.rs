@@ -61,12 +61,13 @@ fn play(plan: Plan) -> World {
     world.play_until(end_ms);
     world.make_peace();
     let rest_ms = world.come_to_rest();
-    world.books.check();
+    world.check_bound();
     world.check_all_met();
     if talks {
         world.tell_hour();
         eprintln!("all met {} s after the last event\n{}", rest_ms / 1_000, report::bound(&world.books));
     }
+    assert_eq!(world.violations, 0, "promises were broken");
     world
 }
 
@@ -84,6 +85,7 @@ fn the_same_seed_plays_the_same_day() {
         world.play_until(START_MS);
         world.begin_living();
         world.play_until(1_200_000);
+        assert_eq!(world.violations, 0, "promises were broken");
         world.trace
     };
     assert_eq!(trace(7), trace(7));

@@ -57,14 +57,14 @@ impl World {
             .fold(self.trace, |trace, one| (trace ^ one).wrapping_mul(0x0100_0000_01B3).rotate_left(17));
         match &what {
             Order::Delete { disk: id, chunk, version, .. } => {
-                self.check_delete(*id, *chunk, *version);
+                self.check_delete(*id, *chunk, *version).unwrap_or_else(|why| self.violated(why));
                 let slot = slot_of(*chunk);
                 if let Some(replica) = self.cluster.chunks[slot as usize].on_mut(disk) {
                     replica.going = true;
                     self.cluster.recount(slot);
                 }
             }
-            Order::Close { .. } => self.check_close(disk),
+            Order::Close { .. } => self.check_close(disk).unwrap_or_else(|why| self.violated(why)),
             _ => {}
         }
         let took_ms = match &what {

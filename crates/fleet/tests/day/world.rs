@@ -27,6 +27,8 @@ const LOG_MS: u64 = 3;
 /// Replicas in one message of a report.
 const REPORTED_MAX: usize = 1_000;
 const TERM: Term = Term(2);
+/// So many are told in full.
+const VIOLATIONS_TOLD: u64 = 10;
 
 /// Something that is due.
 pub(crate) enum Task {
@@ -121,6 +123,8 @@ pub(crate) struct World {
     told: Books,
     /// A number that two equal days share.
     pub(crate) trace: u64,
+    /// Promises that were broken.
+    pub(crate) violations: u64,
 }
 
 impl World {
@@ -143,6 +147,7 @@ impl World {
             out: Vec::new(),
             told: Books::default(),
             trace: 0,
+            violations: 0,
         };
         world.build();
         world.introduce();
@@ -304,6 +309,18 @@ impl World {
             version,
         });
         self.put_off(LOG_MS, Task::Stable(raise));
+    }
+
+    /// A promise is broken. The day goes on, and is failed at its end: one may be all there is, or one of many.
+    pub(crate) fn violated(&mut self, how: String) {
+        if self.violations < VIOLATIONS_TOLD {
+            eprintln!("violation at {} ms: {how}", self.now_ms);
+        }
+        self.violations += 1;
+    }
+
+    pub(crate) fn check_bound(&mut self) {
+        self.books.check().unwrap_or_else(|why| self.violated(why));
     }
 
     /// Tells what becomes of the chunk that is watched.
@@ -482,7 +499,7 @@ impl World {
 
     /// The line of an hour.
     pub(crate) fn tell_hour(&mut self) {
-        self.books.check();
+        self.check_bound();
         if self.plan.talks {
             let hour = self.books.since(&self.told);
             eprintln!("{}", crate::report::line(self, &hour));
