@@ -74,7 +74,10 @@ fn a_disk_pulled_under_load_costs_no_error_and_what_it_endangers_is_healed_first
     });
     let most = |of: fn(&Lacking) -> u64| seen.iter().map(of).max().unwrap();
     let (endangered, undergoal) = (most(|one| one.endangered), most(|one| one.undergoal));
-    println!("seen {} times, at most {endangered} endangered and {undergoal} under goal: {seen:?}", seen.len());
+    println!(
+        "seen {} times, at most {endangered} endangered and {undergoal} under goal: {seen:?}",
+        seen.len()
+    );
     assert!(endangered > FILES / 5 && undergoal > FILES / 2, "{endangered} and {undergoal} of {FILES}");
     // Servers that have nothing to read or to take for the last of them go on with the others.
     let first = seen.iter().find(|one| one.endangered * 10 <= endangered).unwrap();

@@ -53,6 +53,10 @@ fn given() -> Demo {
     demo.ask(&["class", "create", "kept", "--keep", "2*ssd", "--trash", "hdd", "--trash-keep", "1h"]);
     fs::create_dir(demo.path("kept")).unwrap();
     demo.ask(&["class", "set", "kept", demo.path("kept").to_str().unwrap()]);
+    // After a start of the master these would hold what is on hdd, which each edit here found good enough.
+    for hold in json(&demo, &["class", "hold", "ls"])["holds"].as_array().unwrap() {
+        demo.ask(&["class", "hold", "end", &hold["id"].to_string()]);
+    }
     demo
 }
 

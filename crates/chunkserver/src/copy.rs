@@ -7,8 +7,8 @@
 //! 2. Every page has the version that was ordered: a source that was raised refuses, and the copy ends.
 //! 3. A copy that ends early leaves nothing behind, or, if the process stops or an older replica was used, one that
 //!    says *filling*.
-//! 4. What is here and cannot be used is set aside only after every page of the new replica was read of a source: a page that rotted
-//!    at the sources, and nobody has met, may be here alone.
+//! 4. What is here is changed or set aside only after a source has read every page of its own: a page that rotted at the sources, and
+//!    nobody has met, may be here alone; and a source whose record is older than its bytes must not be taken to be equal to it.
 
 use crate::chain::Chain;
 use crate::config::ORDER_WAIT_MAX;
@@ -58,11 +58,11 @@ impl Orders {
         mut sources: Sources<'_>,
     ) -> Result<(), Status> {
         let (chunk, now_s) = (chain.chunk, u64::try_from(self.clock.wall().0).unwrap_or(0));
-        let begun = on_disk(slot, move |disk| disk.begin_filling_in_place(chunk, version)).await;
+        let begun = on_disk(slot, move |disk| disk.begin_filling_anew(chunk, version)).await;
         let begun = match done(&self.context, chain, version, begun)? {
             Some(begun) => begun,
             None => {
-                sources.read_all().await?;
+                sources.prove_all().await?;
                 let begun = on_disk(slot, move |disk| disk.begin_filling(chunk, version, now_s)).await;
                 done(&self.context, chain, version, begun)?
             }

@@ -13,7 +13,7 @@ use link::{Counters, Incoming, Refused, Replier, ServeOptions};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use store::{Disk, ReadBack, ReplicaState, StoreError};
-use types::{ChainSequence, DiskId, PAGE_BYTES, Rights, Status, Witness};
+use types::{BLOCK_BYTES, ChainSequence, DiskId, PAGE_BYTES, PAYLOAD_BYTES_MAX, Rights, Status, Witness};
 use wire::chain::Refusal;
 use wire::frame::PROTOCOL_VERSION;
 use wire::message::{
@@ -212,14 +212,16 @@ impl DataPlane {
         slot.run(move || {
             let (chunk, version) = (values.capability.chunk, values.capability.version);
             let blocks = values.blocks.first..values.blocks.first + values.blocks.count;
-            let state = if values.filling { ReplicaState::Filling } else { ReplicaState::Complete };
-            let result = disk.block_values(chunk, version, blocks, state).map_err(|error| {
+            let proved = if values.proved { prove(&disk, &values, &context.events) } else { Ok(()) };
+            let told =
+                proved.and_then(|()| disk.block_values(chunk, version, blocks, ReplicaState::Complete));
+            let result = told.map_err(|error| {
                 if error.is_damage() {
                     context.events.damaged(disk.id(), chunk, version);
                 }
                 error.status()
             });
-            let verifier = disk.verifier(chunk).ok().filter(|_| result.is_ok() && !values.filling);
+            let verifier = disk.verifier(chunk).ok().filter(|_| result.is_ok());
             let sources = |verifier| context.vouchers.of(verifier, chunk);
             answer(
                 replier,
@@ -288,6 +290,27 @@ fn answer_recorded(replier: Replier, disk: &Disk, read: &Read) {
         }
         Err(error) => refuse_read(replier, error.status()),
     }
+}
+
+/// Reads every page of the blocks, as if another server had asked for them.
+fn prove(disk: &Disk, values: &Values, events: &Events) -> Result<(), StoreError> {
+    let (from, to) =
+        (values.blocks.first * BLOCK_BYTES, (values.blocks.first + values.blocks.count) * BLOCK_BYTES);
+    for offset in (from..to).step_by(PAYLOAD_BYTES_MAX as usize) {
+        let read = Read {
+            capability: values.capability.clone(),
+            disk: values.disk,
+            offset,
+            length: PAYLOAD_BYTES_MAX.min(to - offset),
+            deadline_ms: values.deadline_ms,
+            verified: true,
+            ordered: false,
+            recorded: false,
+            doubted: false,
+        };
+        read_verified(disk, &read, events)?;
+    }
+    Ok(())
 }
 
 /// Reads from the device, where rot shows first, and looks whether the pages match their checksums. What does

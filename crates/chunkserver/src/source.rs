@@ -5,7 +5,9 @@
 //!
 //! # Invariants
 //! 1. Every answer has the version that is asked for: a source that was raised refuses, and the work ends.
-//! 2. [`Sources::held`] names verifiers only if one source gave all, under the same ones at each question for values.
+//! 2. A block here that a source's record calls equal stays in a replica that is being made only after the source has read it: the write of its
+//!    record may have been lost, and then it is the record of what was there before.
+//! 3. [`Sources::held`] names verifiers only if one source gave all, under the same ones at each question for values.
 
 use crate::chain::{Chain, Context, write_with_room};
 use crate::disks::{Slot, on_disk};
@@ -54,6 +56,8 @@ pub(crate) struct Sources<'a> {
     mixed: bool,
     /// A complete replica here was named anew, since it was changed.
     changed: bool,
+    /// What all blocks are compared by, of which the sources read every page.
+    proved: Vec<[u8; 32]>,
     /// Of what is read at a pace.
     debt: Option<Debt>,
 }
@@ -62,16 +66,11 @@ pub(crate) struct Sources<'a> {
 #[derive(Clone, Copy)]
 enum Question {
     /// Whole pages. `ordered`: after all writes that the source has taken.
-    Pages {
-        offset: u32,
-        length: u32,
-        ordered: bool,
-    },
-    Values(BlockRange),
+    Pages { offset: u32, length: u32, ordered: bool },
+    /// `proved`: the pages are read from the device first.
+    Values { blocks: BlockRange, proved: bool },
     /// The checksum on record of a page, and that of its bytes.
-    Recorded {
-        page: u32,
-    },
+    Recorded { page: u32 },
 }
 
 impl Question {
@@ -131,6 +130,7 @@ impl<'a> Sources<'a> {
             witness: None,
             mixed: false,
             changed: false,
+            proved: Vec::new(),
             debt: None,
         }
     }
@@ -157,7 +157,7 @@ impl<'a> Sources<'a> {
     /// last one.
     pub(crate) async fn ask_witness(&mut self) {
         let first = BlockRange { first: 0, count: 1 };
-        self.mixed |= self.ask_all(Question::Values(first)).await.is_err();
+        self.mixed |= self.ask_all(Question::Values { blocks: first, proved: false }).await.is_err();
     }
 
     /// The verifiers under which all that was read was held, if that is known. See [`crate::vouchers`].
@@ -300,36 +300,53 @@ impl<'a> Sources<'a> {
         let (chunk, version) = (self.capability.chunk, self.capability.version);
         let range = blocks.first..blocks.first + blocks.count;
         let ours = on_disk(slot, move |disk| disk.sound_block_values(chunk, version, range, state));
-        let (ours, theirs) = tokio::join!(ours, self.ask_all(Question::Values(blocks)));
-        let ours = done(self.context, chain, version, ours)?;
-        let Answer::Values(theirs, _) = theirs? else { return Err(Status::BadMessage) };
-        if theirs.len() != ours.len() {
-            return Err(Status::BadMessage);
-        }
+        let (ours, theirs) = tokio::join!(ours, self.values(blocks));
+        let (ours, theirs) = (done(self.context, chain, version, ours)?, theirs?);
         let at_once = |debt: &Debt| debt.at_once(PAYLOAD_BYTES_MAX.into()) / u64::from(BLOCK_BYTES);
         let most = self.debt.as_ref().map_or(PIECE_BLOCKS, |debt| at_once(debt).max(1) as u32);
-        let mut runs: Vec<(BlockRange, Vec<[u8; 32]>)> = Vec::new();
+        let (mut runs, mut equal) = (Vec::new(), Vec::new());
         for ((block, value), ours) in (blocks.first..).zip(theirs).zip(ours) {
             // What is not sound here is replaced.
             if Some(value) == ours {
-                continue;
+                append(&mut equal, block, value, blocks.count);
+            } else {
+                append(&mut runs, block, value, most);
             }
-            match runs.last_mut() {
-                Some((run, values)) if run.first + run.count == block && run.count < most => {
-                    run.count += 1;
-                    values.push(value);
+        }
+        // Blocks that differ are read, and proved by that.
+        if state == ReplicaState::Filling && self.proved.is_empty() {
+            for (blocks, values) in equal {
+                if self.ask_values(blocks, true).await? != values {
+                    return Err(Status::ChainBroken);
                 }
-                _ => runs.push((BlockRange { first: block, count: 1 }, vec![value])),
             }
         }
         Ok(runs)
     }
 
-    /// Reads every page from the sources' devices. `Corrupt`: one is sound on none of them.
-    pub(crate) async fn read_all(&mut self) -> Result<(), Status> {
+    /// What blocks are compared by. `proved`: by their pages, not by the records alone, which may be older.
+    async fn ask_values(&mut self, blocks: BlockRange, proved: bool) -> Result<Vec<[u8; 32]>, Status> {
+        match self.ask_all(Question::Values { blocks, proved }).await? {
+            Answer::Values(values, _) if values.len() == blocks.count as usize => Ok(values),
+            _ => Err(Status::BadMessage),
+        }
+    }
+
+    /// What blocks are compared by, if that was not asked for before.
+    async fn values(&mut self, blocks: BlockRange) -> Result<Vec<[u8; 32]>, Status> {
+        let range = blocks.first as usize..(blocks.first + blocks.count) as usize;
+        match self.proved.get(range) {
+            Some(values) => Ok(values.to_vec()),
+            None => self.ask_values(blocks, false).await,
+        }
+    }
+
+    /// Has every page read from the device of a source. `Corrupt`: one is sound on none of them.
+    pub(crate) async fn prove_all(&mut self) -> Result<(), Status> {
         for first in (0..BLOCKS_PER_CHUNK).step_by(PIECE_BLOCKS as usize) {
             let blocks = BlockRange { first, count: PIECE_BLOCKS.min(BLOCKS_PER_CHUNK - first) };
-            self.ask_all(Question::blocks(blocks, false)).await?;
+            let values = self.ask_values(blocks, true).await?;
+            self.proved.extend(values);
         }
         Ok(())
     }
@@ -428,8 +445,8 @@ impl<'a> Sources<'a> {
                 (Kind::Read, Read { ordered, ..read(offset, length) }.to_bytes())
             }
             Question::Recorded { page } => (Kind::Read, Read { recorded: true, ..page_of(page) }.to_bytes()),
-            Question::Values(blocks) => {
-                let values = Values { capability, disk, blocks, filling: false, deadline_ms };
+            Question::Values { blocks, proved } => {
+                let values = Values { capability, disk, blocks, proved, deadline_ms };
                 (Kind::Values, values.to_bytes())
             }
         };
@@ -437,7 +454,7 @@ impl<'a> Sources<'a> {
         let frame = frame.map_err(|error| error.status())?;
         self.slot.count_pulled((frame.body.len() + frame.payload.len()) as u64);
         match question {
-            Question::Values(_) => {
+            Question::Values { .. } => {
                 let answer = ValuesAnswer::decode(&frame.body).map_err(|_| Status::BadMessage)?;
                 Ok(Answer::Values(answer.result?, answer.witness))
             }
@@ -460,6 +477,17 @@ impl<'a> Sources<'a> {
                 Ok(Answer::Pages(Some((frame.payload, answer.page_crcs)), answer.chain_sequence))
             }
         }
+    }
+}
+
+/// Puts a block behind the last run, which has at most so many, or begins one.
+fn append(runs: &mut Vec<(BlockRange, Vec<[u8; 32]>)>, block: u32, value: [u8; 32], most: u32) {
+    match runs.last_mut() {
+        Some((run, values)) if run.first + run.count == block && run.count < most => {
+            run.count += 1;
+            values.push(value);
+        }
+        _ => runs.push((BlockRange { first: block, count: 1 }, vec![value])),
     }
 }
 

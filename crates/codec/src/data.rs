@@ -192,8 +192,8 @@ pub struct Values {
     pub disk: DiskId,
     /// Which blocks; at most [`VALUES_MAX`].
     pub blocks: BlockRange,
-    /// Of a replica that is being filled; else of a complete one.
-    pub filling: bool,
+    /// Every page is read from the device first, as if it were asked for: what is on record may be older than the bytes.
+    pub proved: bool,
     /// What is left of the sender's patience.
     pub deadline_ms: u32,
 }

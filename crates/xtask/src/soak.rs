@@ -80,6 +80,19 @@ const SOAKS: &[Soak] = &[
         fresh: Some(("PROPTEST_RNG_SEED", 20)),
     },
     Soak {
+        name: "day",
+        says: "a day of losses, returns and edits for 1,000 disks and a million chunks, servers played (default 1 round)",
+        cargo: &["test", "--release", "-p", "fleet", "--test", "day", "--", "--nocapture", "whatever"],
+        variables: &[
+            ("MUSKOX_DAY_DISKS", "1000"),
+            ("MUSKOX_DAY_CHUNKS", "1000000"),
+            ("MUSKOX_DAY_HOURS", "24"),
+        ],
+        seconds: None,
+        rounds: None,
+        fresh: Some(("MUSKOX_DAY_SEED", 1)),
+    },
+    Soak {
         name: "e2e",
         says: "the end-to-end tests with full-size data (4 GiB file, large trees, fsx 200,000 per seed)",
         cargo: &["test", "--release", "-p", "muskox", "--", "--nocapture", "--test-threads", "1"],

@@ -74,6 +74,8 @@ pub struct Heard {
     pub room: BTreeMap<DiskId, u64>,
     /// Room on each disk as of the last heartbeat.
     pub last_room: BTreeMap<DiskId, u64>,
+    /// What each disk got from other servers, as of the last heartbeat.
+    pub pulled: BTreeMap<DiskId, u64>,
     /// Which device each disk is on, as of the last heartbeat.
     pub boots: BTreeMap<DiskId, u64>,
     pub addresses: BTreeMap<DiskId, ReplicaAddress>,
@@ -137,6 +139,7 @@ impl Master {
                     ToMaster::Heartbeat { refused, disks } => {
                         heard.heartbeats += 1;
                         heard.last_room.extend(disks.iter().map(|disk| (disk.disk, disk.free_bytes)));
+                        heard.pulled.extend(disks.iter().map(|disk| (disk.disk, disk.pulled_bytes)));
                         heard.boots.extend(disks.iter().map(|disk| (disk.disk, disk.boot)));
                         heard.refused = refused;
                         Some(ToServer::HeartbeatAck { term: heard.term })

@@ -427,7 +427,7 @@ impl Message for Values {
             disk: self.disk.0.to_vec(),
             first: self.blocks.first,
             count: self.blocks.count,
-            filling: self.filling,
+            proved: self.proved,
             deadline_ms: self.deadline_ms,
         };
         append(&message, out);
@@ -446,7 +446,7 @@ impl Message for Values {
             capability: capability_in(message.capability)?,
             disk: disk(&message.disk)?,
             blocks: BlockRange { first, count },
-            filling: message.filling,
+            proved: message.proved,
             deadline_ms: message.deadline_ms,
         })
     }

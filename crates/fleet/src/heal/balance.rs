@@ -200,6 +200,9 @@ impl Fleet {
         let counted = || chosen.slots.iter().filter(|one| !one.lagging);
         let as_wanted =
             |one: &placement::Slot| one.filled.is_some_and(|disk| !disk.off_label && !disk.off_spread);
-        counted().all(as_wanted).then(|| chosen.new_disks().next()).flatten()
+        // Where two would have to be made, the first alone is not where the giver's is wanted.
+        let mut new = chosen.new_disks();
+        let taker = new.next().filter(|_| counted().all(as_wanted))?;
+        new.next().is_none().then_some(taker)
     }
 }

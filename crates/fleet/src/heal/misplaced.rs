@@ -39,12 +39,15 @@ impl Fleet {
 
     /// Begins to move what can be moved now, if nothing that is more urgent has taken all the time there is.
     pub(super) fn begin_moves(&mut self, now_ms: u64, out: &mut Vec<Command>) -> bool {
+        let silence = self.silence();
         let mut begun = false;
         for slot in self.healing.misplaced.batch(CHOSEN_MAX) {
             if self.no_copy_has_room(now_ms) {
                 break;
             }
-            if !self.is_put_off(slot, now_ms) && self.is_misplaced(slot, &self.table.replicas(slot)) {
+            // The one that is where it should be may be on a server that is away for a moment.
+            let ripe = now_ms >= self.ripe_ms(slot, &silence);
+            if ripe && !self.is_put_off(slot, now_ms) && self.is_misplaced(slot, &self.table.replicas(slot)) {
                 begun |= self.begin_copy(slot, Self::destination, now_ms, out);
             }
         }

@@ -174,3 +174,26 @@ fn a_small_disk_takes_chunks_while_a_sixteenth_of_it_is_free() {
         assert_eq!(world.grant(free_bytes).is_ok(), takes, "{free_bytes}");
     }
 }
+
+/// Found by the day of a large cluster (`tests/day`): the first of two moves was made, after which the giver's replica, the only one with its
+/// label, went as the one too many.
+#[test]
+fn a_chunk_of_which_two_replicas_would_have_to_move_stays() {
+    let mut world = super::classes::crowded(3);
+    (world.label_disk(disk(1), "ssd"), world.label_disk(disk(2), "hdd"));
+    world.set_class(1, "ssd,hdd", Mode::Standard);
+    world.set_file(1, 1);
+    let (slot, _) = world.file(1);
+    // The other disk for the second label is on the server of the first replica.
+    (world.label_disk(disk(101), "hdd"), world.label_disk(disk(3), "ssd"));
+    for n in 0..3 {
+        let mut info = world.info(n);
+        for one in &mut info.disks {
+            one.free_bytes = one.total_bytes / 20 * if one.disk == disk(2) { 4 } else { 19 };
+        }
+        world.tell(Event::Heartbeat { server: info.server, disks: info.disks });
+    }
+    world.heal();
+    let on: BTreeSet<DiskId> = world.fleet.locations(slot).iter().map(|one| one.disk).collect();
+    assert_eq!((on, world.fleet.summary().copied), ([disk(1), disk(2)].into(), 0));
+}

@@ -93,7 +93,7 @@ impl World {
         }
     }
 
-    fn label_disk(&mut self, disk: DiskId, text: &str) {
+    pub(super) fn label_disk(&mut self, disk: DiskId, text: &str) {
         let labels = Labels::new(text.split_whitespace().map(|word| Label::new(word).unwrap())).unwrap();
         let before = self.labels.insert(disk, labels.clone()).unwrap_or_default();
         if before != labels {
@@ -441,7 +441,7 @@ fn chunks_that_lack_replicas_come_before_those_that_are_misplaced() {
 }
 
 /// Servers with two disks each: number `n` has disks `n + 1` and `n + 101`.
-fn crowded(servers: u8) -> World {
+pub(super) fn crowded(servers: u8) -> World {
     let mut world = World::cold(servers, FleetOptions { grace_ms: 0, ..FleetOptions::default() });
     world.crowded = true;
     world.tell(Event::KnownDisks(Vec::new()));

@@ -371,3 +371,25 @@ fn what_was_too_many_before_an_edit_is_not_held_by_it() {
     world.pass(120_000);
     assert_eq!((world.disks_of(slot).len(), world.fleet.summary().held), (3, 1));
 }
+
+/// Found by the day of a large cluster (`tests/day`): what is held made up the number, and nobody waited.
+#[test]
+fn a_replica_that_is_where_it_should_be_is_waited_for_although_others_make_up_the_number() {
+    let (mut world, slot) = given(4, "2*ssd");
+    [2, 3].into_iter().for_each(|n| world.label(n, "ssd"));
+    world.label(1, "hdd");
+    world.pass(10_000);
+    assert_eq!(
+        (world.disks_of(slot).len(), world.done()),
+        (3, (1, 0)),
+        "one moved, and its old place is held"
+    );
+    world.disconnect(0);
+    world.pass(world.options.heal_ms - 1_000);
+    world.connect(0);
+    world.pass(HOLD_MS / 4);
+    assert_eq!(world.done(), (1, 0), "the server that returned costs a copy");
+    world.disconnect(0);
+    world.pass(world.options.heal_ms + 30_000);
+    assert_eq!(world.done().0, 2, "one that does not return is replaced");
+}

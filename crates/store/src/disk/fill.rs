@@ -40,13 +40,13 @@ impl Disk {
         self.begin(chunk, version, now_s, true)
     }
 
-    /// As [`Disk::begin_filling`], if nothing that is here has to be set aside for it; `None` if it has.
-    pub fn begin_filling_in_place(
+    /// As [`Disk::begin_filling`], if nothing has to be changed for it that is here; `None` if it has.
+    pub fn begin_filling_anew(
         &self,
         chunk: ChunkId,
         version: Version,
     ) -> Result<Option<FillStart>, StoreError> {
-        self.begin_in_place(chunk, version, true)
+        self.begin_in_place(chunk, version, false)
     }
 
     /// Makes an empty replica of this version that says *filling*, durably, and sets aside what is here of a lower one. It

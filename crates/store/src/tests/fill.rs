@@ -169,7 +169,7 @@ fn an_older_replica_with_rot_that_nobody_met_is_set_aside_but_not_by_who_fills_i
     let file = dir.open(&crate::names::chunk_path(CHUNK), env::OpenMode::ReadWrite).unwrap();
     file.write_at(b"rot", 70_000).unwrap();
     let deleted = || dir.list(crate::names::DELETED).unwrap().len();
-    assert_eq!(disk.begin_filling_in_place(CHUNK, V2).unwrap(), None);
+    assert_eq!(disk.begin_filling_anew(CHUNK, V2).unwrap(), None);
     assert_eq!((deleted(), disk.entry(CHUNK).unwrap().version), (0, V1));
     assert_eq!(read(&disk, CHUNK, V1, 0, 65_536), pattern(4, 100_000)[..65_536]);
     assert_eq!(disk.begin_filling(CHUNK, V2, 77).unwrap(), FillStart::Begun);

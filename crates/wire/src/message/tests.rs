@@ -261,8 +261,8 @@ proptest! {
     }
 
     #[test]
-    fn values_round_trip(capability in capability(), disk in disk_id(), first in 0..=BLOCKS_PER_CHUNK, count in 0..VALUES_MAX + 2, filling: bool, value: [u8; 32], refused in result(), witness in proptest::option::of(witness())) {
-        let message = Values { capability, disk, blocks: BlockRange { first, count }, filling, deadline_ms: first };
+    fn values_round_trip(capability in capability(), disk in disk_id(), first in 0..=BLOCKS_PER_CHUNK, count in 0..VALUES_MAX + 2, proved: bool, value: [u8; 32], refused in result(), witness in proptest::option::of(witness())) {
+        let message = Values { capability, disk, blocks: BlockRange { first, count }, proved, deadline_ms: first };
         let fits = (1..=VALUES_MAX).contains(&count) && first + count <= BLOCKS_PER_CHUNK;
         prop_assert_eq!(Values::decode(&message.to_bytes()).is_ok(), fits);
         if fits {
