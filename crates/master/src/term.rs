@@ -1,11 +1,14 @@
 //! The term file: which terms this data directory has taken, and how far the log reached before each.
 //!
-//! Layout, little-endian; replaced as a whole (temporary file, fsync, rename, fsync of the folder):
+//! Two copies, each in a place of 20,480 bytes. Both are written over in place, the first one durably before the second: so the file needs no room on a
+//! disk that is full, and one copy is always whole. A new file is made aside (temporary file, fsync, rename, fsync of the folder).
+//!
+//! Layout of a copy, little-endian; what follows it is zero:
 //!
 //! ```text
 //! offset size field
 //! 0      8    magic "MSKXTERM"
-//! 8      4    format version, 1
+//! 8      4    format version, 2
 //! 12     4    term: the highest taken
 //! 16     16   cluster id
 //! 32     4    1 once the first records of the cluster were stable, else 0
@@ -15,7 +18,8 @@
 //! ```
 //!
 //! # Invariants
-//! 1. The file names a term before any record, order or grant of that term exists.
+//! 1. Both copies name a term before any record, order or grant of that term exists: so whichever of them is damaged, by a stop in the middle or
+//!    later, the other one names every term that was used.
 //! 2. A log that ends below the newest beginning has lost records that were stable.
 
 use env::{Dir, OpenMode};
@@ -25,12 +29,16 @@ use types::{ClusterId, LogIndex, TERM_MAX, Term};
 const PATH: &str = "term";
 const PATH_NEW: &str = "term.new";
 const MAGIC: &[u8; 8] = b"MSKXTERM";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const HEADER_BYTES: usize = 40;
 const BEGINNING_BYTES: usize = 16;
 /// Clients that slept through more starts than this learn of a lost tail only by what is missing.
 const BEGINNINGS_MAX: usize = 1024;
 const BYTES_MAX: usize = HEADER_BYTES + BEGINNINGS_MAX * BEGINNING_BYTES + 4;
+/// A copy with what fills its place.
+const COPY_BYTES: usize = 20_480;
+const COPIES: usize = 2;
+const _: () = assert!(BYTES_MAX <= COPY_BYTES);
 
 /// When a term began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,29 +92,56 @@ impl TermFile {
             return Ok(None);
         }
         let file = dir.open(PATH, OpenMode::Read)?;
-        let length = file.len()?;
-        let length = usize::try_from(length).ok().filter(|l| *l <= BYTES_MAX);
-        let mut bytes = vec![0; length.ok_or(TermFileError::Damaged("it is too long"))?];
-        if file.read_at(&mut bytes, 0)? != bytes.len() {
-            return Err(TermFileError::Damaged("it ends early"));
-        }
-        Self::decode(&bytes).map(Some)
+        let copies = (0..COPIES).map(|copy| {
+            let mut bytes = vec![0; COPY_BYTES];
+            match file.read_at(&mut bytes, (copy * COPY_BYTES) as u64)? {
+                COPY_BYTES => Self::decode(&bytes),
+                _ => Err(TermFileError::Damaged("it ends early")),
+            }
+        });
+        Self::newer(copies).map(Some)
     }
 
-    /// Replaces the file; stable when this returns.
+    /// The newer of the copies that can be used; if none can, what is wrong with the first.
+    fn newer(copies: impl Iterator<Item = Result<Self, TermFileError>>) -> Result<Self, TermFileError> {
+        let (mut newest, mut wrong): (Option<Self>, Option<TermFileError>) = (None, None);
+        for copy in copies {
+            match copy {
+                Ok(copy) => {
+                    let is_newer =
+                        |than: &Self| (copy.term, copy.established) > (than.term, than.established);
+                    if newest.as_ref().is_none_or(is_newer) {
+                        newest = Some(copy);
+                    }
+                }
+                Err(error) => wrong = wrong.or(Some(error)),
+            }
+        }
+        newest.ok_or_else(|| wrong.unwrap_or(TermFileError::Damaged("it is empty")))
+    }
+
+    /// Replaces what the file says, of which it needs no more room than it has; stable when this returns.
     pub(crate) fn write(&self, dir: &dyn Dir) -> io::Result<()> {
-        let file = dir.open(PATH_NEW, OpenMode::Create)?;
         let bytes = self.encode();
-        file.set_len(bytes.len() as u64)?;
-        file.write_at(&bytes, 0)?;
-        file.sync_data()?;
-        drop(file);
-        dir.rename(PATH_NEW, PATH)?;
-        dir.sync_dir("")
+        if !dir.exists(PATH)? {
+            let file = dir.open(PATH_NEW, OpenMode::Create)?;
+            file.set_len(0)?;
+            file.write_at(&bytes.repeat(COPIES), 0)?;
+            file.sync_data()?;
+            drop(file);
+            dir.rename(PATH_NEW, PATH)?;
+            return dir.sync_dir("");
+        }
+        let file = dir.open(PATH, OpenMode::ReadWrite)?;
+        for copy in 0..COPIES {
+            file.write_at(&bytes, (copy * COPY_BYTES) as u64)?;
+            file.sync_data()?;
+        }
+        Ok(())
     }
 
     fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(BYTES_MAX);
+        let mut out = Vec::with_capacity(COPY_BYTES);
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&FORMAT.to_le_bytes());
         out.extend_from_slice(&self.term.0.to_le_bytes());
@@ -119,16 +154,13 @@ impl TermFile {
             out.extend_from_slice(&beginning.found.0.to_le_bytes());
         }
         out.extend_from_slice(&crc(&out).to_le_bytes());
+        out.resize(COPY_BYTES, 0);
         out
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, TermFileError> {
         use TermFileError::Damaged;
-        let (body, sum) = bytes.split_last_chunk::<4>().ok_or(Damaged("it is too short"))?;
-        if u32::from_le_bytes(*sum) != crc(body) {
-            return Err(Damaged("its checksum does not match"));
-        }
-        let (header, rest) = body.split_first_chunk::<HEADER_BYTES>().ok_or(Damaged("it is too short"))?;
+        let (header, rest) = bytes.split_first_chunk::<HEADER_BYTES>().ok_or(Damaged("it is too short"))?;
         let number =
             |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
         if &header[..8] != MAGIC {
@@ -137,7 +169,14 @@ impl TermFile {
         if number(8) != FORMAT {
             return Err(Damaged("its format is of another release"));
         }
-        if rest.len() != number(36) as usize * BEGINNING_BYTES || number(12) > TERM_MAX {
+        let length = (number(36) as usize).checked_mul(BEGINNING_BYTES);
+        let cut = length.and_then(|length| rest.split_at_checked(length));
+        let (rest, after) = cut.ok_or(Damaged("its fields contradict each other"))?;
+        let sum = after.first_chunk::<4>().ok_or(Damaged("it is too short"))?;
+        if u32::from_le_bytes(*sum) != crc(&bytes[..HEADER_BYTES + rest.len()]) {
+            return Err(Damaged("its checksum does not match"));
+        }
+        if number(12) > TERM_MAX || after[4..].iter().any(|byte| *byte != 0) {
             return Err(Damaged("its fields contradict each other"));
         }
         let (entries, _) = rest.as_chunks::<BEGINNING_BYTES>();
@@ -186,8 +225,43 @@ mod tests {
             bad[at] ^= 1;
             assert!(TermFile::decode(&bad).is_err(), "byte {at}");
         }
-        for end in 0..good.len() {
+        for end in 0..HEADER_BYTES + 3 * BEGINNING_BYTES + 4 {
             assert!(TermFile::decode(&good[..end]).is_err(), "cut at {end}");
+        }
+    }
+
+    /// Also on a disk that has no room for anything new.
+    #[test]
+    fn a_stop_after_any_write_and_rot_of_either_copy_leave_a_term_that_was_written() {
+        let (old, mut new) = (sample(), sample());
+        new.begin(Term(4), LogIndex(130));
+        for writes in 0..=2 {
+            let disk = env::SimDisk::new(1, "master");
+            let dir = disk.dir();
+            old.write(&*dir).unwrap();
+            let place = dir.open(PATH, OpenMode::ReadWrite).unwrap();
+            for copy in 0..writes {
+                place.write_at(&new.encode(), (copy * COPY_BYTES) as u64).unwrap();
+            }
+            let whole = if writes == 0 { &old } else { &new };
+            assert_eq!(TermFile::read(&*dir).unwrap().unwrap(), *whole);
+            for copy in 0..COPIES {
+                let at = (copy * COPY_BYTES + 50) as u64;
+                let mut byte = [0];
+                place.read_at(&mut byte, at).unwrap();
+                place.write_at(&[byte[0] ^ 1], at).unwrap();
+                let left = TermFile::read(&*dir).unwrap().unwrap();
+                assert!(left == *whole || writes == 1 && copy == 0 && left == old, "{writes}, {copy}");
+                place.write_at(&byte, at).unwrap();
+            }
+            let allocated = place.allocated_bytes().unwrap();
+            new.write(&*dir).unwrap();
+            assert_eq!(place.allocated_bytes().unwrap(), allocated);
+            assert_eq!(TermFile::read(&*dir).unwrap().unwrap(), new);
+            for copy in 0..COPIES {
+                place.write_at(b"x", (copy * COPY_BYTES) as u64).unwrap();
+            }
+            assert!(matches!(TermFile::read(&*dir), Err(TermFileError::Damaged(_))));
         }
     }
 
@@ -208,6 +282,6 @@ mod tests {
         }
         assert_eq!(file.beginnings.len(), BEGINNINGS_MAX);
         assert_eq!(file.term, Term(1999));
-        assert!(file.encode().len() <= BYTES_MAX);
+        assert_eq!(TermFile::decode(&file.encode()).unwrap(), file);
     }
 }

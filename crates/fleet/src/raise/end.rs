@@ -288,7 +288,10 @@ impl Fleet {
         if self.is_out_of_reach(slot, now_ms) {
             return self.hold_back(purposes, out);
         }
-        if let Some(refusal) = self.healing.refusal(slot, now_ms).filter(|_| self.is_short(slot)) {
+        // What an edit since then may have cut already is no reason to refuse it: it may be the one that asks again.
+        let has_begun = self.raises.remains.get(&slot).is_some_and(|remains| !remains.cuts.is_empty());
+        let is_refused = self.is_short(slot) && !has_begun;
+        if let Some(refusal) = self.healing.refusal(slot, now_ms).filter(|_| is_refused) {
             return self.refuse(purposes, refusal, out);
         }
         self.raise_current(slot, purposes, now_ms, out);
