@@ -586,6 +586,10 @@ fn on_the_masters_full_disk_changes_fail_with_enospc_reads_go_on_and_room_helps_
     for name in ["cut", "punched"] {
         assert!(fs::read(demo.path(name)).unwrap() == content, "{name}");
     }
+    // Not a byte is left, and the master starts all the same.
+    cluster.loops[0].fill_up_to(0);
+    restart("master");
+    File::open(demo.path("f")).unwrap().sync_all().unwrap();
     restart("cs1");
     restart("cs2");
     wait_until("chunkservers that come back are taken and read from", || {

@@ -104,9 +104,14 @@ impl Loop {
     pub fn fill_up_to(&self, free_bytes: u64) {
         let stat = rustix::fs::statvfs(&self.mountpoint).unwrap();
         let free = stat.f_bavail * stat.f_frsize;
-        let file = std::fs::File::create(self.mountpoint.join("filler")).unwrap();
-        let length = free.saturating_sub(free_bytes);
-        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, length).unwrap();
+        let path = self.mountpoint.join("filler");
+        let file = std::fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
+        let (filled, mut length) = (file.metadata().unwrap().len(), free.saturating_sub(free_bytes));
+        let flags = rustix::fs::FallocateFlags::empty();
+        // The filesystem needs some of the last blocks for itself.
+        while length > 0 && rustix::fs::fallocate(&file, flags, filled, length).is_err() {
+            length = length.saturating_sub(stat.f_frsize);
+        }
         file.sync_all().unwrap();
     }
 

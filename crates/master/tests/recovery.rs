@@ -281,6 +281,20 @@ fn on_a_full_disk_changes_are_refused_reads_go_on_and_room_is_used_at_once() {
             status.warnings.iter().any(|warning| warning.code == "LOG_FULL")
         };
         assert!(full(&master.admin().status().await.unwrap()));
+        // A sync of what nobody wrote needs no room; one of what was written tells that there is none.
+        let sync = |modified| Request::Commit {
+            inode: file,
+            truncate_generation: types::TruncateGeneration(0),
+            length: 0,
+            modified,
+            accessed: None,
+            chunks: Vec::new(),
+            clear_privileges: false,
+            durable: true,
+        };
+        client.ask(sync(None)).await.unwrap();
+        let written = client.ask(sync(Some(types::Timestamp::default()))).await;
+        assert_eq!(written.map(drop), Err(types::Status::NoSpace));
         // Reads, new sessions and chunkservers that register go on.
         client.lookup("f").await.unwrap();
         let mut other = world.client("b").await;

@@ -462,10 +462,11 @@ impl Disk {
             let cut = self.cut(replica, cuts);
             cut.inspect_err(|error| self.note(replica, error))?;
         }
-        let taken = self.take_version(chunk, replica, to, !cuts.is_empty());
-        taken.map_err(|error| if cuts.is_empty() { error.into() } else { StoreError::half_way(error) })?;
+        let said =
+            |error: std::io::Error| if cuts.is_empty() { error.into() } else { StoreError::half_way(error) };
+        self.take_version(chunk, replica, to, !cuts.is_empty()).map_err(said)?;
         self.index.put(chunk, entry_of(replica));
-        Ok(self.activity.touch(chunk)?)
+        self.activity.touch(chunk).map_err(said)
     }
 
     /// Says durably in its header that a replica has a version.

@@ -159,6 +159,55 @@ fn who_made_a_cut_that_was_refused_is_not_followed() {
     world.check_twins();
 }
 
+/// What the edits of a chunk are told, once a second, until it is not to try again; its only machine here has no room.
+fn told_by_the_full(world: &mut World, slot: ChunkSlot, full: u8, from: u64, seconds: u32) -> Vec<Status> {
+    let mut told = Vec::new();
+    let mut ticket = world.edit(slot, from);
+    for _ in 0..seconds {
+        while world.obey(full, Some(Status::NoSpace)) | world.hear(full) {}
+        world.log_all();
+        world.sync();
+        if let Some(Err(status)) = world.edits.get(&ticket) {
+            told.push(*status);
+            if *status != Status::TryAgain {
+                break;
+            }
+            ticket = world.edit(slot, from);
+        }
+        world.advance(1_000);
+    }
+    told
+}
+
+/// The other one came back for the moment in which it cut.
+#[test]
+fn an_edit_that_was_begun_is_not_told_the_reason_of_an_earlier_one() {
+    let mut world = World::new(2);
+    let (slot, grant) = world.file(1);
+    let (full, flaps) = (world.machine_at(&grant, 0), world.machine_at(&grant, 1));
+    let content = |world: &World, n: u8| world.replicas[&(disk(n + 1), grant.chunk)].content.clone();
+    let whole = content(&world, full);
+    world.disconnect(flaps);
+    let told = told_by_the_full(&mut world, slot, full, 7, 200);
+    assert_eq!(told.last(), Some(&Status::NoSpace));
+    world.connect(flaps);
+    while world.hear(flaps) {}
+    world.edit(slot, 1);
+    let cuts = |order: &Order| matches!(order, Order::Raise { cuts, .. } if !cuts.is_empty());
+    while let Some((_, order)) = world.machines[usize::from(flaps)].inbox.front().cloned() {
+        world.obey(flaps, None);
+        world.hear(flaps);
+        if cuts(&order) {
+            break;
+        }
+        while world.obey(full, None) | world.hear(full) {}
+    }
+    assert_ne!(content(&world, flaps), whole, "it cut");
+    world.disconnect(flaps);
+    let told = told_by_the_full(&mut world, slot, full, 1, 40);
+    assert!(!told.contains(&Status::NoSpace), "it says that nothing was cut: {told:?}");
+}
+
 #[test]
 fn an_edit_waits_for_replicas_that_give_no_reason_of_their_own() {
     let (_, _, told) = refused(&[Status::Io, Status::TryAgain], 180, Away::Nobody);

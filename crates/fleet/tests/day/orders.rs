@@ -25,6 +25,7 @@ fn disk_of(what: &Order) -> DiskId {
         | Order::Repair { disk, .. }
         | Order::MendTorn { disk, .. }
         | Order::Mend { disk, .. }
+        | Order::Pace { disk, .. }
         | Order::Verify { disk, .. }
         | Order::Close { disk, .. } => *disk,
     }
@@ -42,6 +43,7 @@ fn subject(what: &Order) -> (Option<u32>, u64) {
         Order::Close { .. } => (None, 7),
         Order::Repair { chunk, .. } => (Some(slot_of(*chunk)), 8),
         Order::MendTorn { .. } | Order::Mend { .. } => panic!("nothing is torn nor rots: {what:?}"),
+        Order::Pace { .. } => panic!("nothing is limited: {what:?}"),
     }
 }
 
@@ -233,7 +235,9 @@ impl World {
                     .try_for_each(|source| self.read_one(slot, *version, std::slice::from_ref(source))),
                 _ => Err(Status::WrongVersion),
             },
-            Order::Close { .. } | Order::MendTorn { .. } | Order::Mend { .. } => Err(Status::Invalid),
+            Order::Close { .. } | Order::MendTorn { .. } | Order::Mend { .. } | Order::Pace { .. } => {
+                Err(Status::Invalid)
+            }
         }
     }
 

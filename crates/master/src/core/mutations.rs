@@ -98,8 +98,17 @@ impl Core {
             Ok(_) => Ok(()),
             Err(status) => Err(status),
         };
-        if let Err(status) = checked {
-            return self.answer(answer, Err(status));
+        let now = match checked.and_then(|()| self.meta.attributes(inode)) {
+            Ok(now) => now,
+            Err(status) => return self.answer(answer, Err(status)),
+        };
+        let is_longer = now.truncate_generation == truncate_generation && length > now.length;
+        let wrote = is_longer || modified.is_some() || !chunks.is_empty() || clear_privileges;
+        if !wrote && accessed.is_none() {
+            // An fsync of what nobody wrote waits for the records before it, and needs no room for one of its own.
+            let reply = Ok(Reply::Attributes(now));
+            let applied = Applied { reply, index: None, critical: durable, news: Vec::new() };
+            return self.answer_applied(answer, applied);
         }
         let op = Op::Commit {
             inode,

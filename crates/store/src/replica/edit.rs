@@ -252,6 +252,11 @@ impl Replica {
         planned: PlannedCut,
         activity: &Activity,
     ) -> Result<(), StoreError> {
+        let edit = Edit { cuts: true, ..planned.edit };
+        // First what may be refused for want of room, when nothing has been cut.
+        if !edit.pages.is_empty() || !edit.writes.is_empty() {
+            self.apply(edit, activity)?;
+        }
         if !planned.unrecorded.is_empty() {
             self.written += 1;
             self.at_stake = self.written;
@@ -259,8 +264,7 @@ impl Replica {
         for (offset, length) in &planned.unrecorded {
             self.file.punch_hole(*offset, *length).map_err(StoreError::half_way)?;
         }
-        let edit = Edit { cuts: true, ..planned.edit };
-        if edit.pages.is_empty() && edit.writes.is_empty() { Ok(()) } else { self.apply(edit, activity) }
+        Ok(())
     }
 
     pub(super) fn apply(&mut self, edit: Edit<'_>, activity: &Activity) -> Result<(), StoreError> {
