@@ -289,7 +289,8 @@ impl Fleet {
             return self.hold_back(purposes, out);
         }
         // What an edit since then may have cut already is no reason to refuse it: it may be the one that asks again.
-        let has_begun = self.raises.remains.get(&slot).is_some_and(|remains| !remains.cuts.is_empty());
+        let has_begun = self.raises.remains.get(&slot).is_some_and(|remains| !remains.cuts.is_empty())
+            || self.raises.running.get(&slot).is_some_and(|raise| !raise.cuts.is_empty());
         let is_refused = self.is_short(slot) && !has_begun;
         if let Some(refusal) = self.healing.refusal(slot, now_ms).filter(|_| is_refused) {
             return self.refuse(purposes, refusal, out);

@@ -96,8 +96,9 @@ impl World {
             return Ok(Cause::Balance);
         }
         Err(format!(
-            "a needless copy of {} to disk {to} ({} of a million used): it wants {wish:?}, and has {}",
+            "a needless copy of {} to disk {to} (ssd {}, {} of a million used): it wants {wish:?}, and has {}",
             chunk_id(slot),
+            self.cluster.disk(to).is_ssd,
             self.cluster.share(to, 0),
             self.describe(slot)
         ))
