@@ -167,8 +167,10 @@ fn waiters(hosts: &Hosts) -> Vec<Waiter> {
     let all: Vec<(&[&str], &str)> = CALLS.into_iter().chain([FAULT]).chain(copying).collect();
     let mut waiters = Vec::new();
     for (number, (before, call)) in all.into_iter().enumerate() {
-        for (kind, end) in
-            ENDS.into_iter().enumerate().filter(|(_, (_, catches))| !catches || ![FAULT.1, SYNCED].contains(&call))
+        for (kind, end) in ENDS
+            .into_iter()
+            .enumerate()
+            .filter(|(_, (_, catches))| !catches || ![FAULT.1, SYNCED].contains(&call))
         {
             let directory = hosts.path(&format!("d{number}-{kind}"));
             waiters.push(Waiter::new(&directory, before, call, end));

@@ -374,7 +374,8 @@ impl Served {
             }
             // The first byte of each page.
             ["peek-pages", name] => {
-                let sum: u64 = self.mapped(name).iter().step_by(PAGE).map(|first| u64::from(volatile(first))).sum();
+                let sum: u64 =
+                    self.mapped(name).iter().step_by(PAGE).map(|first| u64::from(volatile(first))).sum();
                 Ok(sum.to_string())
             }
             ["poke-pages", name, byte] => {

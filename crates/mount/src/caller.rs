@@ -201,7 +201,9 @@ mod tests {
 
     #[test]
     fn of_a_thread_that_ended_the_process_is_looked_at() {
-        let thread = std::thread::spawn(|| Asker::beginning(rustix::thread::gettid().as_raw_nonzero().get() as u32, 0));
+        let thread = std::thread::spawn(|| {
+            Asker::beginning(rustix::thread::gettid().as_raw_nonzero().get() as u32, 0)
+        });
         let asker = thread.join().unwrap();
         let (gone, own) = (u32::MAX, std::process::id());
         assert!(asker.thread != own && asker.process == own);

@@ -22,7 +22,8 @@ fn pages_of_a_mapping_wait_for_room_for_a_moment_only_and_go_nowhere_else_than_o
             let (client, page) = (Arc::clone(&client), page.to_vec());
             tasks.spawn(async move { client.write_pages(handle, (n * MIB) as u64, &page).await });
         }
-        let taken = async { while tasks.join_next().await.is_some_and(|done| done.is_ok_and(|d| d.is_ok())) {} };
+        let taken =
+            async { while tasks.join_next().await.is_some_and(|done| done.is_ok_and(|d| d.is_ok())) {} };
         timeout(MOMENT, taken).await.expect("they do not wait for a cluster that is away");
         assert!(tasks.is_empty(), "one was refused");
         // What may wait does, and beyond the further bound pages do as well.
