@@ -11,14 +11,14 @@ mod hand;
 use common::*;
 use hand::Hand;
 use rustix::fs::{
-    Dir, FallocateFlags, FlockOperation, OFlags, SeekFrom, XattrFlags, fallocate, flock, seek, setxattr,
+    CWD, Dir, FallocateFlags, FlockOperation, OFlags, SeekFrom, XattrFlags, fallocate, flock, seek, setxattr,
 };
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MsyncFlags, ProtFlags};
 use rustix::process::{Gid, Uid};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -133,26 +133,6 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: nobody has the bytes any more.
         unsafe { rustix::mm::munmap(self.at, self.length) }.unwrap();
-    }
-}
-
-#[test]
-fn what_o_sync_and_o_dsync_wrote_outlives_the_mount_at_once() {
-    if !can_mount("what_o_sync_and_o_dsync_wrote_outlives_the_mount_at_once") {
-        return;
-    }
-    let demo = Demo::start();
-    let data = demo.data.to_str().unwrap();
-    for (name, flag) in [("sync", OFlags::SYNC), ("dsync", OFlags::DSYNC)] {
-        let mut open = OpenOptions::new();
-        let mut file =
-            open.write(true).create_new(true).custom_flags(flag.bits() as i32).open(demo.path(name)).unwrap();
-        file.write_all(name.as_bytes()).unwrap();
-        demo.ask(&["demo", "kill", "mount", "--data", data]);
-        drop(file);
-        demo.ask(&["demo", "start", "mount", "--data", data]);
-        wait_until("it is mounted again", || fs::read(demo.path(name)).is_ok());
-        assert_eq!(fs::read_to_string(demo.path(name)).unwrap(), name);
     }
 }
 
@@ -610,6 +590,19 @@ fn what_is_not_there_is_refused_and_what_has_a_limit_ends_at_it() {
     fs::write(&path, "content").unwrap();
     let unnamed = rustix::fs::open(&demo.mountpoint, OFlags::TMPFILE | OFlags::RDWR, 0o600.into());
     assert_eq!(unnamed.map(drop), Err(Errno::OPNOTSUPP));
+    let whiteout = rustix::fs::RenameFlags::WHITEOUT;
+    let renamed = rustix::fs::renameat_with(CWD, &path, CWD, demo.path("g"), whiteout);
+    assert_eq!(renamed, Err(Errno::INVAL));
+    let asked = rustix::fs::StatxFlags::ALL;
+    let told = rustix::fs::statx(CWD, &path, rustix::fs::AtFlags::empty(), asked).unwrap().stx_mask;
+    assert_eq!(told & rustix::fs::StatxFlags::BTIME.bits(), 0);
+    // The longest file, and the kernel's end of a directory.
+    let (long, longest) = (file(&demo.path("long")), 1_u64 << 58);
+    long.set_len(longest).unwrap();
+    assert_eq!(long.write_at(b"x", longest).unwrap_err().raw_os_error(), Some(libc::EFBIG));
+    assert_eq!(long.set_len(longest + 1).unwrap_err().raw_os_error(), Some(libc::EFBIG));
+    let directory = File::open(&demo.mountpoint).unwrap();
+    assert_eq!(seek(&directory, SeekFrom::End(0)), Ok(directory.metadata().unwrap().len()));
     let set = |name: &str, value: &[u8]| setxattr(&path, name, value, XattrFlags::empty());
     // CAP_NET_RAW, permitted, as the kernel takes it from administrators.
     let capability = [[0, 0, 0, 2], [0, 32, 0, 0], [0; 4], [0; 4], [0; 4]].concat();
@@ -631,7 +624,7 @@ fn what_is_not_there_is_refused_and_what_has_a_limit_ends_at_it() {
     ] {
         let time = rustix::fs::Timespec { tv_sec: given.0, tv_nsec: given.1 };
         let times = rustix::fs::Timestamps { last_access: time, last_modification: time };
-        rustix::fs::utimensat(rustix::fs::CWD, &path, &times, rustix::fs::AtFlags::empty()).unwrap();
+        rustix::fs::utimensat(CWD, &path, &times, rustix::fs::AtFlags::empty()).unwrap();
         let found = fs::metadata(&path).unwrap();
         assert_eq!(
             ((found.atime(), found.atime_nsec()), (found.mtime(), found.mtime_nsec())),

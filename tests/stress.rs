@@ -138,6 +138,21 @@ fn scan(mount: &Path) -> Scan {
     scan
 }
 
+/// How much a check of the whole had to look at.
+fn size(scan: &Scan) -> String {
+    let of = |kind: u32| scan.values().filter(move |entry| entry.mode & libc::S_IFMT == kind);
+    let files: BTreeMap<u64, u64> = of(libc::S_IFREG).map(|file| (file.inode, file.length)).collect();
+    format!(
+        "{} directories, {} names of {} files with {} MiB, {} symbolic links, {} pipes",
+        of(libc::S_IFDIR).count(),
+        of(libc::S_IFREG).count(),
+        files.len(),
+        files.values().sum::<u64>() >> 20,
+        of(libc::S_IFLNK).count(),
+        of(libc::S_IFIFO).count()
+    )
+}
+
 /// Both are the same; if not, says what is different, and not all that is there.
 fn assert_same(before: &Scan, after: &Scan, when: &str) {
     for path in before.keys().chain(after.keys()) {
@@ -206,6 +221,7 @@ fn after_all_operations_by_many_processes_every_count_is_right() {
     check_counts(&lists);
     let before = scan(&hosts.mountpoint);
     check_lists(&lists);
+    eprintln!("the tree: {}", size(&before));
     hosts.kill("mount");
     hosts.start_one("mount");
     assert_same(&before, &scan(&hosts.mountpoint), "after a new mount");

@@ -1,4 +1,5 @@
-//! What a write with O_SYNC or O_DSYNC has returned for is there after everything was killed, and after power was lost everywhere.
+//! What a write with O_SYNC or O_DSYNC has returned for is there after the mount or everything was killed, and after power was lost
+//! everywhere; what nobody synced is not, so nothing else has stored it: the process that writes has its files open until then.
 //!
 //! Power is lost in that each role's filesystem goes on from what its device was given until then: an image that is copied
 //! behind the filesystem's back. What was in the kernel's memory alone is gone.
@@ -24,6 +25,7 @@ use hand::*;
 use hosts::*;
 use loops::*;
 use replicas::*;
+use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -42,8 +44,7 @@ const WAYS: [&str; 8] = [
 const LENGTHS: [usize; 3] = [5000, 70_000, 4096];
 
 /// Writes a file in each way; what each has to hold.
-fn write_all_ways(hosts: &Hosts) -> BTreeMap<&'static str, Vec<u8>> {
-    let mut hand = Hand::start();
+fn write_all_ways(hosts: &Hosts, hand: &mut Hand) -> BTreeMap<&'static str, Vec<u8>> {
     let mut written = BTreeMap::new();
     for way in WAYS {
         hand.ok(&format!("open f {} create+rw+{way}", hosts.path(way).display()));
@@ -68,16 +69,36 @@ fn check(hosts: &Hosts, written: &BTreeMap<&'static str, Vec<u8>>) {
     }
 }
 
-#[test]
-fn what_a_synced_write_returned_for_survives_that_everything_is_killed() {
-    if !can_mount("what_a_synced_write_returned_for_survives_that_everything_is_killed") {
-        return;
-    }
+/// Writes in each way, and something that nobody syncs while no server can take it; then `kill` has its way.
+fn check_killed(kill: impl FnOnce(&mut Hosts)) {
     let mut hosts = Hosts::start();
-    let written = write_all_ways(&hosts);
-    hosts.kill_all();
+    let mut hand = Hand::start();
+    let written = write_all_ways(&hosts, &mut hand);
+    let lost = hosts.path("lost");
+    hand.ok(&format!("open lost {} create+rw", lost.display()));
+    SERVERS.iter().for_each(|name| hosts.send(name, Signal::STOP));
+    hand.ok("write lost 7 5000");
+    kill(&mut hosts);
     hosts.start_all();
     check(&hosts, &written);
+    assert_eq!(fs::metadata(lost).unwrap().len(), 0, "something else has stored it");
+}
+
+#[test]
+fn what_a_synced_write_returned_for_survives_that_the_mount_is_killed() {
+    if can_mount("what_a_synced_write_returned_for_survives_that_the_mount_is_killed") {
+        check_killed(|hosts| {
+            hosts.kill("mount");
+            SERVERS.iter().for_each(|name| hosts.send(name, Signal::CONT));
+        });
+    }
+}
+
+#[test]
+fn what_a_synced_write_returned_for_survives_that_everything_is_killed() {
+    if can_mount("what_a_synced_write_returned_for_survives_that_everything_is_killed") {
+        check_killed(Hosts::kill_all);
+    }
 }
 
 #[test]
@@ -93,7 +114,8 @@ fn what_a_synced_write_returned_for_survives_that_power_is_lost_everywhere() {
     let lost = hosts.path("lost");
     fs::write(&lost, bytes(7, 100_000)).unwrap();
     let chunk = hosts.replicas(&lost).into_keys().next().unwrap();
-    let written = write_all_ways(&hosts);
+    let mut hand = Hand::start();
+    let written = write_all_ways(&hosts, &mut hand);
     hosts.kill_all();
     loops.iter_mut().for_each(Loop::lose_power);
     SERVERS.iter().for_each(|name| hosts.boot_anew(name));

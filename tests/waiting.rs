@@ -42,9 +42,9 @@ const CALLS: [(&[&str], &str); 44] = [
     (&[], "open g D/new create+excl+w"),
     (STORED, "until read f 0 4096"),
     (&["open f D/f create+rw+direct", "write f 1 300000", "fsync f"], "until read f 0 4096"),
-    (&["open f D/f create+rw+dsync"], "write f 1 4096"),
-    (&["open f D/f create+rw+sync+direct"], "write f 1 4096"),
-    (&["open f D/f create+w+append+dsync"], "write f 1 4096"),
+    (&["open f D/f create+rw+dsync"], SYNCED),
+    (&["open f D/f create+rw+sync+direct"], SYNCED),
+    (&["open f D/f create+w+append+dsync"], SYNCED),
     (&["open f D/f create+rw"], "until write f 1 1048576"),
     (&["open f D/f create+w+append"], "until write f 1 1048576"),
     (CACHED, "pwrite f 3000 2 9000; fsync f"),
@@ -83,6 +83,8 @@ const CALLS: [(&[&str], &str); 44] = [
     (ATTRIBUTE, "until listxattr D/f"),
     (ATTRIBUTE, "removexattr D/f user.a"),
 ];
+/// What is answered once bytes that were taken are synced, so a signal that is caught does not end it: the program would write them again.
+const SYNCED: &str = "write f 1 4096";
 /// Those that go through several steps of the kernel's, with a file to copy to.
 const COPIES: [&str; 2] = ["until copy f t 4096", "until sendfile f t 4096"];
 /// A page of a mapping: it has no error to give, so who catches the signal waits on once it has handled it.
@@ -165,8 +167,10 @@ fn waiters(hosts: &Hosts) -> Vec<Waiter> {
     let all: Vec<(&[&str], &str)> = CALLS.into_iter().chain([FAULT]).chain(copying).collect();
     let mut waiters = Vec::new();
     for (number, (before, call)) in all.into_iter().enumerate() {
-        for (kind, end) in
-            ENDS.into_iter().enumerate().filter(|(_, (_, catches))| !catches || call != FAULT.1)
+        for (kind, end) in ENDS
+            .into_iter()
+            .enumerate()
+            .filter(|(_, (_, catches))| !catches || ![FAULT.1, SYNCED].contains(&call))
         {
             let directory = hosts.path(&format!("d{number}-{kind}"));
             waiters.push(Waiter::new(&directory, before, call, end));
@@ -244,4 +248,129 @@ fn no_call_to_a_cluster_that_was_stopped_keeps_a_process_from_its_signals() {
     SERVERS.iter().for_each(|name| hosts.send(name, Signal::CONT));
     hosts.wait_whole();
     check_after(&hosts);
+}
+
+fn send_all(hosts: &Hosts, signal: Signal) {
+    SERVERS.iter().for_each(|name| hosts.send(name, signal));
+}
+
+/// A process whose call will wait, and one that will be ended while it does.
+struct Looker(Waiter);
+
+impl Looker {
+    fn new(hosts: &Hosts) -> Self {
+        Self(Waiter::new(&hosts.path("looker"), &[], "until stat D/nobody", ENDS[0]))
+    }
+
+    /// The mount looks at all that wait, and ends one of them: those that waited before were looked at, too.
+    fn look(mut self) {
+        self.0.hand.tell(self.0.calls.last().unwrap());
+        wait_within(PROMPTLY, "it waits", || self.0.hand.waits());
+        wait_within(PROMPTLY, "it is ended", || self.0.end());
+    }
+}
+
+/// More than a mount takes into its buffer, in the pages of one mapping.
+const MAPPED: usize = 64 << 20;
+const PAGE: usize = 4096;
+
+#[test]
+fn however_much_is_unsent_in_a_mapping_a_signal_ends_the_process_and_nothing_is_lost() {
+    if !can_mount("however_much_is_unsent_in_a_mapping_a_signal_ends_the_process_and_nothing_is_lost") {
+        return;
+    }
+    let hosts = Hosts::start();
+    let ways = [("pause", Signal::KILL), ("fsync f", Signal::KILL), ("msync m", Signal::INT)];
+    let path = |number: usize| hosts.path(&format!("f{number}"));
+    let mut hands: Vec<Hand> = (0..ways.len()).map(|_| Hand::start()).collect();
+    for (number, hand) in hands.iter_mut().enumerate() {
+        hand.ok(&format!("open f {} create+rw", path(number).display()));
+        hand.ok(&format!("write f {number} {MAPPED}"));
+        hand.ok("fsync f");
+        hand.ok(&format!("map m f shared {MAPPED}"));
+    }
+    // Not every page that was written stays in the kernel's cache, and none can be read without a cluster.
+    hands.iter_mut().for_each(|hand| drop(hand.ok("peek-pages m")));
+    send_all(&hosts, Signal::STOP);
+    hands.iter_mut().for_each(|hand| hand.tell("poke-pages m 7"));
+    for hand in &mut hands {
+        assert_eq!(hand.answer(), Some(Ok(String::new())));
+    }
+    for (hand, (call, signal)) in hands.iter_mut().zip(ways) {
+        hand.tell(call);
+        wait_within(PROMPTLY, call, || hand.waits());
+        hand.send(signal);
+        let ends = format!("{signal:?} ends it in {call:?}");
+        wait_within(PROMPTLY, &ends, || hand.ended().is_some());
+    }
+    send_all(&hosts, Signal::CONT);
+    hosts.wait_whole();
+    for number in 0..ways.len() {
+        let mut content = bytes(number as u64, MAPPED);
+        content.iter_mut().step_by(PAGE).for_each(|first| *first = 7);
+        assert!(fs::read(path(number)).unwrap() == content, "{:?}", ways[number]);
+    }
+}
+
+#[test]
+fn a_read_that_outlives_the_thread_that_began_it_ends_with_the_process_alone() {
+    if !can_mount("a_read_that_outlives_the_thread_that_began_it_ends_with_the_process_alone") {
+        return;
+    }
+    let mut hosts = Hosts::start();
+    let path = hosts.path("f");
+    fs::write(&path, bytes(1, 300_000)).unwrap();
+    // So that no byte of it is in memory.
+    hosts.kill("mount");
+    hosts.start_one("mount");
+    let looker = Looker::new(&hosts);
+    let mut hands = [Hand::start(), Hand::start()];
+    hands.iter_mut().for_each(|hand| drop(hand.ok(&format!("open f {} r+direct", path.display()))));
+    send_all(&hosts, Signal::STOP);
+    for hand in &mut hands {
+        hand.ok("begin-read f 4096 8192");
+        hand.tell("end-read");
+        wait_within(PROMPTLY, "it waits", || hand.waits());
+    }
+    let [lives, dies] = &mut hands;
+    dies.send(Signal::KILL);
+    wait_within(PROMPTLY, "SIGKILL ends it", || dies.ended().is_some());
+    looker.look();
+    assert_eq!(lives.answered(), None);
+    send_all(&hosts, Signal::CONT);
+    assert_eq!(lives.answer(), Some(Ok("8192".to_owned())));
+}
+
+#[test]
+fn a_synced_write_that_is_tried_again_after_a_signal_is_there_once() {
+    if !can_mount("a_synced_write_that_is_tried_again_after_a_signal_is_there_once") {
+        return;
+    }
+    let hosts = Hosts::start();
+    let looker = Looker::new(&hosts);
+    let ways = ["append+dsync", "append+sync", "append+dsync+direct", "dsync", "sync+direct"];
+    let mut hands: Vec<Hand> = ways.iter().map(|_| Hand::start()).collect();
+    for (hand, way) in hands.iter_mut().zip(ways) {
+        hand.ok(&format!("catch {}", Signal::INT.as_raw()));
+        hand.ok(&format!("open f {} create+w+{way}", hosts.path(way).display()));
+        hand.ok("write f 1 4096");
+    }
+    send_all(&hosts, Signal::STOP);
+    for (hand, way) in hands.iter_mut().zip(ways) {
+        hand.tell("write f 2 4096");
+        wait_within(PROMPTLY, way, || hand.waits());
+        hand.send(Signal::INT);
+    }
+    looker.look();
+    send_all(&hosts, Signal::CONT);
+    for (hand, way) in hands.iter_mut().zip(ways) {
+        let again = match hand.answer().unwrap() {
+            Err(Errno::INTR) => hand.call("write f 2 4096"),
+            answer => answer,
+        };
+        assert_eq!(again, Ok("4096".to_owned()), "{way}");
+        assert_eq!(hand.ok("caught"), "1", "{way}");
+        let content = fs::read(hosts.path(way)).unwrap();
+        assert!(content == [bytes(1, 4096), bytes(2, 4096)].concat(), "{way}: {} bytes", content.len());
+    }
 }

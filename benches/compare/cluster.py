@@ -4,6 +4,7 @@ A cluster lives for one round: it starts on blank disks and leaves nothing behin
 one, in its namespace, at the same priority (MooseFS puts itself at nice -19, so all of them are put there).
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -137,6 +138,14 @@ class Cluster:
         Path("/proc/sys/vm/drop_caches").write_text("3")
         self.mount()
 
+    def warm_servers(self):
+        """Every file of every chunkserver's disk is in the page cache: one reading by a client warms the replicas that it happened to read."""
+        buffer = bytearray(LARGE_BYTES)
+        for number in range(1, len(self.addresses) + 1):
+            for folder, _, names in os.walk(self.disk(f"cs{number}")):
+                for name in names:
+                    _read_whole(os.path.join(folder, name), buffer)
+
     def stop(self):
         self.note_memory()
         self.unmount()
@@ -206,6 +215,13 @@ class Cluster:
             if time.monotonic() > deadline:
                 raise Late(f"{self.name}: {what} did not come within {limit_s} s")
             time.sleep(pause_s)
+
+
+def _read_whole(path, buffer):
+    """It may go away meanwhile."""
+    with contextlib.suppress(FileNotFoundError), open(path, "rb", buffering=0) as file:
+        while file.readinto(buffer):
+            pass
 
 
 def ended(child, limit_s=STOP_LIMIT_S):

@@ -8,6 +8,7 @@ import argparse
 import fnmatch
 import json
 import os
+import shutil
 import signal
 import sys
 import sysconfig
@@ -26,12 +27,12 @@ from works import GROUPS
 
 def arguments():
     parser = argparse.ArgumentParser(prog="run", description="MuskoxFS beside MooseFS: the same work on both, in turn.")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of both systems (default 3)")
+    parser.add_argument("--rounds", type=int, help="rounds of both systems (default 3; a profile is of one)")
     parser.add_argument("--size", type=int, default=512, help="MiB of the sequential work (default 512)")
     parser.add_argument("--files", type=int, default=2000, help="files of the work on names (default 2000)")
     parser.add_argument("--rows", default="*", help="rows to measure, by name, with * and commas (default all)")
     parser.add_argument("--json", metavar="FILE", help="also write every value of every round to this file")
-    parser.add_argument("--profile", metavar="DIR", help="MuskoxFS alone, and a profile of each timed part in this directory")
+    parser.add_argument("--profile", metavar="DIR", help="MuskoxFS alone, one round, and a profile of each timed part in this empty or new directory")
     parser.add_argument("--dir", default="/var/tmp", help="directory on the disk to use (default /var/tmp)")
     parser.add_argument("--tree", default=sysconfig.get_path("stdlib"), help="source tree (default: Python's library)")
     chosen = parser.parse_args()
@@ -39,11 +40,25 @@ def arguments():
     chosen.wanted = [name for name in ROWS if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]
     if not chosen.wanted:
         parser.error(f"no row is called {chosen.rows}; there are: {', '.join(ROWS)}")
+    if chosen.profile is not None:
+        refuse_profile(parser, chosen)
+    if chosen.rounds is None:
+        chosen.rounds = 3 if chosen.profile is None else 1
     if chosen.rounds < 1 or chosen.size < 8 or chosen.files < 200:
         parser.error("at least 1 round, 8 MiB and 200 files are needed")
     if os.geteuid() != 0:
         parser.error("mounting and the network namespace need root")
     return chosen
+
+
+def refuse_profile(parser, chosen):
+    """What would give no profile, or one that is mixed with another, is refused before anything is started."""
+    if shutil.which("perf") is None:
+        parser.error("--profile needs perf, which is not installed: apt-get install linux-perf")
+    if chosen.rounds not in (None, 1):
+        parser.error(f"a profile is of one round: leave out --rounds {chosen.rounds}")
+    if os.path.isdir(chosen.profile) and os.listdir(chosen.profile):
+        parser.error(f"{chosen.profile} has files in it, which would be taken for this profile's: name an empty directory")
 
 
 def one(system, place, options):
@@ -78,6 +93,15 @@ def report(rounds, facts, options):
     return table.passes(lines)
 
 
+def report_profile(rounds, options):
+    """Says where the time went, and which rows have none to tell of; returns whether there are none of these."""
+    print(summary(options.profile))
+    failures = rounds[0][Muskox.name]["failures"]
+    for row, reason in failures.items():
+        print(f"FAILED {row}: {reason}")
+    return not failures
+
+
 def main():
     options = arguments()
     heed_signals(interrupted)
@@ -91,9 +115,8 @@ def main():
                 systems = systems if options.profile is None else (Muskox,)
                 rounds.append({system.name: one(system, place, options) for system in systems})
             heed_signals(signal.SIG_IGN)
-            if options.profile is not None:
-                print(summary(options.profile))
-            elif not report(rounds, facts, options):
+            passed = report(rounds, facts, options) if options.profile is None else report_profile(rounds, options)
+            if not passed:
                 sys.exit(1)
     except KeyboardInterrupt:
         say("interrupted; all is taken away")

@@ -14,14 +14,32 @@ import workers
 from perf import Profile
 
 
+# As /proc/diskstats has them: places in a line.
+SECTORS_READ, FLUSHES = 5, 18
+SECTOR_BYTES = 512
+# What other programs, and the servers for themselves, may read meanwhile.
+WARM_READ_BYTES_MAX = 1 << 20
+
+
+class NotWarm(Exception):
+    """The disk was read although all was to come from memory."""
+
+
 @dataclass
 class Measure:
-    """One timed part: CPU seconds of all processes of the cluster and of the workers, flushes of the disk."""
+    """One timed part: CPU seconds of all processes of the cluster and of the workers, flushes of the disk and what was read from it."""
 
     seconds: float
     cpu_s: float
     flushes: int
+    read_bytes: int
     answers: list
+
+    def check_warm(self):
+        """The same; an error if the servers had to ask their disk."""
+        if self.read_bytes > WARM_READ_BYTES_MAX:
+            raise NotWarm(f"{self.read_bytes / 1e6:.1f} MB were read from the disk, although the servers had all in memory")
+        return self
 
 
 class Session:
@@ -44,15 +62,16 @@ class Session:
     def measure(self, count, work):
         """Does work(0) ... work(count - 1) at the same time. What came before is on the disk when it begins."""
         os.sync()
-        cpu, flushes = self.cluster.cpu_seconds(), self._flushes()
         try:
             with self._profile():
+                cpu, disk = self.cluster.cpu_seconds(), self._disk()
                 outcome = workers.together(count, work)
+                cpu_s = self.cluster.cpu_seconds() - cpu + outcome.cpu_s
+                flushes, sectors = (now - before for now, before in zip(self._disk(), disk))
         except workers.Stuck:
             self.cluster.cold_client()
             raise
-        cpu_s = self.cluster.cpu_seconds() - cpu + outcome.cpu_s
-        return Measure(outcome.seconds, cpu_s, self._flushes() - flushes, outcome.answers)
+        return Measure(outcome.seconds, cpu_s, flushes, sectors * SECTOR_BYTES, outcome.answers)
 
     def _profile(self):
         if self.options.profile is None:
@@ -68,13 +87,14 @@ class Session:
         """A context: an error within is the failure of these rows."""
         return _Rows(self, rows)
 
-    def _flushes(self):
+    def _disk(self):
+        """How many flushes the disk has had, and how many sectors were read from it."""
         if self.device is None:
-            return 0
+            return 0, 0
         for line in Path("/proc/diskstats").read_text().splitlines():
             fields = line.split()
             if fields[2] == self.device:
-                return int(fields[18])
+                return int(fields[FLUSHES]), int(fields[SECTORS_READ])
         raise RuntimeError(f"/proc/diskstats does not speak of {self.device}")
 
 

@@ -13,6 +13,9 @@
     reason = "each test file uses its own part; a test may stop"
 )]
 
+#[path = "aio.rs"]
+mod aio;
+
 use super::common::*;
 use rustix::fs::{self as sys, AtFlags, CWD, FallocateFlags, Mode, OFlags, SeekFrom, XattrFlags};
 use rustix::io::Errno;
@@ -220,6 +223,7 @@ struct Served {
     files: BTreeMap<String, File>,
     listings: BTreeMap<String, sys::Dir>,
     mappings: BTreeMap<String, (usize, usize)>,
+    begun: Option<aio::Begun>,
 }
 
 fn number<T: std::str::FromStr<Err: std::fmt::Debug>>(word: &str) -> T {
@@ -332,6 +336,12 @@ impl Served {
                 let count = rustix::io::pread(&self.files[name], &mut found[..], number(at))?;
                 Ok(blake3::hash(&found[..count]).to_string())
             }
+            // A read by a thread that ends at once, and what came of it.
+            ["begin-read", name, at, length] => {
+                self.begun = Some(aio::begin_read(&self.files[name], number(at), number(length))?);
+                Ok(String::new())
+            }
+            ["end-read"] => aio::end(self.begun.as_ref().unwrap()).map(|count| count.to_string()),
             ["fsync", name] => sys::fsync(&self.files[name]).map(done),
             ["fdatasync", name] => sys::fdatasync(&self.files[name]).map(done),
             ["ftruncate", name, length] => sys::ftruncate(&self.files[name], number(length)).map(done),
@@ -360,6 +370,16 @@ impl Served {
             ["poke", name, at, byte] => {
                 let at = number::<usize>(at);
                 self.mapped(name)[at] = number(byte);
+                Ok(String::new())
+            }
+            // The first byte of each page.
+            ["peek-pages", name] => {
+                let sum: u64 =
+                    self.mapped(name).iter().step_by(PAGE).map(|first| u64::from(volatile(first))).sum();
+                Ok(sum.to_string())
+            }
+            ["poke-pages", name, byte] => {
+                self.mapped(name).iter_mut().step_by(PAGE).for_each(|first| *first = number(byte));
                 Ok(String::new())
             }
             ["msync", name] => self.msync(name).map(done),

@@ -10,7 +10,8 @@ pub struct ClientOptions {
     pub masters: Vec<String>,
     /// What a person calls this client: host name and mount point.
     pub name: String,
-    /// Bytes of writes that are not yet stored and committed, over all files. At least 4 MiB.
+    /// Bytes of writes that are not yet stored and committed, over all files. At least 4 MiB. See [`crate::Client::write_pages`] for
+    /// what goes beyond.
     pub write_buffer_bytes: u64,
     /// Bytes read ahead, over all files. At least 4 MiB.
     pub read_cache_bytes: u64,

@@ -1,8 +1,11 @@
-//! A bound on bytes held, with waiting.
+//! A bound on bytes held, with waiting; and a further one for bytes that must not wait.
 
 use crate::signal::Signal;
 use std::sync::{Mutex, MutexGuard};
 use tokio::sync::Notify;
+
+/// What must not wait may fill the budget so many times over.
+const EXCEEDED_TIMES: u64 = 8;
 
 #[derive(Debug)]
 struct State {
@@ -86,6 +89,16 @@ impl Budget {
         }
     }
 
+    /// Takes bytes beyond the bound, if that stays within the further one.
+    pub(crate) fn exceed(&self, bytes: u64) -> bool {
+        let mut state = self.state();
+        let fits = state.used + bytes <= self.limit.saturating_mul(EXCEEDED_TIMES);
+        if fits {
+            state.used += bytes;
+        }
+        fits
+    }
+
     /// Gives bytes back.
     pub(crate) fn give(&self, bytes: u64) {
         if bytes > 0 {
@@ -104,5 +117,21 @@ impl Budget {
     /// Ends at the next change between room and no room.
     pub(crate) fn pressure_changes(&self) -> impl Future<Output = ()> + Send + '_ {
         self.pressure.next()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_must_not_wait_has_a_bound_too_and_others_wait_until_it_is_gone() {
+        let budget = Budget::new(10);
+        assert!(budget.try_take(10) && !budget.try_take(1));
+        assert!(budget.exceed(70) && !budget.exceed(1));
+        budget.give(70);
+        assert!(!budget.try_take(1) && budget.exceed(70));
+        budget.give(71);
+        assert!(budget.try_take(1));
     }
 }

@@ -11,8 +11,8 @@
 //! 3. Data that could not be stored is reported once to each open handle (write, flush or fsync), and
 //!    never turns into success afterwards.
 //! 4. Dropping any future of this crate leaves the client's state whole.
-//! 5. Memory is bounded: unsent and uncommitted writes by `write_buffer_bytes`, data read ahead by
-//!    `read_cache_bytes`.
+//! 5. Memory is bounded: unsent and uncommitted writes by `write_buffer_bytes`, and with pages of mappings that must not wait for
+//!    a cluster that is away by eight times as much; data read ahead by `read_cache_bytes`.
 //! 6. Nothing depends on the order of a hash table, on threads or on the real clock.
 //!
 //! # Elsewhere

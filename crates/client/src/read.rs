@@ -47,8 +47,11 @@ pub(crate) async fn read(
     let patience = Patience::new(limit, inode.state().given_up.as_ref(), &range, began);
     let outcome = patience.wait(read_patiently(shared, open, range.clone(), patience)).await;
     let now = shared.now();
-    if outcome.is_err() && limit.is_some_and(|limit| now.since(began) >= limit) {
-        tracing::error!(inode = %inode.reference.id, offset, length, "a read was given up at the mount's limit");
+    let took_limit = limit.is_some_and(|limit| now.since(began) >= limit);
+    if outcome.is_err() && (took_limit || patience.once) {
+        if !patience.once {
+            tracing::error!(inode = %inode.reference.id, offset, length, "a read was given up at the mount's limit");
+        }
         GivenUp::note(&mut inode.state().given_up, range, now);
     }
     outcome

@@ -7,6 +7,7 @@ mod crowd;
 mod damage;
 mod leftovers;
 mod nearness;
+mod pages;
 mod syncing;
 
 use client::{AllocateMode, Client, ClientOptions, FileHandle, OpenFlags, SeekWhat};

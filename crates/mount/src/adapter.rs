@@ -4,12 +4,12 @@
 //! directories, setuid and setgid dropped by writes and chown) the master does from what is sent here.
 
 use crate::attributes::{kind_of_mode, set_time, to_kernel};
-use crate::caller::{is_administrator, with_groups};
+use crate::caller::{Asker, is_administrator, process_of, with_groups};
 use crate::dispatch::Dispatch;
 use crate::errno::errno;
 use crate::flags::{
-    drops_privileges, fopen_flags, handle_of, open_flags, passes_cache, permission_bits, to_kernel_handle,
-    wants_sync, without_privileges,
+    drops_privileges, fopen_flags, handle_of, is_asynchronous, open_flags, opener_of, passes_cache,
+    permission_bits, to_kernel_handle, wants_sync, without_privileges,
 };
 use crate::listing;
 use crate::unasked::Unasked;
@@ -93,6 +93,19 @@ fn inode(number: INodeNo) -> InodeId {
 fn node(request: &Request, kind: FileKind, mode: u16) -> NodeSpec {
     let owner = Owner { uid: request.uid(), gid: request.gid() };
     NodeSpec { kind, mode, owner, device: 0, target: Vec::new() }
+}
+
+/// Who waits for a read or a write.
+fn asker(request: &Request, handle: FileHandle, flags: OpenFlags) -> Asker {
+    match is_asynchronous(flags.0) {
+        true => Asker::beginning(request.pid(), opener_of(handle)),
+        false => request.pid().into(),
+    }
+}
+
+/// Who opens a file, if that may be of interest later.
+fn opener(request: &Request, flags: i32) -> u32 {
+    if is_asynchronous(flags) { process_of(request.pid()).unwrap_or(0) } else { 0 }
 }
 
 impl Filesystem for Adapter {
@@ -290,14 +303,14 @@ impl Filesystem for Adapter {
     fn open(&self, request: &Request, number: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let client = self.client.clone();
         let operation = async move { client.open(inode(number), open_flags(flags.0)).await };
-        let unasked = Arc::clone(&self.unasked);
+        let (unasked, opener) = (Arc::clone(&self.unasked), opener(request, flags.0));
         self.dispatch.run(request.pid(), operation, move |outcome| match outcome {
             Ok(opened) => {
                 if opened.changed {
                     // Else the kernel reads up to the length that it was told last.
                     unasked.forget_attributes(number);
                 }
-                let handle = to_kernel_handle(opened.handle, flags.0);
+                let handle = to_kernel_handle(opened.handle, flags.0, opener);
                 reply.opened(handle, fopen_flags(flags.0, opened.keep_cache));
             }
             Err(status) => reply.error(errno(status)),
@@ -315,7 +328,7 @@ impl Filesystem for Adapter {
         reply: ReplyCreate,
     ) {
         let spec = node(request, FileKind::File, permission_bits(mode, umask));
-        let (client, name) = (self.client.clone(), name.as_bytes().to_vec());
+        let (client, name, opener) = (self.client.clone(), name.as_bytes().to_vec(), opener(request, flags));
         let exclusive = flags & libc::O_EXCL != 0;
         let operation =
             async move { client.create(inode(parent), &name, spec, exclusive, open_flags(flags)).await };
@@ -326,7 +339,7 @@ impl Filesystem for Adapter {
                     &created.known.valid_for,
                     &to_kernel(attributes),
                     Generation(u64::from(attributes.inode.generation.0)),
-                    to_kernel_handle(created.opened.handle, flags),
+                    to_kernel_handle(created.opened.handle, flags, opener),
                     fopen_flags(flags, created.opened.keep_cache),
                 );
             }
@@ -341,19 +354,19 @@ impl Filesystem for Adapter {
         handle: FileHandle,
         offset: u64,
         size: u32,
-        _flags: OpenFlags,
+        flags: OpenFlags,
         _lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
         // It may be for a page of a mapping, whatever the handle is.
         self.unasked.pages.may_be_kept(number, offset, u64::from(size));
-        let handle = handle_of(handle);
+        let (known, handle) = (handle, handle_of(handle));
         if let Some(outcome) = self.client.try_read(handle, offset, size) {
             return answer_data(outcome, reply);
         }
         let (client, dispatch) = (self.client.clone(), self.dispatch.clone());
         let operation = async move { client.read(handle, offset, size).await };
-        self.dispatch.run(request.pid(), operation, move |outcome| match outcome {
+        self.dispatch.run(asker(request, known, flags), operation, move |outcome| match outcome {
             Ok(data) if data.len() >= LONG_ANSWER_BYTES => dispatch.answer(move || reply.data(&data)),
             outcome => answer_data(outcome, reply),
         });
@@ -373,10 +386,11 @@ impl Filesystem for Adapter {
     ) {
         let written = data.len() as u32;
         let (unasked, dispatch) = (Arc::clone(&self.unasked), self.dispatch.clone());
-        if write_flags.contains(WriteFlags::FUSE_WRITE_CACHE) || !passes_cache(handle) {
+        let of_mapping = write_flags.contains(WriteFlags::FUSE_WRITE_CACHE);
+        if of_mapping || !passes_cache(handle) {
             unasked.pages.may_be_kept(number, offset, u64::from(written));
         }
-        let handle = handle_of(handle);
+        let (known, handle) = (handle, handle_of(handle));
         // The flags of now: fcntl(2) may have changed them since the open.
         let append = flags.0 & libc::O_APPEND != 0;
         let answer = move |outcome: Result<u64, Status>| match outcome {
@@ -399,14 +413,24 @@ impl Filesystem for Adapter {
         } else {
             self.client.try_write(handle, offset, data).map(|done| done.map(|()| offset))
         };
-        if let Some(outcome) = tried
-            && (!sync || outcome.is_err())
-        {
-            return answer(outcome);
+        let tried = match tried {
+            Some(outcome) if !sync || outcome.is_err() => return answer(outcome),
+            tried => tried,
+        };
+        let (asker, dispatch) = (asker(request, known, flags), self.dispatch.clone());
+        let syncing = self.client.clone();
+        let taken = move |outcome: Result<u64, Status>| match outcome {
+            Ok(at) if sync => {
+                let operation = async move { syncing.fsync(handle).await.map(|()| at) };
+                dispatch.run(asker.committed(), operation, answer);
+            }
+            outcome => answer(outcome),
+        };
+        if let Some(outcome) = tried {
+            return taken(outcome);
         }
-        let client = self.client.clone();
+        let (client, data) = (self.client.clone(), data.to_vec());
         let (uid, gid, pid) = (request.uid(), request.gid(), request.pid());
-        let rest = if tried.is_none() { Some(data.to_vec()) } else { None };
         let operation = async move {
             if kill {
                 // The kernel leaves it to us here.
@@ -418,17 +442,17 @@ impl Filesystem for Adapter {
                     client.set_attributes(inode(number), changes, Caller::default()).await?;
                 }
             }
-            let at = match (rest, tried) {
-                (Some(data), _) if append => client.append(handle, &data).await?,
-                (Some(data), _) => client.write(handle, offset, &data).await.map(|()| offset)?,
-                (None, tried) => tried.unwrap_or(Ok(offset))?,
-            };
-            if sync {
-                client.fsync(handle).await?;
+            if append {
+                return client.append(handle, &data).await;
             }
-            Ok(at)
+            let written = if of_mapping {
+                client.write_pages(handle, offset, &data).await
+            } else {
+                client.write(handle, offset, &data).await
+            };
+            written.map(|()| offset)
         };
-        self.dispatch.run(request.pid(), operation, answer);
+        self.dispatch.run(asker, operation, taken);
     }
 
     fn flush(

@@ -1,6 +1,8 @@
 //! What `/proc` tells about the process behind a request: its groups, its capabilities, and whether a signal is about to end it.
 //!
-//! fuser 0.18 answers FUSE_INTERRUPT with ENOSYS, so a request that waits long looks for itself.
+//! fuser 0.18 answers FUSE_INTERRUPT with ENOSYS, so a request that waits long looks for itself. The kernel names the thread that
+//! asked, as a rule it waits for the answer. One that only began an operation (AIO, io_uring) may end before it does: then its
+//! process is the one that is looked at.
 
 use types::Caller;
 
@@ -69,18 +71,58 @@ const fn signals(numbers: &[u32]) -> u64 {
     set
 }
 
-/// Whether a signal that will end the thread, or asks its program to end, waits for it, or the thread is gone. Any other
-/// signal that the program catches must not end an operation, which may have been done already: a program that uses timers or
-/// waits for children does not expect files to give EINTR.
-pub(crate) fn wants_out(pid: u32) -> bool {
-    if pid == 0 {
-        // A caller outside our pid namespace: nothing can be known.
-        return false;
+/// Who is looked at to see whether an operation is still wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Asker {
+    /// 0: nothing can be known.
+    thread: u32,
+    /// Looked at when the thread is gone.
+    process: u32,
+    /// Whether a signal that the program catches ends the operation, if it asks the program to end.
+    gives_in: bool,
+}
+
+impl From<u32> for Asker {
+    /// A thread that waits for the answer, and so is there as long as the operation.
+    fn from(thread: u32) -> Self {
+        Self { thread, process: thread, gives_in: true }
     }
-    // `stat` waits for who is starting another program (exec_update_lock), and that one may close a file of ours and wait for us.
-    // Who closes files because it ends has no memory any more.
-    let ended = |status: &str| !has_memory(status) && stat_of(pid).is_none_or(|stat| was_ended(&stat));
-    status_of(pid).is_none_or(|status| is_to_end(&status) || ended(&status))
+}
+
+impl Asker {
+    /// A thread that may end while its operation goes on. If it has already, its process is as a rule the one that opened the file.
+    pub(crate) fn beginning(thread: u32, opener: u32) -> Self {
+        let known = [thread, opener].into_iter().find_map(|one| Some((one, process_of(one)?)));
+        let (thread, process) = known.unwrap_or_default();
+        Self { thread, process, gives_in: true }
+    }
+
+    /// Of an operation that has taken effect already: to the program EINTR says that it has not.
+    pub(crate) fn committed(self) -> Self {
+        Self { gives_in: false, ..self }
+    }
+
+    /// Whether a signal that will end the thread, or asks its program to end, waits for it, or nobody is left. Any other
+    /// signal that the program catches must not end an operation, which may have been done already: a program that uses timers or
+    /// waits for children does not expect files to give EINTR.
+    pub(crate) fn wants_out(self) -> bool {
+        // 0 is a caller outside our pid namespace, too, and the kernel itself.
+        self.thread != 0 && self.ends(self.thread).or_else(|| self.ends(self.process)).unwrap_or(true)
+    }
+
+    /// `None`: it is gone.
+    fn ends(self, pid: u32) -> Option<bool> {
+        // `stat` waits for who is starting another program (exec_update_lock), and that one may close a file of ours and wait for us.
+        // Who closes files because it ends has no memory any more.
+        let ended = |status: &str| !has_memory(status) && stat_of(pid).is_none_or(|stat| was_ended(&stat));
+        status_of(pid).map(|status| is_to_end(&status, self.gives_in) || ended(&status))
+    }
+}
+
+/// The process of a thread.
+pub(crate) fn process_of(thread: u32) -> Option<u32> {
+    let status = status_of(thread)?;
+    status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
 }
 
 /// Of a line of `/proc/PID/status` that is there as long as the process has an address space.
@@ -100,10 +142,12 @@ fn was_ended(stat: &str) -> bool {
     flags & EXITING != 0 && exit_code & 0x7f != 0
 }
 
-fn is_to_end(status: &str) -> bool {
+/// `gives_in`: also by a signal that asks the program to end and is caught.
+fn is_to_end(status: &str, gives_in: bool) -> bool {
     let mask = |name: &str| mask(status, name);
     let kept_away = mask("SigBlk:") | mask("SigIgn:");
-    let survived = mask("SigCgt:") & !ASKING | HARMLESS;
+    let caught = mask("SigCgt:");
+    let survived = if gives_in { caught & !ASKING } else { caught } | HARMLESS;
     (mask("SigPnd:") | mask("ShdPnd:")) & !(kept_away | survived) != 0
 }
 
@@ -120,15 +164,19 @@ mod tests {
             )
         };
         let (interrupt, kill, alarm, child) = (1 << 1, 1 << 8, 1 << 13, 1 << 16);
-        assert!(is_to_end(&status(interrupt, 0, 0, 0)));
-        assert!(is_to_end(&status(kill | alarm, 0, 0, alarm)));
-        assert!(!is_to_end(&status(interrupt, interrupt, 0, 0)));
-        assert!(!is_to_end(&status(interrupt, 0, interrupt, 0)));
-        assert!(!is_to_end(&status(alarm, 0, 0, alarm)), "it is caught");
-        assert!(is_to_end(&status(interrupt, 0, 0, interrupt)), "somebody pressed Ctrl-C");
-        assert!(!is_to_end(&status(interrupt, interrupt, 0, interrupt)));
-        assert!(!is_to_end(&status(child, 0, 0, 0)));
-        assert!(!is_to_end(&status(0, 0, 0, 0)));
+        let ends = |status: String| is_to_end(&status, true);
+        assert!(ends(status(interrupt, 0, 0, 0)));
+        assert!(ends(status(kill | alarm, 0, 0, alarm)));
+        assert!(!ends(status(interrupt, interrupt, 0, 0)));
+        assert!(!ends(status(interrupt, 0, interrupt, 0)));
+        assert!(!ends(status(alarm, 0, 0, alarm)), "it is caught");
+        assert!(ends(status(interrupt, 0, 0, interrupt)), "somebody pressed Ctrl-C");
+        assert!(!ends(status(interrupt, interrupt, 0, interrupt)));
+        assert!(!ends(status(child, 0, 0, 0)));
+        assert!(!ends(status(0, 0, 0, 0)));
+        let committed = |status: String| is_to_end(&status, false);
+        assert!(!committed(status(interrupt, 0, 0, interrupt)), "the program would do it again");
+        assert!(committed(status(interrupt, 0, 0, 0)) && committed(status(kill, 0, 0, interrupt)));
         let left = |flags: u32, exit_code: u32| {
             format!("7 (a) b) D 1 7 7 0 -1 {flags}{} {exit_code}\n", " 0".repeat(42))
         };
@@ -144,10 +192,29 @@ mod tests {
     fn of_a_caller_that_cannot_be_seen_the_user_decides_and_no_signal_is_known() {
         // The kernel's number for somebody outside of our pid namespace.
         let unseen = 0;
-        assert!(!wants_out(unseen));
+        assert!(!Asker::from(unseen).wants_out());
         assert!(is_administrator(0, unseen) && !is_administrator(1000, unseen));
         assert_eq!(with_groups(1000, 7, unseen), Caller { uid: 1000, gid: 7, groups: Vec::new() });
         // Unlike a thread that is gone.
-        assert!(wants_out(u32::MAX));
+        assert!(Asker::from(u32::MAX).wants_out());
+    }
+
+    #[test]
+    fn of_a_thread_that_ended_the_process_is_looked_at() {
+        let thread = std::thread::spawn(|| {
+            Asker::beginning(rustix::thread::gettid().as_raw_nonzero().get() as u32, 0)
+        });
+        let asker = thread.join().unwrap();
+        let (gone, own) = (u32::MAX, std::process::id());
+        assert!(asker.thread != own && asker.process == own);
+        // It is gone from /proc a moment after it was joined.
+        while status_of(asker.thread).is_some() {
+            std::thread::yield_now();
+        }
+        assert!(!asker.wants_out() && !asker.committed().wants_out());
+        assert!(Asker { process: gone, ..asker }.wants_out());
+        // It was gone before anybody looked.
+        assert_eq!(Asker::beginning(gone, own).process, own);
+        assert!(!Asker::beginning(gone, gone).wants_out() && !Asker::beginning(gone, 0).wants_out());
     }
 }

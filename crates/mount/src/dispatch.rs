@@ -6,12 +6,13 @@
 //! # Invariants
 //! 1. A session thread never waits: what cannot be answered at once goes on elsewhere.
 //! 2. Every operation ends: with a result, with the client's own time limit, or, once it has waited for a while
-//!    ([`waiting`]), with EINTR when a signal waits for its caller. Nobody stays in an uninterruptible sleep.
+//!    ([`waiting`]), with EINTR when a signal waits for its asker. Nobody stays in an uninterruptible sleep.
 //!    The operation counts lookups and opens in its last step only, so dropping it leaks neither.
 
 mod begun;
 mod waiting;
 
+use crate::caller::Asker;
 use begun::begin;
 use env::{Env, Queue};
 use std::future::Future;
@@ -43,19 +44,20 @@ impl Dispatch {
         self.answers.run(Box::new(answer));
     }
 
-    /// Runs `operation` for the thread `caller` and gives its outcome to `answer`.
+    /// Runs `operation` for an asker and gives its outcome to `answer`.
     pub(crate) fn run<T: Send + 'static>(
         &self,
-        caller: u32,
+        asker: impl Into<Asker>,
         operation: impl Future<Output = Result<T, Status>> + Send + 'static,
         answer: impl FnOnce(Result<T, Status>) + Send + 'static,
     ) {
         let Self { runtime, waiting, .. } = self.clone();
+        let asker = asker.into();
         begin(&self.runtime, async move {
             let outcome = tokio::select! {
                 biased;
                 outcome = operation => outcome,
-                () = waiting.signalled(&runtime, caller) => Err(Status::Interrupted),
+                () = waiting.signalled(&runtime, asker) => Err(Status::Interrupted),
             };
             answer(outcome);
         });

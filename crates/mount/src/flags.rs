@@ -20,15 +20,30 @@ pub(crate) fn without_privileges(mode: u16, is_member: impl FnOnce() -> bool) ->
 /// Beside the number of a handle, as the kernel knows it: the handle passes the page cache by. What it was opened with decides;
 /// fcntl(2) changes nothing there.
 const PAST_CACHE: u64 = 1 << 63;
+/// Before it the process that opened the handle, if operations on it may outlive their threads. A process has a number of 22 bits at
+/// most (PID_MAX_LIMIT).
+const OPENER_SHIFT: u32 = 41;
+const OPENER: u64 = (1 << 22) - 1;
 
-/// The number under which the kernel gets a handle.
-pub(crate) fn to_kernel_handle(handle: Handle, flags: i32) -> FileHandle {
-    FileHandle(if opens_past_cache(flags) { handle.0 | PAST_CACHE } else { handle.0 })
+/// The number under which the kernel gets a handle. `opener`: 0 if it is of no interest.
+pub(crate) fn to_kernel_handle(handle: Handle, flags: i32, opener: u32) -> FileHandle {
+    let past_cache = if opens_past_cache(flags) { PAST_CACHE } else { 0 };
+    FileHandle(handle.0 | (u64::from(opener) & OPENER) << OPENER_SHIFT | past_cache)
 }
 
 /// The handle of the kernel's number.
 pub(crate) fn handle_of(number: FileHandle) -> Handle {
-    Handle(number.0 & !PAST_CACHE)
+    Handle(number.0 & ((1 << OPENER_SHIFT) - 1))
+}
+
+/// The process that opened it, or 0.
+pub(crate) fn opener_of(number: FileHandle) -> u32 {
+    (number.0 >> OPENER_SHIFT & OPENER) as u32
+}
+
+/// Whether reads and writes through the handle may go on when the thread that began them has ended.
+pub(crate) fn is_asynchronous(flags: i32) -> bool {
+    flags & libc::O_DIRECT != 0
 }
 
 /// Whether what is written through the handle never enters the page cache, as long as it is not mapped.
@@ -83,6 +98,15 @@ pub(crate) fn permission_bits(mode: u32, umask: u32) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_kernel_number_of_a_handle_tells_all_three() {
+        let last = Handle((1 << OPENER_SHIFT) - 1);
+        let plain = to_kernel_handle(last, 0, 0);
+        assert_eq!((handle_of(plain), opener_of(plain), passes_cache(plain)), (last, 0, false));
+        let direct = to_kernel_handle(last, libc::O_DIRECT, 4_194_303);
+        assert_eq!((handle_of(direct), opener_of(direct), passes_cache(direct)), (last, 4_194_303, true));
+    }
 
     #[test]
     fn setgid_that_runs_nothing_stays_with_a_member_of_the_group() {

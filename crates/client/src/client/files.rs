@@ -10,6 +10,7 @@ use crate::write::{append, engine, late};
 use crate::{AllocateMode, FileHandle, OpenFlags, Opened, SeekWhat};
 use bytes::Bytes;
 use std::sync::Arc;
+use std::time::Duration;
 use types::{
     AttributeChanges, CHUNK_BYTES, Caller, ChunkIndex, FILE_BYTES_MAX, FileKind, InodeId, Reply, Request,
     SetTime, Status,
@@ -19,6 +20,9 @@ use types::{
 const SEEK_COUNT: u32 = 512;
 /// Tries to extend a file that others truncate.
 const EXTEND_TRIES_MAX: u32 = 8;
+
+/// How long pages of a mapping wait for room before they are taken beyond the bound.
+const PAGES_WAIT: Duration = Duration::from_secs(1);
 
 /// Where bytes go.
 #[derive(Clone, Copy)]
@@ -94,6 +98,25 @@ impl Client {
             at += piece.len() as u64;
         }
         Ok(())
+    }
+
+    /// Writes pages of a mapping, up to a window of them, which the kernel wants to be rid of. Until they are taken no process that has
+    /// the file mapped or open can end, and no signal reaches one that tries; so they wait for room for a moment only, as others do,
+    /// and then go beyond the bound. Only a cluster that stores nothing lets it come to that. There is a bound for them as well,
+    /// where they wait for as long as others.
+    pub async fn write_pages(&self, handle: FileHandle, offset: u64, data: &[u8]) -> Result<(), Status> {
+        let open = self.writable(handle)?;
+        check_range(offset, data.len())?;
+        let _shared = open.inode.gate.read().await;
+        let bytes = data.len() as u64;
+        loop {
+            match tokio::time::timeout(PAGES_WAIT, self.wait_for_room(&open, bytes)).await {
+                Ok(room) => break room?,
+                Err(_) if self.shared.budget.exceed(bytes) => break,
+                Err(_) => {}
+            }
+        }
+        self.put(&open, Place::At(offset), data).map(drop)
     }
 
     /// Writes all of `data` at the end of the file, behind what every other mount has appended, and says where it

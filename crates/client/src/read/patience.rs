@@ -1,8 +1,8 @@
 //! How long one read waits for servers that do not answer, or have nothing.
 //!
 //! The mount's limit holds for a read as a whole: attributes, locations and replicas share it. A kernel whose
-//! read-ahead failed asks for the first page again at once, for the same read(2); this repetition gets one try and not
-//! the limit a second time, else the program would wait twice as long as was promised.
+//! read-ahead failed asks for the first page again at once, for the same read(2), and for a page fault twice; each such
+//! repetition gets one try and not the limit anew, else the program would wait twice as long as was promised.
 
 use env::Instant;
 use std::ops::Range;
@@ -14,7 +14,7 @@ const REPETITION: Duration = Duration::from_secs(1);
 /// Longest try of a repetition.
 const TRY_MAX: Duration = Duration::from_secs(1);
 
-/// The last read of a file that took the mount's limit in vain.
+/// The last read of a file that took the mount's limit in vain, or repeated such a one in vain.
 #[derive(Debug)]
 pub(crate) struct GivenUp {
     range: Range<u64>,

@@ -234,6 +234,7 @@ fn a_read_that_joins_the_fetch_of_another_waits_for_its_own_limit() {
 #[test]
 fn a_read_ends_within_the_limit_when_master_and_chunkservers_hang() {
     let data = pattern(MIB);
+    let model = data.clone();
     with_file(&data, |cluster, client, _, handle| async move {
         cluster.state().silent = [1, 2].into();
         for master_too in [false, true] {
@@ -244,8 +245,17 @@ fn a_read_ends_within_the_limit_when_master_and_chunkservers_hang() {
             let began = Instant::now();
             assert!(client.read(handle, 0, PAGE_BYTES).await.is_err());
             assert!(began.elapsed() <= LIMIT + Duration::from_millis(10), "{:?}", began.elapsed());
-            assert!(client.read(handle, 0, PAGE_BYTES).await.is_err());
-            assert!(began.elapsed() <= LIMIT + Duration::from_millis(1100), "{:?}", began.elapsed());
+            // For a page fault the kernel asks twice more.
+            for again in 1..=2 {
+                assert!(client.read(handle, 0, PAGE_BYTES).await.is_err());
+                let tries = again * Duration::from_millis(1100);
+                assert!(began.elapsed() <= LIMIT + tries, "{:?}", began.elapsed());
+            }
+            if !master_too {
+                let hanging = std::mem::take(&mut cluster.state().silent);
+                assert!(client.read(handle, 0, PAGE_BYTES).await.expect("they are back") == model[..PAGE]);
+                cluster.state().silent = hanging;
+            }
         }
     });
 }

@@ -2,7 +2,7 @@
 //!
 //! One task looks at all of them, as long as there are any: a timer for each would have to wake the runtime to be set.
 
-use crate::caller::wants_out;
+use crate::caller::Asker;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -26,7 +26,7 @@ struct Table {
 }
 
 struct One {
-    caller: u32,
+    asker: Asker,
     seen: bool,
     end: Arc<Notify>,
 }
@@ -49,18 +49,18 @@ impl Waiting {
         self.table.lock().expect("nothing panics while it is held")
     }
 
-    /// Ends when a signal waits for the thread `caller`.
-    pub(super) async fn signalled(self: &Arc<Self>, runtime: &Handle, caller: u32) {
-        let place = self.enter(runtime, caller);
+    /// Ends when the operation is not wanted any more.
+    pub(super) async fn signalled(self: &Arc<Self>, runtime: &Handle, asker: Asker) {
+        let place = self.enter(runtime, asker);
         place.end.notified().await;
     }
 
-    fn enter(self: &Arc<Self>, runtime: &Handle, caller: u32) -> Place<'_> {
+    fn enter(self: &Arc<Self>, runtime: &Handle, asker: Asker) -> Place<'_> {
         let end = Arc::new(Notify::new());
         let mut table = self.lock();
         table.last += 1;
         let number = table.last;
-        table.all.insert(number, One { caller, seen: false, end: Arc::clone(&end) });
+        table.all.insert(number, One { asker, seen: false, end: Arc::clone(&end) });
         let watched = std::mem::replace(&mut table.watched, true);
         drop(table);
         if !watched {
@@ -73,8 +73,8 @@ impl Waiting {
         loop {
             tokio::time::sleep(PATIENCE).await;
             let Some(patient) = self.look() else { return };
-            for (caller, end) in patient {
-                if wants_out(caller) {
+            for (asker, end) in patient {
+                if asker.wants_out() {
                     end.notify_one();
                 }
             }
@@ -82,7 +82,7 @@ impl Waiting {
     }
 
     /// Those that waited at the last look already; `None`: nobody waits, and nobody looks from now on.
-    fn look(&self) -> Option<Vec<(u32, Arc<Notify>)>> {
+    fn look(&self) -> Option<Vec<(Asker, Arc<Notify>)>> {
         let mut table = self.lock();
         if table.all.is_empty() {
             table.watched = false;
@@ -90,7 +90,7 @@ impl Waiting {
         }
         let seen_before = |one: &mut One| std::mem::replace(&mut one.seen, true);
         let all = table.all.values_mut();
-        Some(all.filter_map(|one| seen_before(one).then(|| (one.caller, Arc::clone(&one.end)))).collect())
+        Some(all.filter_map(|one| seen_before(one).then(|| (one.asker, Arc::clone(&one.end)))).collect())
     }
 }
 
@@ -105,13 +105,13 @@ mod tests {
     async fn who_waits_is_looked_at_and_nobody_looks_when_nobody_waits() {
         let waiting = Arc::<Waiting>::default();
         let runtime = Handle::current();
-        waiting.signalled(&runtime, GONE).await;
+        waiting.signalled(&runtime, GONE.into()).await;
         assert!(waiting.lock().all.is_empty());
         let alive =
-            tokio::time::timeout(20 * PATIENCE, waiting.signalled(&runtime, std::process::id())).await;
+            tokio::time::timeout(20 * PATIENCE, waiting.signalled(&runtime, std::process::id().into())).await;
         assert!(alive.is_err() && waiting.lock().all.is_empty());
         tokio::time::sleep(2 * PATIENCE).await;
         assert!(!waiting.lock().watched);
-        waiting.signalled(&runtime, GONE).await;
+        waiting.signalled(&runtime, GONE.into()).await;
     }
 }
