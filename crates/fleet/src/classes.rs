@@ -157,11 +157,13 @@ impl Fleet {
             .map(|class| std::array::from_fn(|number| class.goal(Stage::from_number(number))));
         self.table.set_goals(class, goals);
         self.review.class(class, self.is_introduced());
+        self.choose_again(|_| true);
     }
 
     /// A chunk has another class.
     pub(crate) fn chunk_class(&mut self, slot: ChunkSlot, class: ClassId) {
         self.table.set_class(slot, class);
+        self.choose_again(|one| one == slot);
         self.look_after_edit(slot);
     }
 
@@ -174,6 +176,7 @@ impl Fleet {
         }
         self.table.set_stage(slot, stage);
         if !same {
+            self.choose_again(|one| one == slot);
             self.look_again(slot);
         }
     }

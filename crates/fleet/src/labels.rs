@@ -109,6 +109,7 @@ impl Fleet {
     fn relabel(&mut self, disk: u16, edited: bool) {
         if self.hosts.relabel(disk) {
             self.review.disk(disk, edited && self.is_introduced());
+            self.choose_again(|_| true);
             self.healing.wake();
         }
     }

@@ -340,6 +340,15 @@ impl Fleet {
         Some(copy)
     }
 
+    /// What these chunks want is another thing now: a copy that waits for its raise was chosen for the old one.
+    pub(crate) fn choose_again(&mut self, concerned: impl Fn(ChunkSlot) -> bool) {
+        let waits = |(slot, copy): &(&ChunkSlot, &Copy)| copy.stage == Stage::Raising && concerned(**slot);
+        let slots: Vec<ChunkSlot> = self.healing.copies.iter().filter(waits).map(|(slot, _)| *slot).collect();
+        for slot in slots {
+            self.end_copy(slot);
+        }
+    }
+
     /// The chunk is raised for another reason: what is made will be of a version that is not current. The replica joins the
     /// next chain, unless it has become a member like any other.
     pub(crate) fn copy_overtaken(&mut self, slot: ChunkSlot) {
