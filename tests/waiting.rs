@@ -305,10 +305,10 @@ fn however_much_is_unsent_in_a_mapping_a_signal_ends_the_process_and_nothing_is_
     }
     send_all(&hosts, Signal::CONT);
     hosts.wait_whole();
-    for number in 0..ways.len() {
+    for (number, way) in ways.iter().enumerate() {
         let mut content = bytes(number as u64, MAPPED);
         content.iter_mut().step_by(PAGE).for_each(|first| *first = 7);
-        assert!(fs::read(path(number)).unwrap() == content, "{:?}", ways[number]);
+        assert!(fs::read(path(number)).unwrap() == content, "{way:?}");
     }
 }
 

@@ -180,12 +180,14 @@ fn a_small_disk_takes_chunks_while_a_sixteenth_of_it_is_free() {
 #[test]
 fn a_chunk_of_which_two_replicas_would_have_to_move_stays() {
     let mut world = super::classes::crowded(3);
-    (world.label_disk(disk(1), "ssd"), world.label_disk(disk(2), "hdd"));
+    world.label_disk(disk(1), "ssd");
+    world.label_disk(disk(2), "hdd");
     world.set_class(1, "ssd,hdd", Mode::Standard);
     world.set_file(1, 1);
     let (slot, _) = world.file(1);
     // The other disk for the second label is on the server of the first replica.
-    (world.label_disk(disk(101), "hdd"), world.label_disk(disk(3), "ssd"));
+    world.label_disk(disk(101), "hdd");
+    world.label_disk(disk(3), "ssd");
     for n in 0..3 {
         let mut info = world.info(n);
         for one in &mut info.disks {

@@ -286,7 +286,7 @@ impl Cluster {
             let highest = there().map(|one| one.version).max();
             there().filter(|one| Some(one.version) == highest).all(|one| disks.contains(&one.disk))
         };
-        disks.iter().any(|disk| self.disk(*disk).chunks.iter().any(|slot| is_last(slot)))
+        disks.iter().any(|disk| self.disk(*disk).chunks.iter().any(&is_last))
     }
 
     /// Bytes on a disk and on their way to it, of a million.
