@@ -212,11 +212,14 @@ impl DataPlane {
         slot.run(move || {
             let (chunk, version) = (values.capability.chunk, values.capability.version);
             let blocks = values.blocks.first..values.blocks.first + values.blocks.count;
-            let proved = if values.proved { prove(&disk, &values, &context.events) } else { Ok(()) };
-            let told =
-                proved.and_then(|()| disk.block_values(chunk, version, blocks, ReplicaState::Complete));
+            let told = if values.proved {
+                proved_values(&disk, &values, &context.events)
+            } else {
+                disk.block_values(chunk, version, blocks, ReplicaState::Complete)
+            };
             let result = told.map_err(|error| {
-                if error.is_damage() {
+                // What was read tells of that by itself, where it is so.
+                if error.is_damage() && !values.proved {
                     context.events.damaged(disk.id(), chunk, version);
                 }
                 error.status()
@@ -292,25 +295,34 @@ fn answer_recorded(replier: Replier, disk: &Disk, read: &Read) {
     }
 }
 
-/// Reads every page of the blocks, as if another server had asked for them.
-fn prove(disk: &Disk, values: &Values, events: &Events) -> Result<(), StoreError> {
-    let (from, to) =
-        (values.blocks.first * BLOCK_BYTES, (values.blocks.first + values.blocks.count) * BLOCK_BYTES);
-    for offset in (from..to).step_by(PAYLOAD_BYTES_MAX as usize) {
+/// What blocks are compared by, of their pages, which are read as if another server had asked for them; what is on record plays no part.
+fn proved_values(disk: &Disk, values: &Values, events: &Events) -> Result<Vec<[u8; 32]>, StoreError> {
+    let (first, end) = (values.blocks.first, values.blocks.first + values.blocks.count);
+    let mut proved = Vec::with_capacity(values.blocks.count as usize);
+    while first + (proved.len() as u32) < end {
+        let block = first + proved.len() as u32;
+        let length = PAYLOAD_BYTES_MAX.min((end - block) * BLOCK_BYTES);
         let read = Read {
             capability: values.capability.clone(),
             disk: values.disk,
-            offset,
-            length: PAYLOAD_BYTES_MAX.min(to - offset),
+            offset: block * BLOCK_BYTES,
+            length,
             deadline_ms: values.deadline_ms,
             verified: true,
             ordered: false,
             recorded: false,
             doubted: false,
         };
-        read_verified(disk, &read, events)?;
+        let back = read_verified(disk, &read, events)?;
+        let numbers = block as usize..(block + length / BLOCK_BYTES) as usize;
+        if back.zeroes {
+            proved.extend(numbers.map(store::hole_value));
+        } else {
+            let data = back.data.chunks_exact(BLOCK_BYTES as usize);
+            proved.extend(numbers.zip(data).map(|(number, data)| store::block_value(number, data)));
+        }
     }
-    Ok(())
+    Ok(proved)
 }
 
 /// Reads from the device, where rot shows first, and looks whether the pages match their checksums. What does

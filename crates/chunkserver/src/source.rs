@@ -244,7 +244,7 @@ impl<'a> Sources<'a> {
             if range.count > count {
                 left.push(BlockRange { first: range.first + count, count: range.count - count });
             }
-            let runs = match (self.differing(slot, chain, state, looked).await, unsound.as_mut()) {
+            let (runs, told_by) = match (self.differing(slot, chain, state, looked).await, unsound.as_mut()) {
                 (Err(Status::Corrupt), Some(unsound)) => {
                     match count / 2 {
                         0 => unsound.push(looked),
@@ -266,7 +266,12 @@ impl<'a> Sources<'a> {
                 written?;
                 match (pages, unsound.as_mut()) {
                     (Err(Status::Corrupt), Some(unsound)) => unsound.push(blocks),
-                    (Ok(Answer::Pages(pages, _)), _) => waiting = Some(Piece { blocks, values, pages }),
+                    (Ok(Answer::Pages(pages, _)), _) => {
+                        // The record of one source says nothing of the pages of another one.
+                        let same = told_by.is_none_or(|source| source == self.at);
+                        let values = if same { values } else { Vec::new() };
+                        waiting = Some(Piece { blocks, values, pages });
+                    }
                     (Ok(_), _) => return Err(Status::BadMessage),
                     (Err(status), _) => return Err(status),
                 }
@@ -289,39 +294,36 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// The runs of blocks that differ, and the source's values of them. `Corrupt`: the source cannot tell of all.
+    /// The runs of blocks that differ, with their values, and of which source these are; `None`: of proved ones, which are the same for all.
+    /// `Corrupt`: the source cannot tell of all.
     async fn differing(
         &mut self,
         slot: &Arc<Slot>,
         chain: &Arc<Chain>,
         state: ReplicaState,
         blocks: BlockRange,
-    ) -> Result<Vec<(BlockRange, Vec<[u8; 32]>)>, Status> {
+    ) -> Result<(Vec<(BlockRange, Vec<[u8; 32]>)>, Option<usize>), Status> {
         let (chunk, version) = (self.capability.chunk, self.capability.version);
         let range = blocks.first..blocks.first + blocks.count;
         let ours = on_disk(slot, move |disk| disk.sound_block_values(chunk, version, range, state));
         let (ours, theirs) = tokio::join!(ours, self.values(blocks));
-        let (ours, theirs) = (done(self.context, chain, version, ours)?, theirs?);
+        let (ours, mut theirs) = (done(self.context, chain, version, ours)?, theirs?);
+        let told_by = self.proved.is_empty().then_some(self.at);
+        if state == ReplicaState::Filling && told_by.is_some() {
+            // Blocks that differ are read, and proved by that.
+            let equal = (0..theirs.len()).filter(|n| Some(theirs[*n]) == ours[*n]);
+            for (run, _) in runs(equal.map(|n| (blocks.first + n as u32, ())), blocks.count) {
+                let proved = self.ask_values(run, true).await?;
+                let at = (run.first - blocks.first) as usize;
+                theirs[at..at + proved.len()].copy_from_slice(&proved);
+            }
+        }
         let at_once = |debt: &Debt| debt.at_once(PAYLOAD_BYTES_MAX.into()) / u64::from(BLOCK_BYTES);
         let most = self.debt.as_ref().map_or(PIECE_BLOCKS, |debt| at_once(debt).max(1) as u32);
-        let (mut runs, mut equal) = (Vec::new(), Vec::new());
-        for ((block, value), ours) in (blocks.first..).zip(theirs).zip(ours) {
-            // What is not sound here is replaced.
-            if Some(value) == ours {
-                append(&mut equal, block, value, blocks.count);
-            } else {
-                append(&mut runs, block, value, most);
-            }
-        }
-        // Blocks that differ are read, and proved by that.
-        if state == ReplicaState::Filling && self.proved.is_empty() {
-            for (blocks, values) in equal {
-                if self.ask_values(blocks, true).await? != values {
-                    return Err(Status::ChainBroken);
-                }
-            }
-        }
-        Ok(runs)
+        // What is not sound here is replaced.
+        let both = (blocks.first..).zip(theirs).zip(ours);
+        let differing = both.filter(|((_, theirs), ours)| Some(*theirs) != *ours);
+        Ok((runs(differing.map(|(theirs, _)| theirs), most), told_by))
     }
 
     /// What blocks are compared by. `proved`: by their pages, not by the records alone, which may be older.
@@ -480,15 +482,19 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// Puts a block behind the last run, which has at most so many, or begins one.
-fn append(runs: &mut Vec<(BlockRange, Vec<[u8; 32]>)>, block: u32, value: [u8; 32], most: u32) {
-    match runs.last_mut() {
-        Some((run, values)) if run.first + run.count == block && run.count < most => {
-            run.count += 1;
-            values.push(value);
+/// Blocks in order, as runs of at most so many, with what belongs to each.
+fn runs<T>(blocks: impl Iterator<Item = (u32, T)>, most: u32) -> Vec<(BlockRange, Vec<T>)> {
+    let mut runs: Vec<(BlockRange, Vec<T>)> = Vec::new();
+    for (block, of) in blocks {
+        match runs.last_mut() {
+            Some((run, all)) if run.first + run.count == block && run.count < most => {
+                run.count += 1;
+                all.push(of);
+            }
+            _ => runs.push((BlockRange { first: block, count: 1 }, vec![of])),
         }
-        _ => runs.push((BlockRange { first: block, count: 1 }, vec![value])),
     }
+    runs
 }
 
 /// Whether it is the one page that has this checksum.

@@ -288,6 +288,41 @@ fn a_record_that_is_older_than_its_bytes_makes_no_stale_replica_current() {
     });
 }
 
+/// What the blocks of one source are compared by, as it remembers it, says nothing of the pages of another one.
+#[test]
+fn a_copy_from_two_sources_is_compared_by_the_bytes_that_it_holds() {
+    const RECORDS: std::ops::Range<usize> = 4096..25 * 4096;
+    let block = 40 << 20;
+    simulated(async {
+        let mut world = World::simulated(4).await;
+        let mut pieces = written(&world).await;
+        assert_eq!(world.master.order(10, world.disk(2), copy(&world, 2, V2, &[0])).await.result, Ok(()));
+        for n in [0, 2] {
+            assert_eq!(world.master.raise(20 + n, world.disk(n as usize), V3).await.result, Ok(()));
+        }
+        let file = chunk_file(&world, 2).unwrap();
+        let open = |world: &World| world.sim_disk(2).dir().open(&file, OpenMode::ReadWrite).unwrap();
+        let at = types::CHUNK_BYTES + RECORDS.start as u64;
+        let mut records = vec![0; RECORDS.len()];
+        open(&world).read_at(&mut records, at).unwrap();
+        let (chain, data) = (world.chain(&[0, 2]), pattern(9, 65_536));
+        let head = world.connect(0).await;
+        assert_eq!(send(&head, &write_of(&chain, V3, 1, block, &data), &data).await.result, Ok(()));
+        assert_eq!(flush(&head, &chain, V3, &[]).await.result, Ok(()));
+        drop(head);
+        pieces[1] = (block, data);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        world.kill(2).await;
+        open(&world).write_at(&records, at).unwrap();
+        open(&world).sync_data().unwrap();
+        world.start(2).await;
+        assert_eq!(world.master.order(11, world.disk(3), copy(&world, 3, V3, &[2, 0])).await.result, Ok(()));
+        assert_eq!(world.master.order(12, world.disk(1), copy(&world, 1, V3, &[3])).await.result, Ok(()));
+        holds(&world, 3, V3, &pieces).await;
+        holds(&world, 1, V3, &pieces).await;
+    });
+}
+
 #[test]
 fn a_copy_cut_off_by_a_stop_is_reported_as_filling_and_not_read() {
     simulated(async {

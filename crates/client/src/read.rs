@@ -52,7 +52,7 @@ pub(crate) async fn read(
         if !patience.once {
             tracing::error!(inode = %inode.reference.id, offset, length, "a read was given up at the mount's limit");
         }
-        GivenUp::note(&mut inode.state().given_up, range, now);
+        GivenUp::note(&mut inode.state().given_up, range, now, patience.once);
     }
     outcome
 }

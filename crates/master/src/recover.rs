@@ -122,7 +122,10 @@ fn read_terms(
             if !nothing {
                 return Err(damaged("there is a log or a checkpoint, but no term file".into()));
             }
-            Ok(TermFile::fresh(ClusterId(env.seed.next_id())))
+            // Before the log: a stop while that is made must not leave a log without terms.
+            let fresh = TermFile::fresh(ClusterId(env.seed.next_id()));
+            fresh.write(data.as_ref()).map_err(failed("write the term file"))?;
+            Ok(fresh)
         }
         Err(TermFileError::Io(source)) => Err(StartError::Io { what: "read the term file", source }),
         Err(error) => Err(damaged(error.to_string())),

@@ -137,7 +137,8 @@ impl TermFile {
             file.write_at(&bytes, (copy * COPY_BYTES) as u64)?;
             file.sync_data()?;
         }
-        Ok(())
+        // The one who made it may have been stopped before its name was durable.
+        dir.sync_dir("")
     }
 
     fn encode(&self) -> Vec<u8> {

@@ -26,6 +26,19 @@ fn acknowledged_operations_survive_a_kill() {
 }
 
 #[test]
+fn a_first_start_that_was_stopped_while_its_log_was_made_is_done_again() {
+    run(async |world| {
+        world.disk.set_capacity(200 << 10);
+        let error = world.try_start(world.config()).await.err().unwrap();
+        assert!(matches!(error, StartError::Io { .. }), "{error}");
+        world.disk.power_cut();
+        world.disk.set_capacity(1 << 30);
+        let _master = world.start().await;
+        world.client("a").await.mkdir("d").await.unwrap();
+    });
+}
+
+#[test]
 fn a_barrier_keeps_everything_before_it_through_a_loss_of_power() {
     for seed in 0..8 {
         run(async |mut world| {

@@ -44,3 +44,4 @@ pub use error::{FormatError, OpenDiskError, StoreError};
 pub use report::{
     Counters, DiskSpace, InventoryEntry, OpenReport, Purged, ReadBack, ReplicaState, ScanReport, Write,
 };
+pub use value::{block_value, hole_value};

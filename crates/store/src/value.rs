@@ -11,7 +11,7 @@ const BLOCKS: usize = BLOCKS_PER_CHUNK as usize;
 const _: () = assert!(BLOCKS.is_power_of_two() && BLOCKS >= 2);
 
 /// The chaining value of a block's 64 KiB at its place in the chunk.
-pub(crate) fn block_value(block: usize, data: &[u8]) -> ChainingValue {
+pub fn block_value(block: usize, data: &[u8]) -> ChainingValue {
     let mut hasher = blake3::Hasher::new();
     hasher.set_input_offset(block as u64 * u64::from(BLOCK_BYTES));
     hasher.update(data);
@@ -19,7 +19,7 @@ pub(crate) fn block_value(block: usize, data: &[u8]) -> ChainingValue {
 }
 
 /// The chaining value of a block of zeroes at its place; all are computed at the first use (some 10 ms).
-pub(crate) fn hole_value(block: usize) -> ChainingValue {
+pub fn hole_value(block: usize) -> ChainingValue {
     static VALUES: OnceLock<Vec<ChainingValue>> = OnceLock::new();
     let values = VALUES.get_or_init(|| {
         let zeroes = vec![0; BLOCK_BYTES as usize];

@@ -19,16 +19,22 @@ const TRY_MAX: Duration = Duration::from_secs(1);
 pub(crate) struct GivenUp {
     range: Range<u64>,
     at: Instant,
+    /// It was a repetition itself.
+    repeats: bool,
 }
 
 impl GivenUp {
-    /// Notes a read. Those that are given up at about the same time, as the requests of one read-ahead are, count as one.
-    pub(crate) fn note(last: &mut Option<Self>, range: Range<u64>, at: Instant) {
+    /// Notes a read. Those that are given up at about the same time, as the requests of one read-ahead are, count as one. The repetition of a
+    /// repetition is not noted: who asks for ever would take the limit away from everybody else.
+    pub(crate) fn note(last: &mut Option<Self>, range: Range<u64>, at: Instant, repeats: bool) {
+        if repeats && last.as_ref().is_some_and(|last| last.repeats) {
+            return;
+        }
         let company = last.take().filter(|last| at.since(last.at) < REPETITION);
         let range = company.map_or(range.clone(), |company| {
             company.range.start.min(range.start)..company.range.end.max(range.end)
         });
-        *last = Some(Self { range, at });
+        *last = Some(Self { range, at, repeats });
     }
 
     fn is_repeated_by(&self, range: &Range<u64>, now: Instant) -> bool {
@@ -77,7 +83,7 @@ mod tests {
     fn only_what_was_just_given_up_is_tried_once() {
         let (limit, start) = (Some(Duration::from_secs(8)), Instant::default());
         let mut given_up = None;
-        GivenUp::note(&mut given_up, 4096..8192, start);
+        GivenUp::note(&mut given_up, 4096..8192, start, false);
         let patience = |range, at| Patience::new(limit, given_up.as_ref(), &range, at);
         let soon = start + Duration::from_millis(900);
         assert!(patience(8191..9000, soon).once && patience(0..4097, soon).once);
@@ -89,16 +95,30 @@ mod tests {
         );
     }
 
+    /// Two repetitions, as a page fault has, and what comes soon after them.
+    #[test]
+    fn who_asks_for_ever_takes_the_limit_from_nobody() {
+        let (limit, mut now, mut given_up) = (Some(Duration::from_secs(8)), Instant::default(), None);
+        let mut waits = Vec::new();
+        for _ in 0..5 {
+            let once = Patience::new(limit, given_up.as_ref(), &(0..4096), now).once;
+            waits.push(once);
+            now = now + Duration::from_millis(900);
+            GivenUp::note(&mut given_up, 0..4096, now, once);
+        }
+        assert_eq!(waits, [false, true, true, true, false]);
+    }
+
     #[test]
     fn requests_of_one_read_ahead_that_are_given_up_together_are_remembered_together() {
         let (limit, start) = (Some(Duration::from_secs(8)), Instant::default());
         let mut given_up = None;
         let first = 0..131_072_u64;
-        GivenUp::note(&mut given_up, first.clone(), start);
-        GivenUp::note(&mut given_up, 131_072..262_144, start);
+        GivenUp::note(&mut given_up, first.clone(), start, false);
+        GivenUp::note(&mut given_up, 131_072..262_144, start, false);
         assert!(Patience::new(limit, given_up.as_ref(), &(0..4096), start).once);
         let later = start + REPETITION;
-        GivenUp::note(&mut given_up, 131_072..262_144, later);
+        GivenUp::note(&mut given_up, 131_072..262_144, later, false);
         assert!(!Patience::new(limit, given_up.as_ref(), &first, later).once);
     }
 }

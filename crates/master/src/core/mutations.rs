@@ -104,7 +104,7 @@ impl Core {
         };
         let is_longer = now.truncate_generation == truncate_generation && length > now.length;
         let wrote = is_longer || modified.is_some() || !chunks.is_empty() || clear_privileges;
-        if !wrote && accessed.is_none() {
+        if !wrote && accessed.is_none() && now.kind == FileKind::File {
             // An fsync of what nobody wrote waits for the records before it, and needs no room for one of its own.
             let reply = Ok(Reply::Attributes(now));
             let applied = Applied { reply, index: None, critical: durable, news: Vec::new() };
