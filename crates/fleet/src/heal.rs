@@ -196,13 +196,6 @@ impl Healing {
         }
     }
 
-    /// The chunk has a new version: what an edit was refused for may be over.
-    pub(crate) fn forget_refusal(&mut self, slot: ChunkSlot) {
-        if let Some(later) = self.later.get_mut(&slot) {
-            later.refused = None;
-        }
-    }
-
     /// Why an edit of the chunk ended a moment ago.
     pub(crate) fn refusal(&self, slot: ChunkSlot, now_ms: u64) -> Option<Status> {
         let (why, until_ms) = self.later.get(&slot)?.refused?;

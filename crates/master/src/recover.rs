@@ -114,7 +114,11 @@ fn read_terms(
     checkpoints: &dyn Dir,
 ) -> Result<TermFile, StartError> {
     match TermFile::read(data.as_ref()) {
-        Ok(Some(terms)) => Ok(terms),
+        Ok(Some(terms)) => {
+            // Whoever made it may have been stopped before its name was durable; the log must not outlive it.
+            data.sync_dir("").map_err(failed("sync the data directory"))?;
+            Ok(terms)
+        }
         Ok(None) => {
             let empty = |dir: &dyn Dir| dir.list("").map(|list| list.is_empty());
             let nothing =

@@ -331,3 +331,10 @@ fn a_replica_that_came_back_since_counts_when_a_deletion_is_judged() {
 fn an_edit_that_is_refused_for_want_of_room_has_cut_nothing() {
     holds(Faults::FullDisks, 1);
 }
+
+/// The only replica that followed its writers was on the disk that rots, and said so: what is on it is not believed in either way, but the check took it for
+/// none, and an fsync that it had carried out for a lie.
+#[test]
+fn an_fsync_is_judged_by_a_damaged_replica_as_by_one_whose_damage_nobody_met() {
+    holds(Faults::Rot, 4_985_902_016_155_052_131);
+}

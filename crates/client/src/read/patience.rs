@@ -27,7 +27,7 @@ impl GivenUp {
     /// Notes a read. Those that are given up at about the same time, as the requests of one read-ahead are, count as one. The repetition of a
     /// repetition is not noted: who asks for ever would take the limit away from everybody else.
     pub(crate) fn note(last: &mut Option<Self>, range: Range<u64>, at: Instant, repeats: bool) {
-        if repeats && last.as_ref().is_some_and(|last| last.repeats) {
+        if repeats && last.as_ref().is_some_and(|last| last.repeats && last.overlaps(&range)) {
             return;
         }
         let company = last.take().filter(|last| at.since(last.at) < REPETITION);
@@ -38,7 +38,11 @@ impl GivenUp {
     }
 
     fn is_repeated_by(&self, range: &Range<u64>, now: Instant) -> bool {
-        now.since(self.at) < REPETITION && range.start < self.range.end && self.range.start < range.end
+        now.since(self.at) < REPETITION && self.overlaps(range)
+    }
+
+    fn overlaps(&self, range: &Range<u64>) -> bool {
+        range.start < self.range.end && self.range.start < range.end
     }
 }
 

@@ -74,7 +74,6 @@ impl Fleet {
         let (chunk, target) = (raise.chunk, raise.target);
         self.version_applied(slot, chunk, target);
         let Some(mut raise) = self.raises.running.remove(&slot) else { return };
-        self.healing.forget_refusal(slot);
         if self.raises.remains.get(&slot).is_some_and(|remains| remains.minted <= target) {
             self.raises.remains.remove(&slot);
             self.healing.set_unfinished(slot, false, now_ms);

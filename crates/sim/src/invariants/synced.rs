@@ -49,14 +49,15 @@ pub(crate) fn check(stage: &Stage, inode: InodeId, content: &Content) -> Result<
                 // What it says is not believed, in either way.
                 Ok(()) | Err(Lack::Bytes(_)) if Some(*place) == stage.rotten() => held.push(*place),
                 Ok(()) => held.push(*place),
-                Err(Lack::Bytes(why)) => lacking.push(format!("{place}: {why}")),
-                Err(Lack::Replica) => {}
+                Err(Lack::Bytes(why) | Lack::Replica(why)) => lacking.push(format!("{place}: {why}")),
             }
         }
         if held.len() < cluster.min_write() && !may_be_hole(&view, content, length) {
             return Err(format!(
-                "chunk {} of {inode} at {} is held by {held:?} alone; {lacking:?}",
-                view.chunk, view.version
+                "chunk {} of {inode} at {} is held by {held:?} alone; {lacking:?}; {:?} rots",
+                view.chunk,
+                view.version,
+                stage.rotten()
             ));
         }
     }
@@ -73,16 +74,19 @@ fn may_be_hole(view: &ChunkView, content: &Content, length: u64) -> bool {
 /// Why a disk does not count.
 enum Lack {
     /// It has none that may be read.
-    Replica,
+    Replica(String),
     /// It has one without what was synced.
     Bytes(String),
 }
 
 /// Whether a disk has all that was synced of a chunk.
 fn holds(disk: &Disk, view: &ChunkView, content: &Content, length: u64) -> Result<(), Lack> {
-    let entry = disk.entry(view.chunk).map_err(|_| Lack::Replica)?;
-    if entry.version < view.version || entry.damaged || !is_good(&entry, entry.version) {
-        return Err(Lack::Replica);
+    let entry = disk.entry(view.chunk).map_err(|error| Lack::Replica(error.to_string()))?;
+    if entry.version < view.version || !is_good(&entry, entry.version) {
+        return Err(Lack::Replica(format!("{entry:?}")));
+    }
+    if entry.damaged {
+        return Err(Lack::Bytes("it is damaged".into()));
     }
     let begin = u64::from(view.index.0) * CHUNK_BYTES;
     let own = pieces(content, length).filter(|(start, _)| start / CHUNK_BYTES == begin / CHUNK_BYTES);
