@@ -14,7 +14,7 @@
 
 use crate::disks::{Slot, on_disk};
 use crate::orders::{Orders, note};
-use crate::source::{Pages, Sources};
+use crate::source::{Pages, Sources, runs};
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Disk, StoreError};
@@ -23,7 +23,7 @@ use types::{ChunkId, DiskId, PAGE_BYTES, PAYLOAD_BYTES_MAX, ReplicaAddress, Stat
 /// How long a source may take to answer.
 const SOURCE_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Pages asked for at a time.
-const RUN_PAGES: u32 = PAYLOAD_BYTES_MAX / PAGE_BYTES;
+pub(crate) const RUN_PAGES: u32 = PAYLOAD_BYTES_MAX / PAGE_BYTES;
 
 impl Orders {
     /// Replaces what is damaged. `Corrupt`: a page is sound on no source.
@@ -38,7 +38,7 @@ impl Orders {
         let looked = on_disk(slot, move |disk| disk.unsound_pages(chunk, version)).await;
         let damaged = self.told(slot, (disk, chunk), version, looked)?;
         let mut sources = Sources::new(&self.context, slot, term, chunk, version, sources, SOURCE_WAIT_MAX);
-        for (first, count) in runs(&damaged) {
+        for (first, count) in runs(damaged.iter().copied(), RUN_PAGES) {
             match sources.pages(first * PAGE_BYTES, count * PAGE_BYTES).await {
                 Ok(pages) => self.mend_pages(slot, (disk, chunk), version, (first, count), pages).await?,
                 Err(Status::WrongVersion) => return Err(Status::WrongVersion),
@@ -121,29 +121,4 @@ fn write(
         return disk.punch(chunk, version, &[(offset, offset + u64::from(count) * page)]);
     };
     put(disk, &store::Write { chunk, version, offset, data, page_crcs, block_values: &[], create: false })
-}
-
-/// Pages as runs of neighbours, each first page and count.
-pub(crate) fn runs(pages: &[u32]) -> Vec<(u32, u32)> {
-    let mut runs: Vec<(u32, u32)> = Vec::new();
-    for page in pages {
-        match runs.last_mut() {
-            Some((first, count)) if *first + *count == *page && *count < RUN_PAGES => *count += 1,
-            _ => runs.push((*page, 1)),
-        }
-    }
-    runs
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn neighbours_are_asked_for_together_up_to_a_frame() {
-        assert_eq!(runs(&[]), []);
-        assert_eq!(runs(&[3, 4, 5, 9]), [(3, 3), (9, 1)]);
-        let many: Vec<u32> = (0..RUN_PAGES + 1).collect();
-        assert_eq!(runs(&many), [(0, RUN_PAGES), (RUN_PAGES, 1)]);
-    }
 }

@@ -32,8 +32,6 @@ const PAGE: usize = PAGE_BYTES as usize;
 /// Whole blocks of a source.
 pub(crate) struct Piece {
     blocks: BlockRange,
-    /// What they are compared by, if they were.
-    values: Vec<[u8; 32]>,
     pages: Pages,
 }
 
@@ -244,7 +242,7 @@ impl<'a> Sources<'a> {
             if range.count > count {
                 left.push(BlockRange { first: range.first + count, count: range.count - count });
             }
-            let (runs, told_by) = match (self.differing(slot, chain, state, looked).await, unsound.as_mut()) {
+            let runs = match (self.differing(slot, chain, state, looked).await, unsound.as_mut()) {
                 (Err(Status::Corrupt), Some(unsound)) => {
                     match count / 2 {
                         0 => unsound.push(looked),
@@ -257,7 +255,7 @@ impl<'a> Sources<'a> {
                 }
                 (runs, _) => runs?,
             };
-            for (blocks, values) in runs {
+            for blocks in runs {
                 if state == ReplicaState::Complete && waiting.is_some() {
                     self.change(slot, chain).await?;
                 }
@@ -266,12 +264,7 @@ impl<'a> Sources<'a> {
                 written?;
                 match (pages, unsound.as_mut()) {
                     (Err(Status::Corrupt), Some(unsound)) => unsound.push(blocks),
-                    (Ok(Answer::Pages(pages, _)), _) => {
-                        // The record of one source says nothing of the pages of another one.
-                        let same = told_by.is_none_or(|source| source == self.at);
-                        let values = if same { values } else { Vec::new() };
-                        waiting = Some(Piece { blocks, values, pages });
-                    }
+                    (Ok(Answer::Pages(pages, _)), _) => waiting = Some(Piece { blocks, pages }),
                     (Ok(_), _) => return Err(Status::BadMessage),
                     (Err(status), _) => return Err(status),
                 }
@@ -289,30 +282,33 @@ impl<'a> Sources<'a> {
         blocks: BlockRange,
     ) -> Result<(Piece, ChainSequence), Status> {
         match self.ask(Question::blocks(blocks, true)).await? {
-            Answer::Pages(pages, sequence) => Ok((Piece { blocks, values: Vec::new(), pages }, sequence)),
+            Answer::Pages(pages, sequence) => Ok((Piece { blocks, pages }, sequence)),
             _ => Err(Status::BadMessage),
         }
     }
 
-    /// The runs of blocks that differ, with their values, and of which source these are; `None`: of proved ones, which are the same for all.
-    /// `Corrupt`: the source cannot tell of all.
+    /// The runs of blocks that differ. `Corrupt`: the source cannot tell of all.
     async fn differing(
         &mut self,
         slot: &Arc<Slot>,
         chain: &Arc<Chain>,
         state: ReplicaState,
         blocks: BlockRange,
-    ) -> Result<(Vec<(BlockRange, Vec<[u8; 32]>)>, Option<usize>), Status> {
+    ) -> Result<Vec<BlockRange>, Status> {
         let (chunk, version) = (self.capability.chunk, self.capability.version);
         let range = blocks.first..blocks.first + blocks.count;
         let ours = on_disk(slot, move |disk| disk.sound_block_values(chunk, version, range, state));
         let (ours, theirs) = tokio::join!(ours, self.values(blocks));
         let (ours, mut theirs) = (done(self.context, chain, version, ours)?, theirs?);
-        let told_by = self.proved.is_empty().then_some(self.at);
-        if state == ReplicaState::Filling && told_by.is_some() {
+        let is_equal = |theirs: &[[u8; 32]], block: &u32| {
+            let n = (block - blocks.first) as usize;
+            Some(theirs[n]) == ours[n]
+        };
+        let all = blocks.first..blocks.first + blocks.count;
+        if state == ReplicaState::Filling && self.proved.is_empty() {
             // Blocks that differ are read, and proved by that.
-            let equal = (0..theirs.len()).filter(|n| Some(theirs[*n]) == ours[*n]);
-            for (run, _) in runs(equal.map(|n| (blocks.first + n as u32, ())), blocks.count) {
+            for (first, count) in runs(all.clone().filter(|block| is_equal(&theirs, block)), blocks.count) {
+                let run = BlockRange { first, count };
                 let proved = self.ask_values(run, true).await?;
                 let at = (run.first - blocks.first) as usize;
                 theirs[at..at + proved.len()].copy_from_slice(&proved);
@@ -321,9 +317,8 @@ impl<'a> Sources<'a> {
         let at_once = |debt: &Debt| debt.at_once(PAYLOAD_BYTES_MAX.into()) / u64::from(BLOCK_BYTES);
         let most = self.debt.as_ref().map_or(PIECE_BLOCKS, |debt| at_once(debt).max(1) as u32);
         // What is not sound here is replaced.
-        let both = (blocks.first..).zip(theirs).zip(ours);
-        let differing = both.filter(|((_, theirs), ours)| Some(*theirs) != *ours);
-        Ok((runs(differing.map(|(theirs, _)| theirs), most), told_by))
+        let differing = runs(all.filter(|block| !is_equal(&theirs, block)), most).into_iter();
+        Ok(differing.map(|(first, count)| BlockRange { first, count }).collect())
     }
 
     /// What blocks are compared by. `proved`: by their pages, not by the records alone, which may be older.
@@ -482,16 +477,13 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// Blocks in order, as runs of at most so many, with what belongs to each.
-fn runs<T>(blocks: impl Iterator<Item = (u32, T)>, most: u32) -> Vec<(BlockRange, Vec<T>)> {
-    let mut runs: Vec<(BlockRange, Vec<T>)> = Vec::new();
-    for (block, of) in blocks {
+/// Numbers in order, as runs of neighbours, at most so many in one: each its first and their count.
+pub(crate) fn runs(numbers: impl IntoIterator<Item = u32>, most: u32) -> Vec<(u32, u32)> {
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    for number in numbers {
         match runs.last_mut() {
-            Some((run, all)) if run.first + run.count == block && run.count < most => {
-                run.count += 1;
-                all.push(of);
-            }
-            _ => runs.push((BlockRange { first: block, count: 1 }, vec![of])),
+            Some((first, count)) if *first + *count == number && *count < most => *count += 1,
+            _ => runs.push((number, 1)),
         }
     }
     runs
@@ -534,7 +526,8 @@ pub(crate) fn done<T>(
     })
 }
 
-/// Writes the pages that are not holes, each with the checksum it came with; the others become holes.
+/// Writes the pages that are not holes, each with the checksum it came with; the others become holes. What blocks are compared by is computed
+/// here, of these very bytes: what a source told may be of others.
 pub(crate) fn write_piece(
     disk: &Disk,
     chunk: ChunkId,
@@ -557,14 +550,16 @@ pub(crate) fn write_piece(
             disk.punch(chunk, version, &[(offset, start + to as u64)])?;
         } else {
             let (whole, count) = types::whole_blocks(offset, (to - from) as u64);
-            let values = whole as usize - piece.blocks.first as usize;
+            let at = |number: u64| (number * block - start) as usize;
+            let value = |number: u64| store::block_value(number as usize, &data[at(number)..at(number + 1)]);
+            let values: Vec<[u8; 32]> = (whole..whole + count).map(value).collect();
             let write = store::Write {
                 chunk,
                 version,
                 offset,
                 data: &data[from..to],
                 page_crcs: &crcs[first..first + run.len()],
-                block_values: piece.values.get(values..values + count as usize).unwrap_or_default(),
+                block_values: &values,
                 create: false,
             };
             write_with_room(disk, &write)?;
@@ -572,4 +567,16 @@ pub(crate) fn write_piece(
         first += run.len();
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_asked_for_together_up_to_a_frame() {
+        assert_eq!(runs([], 3), []);
+        assert_eq!(runs([3, 4, 5, 9], 3), [(3, 3), (9, 1)]);
+        assert_eq!(runs(0..4, 3), [(0, 3), (3, 1)]);
+    }
 }

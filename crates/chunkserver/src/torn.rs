@@ -9,9 +9,9 @@
 //! 2. A stop at any moment leaves pages that are torn or sound: the header says *torn* until all is durable.
 
 use crate::disks::{Slot, on_disk};
-use crate::mend::runs;
+use crate::mend::RUN_PAGES;
 use crate::orders::Orders;
-use crate::source::Sources;
+use crate::source::{Sources, runs};
 use std::sync::Arc;
 use std::time::Duration;
 use types::{ChunkId, DiskId, PAGE_BYTES, ReplicaAddress, Status, Term, Version};
@@ -36,7 +36,7 @@ impl Orders {
         let torn = self.told(slot, replica, version, looked)?;
         let mut sources = Sources::new(&self.context, slot, term, chunk, version, sources, SOURCE_WAIT_MAX);
         let doubted = Sources::new(&self.context, slot, term, chunk, version, doubted, SOURCE_WAIT_MAX);
-        for (first, count) in runs(&torn) {
+        for (first, count) in runs(torn.iter().copied(), RUN_PAGES) {
             match sources.sound(first * PAGE_BYTES, count * PAGE_BYTES).await {
                 Ok(pages) => self.replace(slot, replica, version, (first, count), pages).await?,
                 // Each of them may be sound on another source.
