@@ -1,3 +1,5 @@
+//! What is told of servers, disks and chunks, and what to do about it.
+
 use super::*;
 
 fn up() -> ServerStatus {

@@ -1,3 +1,5 @@
+//! Room that is kept in the log for what must be recorded, on a disk that is full.
+
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;
