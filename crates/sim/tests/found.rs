@@ -338,3 +338,10 @@ fn an_edit_that_is_refused_for_want_of_room_has_cut_nothing() {
 fn an_fsync_is_judged_by_a_damaged_replica_as_by_one_whose_damage_nobody_met() {
     holds(Faults::Rot, 4_985_902_016_155_052_131);
 }
+
+/// A write was given up while the right to write was asked for. The answer, that it was to be asked for again, began the patience of the chunk, and the
+/// fsync a minute later, which nobody had asked for in between, had none left for its first failure: a second one told of what had been lost meanwhile.
+#[test]
+fn what_was_given_up_takes_no_patience_from_what_comes_later() {
+    holds(Faults::Network, 231_072_424_512_216_187);
+}

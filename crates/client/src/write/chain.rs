@@ -27,6 +27,8 @@ pub(crate) struct Chunk {
     pub(crate) last: Option<Arc<WriteGrant>>,
     /// A request for a grant is on its way.
     pub(crate) asking: bool,
+    /// What it was for was given up meanwhile.
+    pub(crate) gave_up_while_asking: bool,
     /// A commit was refused: see [`Chunk::wants_grant`].
     pub(crate) refresh: bool,
     /// To be named with the next request for a grant.
@@ -212,6 +214,7 @@ impl Chunk {
     pub(crate) fn give_up(&mut self) {
         self.void();
         self.calm();
+        self.gave_up_while_asking = self.asking;
         self.write_ids.clear();
         self.held.take_if(|held| held.is_gone());
     }

@@ -455,6 +455,7 @@ impl Pipeline {
     ) {
         let Some(chunk) = self.chunks.get_mut(&index) else { return };
         chunk.asking = false;
+        let gave_up = std::mem::take(&mut chunk.gave_up_while_asking);
         let (grant, generation) = match result {
             Ok(answer) => answer,
             Err(Status::LostTail) => {
@@ -469,6 +470,8 @@ impl Pipeline {
                         hop.status = Status::TimedOut;
                     }
                     self.cannot(status);
+                } else if gave_up {
+                    // What the question was for is over: the patience of what comes next has not begun.
                 } else if status == Status::TimedOut || !chunk.trouble(now, self.rules.timeout) {
                     // The question alone has taken as long as the limit allows, or all of them together.
                     self.cannot(Status::Io);

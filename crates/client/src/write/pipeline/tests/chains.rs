@@ -91,3 +91,26 @@ fn a_chunk_with_bytes_that_were_given_up_does_not_enter_the_map() {
     assert!(!given_up.contains(&chunk));
     assert_eq!(&world.content()[..5], [0; 5]);
 }
+
+#[test]
+fn an_answer_to_what_was_given_up_takes_no_patience_from_what_comes_later() {
+    let (mut world, mut pipeline) = (World::default(), pipeline());
+    write(&mut pipeline, &world, 0, b"hello");
+    pipeline.want_flush();
+    world.run(&mut pipeline, &mut std::iter::empty());
+    write(&mut pipeline, &world, 0, b"there");
+    pipeline.want_flush();
+    let mut actions = Vec::new();
+    pipeline.decide(Moment { session: SessionId(10), ..world.moment() }, &mut actions);
+    assert!(matches!(&actions[..], [Action::Grant { .. }]));
+    pipeline.fail(Status::TimedOut);
+    assert_eq!(lost(&mut pipeline), [Status::TimedOut]);
+    let late = Event::Granted { index: ChunkIndex(0), result: Err(Status::TryAgain) };
+    pipeline.handle(late, Instant(world.now));
+    world.now += Duration::from_secs(3600);
+    write(&mut pipeline, &world, 0, b"again");
+    let stamp = pipeline.want_flush();
+    world.run(&mut pipeline, &mut std::iter::once(true));
+    assert!(pipeline.is_flushed(stamp) && world.content() == b"again");
+    assert_eq!(lost(&mut pipeline), []);
+}
