@@ -1,6 +1,6 @@
 //! `muskox explain`: where the chunks of a file are, where its class wants them, and what is in the way.
 
-mod json;
+pub(crate) mod json;
 
 pub use json::json;
 

@@ -12,6 +12,7 @@
 //! # Elsewhere
 //! Asking the master: `rpc::admin`.
 
+pub mod chunk;
 pub mod class;
 pub mod edit_plan;
 pub mod error;

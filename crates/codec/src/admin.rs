@@ -1,6 +1,7 @@
 //! What an operator asks a master and is told, as plain values.
 
 mod change;
+mod chunks;
 mod convert;
 mod edit;
 mod explain;
@@ -10,6 +11,7 @@ mod removal;
 mod trash;
 
 pub use change::*;
+pub use chunks::*;
 pub use edit::*;
 pub use explain::*;
 pub use health::{MuteStatus, MuteWish};

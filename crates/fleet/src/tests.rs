@@ -13,6 +13,7 @@ mod healing;
 mod hold;
 mod hops;
 mod limits;
+mod listing;
 mod machines;
 mod mending;
 mod metadata;

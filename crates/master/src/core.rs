@@ -18,6 +18,7 @@ mod aging;
 mod appends;
 mod bystanders;
 mod checkpoints;
+mod chunks;
 mod classes;
 mod commands;
 mod control;
@@ -62,8 +63,8 @@ use appends::Appends;
 use checkpoints::{BuildAnswerer, Checkpoints};
 use classes::ChangeAnswerer;
 use codec::admin::{
-    Change, Changed, ClassStatus, ExplainTarget, FileTarget, RemovalTarget, TaskStatus, TrashPage,
-    TrashQuery, Warning,
+    Change, Changed, ChunkPage, ChunkQuery, ClassStatus, ExplainTarget, FileTarget, RemovalTarget,
+    TaskStatus, TrashPage, TrashQuery, Warning,
 };
 use codec::control::{ToMaster, ToServer};
 use codec::session::{AnswerMessage, RequestMessage, SessionOpen};
@@ -113,6 +114,8 @@ pub(crate) enum Message {
     Tasks { answer: oneshot::Sender<Vec<TaskStatus>> },
     /// An operator asks what keeps a disk or a server from being removed.
     Removal { target: RemovalTarget, answer: RemovalAnswerer },
+    /// An operator looks through all chunks.
+    Chunks { query: ChunkQuery, answer: oneshot::Sender<ChunkPage> },
     /// An operator asks for a part of the trash.
     Trash { query: TrashQuery, answer: oneshot::Sender<TrashPage> },
     /// An operator asks why chunks are where they are.
@@ -349,6 +352,7 @@ impl Core {
             Message::Classes { answer } => drop(answer.send(self.class_statuses())),
             Message::Tasks { answer } => drop(answer.send(self.task_statuses())),
             Message::Removal { target, answer } => self.removal_wanted(&target, answer),
+            Message::Chunks { query, answer } => drop(answer.send(self.chunk_page(&query))),
             Message::Trash { query, answer } => drop(answer.send(self.trash_page(query.after))),
             Message::Explain { target, answer } => self.explain_wanted(target, answer),
             Message::PlanEdit { change, answer } => self.edit_plan_wanted(change, answer),

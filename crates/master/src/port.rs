@@ -14,8 +14,8 @@ use crate::core::{Answerer, Attached, Connection, LinkId, Message, OpenAnswerer,
 use bytes::Bytes;
 use codec::Message as _;
 use codec::admin::{
-    Change, Changed, ClassStatus, ClusterStatus, EditPlan, ExplainTarget, Explanation, FileInfoReply,
-    FileTarget, Removal, RemovalTarget, TaskStatus, TrashPage, TrashQuery,
+    Change, Changed, ChunkPage, ChunkQuery, ClassStatus, ClusterStatus, EditPlan, ExplainTarget, Explanation,
+    FileInfoReply, FileTarget, Removal, RemovalTarget, TaskStatus, TrashPage, TrashQuery,
 };
 use codec::control::{ToMaster, ToServer};
 use codec::session::{AnswerMessage, RequestMessage, SessionOpen, SessionOpenAnswer};
@@ -287,6 +287,10 @@ impl AdminApi for Admin {
 
     fn removal(&self, target: RemovalTarget) -> BoxFuture<'_, Result<Removal, AdminError>> {
         Box::pin(async move { self.ask(|answer| Message::Removal { target, answer }).await? })
+    }
+
+    fn chunks(&self, query: ChunkQuery) -> BoxFuture<'_, Result<ChunkPage, AdminError>> {
+        Box::pin(self.ask(move |answer| Message::Chunks { query, answer }))
     }
 
     fn trash(&self, query: TrashQuery) -> BoxFuture<'_, Result<TrashPage, AdminError>> {

@@ -1,5 +1,6 @@
 //! The command line. Noun then verb; every command that talks to the cluster takes `--master`.
 
+use crate::commands::chunk::ChunkCommand;
 use crate::commands::class::ClassCommand;
 use crate::commands::client::ClientCommand;
 use crate::commands::completion;
@@ -76,6 +77,11 @@ pub(crate) enum Command {
     Limit {
         #[command(subcommand)]
         command: LimitCommand,
+    },
+    /// Chunks, and which of them are not as they should be
+    Chunk {
+        #[command(subcommand)]
+        command: ChunkCommand,
     },
     /// Large changes under way
     Task {

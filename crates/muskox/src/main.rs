@@ -56,6 +56,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Server { command } => commands::server::run(&command, &config()?),
         Command::Client { command } => commands::client::run(&command, &config()?),
         Command::Limit { command } => commands::limit::run(&command, &config()?),
+        Command::Chunk { command } => commands::chunk::run(&command, &config()?),
         Command::Task { command } => commands::task::run(&command, &config()?),
         Command::Trash { command } => commands::trash::run(&command, &config()?),
         Command::Meta { command: MetaCommand::Check { data } } => {

@@ -34,6 +34,8 @@ pub trait AdminApi: Send + Sync {
     fn removal(&self, target: RemovalTarget) -> BoxFuture<'_, Result<Removal, AdminError>>;
     /// A part of the trash.
     fn trash(&self, query: TrashQuery) -> BoxFuture<'_, Result<TrashPage, AdminError>>;
+    /// A part of all chunks, from a place on, of those that stand in certain ways.
+    fn chunks(&self, query: ChunkQuery) -> BoxFuture<'_, Result<ChunkPage, AdminError>>;
     /// Why the chunks of a file are where they are.
     fn explain(&self, target: ExplainTarget) -> BoxFuture<'_, Result<Explanation, AdminError>>;
     /// What a change would take; nothing is changed.

@@ -1,9 +1,9 @@
 //! What the tests of this crate share: a role's port on a real socket, and one on simulated streams.
 
 use crate::admin::{
-    AdminApi, AdminError, Change, Changed, ClassStatus, ClusterStatus, EditPlan, ExplainTarget, Explanation,
-    FileInfoReply, FileTarget, Refusal, RefusalKind, Removal, RemovalTarget, TaskStatus, TrashPage,
-    TrashQuery, Unmet,
+    AdminApi, AdminError, Change, Changed, ChunkEntry, ChunkPage, ChunkQuery, ClassStatus, ClusterStatus,
+    EditPlan, ExplainTarget, Explanation, FileInfoReply, FileTarget, Refusal, RefusalKind, Removal,
+    RemovalTarget, TaskStatus, TrashPage, TrashQuery, Unmet,
 };
 use crate::port::{self, PortCounters, PortOptions, Services};
 use env::{BoxFuture, Env, Listener, Net, Stream};
@@ -126,6 +126,11 @@ impl AdminApi for Answers {
                 })),
             }
         })
+    }
+    fn chunks(&self, query: ChunkQuery) -> BoxFuture<'_, Result<ChunkPage, AdminError>> {
+        let chunk = |state| ChunkEntry { state, ..ChunkEntry::default() };
+        let chunks = query.states.into_iter().map(chunk).collect();
+        Box::pin(async move { Ok(ChunkPage { chunks, next: query.from.checked_sub(1) }) })
     }
     fn trash(&self, query: TrashQuery) -> BoxFuture<'_, Result<TrashPage, AdminError>> {
         Box::pin(async move { Ok(TrashPage { end: query.after == types::InodeId(7), ..Default::default() }) })

@@ -32,9 +32,10 @@ struct Part<'a> {
     unmet: Vec<String>,
 }
 
+/// Chunks of which the same is said.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Group<'a> {
+pub(crate) struct Group<'a> {
     ranges: Vec<[u32; 2]>,
     chunks: u64,
     part: &'a str,
@@ -110,7 +111,8 @@ fn copy(copy: &ExplainedCopy) -> Copy<'_> {
     Copy { from: &copy.from, to: &copy.to, stage: copy.stage.word(), since_ms_ago: copy.since_ms_ago }
 }
 
-fn group(group: &ChunkGroup) -> Group<'_> {
+/// Chunks of which the same is said, for programs.
+pub(crate) fn group(group: &ChunkGroup) -> Group<'_> {
     Group {
         ranges: group.ranges.iter().map(|(first, last)| [first.0, last.0]).collect(),
         chunks: group.chunks,

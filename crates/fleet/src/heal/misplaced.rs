@@ -19,6 +19,11 @@ impl Healing {
     pub(crate) fn misplaced(&self) -> u64 {
         self.misplaced.slots.len()
     }
+
+    /// Whether a chunk is one of them.
+    pub(crate) fn waits_misplaced(&self, slot: ChunkSlot) -> bool {
+        self.misplaced.slots.contains(slot)
+    }
 }
 
 impl Fleet {

@@ -209,7 +209,7 @@ impl Core {
     }
 
     /// By which part of its class a file's chunks live where they do.
-    fn part_of(&self, inode: InodeRef) -> &'static str {
+    pub(super) fn part_of(&self, inode: InodeRef) -> &'static str {
         let class = self.meta.class_of(inode).ok().and_then(|class| self.meta.class(class));
         let (Some(class), Ok(stage)) = (class, self.meta.stage(inode)) else { return "keep" };
         match () {
@@ -220,7 +220,13 @@ impl Core {
     }
 
     /// What is said of one chunk.
-    fn group_of(&self, index: ChunkIndex, part: &str, explained: &Explained, asked_ms: u64) -> ChunkGroup {
+    pub(super) fn group_of(
+        &self,
+        index: ChunkIndex,
+        part: &str,
+        explained: &Explained,
+        asked_ms: u64,
+    ) -> ChunkGroup {
         let hindrance = explained.hindrance.map(|(obstacle, until_ms)| Hindrance {
             kind: kind(obstacle),
             // Beyond a year it is until somebody ends it.

@@ -1,6 +1,7 @@
 //! What operators see and change: noun, then verb; a file for each verb.
 
 mod caution;
+pub(crate) mod chunk;
 pub(crate) mod class;
 pub(crate) mod client;
 pub(crate) mod completion;

@@ -1,9 +1,9 @@
 //! Asking over a connection.
 
 use super::{
-    ANSWER_BYTES_MAX, AdminApi, AdminError, Change, Changed, ClassStatus, ClusterStatus, EditPlan,
-    ExplainTarget, Explanation, FileInfoReply, FileTarget, QUESTION_BYTES_MAX, Removal, RemovalTarget,
-    TaskStatus, TrashPage, TrashQuery, plain,
+    ANSWER_BYTES_MAX, AdminApi, AdminError, Change, Changed, ChunkPage, ChunkQuery, ClassStatus,
+    ClusterStatus, EditPlan, ExplainTarget, Explanation, FileInfoReply, FileTarget, QUESTION_BYTES_MAX,
+    Removal, RemovalTarget, TaskStatus, TrashPage, TrashQuery, plain,
 };
 use crate::channel;
 use crate::generated::admin_client::AdminClient as Grpc;
@@ -129,6 +129,17 @@ impl AdminClient {
         removal.ok_or_else(|| self.bad("it is empty"))?.try_into().map_err(malformed)
     }
 
+    async fn ask_chunks(&self, query: ChunkQuery) -> Result<ChunkPage, AdminError> {
+        let query = proto::ChunksQuery::from(&query);
+        let answer = match &self.carrier {
+            Carrier::Grpc(client) => self.grpc(client.clone().chunks(query).await)?,
+            Carrier::Plain(client) => client.chunks(query).await.map_err(|e| self.bad(e.to_string()))?,
+        };
+        let page = refused(answer.status)?.then_some(answer.page).flatten();
+        let page = page.ok_or_else(|| self.bad("it is empty"))?;
+        page.try_into().map_err(|e: codec::Malformed| self.bad(e.to_string()))
+    }
+
     async fn ask_trash(&self, query: TrashQuery) -> Result<TrashPage, AdminError> {
         let query = proto::TrashQuery::from(&query);
         let answer = match &self.carrier {
@@ -208,6 +219,10 @@ impl AdminApi for AdminClient {
 
     fn removal(&self, target: RemovalTarget) -> BoxFuture<'_, Result<Removal, AdminError>> {
         Box::pin(self.within(self.ask_removal(target)))
+    }
+
+    fn chunks(&self, query: ChunkQuery) -> BoxFuture<'_, Result<ChunkPage, AdminError>> {
+        Box::pin(self.within(self.ask_chunks(query)))
     }
 
     fn trash(&self, query: TrashQuery) -> BoxFuture<'_, Result<TrashPage, AdminError>> {

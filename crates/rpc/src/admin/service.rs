@@ -1,6 +1,6 @@
 //! Carriers of operators' questions: gRPC, and the plain one of a simulation.
 
-use super::{AdminApi, AdminError, Change, ExplainTarget, FileTarget, RemovalTarget};
+use super::{AdminApi, AdminError, Change, ChunkQuery, ExplainTarget, FileTarget, RemovalTarget};
 use crate::generated::admin_server::Admin;
 use codec::proto;
 use std::sync::Arc;
@@ -48,6 +48,13 @@ impl Admin for AdminService {
         request: Request<proto::TrashQuery>,
     ) -> Result<Response<proto::TrashAnswer>, Status> {
         Ok(Response::new(trash(&*self.api, request.into_inner()).await))
+    }
+
+    async fn chunks(
+        &self,
+        request: Request<proto::ChunksQuery>,
+    ) -> Result<Response<proto::ChunksAnswer>, Status> {
+        Ok(Response::new(chunks(&*self.api, request.into_inner()).await))
     }
 
     async fn explain(
@@ -135,6 +142,17 @@ async fn trash(api: &dyn AdminApi, query: proto::TrashQuery) -> proto::TrashAnsw
     }
 }
 
+async fn chunks(api: &dyn AdminApi, query: proto::ChunksQuery) -> proto::ChunksAnswer {
+    let answer = match ChunkQuery::try_from(query) {
+        Ok(query) => api.chunks(query).await,
+        Err(_) => Err(AdminError::Refused(types::Status::BadMessage)),
+    };
+    match answer {
+        Ok(page) => proto::ChunksAnswer { status: 0, page: Some((&page).into()) },
+        Err(error) => proto::ChunksAnswer { status: code(error), page: None },
+    }
+}
+
 async fn explain(api: &dyn AdminApi, query: proto::ExplainQuery) -> proto::ExplainAnswer {
     let answer = match ExplainTarget::try_from(query) {
         Ok(target) => api.explain(target).await,
@@ -194,6 +212,7 @@ pub(crate) mod plain {
     const TRASH: u8 = 16;
     const EXPLAIN: u8 = 20;
     const PLAN_EDIT: u8 = 21;
+    const CHUNKS: u8 = 22;
 
     /// Asks one question at a time.
     pub(crate) struct Client(Mutex<Connection>);
@@ -257,6 +276,13 @@ pub(crate) mod plain {
             self.ask(question).await
         }
 
+        /// Asks for a part of all chunks.
+        pub(crate) async fn chunks(&self, query: proto::ChunksQuery) -> io::Result<proto::ChunksAnswer> {
+            let mut question = vec![CHUNKS];
+            question.extend_from_slice(&query.encode_to_vec());
+            self.ask(question).await
+        }
+
         /// Asks why chunks are where they are.
         pub(crate) async fn explain(&self, query: proto::ExplainQuery) -> io::Result<proto::ExplainAnswer> {
             let mut question = vec![EXPLAIN];
@@ -312,6 +338,10 @@ pub(crate) mod plain {
                 },
                 Some((&TRASH, query)) => match proto::TrashQuery::decode(query) {
                     Ok(query) => super::trash(api, query).await.encode_to_vec(),
+                    Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+                },
+                Some((&CHUNKS, query)) => match proto::ChunksQuery::decode(query) {
+                    Ok(query) => super::chunks(api, query).await.encode_to_vec(),
                     Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
                 },
                 Some((&EXPLAIN, query)) => match proto::ExplainQuery::decode(query) {

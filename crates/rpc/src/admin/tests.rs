@@ -71,6 +71,21 @@ async fn what_keeps_a_disk_and_what_is_in_the_trash_comes_back_over_both_carrier
 }
 
 #[tokio::test]
+async fn parts_of_all_chunks_come_back_over_both_carriers() {
+    for port in
+        [real(services(), PortOptions::default()).await, simulated(services(), PortOptions::default()).await]
+    {
+        let client = AdminClient::connect(&port.env, &port.address, TIMEOUT).await.expect("the port is up");
+        for (from, next) in [(0, None), (5, Some(4))] {
+            let query = ChunkQuery { from, states: ChunkState::ALL.into() };
+            let page = client.chunks(query).await.expect("an answer");
+            let states: Vec<ChunkState> = page.chunks.iter().map(|one| one.state).collect();
+            assert_eq!((&states[..], page.next), (&ChunkState::ALL[..], next));
+        }
+    }
+}
+
+#[tokio::test]
 async fn explanations_come_back_over_both_carriers() {
     for port in
         [real(services(), PortOptions::default()).await, simulated(services(), PortOptions::default()).await]
