@@ -9,11 +9,12 @@
 
 use super::buffer::{ExtentId, Stamp};
 use super::held::Held;
+use super::orders::Action;
 use env::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use types::{ChunkId, DirtyChunk, DiskId, FailedHop, Verifier, Version, Witness, WriteGrant};
+use types::{ChunkId, ChunkIndex, DirtyChunk, DiskId, FailedHop, Verifier, Version, Witness, WriteGrant};
 
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(1);
@@ -25,10 +26,8 @@ pub(crate) struct Chunk {
     pub(crate) grant: Option<Arc<WriteGrant>>,
     /// The last grant, good or not: names chunk and version.
     pub(crate) last: Option<Arc<WriteGrant>>,
-    /// A request for a grant is on its way.
-    pub(crate) asking: bool,
-    /// What it was for was given up meanwhile.
-    pub(crate) gave_up_while_asking: bool,
+    /// The serial number of the request for a grant that is on its way. Answers to others are not heard: what they were for was given up.
+    pub(crate) asking: Option<u64>,
     /// A commit was refused: see [`Chunk::wants_grant`].
     pub(crate) refresh: bool,
     /// To be named with the next request for a grant.
@@ -103,6 +102,31 @@ impl Chunk {
         self.last = Some(Arc::clone(&grant));
         self.maybe_cut = std::mem::take(&mut self.cut_while_asking);
         self.grant = Some(grant).filter(|_| !self.maybe_cut);
+    }
+
+    /// The grant, if it may be used now; otherwise it is asked for, or waited for.
+    pub(crate) fn usable_grant(
+        &mut self,
+        index: ChunkIndex,
+        now: Instant,
+        wake: &mut Option<Instant>,
+        serial: &mut u64,
+        actions: &mut Vec<Action>,
+    ) -> Option<Arc<WriteGrant>> {
+        if self.asking.is_some() {
+            return None;
+        }
+        if let Some(at) = self.retry_at.filter(|at| now < *at) {
+            earliest(wake, Some(at));
+            return None;
+        }
+        if self.grant.is_none() {
+            *serial += 1;
+            (self.asking, self.cut_while_asking) = (Some(*serial), false);
+            let (failed, known) = (self.failed.clone(), self.id());
+            actions.push(Action::Grant { index, serial: *serial, failed, known });
+        }
+        self.grant.clone()
     }
 
     /// Nothing of this chunk waits for stable storage any more.
@@ -214,16 +238,30 @@ impl Chunk {
     pub(crate) fn give_up(&mut self) {
         self.void();
         self.calm();
-        self.gave_up_while_asking = self.asking;
+        self.asking = None;
         self.write_ids.clear();
         self.held.take_if(|held| held.is_gone());
+    }
+
+    /// This client changed the file's map. `removed`: this place of it was emptied; `others_cut`: others truncated the file before.
+    pub(crate) fn edited(&mut self, removed: bool, others_cut: bool) {
+        if removed {
+            self.forget_sync();
+        }
+        self.grant = None;
+        self.maybe_cut |= others_cut;
+    }
+
+    /// It is in no map, and has bytes that were given up: whatever becomes of the file, another chunk is to be had in its place.
+    pub(crate) fn is_given_up(&self) -> bool {
+        !self.attached && self.failed.is_some()
     }
 
     /// Somebody else truncated the file.
     pub(crate) fn cut(&mut self) {
         self.void();
         self.maybe_cut = true;
-        self.cut_while_asking |= self.asking;
+        self.cut_while_asking |= self.asking.is_some();
     }
 
     /// Whether a grant is wanted although nothing is queued: a commit was refused, or an fsync is to name a chunk that may be cut
@@ -276,11 +314,19 @@ impl Chunk {
     /// Nothing would be lost by forgetting all about it.
     pub(crate) fn is_idle(&self) -> bool {
         self.flying.is_empty()
-            && !self.asking
+            && self.asking.is_none()
             && !self.refresh
             && self.unsynced.is_none()
             && self.flushing.is_none()
             && !self.synced_unnamed
             && self.failed.is_none()
     }
+}
+
+/// The earlier of what is there already and another moment to wake at.
+pub(crate) fn earliest(wake: &mut Option<Instant>, at: Option<Instant>) {
+    *wake = match (*wake, at) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
 }

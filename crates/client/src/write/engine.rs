@@ -122,7 +122,7 @@ pub(crate) fn apply_effects(shared: &Shared, inode: &Inode, state: &mut State) {
 
 async fn perform(shared: Arc<Shared>, inode: Arc<Inode>, action: Action) -> Event {
     match action {
-        Action::Grant { index, failed, known } => {
+        Action::Grant { index, serial, failed, known } => {
             let request = Request::Grant { inode: inode.reference, index, failed };
             let granted = async {
                 let grant = match shared.session.call(request).await? {
@@ -139,7 +139,7 @@ async fn perform(shared: Arc<Shared>, inode: Arc<Inode>, action: Action) -> Even
                 let generation = if another { Some(generation(&shared, &inode).await?) } else { None };
                 Ok((grant, generation))
             };
-            Event::Granted { index, result: granted.await }
+            Event::Granted { index, serial, result: granted.await }
         }
         Action::Write(job) => Event::Written {
             index: job.grant.index,

@@ -59,6 +59,7 @@ pub(crate) enum Action {
     /// wanted with it.
     Grant {
         index: ChunkIndex,
+        serial: u64,
         failed: Option<FailedHop>,
         known: Option<ChunkId>,
     },
@@ -97,6 +98,7 @@ pub(crate) enum DataError {
 pub(crate) enum Event {
     Granted {
         index: ChunkIndex,
+        serial: u64,
         result: Result<(WriteGrant, Option<TruncateGeneration>), Status>,
     },
     Written {

@@ -24,7 +24,7 @@ mod changes;
 pub(crate) use changes::may_wait;
 
 use super::buffer::{Buffer, ExtentId, Stamp, ToDo};
-use super::chain::Chunk;
+use super::chain::{Chunk, earliest};
 pub(crate) use super::orders::{Action, DataError, Effect, Event, Moment, Rules, WriteJob};
 use super::orders::{failed_head, is_final, location};
 use changes::Waiting;
@@ -169,7 +169,7 @@ impl Pipeline {
     /// A grant that came with another answer.
     pub(crate) fn offer(&mut self, grant: WriteGrant) {
         let chunk = self.chunks.entry(grant.index).or_default();
-        if chunk.last.is_none() && !chunk.asking {
+        if chunk.last.is_none() && chunk.asking.is_none() {
             self.epoch = (grant.capability.term, grant.capability.session);
             chunk.granted(grant);
         }
@@ -180,10 +180,9 @@ impl Pipeline {
         // Each edit raises it by one.
         let others_cut = generation.0 > self.generation.0.saturating_add(1);
         self.generation = self.generation.max(generation);
-        self.chunks.retain(|index, _| !removed(*index));
-        for chunk in self.chunks.values_mut() {
-            chunk.grant = None;
-            chunk.maybe_cut |= others_cut;
+        self.chunks.retain(|index, chunk| !removed(*index) || chunk.is_given_up());
+        for (index, chunk) in &mut self.chunks {
+            chunk.edited(removed(*index), others_cut);
         }
     }
     /// The generation that an answer named. Only of use while nothing is held: otherwise the next commit
@@ -274,7 +273,7 @@ impl Pipeline {
             && self.syncs.is_empty()
             && self.commit.is_none()
             && !self.lost
-            && self.chunks.values().all(|chunk| !chunk.asking && !chunk.is_syncing())
+            && self.chunks.values().all(|chunk| chunk.asking.is_none() && !chunk.is_syncing())
     }
     /// What others have to hear since the last time.
     pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
@@ -313,7 +312,9 @@ impl Pipeline {
         wanted.dedup();
         for index in wanted {
             let chunk = self.chunks.entry(index).or_default();
-            let Some(grant) = usable_grant(chunk, index, now, wake, actions) else { continue };
+            let Some(grant) = chunk.usable_grant(index, now, wake, &mut self.last_serial, actions) else {
+                continue;
+            };
             while flying < FLYING_MAX
                 && chunk.flying.len() < FLYING_PER_CHUNK_MAX
                 && chunk.durable_flying.is_none()
@@ -363,7 +364,9 @@ impl Pipeline {
                 continue;
             }
             asked = true;
-            let Some(grant) = usable_grant(chunk, *index, now, wake, actions) else { continue };
+            let Some(grant) = chunk.usable_grant(*index, now, wake, &mut self.last_serial, actions) else {
+                continue;
+            };
             self.last_serial += 1;
             let held = chunk.start_flush(self.last_serial);
             actions.push(Action::Flush { serial: self.last_serial, grant, held });
@@ -427,7 +430,7 @@ impl Pipeline {
     /// Takes an answer in.
     pub(crate) fn handle(&mut self, event: Event, now: Instant) {
         match event {
-            Event::Granted { index, result } => self.granted(index, result, now),
+            Event::Granted { index, serial, result } => self.granted(index, serial, result, now),
             Event::Written { index, extent, attempt, version, result } => {
                 if self.buffer.is_in_flight(extent, attempt) {
                     self.written(index, extent, version, result, now);
@@ -450,12 +453,14 @@ impl Pipeline {
     fn granted(
         &mut self,
         index: ChunkIndex,
+        serial: u64,
         result: Result<(WriteGrant, Option<TruncateGeneration>), Status>,
         now: Instant,
     ) {
         let Some(chunk) = self.chunks.get_mut(&index) else { return };
-        chunk.asking = false;
-        let gave_up = std::mem::take(&mut chunk.gave_up_while_asking);
+        if chunk.asking.take_if(|asked| *asked == serial).is_none() {
+            return;
+        }
         let (grant, generation) = match result {
             Ok(answer) => answer,
             Err(Status::LostTail) => {
@@ -470,8 +475,6 @@ impl Pipeline {
                         hop.status = Status::TimedOut;
                     }
                     self.cannot(status);
-                } else if gave_up {
-                    // What the question was for is over: the patience of what comes next has not begun.
                 } else if status == Status::TimedOut || !chunk.trouble(now, self.rules.timeout) {
                     // The question alone has taken as long as the limit allows, or all of them together.
                     self.cannot(Status::Io);
@@ -665,35 +668,6 @@ impl Pipeline {
             self.chunks.retain(|index, chunk| !chunk.is_idle() || !in_use(*index).is_empty());
         }
     }
-}
-
-/// The grant, if it may be used now; otherwise it is asked for, or waited for.
-fn usable_grant(
-    chunk: &mut Chunk,
-    index: ChunkIndex,
-    now: Instant,
-    wake: &mut Option<Instant>,
-    actions: &mut Vec<Action>,
-) -> Option<Arc<WriteGrant>> {
-    if chunk.asking {
-        return None;
-    }
-    if let Some(at) = chunk.retry_at.filter(|at| now < *at) {
-        earliest(wake, Some(at));
-        return None;
-    }
-    if chunk.grant.is_none() {
-        (chunk.asking, chunk.cut_while_asking) = (true, false);
-        actions.push(Action::Grant { index, failed: chunk.failed.clone(), known: chunk.id() });
-    }
-    chunk.grant.clone()
-}
-
-fn earliest(wake: &mut Option<Instant>, at: Option<Instant>) {
-    *wake = match (*wake, at) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    };
 }
 
 #[cfg(test)]

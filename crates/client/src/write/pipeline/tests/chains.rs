@@ -69,48 +69,72 @@ fn an_fsync_goes_on_without_a_replica_that_lost_what_others_hold() {
     }
 }
 
-#[test]
-fn a_chunk_with_bytes_that_were_given_up_does_not_enter_the_map() {
-    let (mut world, mut pipeline) = (World::default(), pipeline());
-    write(&mut pipeline, &world, 0, b"hello");
+/// A pipeline that has given up what the servers have and the master never heard of, and the chunk.
+fn given_up(world: &mut World) -> (Pipeline, ChunkId) {
+    let mut pipeline = pipeline();
+    write(&mut pipeline, world, 0, b"hello");
     pipeline.want_flush();
-    // The servers have it, and the master never hears of it.
     let mut actions = Vec::new();
     for _ in 0..2 {
         actions.clear();
         pipeline.decide(world.moment(), &mut actions);
         pipeline.handle(world.carry_out(&actions[0], false), Instant(world.now));
     }
-    let given_up = world.data.keys().copied().collect::<Vec<_>>();
+    let chunks = world.data.keys().copied().collect::<Vec<_>>();
     pipeline.fail(Status::TimedOut);
-    assert_eq!((given_up.len(), lost(&mut pipeline)), (1, vec![Status::TimedOut]));
-    write(&mut pipeline, &world, 100, b"world");
-    pipeline.want_flush();
-    world.run(&mut pipeline, &mut std::iter::empty());
-    let (chunk, _) = world.map[&ChunkIndex(0)];
-    assert!(!given_up.contains(&chunk));
-    assert_eq!(&world.content()[..5], [0; 5]);
+    assert_eq!((chunks.len(), lost(&mut pipeline)), (1, vec![Status::TimedOut]));
+    (pipeline, chunks[0])
 }
 
 #[test]
-fn an_answer_to_what_was_given_up_takes_no_patience_from_what_comes_later() {
-    let (mut world, mut pipeline) = (World::default(), pipeline());
-    write(&mut pipeline, &world, 0, b"hello");
-    pipeline.want_flush();
-    world.run(&mut pipeline, &mut std::iter::empty());
-    write(&mut pipeline, &world, 0, b"there");
-    pipeline.want_flush();
-    let mut actions = Vec::new();
-    pipeline.decide(Moment { session: SessionId(10), ..world.moment() }, &mut actions);
-    assert!(matches!(&actions[..], [Action::Grant { .. }]));
-    pipeline.fail(Status::TimedOut);
-    assert_eq!(lost(&mut pipeline), [Status::TimedOut]);
-    let late = Event::Granted { index: ChunkIndex(0), result: Err(Status::TryAgain) };
-    pipeline.handle(late, Instant(world.now));
-    world.now += Duration::from_secs(3600);
-    write(&mut pipeline, &world, 0, b"again");
-    let stamp = pipeline.want_flush();
-    world.run(&mut pipeline, &mut std::iter::once(true));
-    assert!(pipeline.is_flushed(stamp) && world.content() == b"again");
-    assert_eq!(lost(&mut pipeline), []);
+fn a_chunk_with_bytes_that_were_given_up_does_not_enter_the_map() {
+    for truncated in [false, true] {
+        let mut world = World::default();
+        let (mut pipeline, given_up) = given_up(&mut world);
+        if truncated {
+            // The file was empty as far as the master knows, so nothing was cut, and the generation stays.
+            pipeline.edited(TruncateGeneration(world.generation), |_| true);
+        }
+        write(&mut pipeline, &world, 100, b"world");
+        let sync = pipeline.want_sync();
+        world.run(&mut pipeline, &mut std::iter::empty());
+        assert_eq!(pipeline.sync_outcome(sync), Some(Ok(())));
+        let (chunk, _) = world.map[&ChunkIndex(0)];
+        assert_ne!(given_up, chunk);
+        assert_eq!(&world.content()[..5], [0; 5]);
+    }
+}
+
+/// A minute later as well as at once, and whether the chunk was ever granted or not.
+#[test]
+fn answers_to_what_was_given_up_are_not_heard_by_what_comes_later() {
+    let late = [Err(Status::TryAgain), Err(Status::TimedOut), Err(Status::NoSpace), Ok(())];
+    for (granted, late) in [false, true].into_iter().flat_map(|granted| late.map(|late| (granted, late))) {
+        let (mut world, mut pipeline) = (World::default(), pipeline());
+        if granted {
+            write(&mut pipeline, &world, 0, b"hello");
+            pipeline.want_flush();
+            world.run(&mut pipeline, &mut std::iter::empty());
+        }
+        write(&mut pipeline, &world, 0, b"there");
+        pipeline.want_flush();
+        let moment = |world: &World| Moment { session: SessionId(10), ..world.moment() };
+        let first = asked(&mut pipeline, moment(&world)).unwrap();
+        pipeline.fail(Status::TimedOut);
+        assert_eq!(lost(&mut pipeline), [Status::TimedOut]);
+        write(&mut pipeline, &world, 0, b"again");
+        let stamp = pipeline.want_flush();
+        let second = asked(&mut pipeline, moment(&world)).unwrap();
+        assert_ne!(first, second, "what comes later asks for itself");
+        let result = late.map(|()| (world.grant(ChunkIndex(0), None), None));
+        pipeline.handle(Event::Granted { index: ChunkIndex(0), serial: first, result }, Instant(world.now));
+        assert_eq!(asked(&mut pipeline, moment(&world)), None, "it waits for its own answer");
+        world.now += Duration::from_secs(50);
+        let result = Err(Status::TryAgain);
+        pipeline.handle(Event::Granted { index: ChunkIndex(0), serial: second, result }, Instant(world.now));
+        world.now += Duration::from_secs(50);
+        world.run(&mut pipeline, &mut std::iter::once(true));
+        assert!(pipeline.is_flushed(stamp) && world.content() == b"again", "{granted} {late:?}");
+        assert_eq!(lost(&mut pipeline), []);
+    }
 }
