@@ -8,6 +8,7 @@ mod common;
 mod load;
 use common::*;
 use load::*;
+use serde_json::Value;
 use std::fs;
 use std::time::Duration;
 
@@ -74,6 +75,12 @@ fn a_disk_pulled_under_load_costs_no_error_and_what_it_endangers_is_healed_first
     wait_within(HEALED_WITHIN, "what is endangered is healed, also under load", || {
         let now = lacking(&demo);
         let is_noticed = !seen.is_empty() || now.endangered > 0;
+        if is_noticed && seen.is_empty() {
+            let listed: Value =
+                serde_json::from_str(&demo.ask(&["chunk", "ls", "--state", "endangered", "--json"])).unwrap();
+            let listed = listed["chunks"].as_array().unwrap();
+            assert!(!listed.is_empty() && listed.iter().all(|one| one["class"] == "default"), "{listed:?}");
+        }
         seen.extend(is_noticed.then_some(now));
         is_noticed && now.endangered == 0
     });
@@ -100,5 +107,9 @@ fn a_disk_pulled_under_load_costs_no_error_and_what_it_endangers_is_healed_first
     wait_within(HEALED_WITHIN, "every chunk is at its goal", || {
         is_healed(&demo) && count(&demo, "ok") == count(&demo, "mapped")
     });
+    let all = demo.ask(&["chunk", "ls"]);
+    assert!(all.starts_with("no chunk is in such a state\n"), "{all}");
+    let some = demo.ask(&["chunk", "ls", "--all", "--limit", "10"]);
+    assert!(some.contains("\n10 chunks: 10 ok, and there are more"), "{some}");
     assert!(demo.data.join("cs1/pulled").exists() && !demo.data.join("cs1/d1").exists());
 }

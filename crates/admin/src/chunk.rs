@@ -62,7 +62,7 @@ fn row(chunk: &ChunkEntry) -> Vec<String> {
     let places: Vec<String> = chunk.told.replicas.iter().map(place).collect();
     let index = chunk.told.ranges.first().map_or(0, |range| range.0.0);
     vec![
-        chunk.chunk.to_string(),
+        format!("{:016x}", chunk.chunk.0),
         chunk.version.to_string(),
         chunk.state.word().into(),
         format!("{good}/{wanted}"),
@@ -81,7 +81,7 @@ fn place(replica: &ExplainedReplica) -> String {
 
 fn shown(one: &ChunkEntry) -> Chunk<'_> {
     Chunk {
-        chunk: one.chunk.to_string(),
+        chunk: format!("{:016x}", one.chunk.0),
         version: one.version.to_string(),
         state: one.state.word(),
         class: &one.class,

@@ -90,7 +90,11 @@ impl From<Refusal> for Failure {
                 "E0215",
                 Exit::Failed,
                 format!("there are as many {subject} as there can be"),
-                format!("delete {subject} that nobody needs"),
+                match subject.as_str() {
+                    "limits" => "muskox limit ls   (muskox limit rm takes one away)".into(),
+                    "classes" => "muskox class ls   (muskox class delete takes one away)".into(),
+                    _ => "try again when one of them has ended   (muskox task ls, muskox status)".into(),
+                },
             ),
             RefusalKind::Connected => (
                 "E0224",

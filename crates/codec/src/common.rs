@@ -54,6 +54,16 @@ pub(crate) fn text(text: String, max: usize, what: &'static str) -> Result<Strin
     Ok(text)
 }
 
+/// As much of a text as [`text`] takes.
+pub(crate) fn fit(text: &str, max: usize) -> String {
+    const MORE: char = '…';
+    if text.len() <= max {
+        return text.to_owned();
+    }
+    let end = (0..=max.saturating_sub(MORE.len_utf8())).rev().find(|at| text.is_char_boundary(*at));
+    format!("{}{MORE}", &text[..end.unwrap_or(0)])
+}
+
 /// A directory entry's name.
 pub(crate) fn name(bytes: Vec<u8>) -> Result<Name, Malformed> {
     Name::new(&bytes).map_err(|_| Malformed::new("name of a directory entry"))

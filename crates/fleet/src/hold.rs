@@ -63,9 +63,10 @@ impl Holds {
         holds.iter().find(|(_, slots)| slots.contains(slot)).map(|(hold, _)| *hold)
     }
 
-    /// Until when a replica is held.
+    /// Until when a replica is held. What an edit kept whose hold is over is held until it was looked at: another one may want it.
     fn until_ms(&self, disk: u16, slot: ChunkSlot) -> Option<u64> {
-        self.entries.get(&self.of(disk, slot)?).map(|entry| entry.until_ms)
+        let hold = self.of(disk, slot)?;
+        Some(self.entries.get(&hold).map_or(0, |entry| entry.until_ms))
     }
 
     /// All held replicas.
@@ -259,8 +260,11 @@ impl Fleet {
         for disk in disks {
             let ended = self.holds.some(disk, false, over);
             over -= ended.len();
-            // Another hold may want it.
-            ended.iter().for_each(|slot| self.look_after_edit(*slot));
+            for slot in ended {
+                // Another hold may want it, if it is still good.
+                self.holds.remove(disk, slot);
+                self.look_after_edit(slot);
+            }
             if self.is_pressed(disk) {
                 let some = self.holds.some(disk, true, pressed);
                 pressed -= some.len();

@@ -284,8 +284,10 @@ impl Fleet {
 
     /// An order for a copy was given: its pace follows.
     pub(crate) fn pace_copy(&mut self, slot: ChunkSlot, out: &mut Vec<Command>) {
-        if let Some(share) = self.limits.shares.get_mut(&slot).filter(|share| !share.under.is_empty()) {
-            share.told = 0;
+        let Some(share) = self.limits.shares.get_mut(&slot) else { return };
+        // A new order goes as fast as it can until it is told.
+        share.told = 0;
+        if !share.under.is_empty() {
             self.limits.stale = true;
             self.tell_paces(out);
         }

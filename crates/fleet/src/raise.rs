@@ -128,6 +128,8 @@ struct Raise {
     compared: Vec<BlockRange>,
     /// Who may have made cuts that are not recorded.
     cut: BTreeSet<u16>,
+    /// Who of them may have made cuts that were refused before this raise.
+    cut_before: BTreeSet<u16>,
     /// Another member could not be made equal to this one.
     shunned: Option<u16>,
     /// The present orders were given when that was known.
@@ -410,6 +412,7 @@ impl Fleet {
             failed: BTreeMap::new(),
             taken: BTreeMap::new(),
             compared,
+            cut_before: cut.clone(),
             cut,
             shunned: None,
             avoids_shunned: false,

@@ -5,7 +5,9 @@ use super::{
     FileTarget, HopCounts, Maintenance, NOTES_MAX, RefusedDiskStatus, SERVERS_MAX, STATUS_DISKS_MAX,
     ServerState, ServerStatus, Severity, Warning, WorkStatus,
 };
-use crate::common::{cluster, disk, labels, list, maybe, need, part, server, term, text, version, within};
+use crate::common::{
+    cluster, disk, fit, labels, list, maybe, need, part, server, term, text, version, within,
+};
 use crate::control::{LABELS_MAX, disk_state};
 use crate::limits::{
     ADDRESS_BYTES_MAX, FILE_INFO_CHUNKS_MAX, LABEL_BYTES_MAX, MEMBERS_MAX, PATH_BYTES_MAX, TEXT_BYTES_MAX,
@@ -287,10 +289,10 @@ impl TryFrom<proto::WorkStatus> for WorkStatus {
 impl From<&Warning> for proto::Warning {
     fn from(v: &Warning) -> Self {
         Self {
-            code: v.code.clone(),
+            code: fit(&v.code, LABEL_BYTES_MAX),
             severity: v.severity as u32,
-            message: v.message.clone(),
-            next: v.next.clone(),
+            message: fit(&v.message, TEXT_BYTES_MAX),
+            next: fit(&v.next, TEXT_BYTES_MAX),
             amount: v.amount,
         }
     }

@@ -1,7 +1,7 @@
 //! Limits of healing and holds of what edits made dispensable, as operators see and change them.
 
 use super::removal::HOLDER_BYTES_MAX;
-use crate::common::{list, part, text, within};
+use crate::common::{fit, list, part, text, within};
 use crate::limits::TEXT_BYTES_MAX;
 use crate::{Malformed, proto};
 use types::{EXPRESSION_BYTES_MAX, HOLDS_MAX, HoldId, LIMITS_MAX, Limit};
@@ -108,7 +108,7 @@ impl From<&HoldStatus> for proto::HoldStatus {
     fn from(v: &HoldStatus) -> Self {
         Self {
             hold: v.hold.0,
-            what: v.what.clone(),
+            what: fit(&v.what, TEXT_BYTES_MAX),
             before: v.before.clone(),
             since_ms_ago: v.since_ms_ago,
             left_ms: v.left_ms,

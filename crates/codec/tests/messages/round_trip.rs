@@ -2,8 +2,9 @@
 
 use crate::strategies;
 use codec::admin::{
-    Change, Changed, ClassStatus, ClusterStatus, EditPlan, ExplainTarget, Explanation, FileInfoReply,
-    FileTarget, Refusal, Removal, RemovalTarget, TaskStatus, TrashPage, TrashQuery,
+    Change, Changed, ChunkPage, ChunkQuery, ClassStatus, ClusterStatus, EditPlan, ExplainTarget, Explanation,
+    FileInfoReply, FileTarget, HoldStatus, Refusal, Removal, RemovalTarget, TaskStatus, TrashPage,
+    TrashQuery, Warning,
 };
 use codec::{Message, proto, record};
 use proptest::prelude::*;
@@ -65,7 +66,10 @@ proptest! {
         page in strategies::trash_page(),
         (unclear, explained) in (strategies::explain_target(), strategies::explanation()),
         plan in strategies::edit_plan(),
+        (sought, chunks) in (strategies::chunk_query(), strategies::chunk_page()),
     ) {
+        prop_assert_eq!(ChunkQuery::try_from(proto::ChunksQuery::from(&sought)), Ok(sought));
+        prop_assert_eq!(ChunkPage::try_from(proto::ChunkPage::from(&chunks)), Ok(chunks));
         prop_assert_eq!(ClusterStatus::try_from(proto::ClusterStatus::from(&status)), Ok(status));
         prop_assert_eq!(FileTarget::try_from(proto::FileInfoQuery::from(&target)), Ok(target));
         prop_assert_eq!(FileInfoReply::try_from(proto::AdminFileInfo::from(&info)), Ok(info));
@@ -83,4 +87,17 @@ proptest! {
         prop_assert_eq!(ExplainTarget::try_from(proto::ExplainQuery::from(&unclear)), Ok(unclear));
         prop_assert_eq!(Explanation::try_from(proto::Explanation::from(&explained)), Ok(explained));
     }
+}
+
+/// One text that is too long must not keep an operator from all the rest.
+#[test]
+fn texts_that_are_too_long_for_a_status_arrive_cut() {
+    let long = "é".repeat(70_000);
+    let warning =
+        Warning { code: format!("x{long}"), message: long.clone(), next: long.clone(), ..Warning::default() };
+    let hold = HoldStatus { what: long, ..HoldStatus::default() };
+    let status = ClusterStatus { warnings: vec![warning], holds: vec![hold], ..ClusterStatus::default() };
+    let told = ClusterStatus::try_from(proto::ClusterStatus::from(&status)).expect("it is well formed");
+    assert!(told.warnings[0].code.starts_with("xé") && told.warnings[0].code.ends_with("é…"));
+    assert!(told.warnings[0].next.ends_with("é…") && told.holds[0].what.ends_with("é…"));
 }

@@ -51,7 +51,9 @@ impl Fleet {
     pub(crate) fn drop_member(&mut self, slot: ChunkSlot, disk: u16) {
         let Some(mut raise) = self.raises.running.remove(&slot) else { return };
         if let Some(at) = raise.members.iter().position(|member| member.disk == disk) {
+            let may_have_cut = raise.may_be_cutting(&raise.members[at]);
             let member = raise.leave_behind(at);
+            raise.cut.extend(may_have_cut.then_some(disk));
             self.outlast(&raise, &member);
         }
         self.raises.running.insert(slot, raise);

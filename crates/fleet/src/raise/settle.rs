@@ -66,7 +66,8 @@ impl Fleet {
         let place = |disk: u16| set.iter().position(|replica| replica.disk == disk).unwrap_or(set.len());
         let donor = raise.members.iter().min_by_key(|member| {
             let memory = member.unsettled.memory;
-            let (shunned, cut) = (raise.shunned == Some(member.disk), raise.cut.contains(&member.disk));
+            let (shunned, cut) =
+                (raise.shunned == Some(member.disk), raise.cut_before.contains(&member.disk));
             (memory.lost_power(), ranks[&member.disk], shunned, cut, memory, place(member.disk))
         });
         let Some(donor) = donor else { return };

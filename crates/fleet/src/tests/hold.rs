@@ -107,6 +107,40 @@ fn what_is_held_goes_when_its_time_is_over() {
 }
 
 #[test]
+fn what_was_held_and_is_good_no_longer_is_forgotten_with_its_hold() {
+    let (mut world, slot) = given(4, "3*any");
+    world.set_class(1, "2*any", Mode::Standard);
+    world.pass(10_000);
+    let explained = world.fleet.explain(&[slot], world.now_ms).remove(0);
+    let held = explained.replicas.iter().find(|one| one.held_until_ms.is_some()).unwrap().disk;
+    world.disconnect(held.0[0] - 1);
+    let grant = world.grant(1).unwrap();
+    assert!(world.write(&grant, 2) && !grant.chain.iter().any(|member| member.disk == held));
+    world.settle();
+    world.pass(HOLD_MS + 2 * PART_MS);
+    assert_eq!((world.fleet.summary().held, world.disks_of(slot).len()), (0, 2));
+}
+
+#[test]
+fn nothing_goes_between_the_end_of_a_hold_and_the_look_at_what_another_one_wants() {
+    let (mut world, slot) = given(5, "4*any");
+    for layout in ["3*any", "2*any"] {
+        world.set_class(1, layout, Mode::Standard);
+        world.pass(10_000);
+    }
+    let held = |world: &World| {
+        let all = world.fleet.held_by().into_iter();
+        all.filter(|(_, replicas)| *replicas > 0).collect::<Vec<(HoldId, u64)>>()
+    };
+    let [(first, 1), (second, 1)] = held(&world)[..] else { panic!("{:?}", held(&world)) };
+    world.end_hold(second);
+    world.fleet.look_again(slot);
+    assert!(!world.fleet.has_surplus(slot));
+    world.pass(10_000);
+    assert_eq!((world.disks_of(slot).len(), held(&world)), (4, vec![(first, 2)]));
+}
+
+#[test]
 fn what_moves_by_an_edit_leaves_its_old_replicas_held_and_a_way_back() {
     let (mut world, slot) = given(4, "2*ssd");
     world.set_class(1, "2*hdd", Mode::Standard);

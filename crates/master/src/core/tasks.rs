@@ -176,7 +176,8 @@ impl Core {
             let op = Op::SetInodeClass { inodes: running.found.clone(), class };
             recorded = match self.hold_for_inodes(&running.found, class) {
                 Ok(()) => self.log(None, op).reply.map(|_| ()),
-                // A log without room: it is tried again.
+                // Most likely a log without room: it is tried again.
+                Err(AdminError::Refused(status)) => Err(status),
                 Err(_) => Err(Status::NoSpace),
             };
         }

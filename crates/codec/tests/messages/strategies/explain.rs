@@ -2,8 +2,9 @@
 
 use super::*;
 use codec::admin::{
-    ChunkGroup, CopyStage, EditPlan, ExplainTarget, ExplainedCopy, ExplainedPart, ExplainedPlace,
-    ExplainedReplica, Explanation, Hindrance, ObstacleKind, Role, ServerAbsence, Worth,
+    ChunkEntry, ChunkGroup, ChunkPage, ChunkQuery, ChunkState, CopyStage, EditPlan, ExplainTarget,
+    ExplainedCopy, ExplainedPart, ExplainedPlace, ExplainedReplica, Explanation, Hindrance, ObstacleKind,
+    Role, ServerAbsence, Worth,
 };
 
 pub(crate) fn explain_target() -> impl Strategy<Value = ExplainTarget> {
@@ -85,6 +86,27 @@ fn group() -> impl Strategy<Value = ChunkGroup> {
             copy,
         },
     )
+}
+
+pub(crate) fn chunk_query() -> impl Strategy<Value = ChunkQuery> {
+    let states = vec(select(&ChunkState::ALL), 0..4);
+    (any::<u32>(), states)
+        .prop_map(|(from, states)| ChunkQuery { from, states: states.into_iter().collect() })
+}
+
+pub(crate) fn chunk_page() -> impl Strategy<Value = ChunkPage> {
+    let of_chunk = (number(ChunkId), version(), select(&ChunkState::ALL));
+    let entry = (of_chunk, text(), of(number(InodeId)), group()).prop_map(
+        |((chunk, version, state), class, inode, told)| ChunkEntry {
+            chunk,
+            version,
+            state,
+            class,
+            inode,
+            told,
+        },
+    );
+    (vec(entry, 0..3), any::<Option<u32>>()).prop_map(|(chunks, next)| ChunkPage { chunks, next })
 }
 
 pub(crate) fn edit_plan() -> impl Strategy<Value = EditPlan> {

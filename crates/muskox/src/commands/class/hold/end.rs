@@ -26,7 +26,9 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Fa
         Ok(if arguments.talk.json {
             admin::done_json("HoldEnded", &hold.to_string())
         } else {
-            format!("hold {hold} is over: what it kept goes now\nnext  muskox class hold ls\n")
+            format!(
+                "hold {hold} is over: what it kept goes now, unless another hold wants it\nnext  muskox class hold ls\n"
+            )
         })
     })
 }
