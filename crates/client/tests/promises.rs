@@ -6,6 +6,7 @@ mod cluster;
 mod crowd;
 mod damage;
 mod leftovers;
+mod limit;
 mod nearness;
 mod pages;
 mod syncing;
@@ -434,24 +435,6 @@ fn a_master_that_lost_acknowledged_operations_is_noticed_once_by_each_open_file(
         assert_eq!(client.flush(new).await, Ok(()));
         assert_eq!(client.flush(old).await, Ok(()));
         assert_eq!(read_all(&client, old).await, b"old");
-    });
-}
-
-#[test]
-fn every_call_ends_within_the_limit_when_the_cluster_stays_away() {
-    simulate(|cluster| async move {
-        let client = mount(&cluster, "a").await;
-        let (_, handle) = create(&client, "f").await;
-        cluster.kill_master();
-        assert_eq!(client.lookup(ROOT, b"g").await, Err(Status::TimedOut));
-        client.write(handle, 0, b"never stored").await.expect("buffered");
-        assert!(client.flush(handle).await.is_err());
-        assert!(client.fsync(handle).await.is_err());
-        cluster.start_master().await;
-        assert_eq!(client.lookup(ROOT, b"g").await, Err(Status::NotFound));
-        client.write(handle, 0, b"stored").await.expect("buffered");
-        assert_eq!(client.flush(handle).await, Ok(()));
-        assert_eq!(read_all(&client, handle).await, b"stored");
     });
 }
 
