@@ -6,7 +6,7 @@
 //! 2. Segments are recycled oldest first, one durable rename at a time: no power cut leaves a gap.
 //! 3. Once poisoned, always poisoned.
 
-use crate::format::{Binding, Stamp};
+use crate::format::{Binding, FoundStamp, SECTOR_BYTES, Stamp};
 use crate::segment::segment_name;
 use crate::{Options, SealedSegment};
 use env::{Dir, File, OpenMode};
@@ -193,6 +193,18 @@ pub(crate) fn spare_name(number: u64) -> String {
     format!("spare-{number:016x}")
 }
 
+/// Whether a spare file has room for all of a segment. It has its length before it has all its bytes, and after a loss of power it may have
+/// any of them; but no stamp before all were stable.
+fn is_whole(file: &dyn File, bytes: u64) -> io::Result<bool> {
+    if file.len()? != bytes {
+        return Ok(false);
+    }
+    let mut copies = [0; 2 * SECTOR_BYTES];
+    let count = file.read_at(&mut copies, 0)?;
+    let is_made = |copy| matches!(Stamp::decode(copy), FoundStamp::Valid(stamp) if stamp.bytes == bytes);
+    Ok(copies[..count].chunks(SECTOR_BYTES).any(is_made))
+}
+
 /// Makes segment `segment` out of a spare file or a new one.
 pub(crate) fn make_ready(
     dir: &dyn Dir,
@@ -211,7 +223,7 @@ pub(crate) fn make_ready(
             (name, file)
         }
     };
-    if file.len()? != options.segment_bytes
+    if !is_whole(&*file, options.segment_bytes)?
         && let Err(error) = fill_with_zeroes(&*file, options.segment_bytes)
     {
         // Usually no room is left; the half-made file would only take more of it.
@@ -232,7 +244,8 @@ pub(crate) fn make_ready(
 fn fill_with_zeroes(file: &dyn File, bytes: u64) -> io::Result<()> {
     file.set_len(bytes)?;
     file.allocate(0, bytes)?;
-    write_zeroes(file, 0, bytes)
+    write_zeroes(file, 0, bytes)?;
+    file.sync_data()
 }
 
 /// Writes zeroes from `from` to `to`.

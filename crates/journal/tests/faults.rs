@@ -94,6 +94,43 @@ fn a_kill_at_every_single_write_keeps_every_written_record() {
     }
 }
 
+/// A stop may leave a file that is as long as a segment and has no bytes of its own; when it is used, it gets them.
+#[test]
+fn what_there_is_room_for_is_appended_on_a_full_disk_whatever_was_stopped_before() {
+    const LARGE: u64 = 32 << 10;
+    let grow = |disk: &SimDisk| {
+        let Ok((mut journal, _)) = open(disk, LARGE) else { return };
+        while journal.last().1.0 < 200 && append(&mut journal, 4, 1).is_ok() {
+            let _ = journal.syncer().sync().and_then(|_| journal.syncer().prepare());
+        }
+    };
+    let writes = {
+        let disk = SimDisk::new(0, "log");
+        grow(&disk);
+        disk.writes()
+    };
+    assert!(writes > 60, "{writes}");
+    for stop in 0..writes {
+        for seed in 0..16 {
+            let disk = SimDisk::new(seed, "log");
+            disk.stop_after_writes(stop);
+            grow(&disk);
+            if seed % 4 == 0 {
+                disk.kill()
+            } else {
+                disk.power_cut()
+            }
+            let (mut journal, _) = open(&disk, LARGE).unwrap();
+            journal.syncer().prepare().unwrap();
+            disk.set_capacity(disk.used_bytes());
+            while journal.has_room(1, 600) {
+                let appended = append(&mut journal, 1, 2);
+                assert!(appended.is_ok(), "seed {seed}, stop {stop}: {appended:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_power_cut_during_recovery_loses_nothing_more() {
     for seed in 0..120 {

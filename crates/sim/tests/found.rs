@@ -345,3 +345,10 @@ fn an_fsync_is_judged_by_a_damaged_replica_as_by_one_whose_damage_nobody_met() {
 fn what_was_given_up_takes_no_patience_from_what_comes_later() {
     holds(Faults::Network, 231_072_424_512_216_187);
 }
+
+/// Power went while a segment of the changelog was being made: a file as long as one was left, without bytes of its own. It was made ready, the disk ran full, and
+/// the master ended at the first write into it.
+#[test]
+fn a_segment_that_was_being_made_when_power_went_gets_its_bytes_before_it_is_used() {
+    holds(Faults::FullDisks, 2_159_194_414_447_372_075);
+}
