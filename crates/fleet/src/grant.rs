@@ -39,9 +39,9 @@ impl Fleet {
             }
             return;
         }
-        let failed = failed
-            .filter(|hop| hop.chunk == chunk && Some(hop.version) == self.table.version(slot))
-            .filter(|_| self.blames.admit(session, now_ms, self.options.blame_ms));
+        let reported =
+            failed.filter(|hop| hop.chunk == chunk && Some(hop.version) == self.table.version(slot));
+        let failed = reported.filter(|_| self.blames.admit(session, now_ms, self.options.blame_ms));
         if let Some(hop) = failed {
             self.leave_out_filling(slot, hop.to, now_ms);
         }
@@ -51,7 +51,8 @@ impl Fleet {
         if let Some(hop) = failed {
             return self.raise_after(slot, hop, waiter, now_ms, out);
         }
-        match self.hand_out(slot, now_ms) {
+        // Too many reports blame nobody; but what was sent under this version may still be on its way.
+        match self.hand_out(slot, now_ms).filter(|_| reported.is_none()) {
             Some(grant) => out.push(Command::Granted { ticket, grant: Ok(grant) }),
             None => self.raise_current(slot, waiter, now_ms, out),
         }

@@ -381,7 +381,10 @@ impl Fleet {
             None => (None, Vec::new()),
         };
         let (mut compared, mut taken, mut cut) = Default::default();
+        let mut refused = false;
         if let Some(remains) = self.raises.remains.get(&slot) {
+            // Cuts that are left are repeated by all.
+            refused = remains.cuts.is_empty();
             (compared, taken, cut) = (remains.compared.clone(), remains.taken.clone(), remains.cut.clone());
             cuts = end::join_cuts(&remains.cuts, &cuts);
         }
@@ -412,7 +415,7 @@ impl Fleet {
             failed: BTreeMap::new(),
             taken: BTreeMap::new(),
             compared,
-            cut_before: cut.clone(),
+            cut_before: if refused { cut.clone() } else { BTreeSet::new() },
             cut,
             shunned: None,
             avoids_shunned: false,

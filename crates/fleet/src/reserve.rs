@@ -187,11 +187,13 @@ impl Fleet {
         let failed = wanted.failed.as_ref().filter(|failed| Some(failed.chunk) == live);
         let mut hops = FailedHops::default();
         if let Some(chunk) = live {
-            let window_ms = self.options.blame_ms;
-            let Some(failed) = failed.filter(|_| self.blames.admit(wanted.session, now_ms, window_ms)) else {
+            let Some(failed) = failed else {
                 self.reservations.share(chunk, wanted.session);
                 return self.fresh_parts(chunk).ok_or(Status::TryAgain);
             };
+            // The reporter needs another chunk in any case: what it gave up must not come into a map. With too many reports nobody is
+            // blamed.
+            let is_heard = self.blames.admit(wanted.session, now_ms, self.options.blame_ms);
             let old = self.reservations.get(chunk);
             let members = old.map_or(&[][..], |old| &old.members);
             let member = |disk| {
@@ -200,10 +202,11 @@ impl Fleet {
             };
             let (from, to) = (failed.from.and_then(member), member(failed.to));
             hops = old.map(|old| old.failed.clone()).unwrap_or_default();
-            if let Some(to) = to.filter(|to| from.is_some() == failed.from.is_some() && from != Some(*to)) {
+            let is_hop = |to: &u16| is_heard && from.is_some() == failed.from.is_some() && from != Some(*to);
+            if let Some(to) = to.filter(is_hop) {
                 hops.add(from, to);
             }
-            if failed.status == Status::NoSpace {
+            if is_heard && failed.status == Status::NoSpace {
                 self.hosts.out_of_room(failed.to);
             }
         }

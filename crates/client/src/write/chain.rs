@@ -246,7 +246,9 @@ impl Chunk {
     /// This client changed the file's map. `removed`: this place of it was emptied; `others_cut`: others truncated the file before.
     pub(crate) fn edited(&mut self, removed: bool, others_cut: bool) {
         if removed {
+            // What is on its way was granted before.
             self.forget_sync();
+            self.asking = None;
         }
         self.grant = None;
         self.maybe_cut |= others_cut;
@@ -267,7 +269,7 @@ impl Chunk {
     /// Whether a grant is wanted although nothing is queued: a commit was refused, or an fsync is to name a chunk that may be cut
     /// away. Named nevertheless it would be put into the file again, without a replica.
     pub(crate) fn wants_grant(&self, syncing: bool) -> bool {
-        self.refresh || syncing && self.synced_unnamed && self.maybe_cut
+        self.refresh || syncing && (self.synced_unnamed && self.maybe_cut || self.is_given_up())
     }
 
     /// The flush failed: what it covered is unsynced as before.

@@ -226,7 +226,9 @@ impl Pipeline {
             // A frame may still be on its way to the old version; naming the head as failed ends that. A chunk that is in no map has what is
             // given up now, and no truncate takes that away: another one is to be had.
             if (!chunk.flying.is_empty() || !chunk.attached) && chunk.failed.is_none() {
-                chunk.failed = chunk.last.as_deref().and_then(|grant| failed_head(grant, Status::TimedOut));
+                // If nothing is on its way, nobody is to be left out for it.
+                let status = if chunk.flying.is_empty() { Status::TryAgain } else { Status::TimedOut };
+                chunk.failed = chunk.last.as_deref().and_then(|grant| failed_head(grant, status));
             }
             chunk.give_up();
         }

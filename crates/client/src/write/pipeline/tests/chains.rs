@@ -69,11 +69,15 @@ fn an_fsync_goes_on_without_a_replica_that_lost_what_others_hold() {
     }
 }
 
-/// A pipeline that has given up what the servers have and the master never heard of, and the chunk.
-fn given_up(world: &mut World) -> (Pipeline, ChunkId) {
+/// A pipeline that has given up what the servers have and the master never heard of, and the chunk. `synced`: by a frame that was durable.
+fn given_up(world: &mut World, synced: bool) -> (Pipeline, ChunkId) {
     let mut pipeline = pipeline();
     write(&mut pipeline, world, 0, b"hello");
-    pipeline.want_flush();
+    if synced {
+        pipeline.want_sync();
+    } else {
+        pipeline.want_flush();
+    }
     let mut actions = Vec::new();
     for _ in 0..2 {
         actions.clear();
@@ -81,6 +85,7 @@ fn given_up(world: &mut World) -> (Pipeline, ChunkId) {
         pipeline.handle(world.carry_out(&actions[0], false), Instant(world.now));
     }
     let chunks = world.data.keys().copied().collect::<Vec<_>>();
+    assert_eq!(!world.stable.is_empty(), synced);
     pipeline.fail(Status::TimedOut);
     assert_eq!((chunks.len(), lost(&mut pipeline)), (1, vec![Status::TimedOut]));
     (pipeline, chunks[0])
@@ -88,9 +93,16 @@ fn given_up(world: &mut World) -> (Pipeline, ChunkId) {
 
 #[test]
 fn a_chunk_with_bytes_that_were_given_up_does_not_enter_the_map() {
-    for truncated in [false, true] {
+    for case in 0..8 {
+        let (synced, again, truncated) = (case & 1 != 0, case & 2 != 0, case & 4 != 0);
         let mut world = World::default();
-        let (mut pipeline, given_up) = given_up(&mut world);
+        let (mut pipeline, given_up) = given_up(&mut world, synced);
+        if again {
+            let sync = pipeline.want_sync();
+            world.run(&mut pipeline, &mut std::iter::empty());
+            assert_eq!(pipeline.sync_outcome(sync), Some(Ok(())), "{case}");
+            assert!(world.map.is_empty(), "{case}: nothing of the file is left");
+        }
         if truncated {
             // The file was empty as far as the master knows, so nothing was cut, and the generation stays.
             pipeline.edited(TruncateGeneration(world.generation), |_| true);
@@ -98,10 +110,10 @@ fn a_chunk_with_bytes_that_were_given_up_does_not_enter_the_map() {
         write(&mut pipeline, &world, 100, b"world");
         let sync = pipeline.want_sync();
         world.run(&mut pipeline, &mut std::iter::empty());
-        assert_eq!(pipeline.sync_outcome(sync), Some(Ok(())));
+        assert_eq!(pipeline.sync_outcome(sync), Some(Ok(())), "{case}");
         let (chunk, _) = world.map[&ChunkIndex(0)];
-        assert_ne!(given_up, chunk);
-        assert_eq!(&world.content()[..5], [0; 5]);
+        assert_ne!(given_up, chunk, "{case}");
+        assert_eq!(&world.content()[..5], [0; 5], "{case}");
     }
 }
 
