@@ -1,6 +1,6 @@
 //! Looking through all chunks, for people.
 //!
-//! For people: nothing is decided here. One question looks at a bounded part of the table, so that it holds nobody up.
+//! Nothing is decided here. One question looks at a bounded part of the table, so that it holds nobody up.
 
 use crate::fleet::Fleet;
 use crate::table::Health;

@@ -254,8 +254,9 @@ impl Chunk {
         self.maybe_cut |= others_cut;
     }
 
-    /// It is in no map, and has bytes that were given up: whatever becomes of the file, another chunk is to be had in its place.
-    pub(crate) fn is_given_up(&self) -> bool {
+    /// It is in no map, and what it has was given up, or its chain failed: whatever becomes of the file, another chunk is to be had in its
+    /// place.
+    pub(crate) fn wants_another(&self) -> bool {
         !self.attached && self.failed.is_some()
     }
 
@@ -269,7 +270,7 @@ impl Chunk {
     /// Whether a grant is wanted although nothing is queued: a commit was refused, or an fsync is to name a chunk that may be cut
     /// away. Named nevertheless it would be put into the file again, without a replica.
     pub(crate) fn wants_grant(&self, syncing: bool) -> bool {
-        self.refresh || syncing && (self.synced_unnamed && self.maybe_cut || self.is_given_up())
+        self.refresh || syncing && (self.synced_unnamed && self.maybe_cut || self.wants_another())
     }
 
     /// The flush failed: what it covered is unsynced as before.

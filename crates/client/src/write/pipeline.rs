@@ -180,7 +180,7 @@ impl Pipeline {
         // Each edit raises it by one.
         let others_cut = generation.0 > self.generation.0.saturating_add(1);
         self.generation = self.generation.max(generation);
-        self.chunks.retain(|index, chunk| !removed(*index) || chunk.is_given_up());
+        self.chunks.retain(|index, chunk| !removed(*index) || chunk.wants_another());
         for (index, chunk) in &mut self.chunks {
             chunk.edited(removed(*index), others_cut);
         }

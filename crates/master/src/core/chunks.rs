@@ -5,8 +5,8 @@ use codec::admin::{CHUNK_PAGE_MAX, ChunkEntry, ChunkPage, ChunkQuery, ChunkState
 use fleet::{Explained, Listed, Standing};
 use types::{ChunkIndex, ChunkSlot};
 
-/// Entries of the table that one question looks at: about a millisecond.
-const LOOKED_MAX: usize = 65_536;
+/// Entries of the table that one question looks at.
+const LOOKED_MAX: usize = 16_384;
 
 fn state(standing: Standing) -> ChunkState {
     match standing {
