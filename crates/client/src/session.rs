@@ -20,14 +20,14 @@ use codec::Message as _;
 use codec::session::{AnswerMessage, RequestMessage, SessionOpen, SessionOpenAnswer, SessionOpened};
 use env::Env;
 use link::{Link, LinkError, LinkOptions};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::Duration;
 use tokio::sync::Notify;
 use types::{
-    ClusterId, Expression, InodeRef, LogIndex, LogPosition, News, Reply, Request, Sequence, SessionId,
-    Status, Term,
+    AppendClaim, ClusterId, Expression, InodeRef, LogIndex, LogPosition, News, Reply, Request, Sequence,
+    SessionId, Status, Term,
 };
 use window::Window;
 use wire::Kind;
@@ -42,7 +42,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(50);
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// A lease shorter than this is taken for this long; guards against a busy loop.
 const LEASE_MIN: Duration = Duration::from_millis(300);
-/// Inodes of one Reclaim.
+/// Inodes of one Reclaim, each of which may have a claim.
 const RECLAIM_MAX: usize = 16_384;
 /// No answer takes longer on a live connection; the caller's own limit comes first.
 const ANSWER_MAX: Duration = Duration::from_secs(24 * 3600);
@@ -52,7 +52,7 @@ pub(crate) trait Holder: Send + Sync {
     /// Inodes that this client holds open.
     fn held(&self) -> Vec<InodeRef>;
     /// Of these, the ones whose append lock it holds.
-    fn appending(&self) -> Vec<InodeRef>;
+    fn appending(&self) -> Vec<AppendClaim>;
     /// Some of them are no more.
     fn gone(&self, inodes: Vec<InodeRef>);
     /// A connection was made. `lost`: acknowledged records are gone, and this was the last one known to be
@@ -523,11 +523,12 @@ impl Session {
         if !first && let Some(holder) = self.holder() {
             holder.reopened(lost, before != Some(line.opened.session));
             let mut held = holder.held();
-            let appending: BTreeSet<InodeRef> = holder.appending().into_iter().collect();
+            let mut appending: BTreeMap<InodeRef, AppendClaim> =
+                holder.appending().into_iter().map(|claim| (claim.inode, claim)).collect();
             // Sent also when nothing is held: the master waits for it before it frees unlinked files.
             loop {
                 let later = held.split_off(held.len().min(RECLAIM_MAX));
-                let appending = held.iter().filter(|inode| appending.contains(inode)).copied().collect();
+                let appending = held.iter().filter_map(|inode| appending.remove(inode)).collect();
                 let last = later.is_empty();
                 let reply = self.call_on(&line, Request::Reclaim { inodes: held, appending, last }).await?;
                 if let Ok(Reply::Gone(gone)) = reply {

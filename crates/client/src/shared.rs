@@ -20,7 +20,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use types::{
-    Attributes, FileKind, InodeId, InodeRef, LogIndex, News, Reply, Request, Status, TruncateGeneration,
+    AppendClaim, Attributes, FileKind, InodeId, InodeRef, LogIndex, News, Reply, Request, Status,
+    TruncateGeneration,
 };
 
 /// One open handle.
@@ -375,9 +376,12 @@ impl Shared {
 }
 
 impl Holder for Shared {
-    fn appending(&self) -> Vec<InodeRef> {
-        let all = self.inodes.all();
-        all.iter().filter(|inode| inode.state().appends.is_held()).map(|inode| inode.reference).collect()
+    fn appending(&self) -> Vec<AppendClaim> {
+        let claim = |inode: &Arc<Inode>| {
+            let forfeits = inode.state().appends.claim()?;
+            Some(AppendClaim { inode: inode.reference, forfeits })
+        };
+        self.inodes.all().iter().filter_map(claim).collect()
     }
 
     fn held(&self) -> Vec<InodeRef> {

@@ -5,8 +5,8 @@
 use crate::limits::*;
 use crate::{Malformed, proto};
 use types::{
-    AttributeChanges, Attributes, Caller, Capability, ChunkId, ChunkIndex, ChunkLocation, ClusterId,
-    DirtyChunk, DiskId, FailedHop, FileKind, Generation, InodeId, InodeRef, LeaseEpoch, LogIndex,
+    AppendClaim, AttributeChanges, Attributes, Caller, Capability, ChunkId, ChunkIndex, ChunkLocation,
+    ClusterId, DirtyChunk, DiskId, FailedHop, FileKind, Generation, InodeId, InodeRef, LeaseEpoch, LogIndex,
     LogPosition, Name, NodeSpec, Owner, ReadHints, RenameMode, ReplicaAddress, Rights, SYMLINK_BYTES_MAX,
     ServerId, SessionId, SetTime, Status, TERM_MAX, Term, Timestamp, TruncateGeneration, Verifier, Version,
     WriteGrant, XATTR_BYTES_MAX, XattrMode,
@@ -188,6 +188,18 @@ impl From<&InodeRef> for proto::InodeRef {
     }
 }
 
+impl From<&AppendClaim> for proto::AppendClaim {
+    fn from(v: &AppendClaim) -> Self {
+        Self { inode: Some((&v.inode).into()), forfeits: v.forfeits.into() }
+    }
+}
+impl TryFrom<proto::AppendClaim> for AppendClaim {
+    type Error = Malformed;
+    fn try_from(p: proto::AppendClaim) -> Result<Self, Malformed> {
+        let forfeits = u8::try_from(p.forfeits).map_err(|_| Malformed::new("forfeits of an append lock"))?;
+        Ok(Self { inode: part(p.inode, "inode")?, forfeits })
+    }
+}
 impl TryFrom<proto::InodeRef> for InodeRef {
     type Error = Malformed;
     fn try_from(p: proto::InodeRef) -> Result<Self, Malformed> {

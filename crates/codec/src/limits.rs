@@ -2,7 +2,7 @@
 
 /// Chunks that one commit names: 1 TiB of a file.
 pub const DIRTY_CHUNKS_MAX: usize = 16_384;
-/// Inodes of one `Forget`, `Reclaim` or `Reap`: 14 bytes each at worst fit a frame body.
+/// Inodes of one `Forget`, `Reclaim` or `Reap`, and claims of a `Reclaim`: half as many inodes with a claim each fit a frame body.
 pub const INODES_MAX: usize = 32_768;
 /// Inodes that an `Unlink` or `Rename` names as unused.
 pub const UNUSED_MAX: usize = 64;

@@ -137,6 +137,9 @@ impl From<&Op> for P {
                 length: *length,
                 boundaries: boundaries.iter().map(Into::into).collect(),
             }),
+            Op::ForfeitAppends { inode } => {
+                Self::ForfeitAppends(proto::OpForfeitAppends { inode: Some(inode.into()) })
+            }
             Op::SetXattr { inode, name, value, mode } => Self::SetXattr(proto::OpSetXattr {
                 inode: Some(inode.into()),
                 name: name.clone(),
@@ -290,6 +293,7 @@ impl TryFrom<P> for Op {
                 length: p.length,
                 boundaries: list(p.boundaries, BOUNDARIES_MAX, "chunks cut by a punch")?,
             },
+            P::ForfeitAppends(p) => Self::ForfeitAppends { inode: part(p.inode, "inode")? },
             P::SetXattr(p) => Self::SetXattr {
                 inode: part(p.inode, "inode")?,
                 name: xattr_name(p.name)?,

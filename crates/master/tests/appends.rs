@@ -23,6 +23,12 @@ async fn ask(client: &mut Client, inode: InodeRef, held: bool) -> Result<(u64, b
     }
 }
 
+/// Says after a new connection that this client holds the lock, as it was when nothing had been taken from anybody.
+async fn claim(client: &mut Client, inode: InodeRef) {
+    let appending = vec![AppendClaim { inode, forfeits: 0 }];
+    client.ask(Request::Reclaim { inodes: vec![inode], appending, last: true }).await.unwrap();
+}
+
 async fn unlock(client: &mut Client, inode: InodeRef) {
     assert_eq!(client.ask(Request::AppendUnlock { inode, forfeit: false }).await, Ok(Reply::Done));
 }
@@ -154,7 +160,7 @@ fn a_holder_that_is_silent_loses_the_lock_to_who_waits_and_is_told() {
         assert_eq!(renew(&mut a, inode).await, Err(Status::Busy));
         unlock(&mut b, inode).await;
         a.connect().await;
-        a.ask(Request::Reclaim { inodes: vec![inode], appending: vec![inode], last: true }).await.unwrap();
+        claim(&mut a, inode).await;
         assert_eq!(
             renew(&mut a, inode).await,
             Err(Status::Busy),
@@ -175,8 +181,7 @@ fn after_a_restart_a_lock_is_given_when_all_others_have_said_what_they_hold() {
         b.connect().await;
         assert!(waits(lock(&mut b, inode)).await, "a may hold it");
         a.connect().await;
-        let reclaim = Request::Reclaim { inodes: vec![inode], appending: vec![inode], last: true };
-        a.ask(reclaim).await.unwrap();
+        claim(&mut a, inode).await;
         b.ask(Request::Reclaim { inodes: vec![inode], appending: vec![], last: true }).await.unwrap();
         tokio::time::sleep(Duration::from_secs(5)).await;
         assert!(waits(lock(&mut b, inode)).await, "a holds it");
@@ -200,9 +205,7 @@ fn after_a_restart_a_truncate_waits_for_who_names_its_lock_at_once() {
         let cut = Request::SetLength { inode, length: 0, clear_privileges: false };
         let done = async {
             tokio::time::sleep(Duration::from_millis(500)).await;
-            a.ask(Request::Reclaim { inodes: vec![inode], appending: vec![inode], last: true })
-                .await
-                .unwrap();
+            claim(&mut a, inode).await;
             tokio::time::sleep(Duration::from_secs(3)).await;
             assert_eq!(a.attributes(inode).await.unwrap().length, 7, "the truncate waits");
             unlock(&mut a, inode).await;
@@ -225,7 +228,7 @@ fn who_names_its_lock_after_a_truncate_does_not_get_it_back() {
         let cut = tokio::time::timeout(Duration::from_secs(5), b.ask(cut)).await;
         assert!(matches!(cut, Ok(Ok(_))), "nobody waits a whole lease for a mount that is away: {cut:?}");
         a.connect().await;
-        a.ask(Request::Reclaim { inodes: vec![inode], appending: vec![inode], last: true }).await.unwrap();
+        claim(&mut a, inode).await;
         assert_eq!(renew(&mut a, inode).await, Err(Status::Busy));
     });
 }
@@ -245,5 +248,70 @@ fn a_lock_given_back_by_who_gave_up_writes_is_fenced_like_one_that_was_lost() {
             a.attributes(inode).await.unwrap().truncate_generation > generation,
             "late commits are ignored"
         );
+    });
+}
+
+/// Seed `Network` 17771499649647977536: who was silent claimed the lock of the next master, and its bytes came to where
+/// another client had appended meanwhile.
+#[test]
+fn who_lost_its_lock_by_silence_does_not_get_it_back_from_the_next_master() {
+    run(async |world| {
+        let master = world.start().await;
+        let (mut a, mut b) = (world.client("a").await, world.client("b").await);
+        let inode = a.make_file("f").await.attributes.inode;
+        lock(&mut a, inode).await.unwrap();
+        let taken = async {
+            let before = b.attributes(inode).await.unwrap().truncate_generation;
+            lock(&mut b, inode).await.unwrap();
+            assert_eq!(
+                b.attributes(inode).await.unwrap().truncate_generation.forfeits(),
+                before.forfeits() + 1
+            );
+        };
+        taken.await;
+        let _master = world.restart(master).await;
+        b.connect().await;
+        a.connect().await;
+        claim(&mut a, inode).await;
+        assert_eq!(renew(&mut a, inode).await, Err(Status::Busy));
+        let appending = vec![AppendClaim { inode, forfeits: 1 }];
+        b.ask(Request::Reclaim { inodes: vec![inode], appending, last: true }).await.unwrap();
+        assert_eq!(renew(&mut b, inode).await, Ok((0, false)), "who was told of it holds it on");
+    });
+}
+
+#[test]
+fn who_was_not_heard_before_a_truncate_does_not_get_its_lock_back_from_the_master_after_the_next() {
+    run(async |world| {
+        let master = world.start().await;
+        let (mut a, mut b) = (world.client("a").await, world.client("b").await);
+        let inode = a.make_file("f").await.attributes.inode;
+        lock(&mut a, inode).await.unwrap();
+        let master = world.restart(master).await;
+        b.connect().await;
+        b.ask(Request::SetLength { inode, length: 5, clear_privileges: false }).await.unwrap();
+        let _master = world.restart(master).await;
+        a.connect().await;
+        claim(&mut a, inode).await;
+        assert_eq!(renew(&mut a, inode).await, Err(Status::Busy));
+    });
+}
+
+#[test]
+fn a_truncate_by_its_holder_takes_no_lock_away() {
+    run(async |world| {
+        let master = world.start().await;
+        let (mut a, mut b) = (world.client("a").await, world.client("b").await);
+        let inode = a.make_file("f").await.attributes.inode;
+        lock(&mut a, inode).await.unwrap();
+        let master = world.restart(master).await;
+        a.connect().await;
+        claim(&mut a, inode).await;
+        a.ask(Request::SetLength { inode, length: 5, clear_privileges: false }).await.unwrap();
+        let _master = world.restart(master).await;
+        a.connect().await;
+        claim(&mut a, inode).await;
+        b.connect().await;
+        assert_eq!(renew(&mut a, inode).await, Ok((5, false)));
     });
 }

@@ -45,7 +45,7 @@ pub(crate) struct Inode {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) links: u32,
-    pub(crate) truncate_generation: u32,
+    pub(crate) truncate_generation: TruncateGeneration,
     pub(crate) place: Place,
     pub(crate) class: u16,
     /// Twelve bits of mode, above them three of the kind, and whether the file is archived.
@@ -143,7 +143,7 @@ impl Inode {
             changed: self.changed,
             created: self.created,
             change_counter: self.change_counter,
-            truncate_generation: TruncateGeneration(self.truncate_generation),
+            truncate_generation: self.truncate_generation,
         }
     }
 
@@ -170,7 +170,7 @@ impl Inode {
             .u64(self.changed.to_bits())
             .u64(self.created.to_bits())
             .u64(self.change_counter)
-            .u32(self.truncate_generation)
+            .u32(self.truncate_generation.0)
             .u64(self.table_id())
             .hash()
     }

@@ -100,7 +100,7 @@ impl Maker<'_> {
         let (file, any) = (self.inode(a, |kind| kind == FileKind::File), self.inode(a, |_| true));
         let (old, new) = (self.entry(dir, c), name(NAMES[usize::from(d) % 6]));
         let keep = e % 2 == 0;
-        match what % 40 {
+        match what % 41 {
             0..=8 => {
                 let mut node = Fs::node(KINDS[usize::from(e) % 6], u16::from(b) << 4);
                 node.device = u32::from(e) * u32::from(node.kind == FileKind::CharDevice);
@@ -175,6 +175,7 @@ impl Maker<'_> {
             }
             37 => Op::PurgeTrash { inodes: self.trashed(b).into_iter().chain([any]).collect() },
             38 => Op::PurgeTrash { inodes: self.fs.meta.trash_due(self.fs.now(), 2) },
+            39 => Op::ForfeitAppends { inode: if e % 4 == 0 { any } else { file } },
             _ => Op::Reap { inodes: self.fs.meta.orphans().into_iter().take(1).chain([any]).collect() },
         }
     }

@@ -346,6 +346,13 @@ fn what_was_given_up_takes_no_patience_from_what_comes_later() {
     holds(Faults::Network, 231_072_424_512_216_187);
 }
 
+/// A client that had appended was cut off before it could send anything. The right to append went to another one, which appended at the same place and
+/// synced; the master was killed, and the next one believed the first client that the right was its own.
+#[test]
+fn a_right_to_append_that_went_to_another_client_does_not_come_back_with_the_next_master() {
+    holds(Faults::Network, 17_771_499_649_647_977_536);
+}
+
 /// Power went while a segment of the changelog was being made: a file as long as one was left, without bytes of its own. It was made ready, the disk ran full, and
 /// the master ended at the first write into it.
 #[test]

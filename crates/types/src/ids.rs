@@ -104,9 +104,29 @@ number!(
     DirCursor(u64)
 );
 number!(
-    /// Raised by each truncate that shrinks or punches; older length updates are ignored.
+    /// Raised by each truncate that shrinks or punches, and whenever the append lock is taken away; older length updates
+    /// are ignored. The upper 8 bits count what was taken away, the others the truncates.
     TruncateGeneration(u32)
 );
+
+impl TruncateGeneration {
+    const TRUNCATES: u32 = (1 << 24) - 1;
+
+    /// After a truncate.
+    pub fn truncated(self) -> Self {
+        Self((self.0 & !Self::TRUNCATES) | (self.0.wrapping_add(1) & Self::TRUNCATES))
+    }
+
+    /// After the append lock was taken from who holds it, or may hold it.
+    pub fn forfeited(self) -> Self {
+        Self(self.0.wrapping_add(Self::TRUNCATES + 1))
+    }
+
+    /// How often the append lock was taken away, modulo 256.
+    pub fn forfeits(self) -> u8 {
+        (self.0 >> 24) as u8
+    }
+}
 number!(
     /// Raised to fence a session's data-plane rights.
     LeaseEpoch(u64)

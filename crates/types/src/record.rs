@@ -106,6 +106,10 @@ pub enum Op {
         length: u64,
         boundaries: Vec<RaisedChunk>,
     },
+    /// Whoever holds the append lock, or claims it after a start of the master, has it no longer.
+    ForfeitAppends {
+        inode: InodeRef,
+    },
     SetXattr {
         inode: InodeRef,
         name: Vec<u8>,
@@ -258,6 +262,7 @@ impl Op {
             | Self::RemoveDirectory { .. }
             | Self::Rename { .. }
             | Self::SetAttributes { .. }
+            | Self::ForfeitAppends { .. }
             | Self::SetXattr { .. }
             | Self::RemoveXattr { .. }
             | Self::PurgeTrash { .. }

@@ -9,6 +9,15 @@ use std::time::Duration;
 /// A session that did not ask for its append lock for so long loses it, if others wait.
 pub const APPEND_LEASE: Duration = Duration::from_secs(10);
 
+/// An append lock that a session holds, as it was told last by the master that gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppendClaim {
+    /// Whose.
+    pub inode: InodeRef,
+    /// [`TruncateGeneration::forfeits`] when it was told.
+    pub forfeits: u8,
+}
+
 /// What rename(2) does with an existing target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RenameMode {
@@ -114,9 +123,9 @@ pub enum Request {
     /// The client's kernel no longer knows these; an unlinked one may be freed. No answer is awaited. `as_of`: the
     /// client had every answer up to this request when it forgot them; what a later one named it may know.
     Forget { inodes: Vec<InodeRef>, as_of: Sequence },
-    /// After a new connection: inodes this client holds open, and of these the ones whose append lock it holds. A long
+    /// After a new connection: inodes this client holds open, and what it claims of their append locks. A long
     /// list comes in pieces, the end of which is `last`. Answer: `Gone` with those that are gone.
-    Reclaim { inodes: Vec<InodeRef>, appending: Vec<InodeRef>, last: bool },
+    Reclaim { inodes: Vec<InodeRef>, appending: Vec<AppendClaim>, last: bool },
     /// The right to append, until `AppendUnlock`: nobody else appends to the file or truncates it meanwhile. Answered when
     /// it is free. `held`: this session holds it already, which renews it; `Busy` at once if it does not. Answer:
     /// `AppendLock`.

@@ -45,6 +45,8 @@ pub(crate) struct Appends {
     inside: u32,
     /// Something that was written while it was held was given up; frames of it may still be on their way.
     gave_up: bool,
+    /// How often it had been taken from anybody when it was asked for last: what a claim of it rests on.
+    forfeits: u8,
     /// Until then nobody else can have been given it.
     good_until: Option<Instant>,
     /// How often the master was asked, and the last time that it refused.
@@ -63,8 +65,14 @@ impl Appends {
         self.phase == Phase::Held && self.good_until.is_some_and(|until| now < until)
     }
 
+    /// What another master is told of it, if it is held.
+    pub(crate) fn claim(&self) -> Option<u8> {
+        self.is_held().then_some(self.forfeits)
+    }
+
     /// The master said *held* to a question of this moment. Says whether appends were let in until now.
-    fn renewed(&mut self, asked: Instant, now: Instant) -> bool {
+    fn renewed(&mut self, asked: Instant, now: Instant, forfeits: u8) -> bool {
+        self.forfeits = forfeits;
         let was_good = self.lets_in(now);
         self.good_until = self.good_until.max(Some(asked + APPEND_LEASE));
         was_good
@@ -283,7 +291,8 @@ async fn ask(shared: &Shared, inode: &Inode, held: bool) -> Result<bool, Status>
     match shared.session.call(Request::AppendLock { inode: inode.reference, held }).await? {
         Reply::AppendLock { attributes, wanted } => {
             Inodes::told(inode, attributes, at);
-            let was_good = inode.state().appends.renewed(at, shared.now());
+            let forfeits = attributes.truncate_generation.forfeits();
+            let was_good = inode.state().appends.renewed(at, shared.now(), forfeits);
             if held && !was_good {
                 inode.progress.ring();
             }
@@ -302,10 +311,10 @@ mod tests {
         let asked = Instant(Duration::from_secs(100));
         let mut appends = Appends { phase: Phase::Held, ..Appends::default() };
         assert!(!appends.lets_in(asked), "nobody was asked");
-        assert!(!appends.renewed(asked, asked));
+        assert!(!appends.renewed(asked, asked, 0));
         let last = asked + (APPEND_LEASE - Duration::from_nanos(1));
         assert!(appends.lets_in(last) && !appends.lets_in(asked + APPEND_LEASE));
-        assert!(appends.renewed(last, last), "who waits need not be told");
+        assert!(appends.renewed(last, last, 0), "who waits need not be told");
         assert!(appends.lets_in(asked + APPEND_LEASE));
         appends.phase = Phase::Ending;
         assert!(!appends.lets_in(last));

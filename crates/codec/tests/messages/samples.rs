@@ -174,6 +174,7 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
         Op::SetAttributes { inode: inode(42), changes: changes(), caller: caller() },
         Op::SetLength { inode: inode(42), length: 4_097, clear_privileges: true, boundary: Some(raised()) },
         Op::Punch { inode: inode(42), offset: 100, length: 1 << 30, boundaries: vec![raised(), raised()] },
+        Op::ForfeitAppends { inode: inode(42) },
         Op::SetXattr {
             inode: inode(42),
             name: b"user.note".to_vec(),
@@ -274,6 +275,7 @@ pub(crate) fn records() -> Vec<(&'static str, Record)> {
             Op::SetAttributes { .. } => "set_attributes",
             Op::SetLength { .. } => "set_length",
             Op::Punch { .. } => "punch",
+            Op::ForfeitAppends { .. } => "forfeit_appends",
             Op::SetXattr { .. } => "set_xattr",
             Op::RemoveXattr { .. } => "remove_xattr",
             Op::Commit { .. } => "commit",
@@ -349,7 +351,11 @@ pub(crate) fn requests() -> Vec<(&'static str, RequestMessage)> {
             durable: true,
         },
         Request::Forget { inodes: vec![inode(42)], as_of: Sequence(11) },
-        Request::Reclaim { inodes: vec![inode(42), inode(43)], appending: vec![inode(43)], last: true },
+        Request::Reclaim {
+            inodes: vec![inode(42), inode(43)],
+            appending: vec![AppendClaim { inode: inode(43), forfeits: 3 }],
+            last: true,
+        },
         Request::AppendLock { inode: inode(42), held: true },
         Request::AppendUnlock { inode: inode(42), forfeit: true },
         Request::Barrier,

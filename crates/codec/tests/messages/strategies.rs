@@ -223,6 +223,7 @@ fn op() -> impl Strategy<Value = Op> {
             (inode(), any::<u64>(), any::<u64>(), vec(raised(), 0..3)).prop_map(
                 |(inode, offset, length, boundaries)| Op::Punch { inode, offset, length, boundaries }
             ),
+            inode().prop_map(|inode| Op::ForfeitAppends { inode }),
             (inode(), xattr_name(), bytes(), xattr_mode())
                 .prop_map(|(inode, name, value, mode)| Op::SetXattr { inode, name, value, mode }),
             (inode(), xattr_name()).prop_map(|(inode, name)| Op::RemoveXattr { inode, name }),
@@ -329,6 +330,9 @@ fn expression() -> impl Strategy<Value = Expression> {
 }
 fn class_name() -> impl Strategy<Value = ClassName> {
     "[a-zA-Z0-9][a-z._-]{0,63}".prop_map(|text| ClassName::new(&text).expect("a name"))
+}
+fn append_claim() -> impl Strategy<Value = AppendClaim> {
+    (inode(), any::<u8>()).prop_map(|(inode, forfeits)| AppendClaim { inode, forfeits })
 }
 fn spread() -> impl Strategy<Value = Spread> {
     let key = "[a-z0-9]{1,8}".prop_filter_map("a reserved word", |text| text.parse().ok());
@@ -454,7 +458,7 @@ fn request() -> impl Strategy<Value = Request> {
     let session = prop_oneof![
         (vec(inode(), 0..10), any::<u64>())
             .prop_map(|(inodes, as_of)| Request::Forget { inodes, as_of: Sequence(as_of) }),
-        (vec(inode(), 0..10), vec(inode(), 0..10), any::<bool>())
+        (vec(inode(), 0..10), vec(append_claim(), 0..10), any::<bool>())
             .prop_map(|(inodes, appending, last)| Request::Reclaim { inodes, appending, last }),
         (inode(), any::<bool>()).prop_map(|(inode, held)| Request::AppendLock { inode, held }),
         (inode(), any::<bool>()).prop_map(|(inode, forfeit)| Request::AppendUnlock { inode, forfeit }),

@@ -7,17 +7,22 @@
 //! # Invariants
 //! 1. A lock has at most one holder, and the holder is an open session.
 //! 2. While other sessions may hold locks of which this master does not know yet, none is given away. A truncate waits
-//!    only for a while; who names the lock of that file later does not get it back.
-//! 3. A lock whose holder's session ended, or that was not renewed for [`APPEND_LEASE`] while others wait, is given on only after what lies beyond the end of the file was punched, so
+//!    only for a while.
+//! 3. A lock that is taken from a session that lives is taken by a record, which later masters know as well: who claims
+//!    it without having heard of that record does not get it back.
+//! 4. A lock whose holder's session ended, or that was not renewed for [`APPEND_LEASE`] while others wait, is given on only after what lies beyond the end of the file was punched, so
 //!    that no frame of the one before can land.
-//! 4. Whoever waits for a lock waits in its session too, so that what waits is bounded ([`Queue`]) and a session that ends takes
+//! 5. Whoever waits for a lock waits in its session too, so that what waits is bounded ([`Queue`]) and a session that ends takes
 //!    its waiters along.
 
 use super::queue::Queue;
 use super::{Answerer, Core};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
-use types::{APPEND_LEASE, FileKind, InodeId, InodeRef, Origin, Reply, Request, SessionId, Status};
+use types::{
+    APPEND_LEASE, AppendClaim, Attributes, FileKind, InodeId, InodeRef, Op, Origin, Reply, Request,
+    SessionId, Status,
+};
 
 /// After a start of the master a truncate waits so long for sessions that have not said which locks they hold. Clients that
 /// live come back within that; for those that do not, nobody should wait until their lease ends.
@@ -27,8 +32,6 @@ const UNNAMED_WAIT: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(super) struct Appends {
     locks: BTreeMap<InodeId, Lock>,
-    /// Truncated before all sessions had said which locks they hold.
-    cut_early: BTreeSet<InodeId>,
 }
 
 #[derive(Default)]
@@ -48,10 +51,8 @@ impl Lock {
 }
 
 impl Appends {
-    /// Whether a truncate of this session has to wait for another one's appends.
-    pub(super) fn keep_out(&self, inode: InodeId, session: SessionId) -> bool {
-        let lock = self.locks.get(&inode);
-        lock.and_then(|lock| lock.holder).is_some_and(|holder| holder != session)
+    fn holder(&self, inode: InodeId) -> Option<SessionId> {
+        self.locks.get(&inode).and_then(|lock| lock.holder)
     }
 
     /// Whether the lock's last holder ended without giving it back.
@@ -91,8 +92,7 @@ impl Core {
             Ok(_) => return self.answer(answer, Err(Status::Invalid)),
             Err(status) => return self.answer(answer, Err(status)),
         }
-        let holder = self.appends.locks.get(&inode.id).and_then(|lock| lock.holder);
-        if holder == Some(origin.session) {
+        if self.appends.holder(inode.id) == Some(origin.session) {
             return self.ordered(origin, Request::AppendLock { inode, held }, answer);
         }
         if held {
@@ -104,10 +104,12 @@ impl Core {
 
     /// A client wants to change a file's length: not while another one may be appending.
     pub(super) fn set_length(&mut self, origin: Origin, request: Request, inode: InodeId, answer: Answerer) {
-        if self.appends.keep_out(inode, origin.session) || !self.may_go(origin.session, &request) {
-            return self.wait_for_appends(origin, request, inode, answer);
+        match self.appends.holder(inode) {
+            // Nobody else holds it, whoever is still to be heard.
+            Some(holder) if holder == origin.session => self.ordered(origin, request, answer),
+            None if self.may_go(origin.session, &request) => self.let_go(origin, request, answer),
+            _ => self.wait_for_appends(origin, request, inode, answer),
         }
-        self.let_go(origin, request, inode, answer);
     }
 
     /// Whether a request may have its turn though other sessions may hold the lock without this master's knowledge.
@@ -118,9 +120,12 @@ impl Core {
     }
 
     /// The request has its turn.
-    fn let_go(&mut self, origin: Origin, request: Request, inode: InodeId, answer: Answerer) {
-        if matches!(request, Request::SetLength { .. }) && !self.sessions.others_reclaimed(origin.session) {
-            self.appends.cut_early.insert(inode);
+    fn let_go(&mut self, origin: Origin, request: Request, answer: Answerer) {
+        if let Request::SetLength { inode, .. } = request
+            && !self.sessions.others_reclaimed(origin.session)
+            && let Err(status) = self.log(None, Op::ForfeitAppends { inode }).reply
+        {
+            return self.answer(answer, Err(status));
         }
         self.ordered(origin, request, answer);
     }
@@ -150,13 +155,16 @@ impl Core {
     }
 
     /// After a new connection a client names the locks that it holds. That is believed after a start of the master only:
-    /// one that was forfeited meanwhile must not come back, for another client may have appended since.
-    pub(super) fn reclaim_append_lock(&mut self, session: SessionId, inode: InodeRef) {
-        if !self.meta.exists(inode) || self.sessions.has_reclaimed(session) {
+    /// one that was forfeited meanwhile must not come back, for another client may have appended since. Nor must one that
+    /// an earlier master took away while this client could not be told.
+    pub(super) fn reclaim_append_lock(&mut self, session: SessionId, claim: AppendClaim) {
+        let AppendClaim { inode, forfeits } = claim;
+        let Ok(attributes) = self.meta.attributes(inode) else { return };
+        if self.sessions.has_reclaimed(session) {
             return;
         }
-        if self.appends.cut_early.contains(&inode.id) {
-            tracing::warn!(%session, inode = %inode.id, "appends under way are given up: the file was truncated meanwhile");
+        if attributes.truncate_generation.forfeits() != forfeits {
+            tracing::warn!(%session, inode = %inode.id, "appends under way are given up: others appended or truncated meanwhile");
             return;
         }
         let now_ms = self.now_ms();
@@ -183,23 +191,28 @@ impl Core {
         self.retry_appends();
     }
 
-    /// Takes locks from holders that were silent while others wait.
+    /// Takes locks from holders that were silent while others wait. One that there is no room to record stays where it is.
     pub(super) fn forfeit_silent_locks(&mut self) {
         let now_ms = self.now_ms();
-        for (inode, lock) in &mut self.appends.locks {
+        let silent = |(inode, lock): (&InodeId, &Lock)| {
             let late = now_ms.saturating_sub(lock.renewed_ms) >= APPEND_LEASE.as_millis() as u64;
-            if let Some(holder) = lock.holder.filter(|_| late && !lock.waiting.is_empty()) {
-                tracing::warn!(%inode, %holder, "an append lock was not renewed and goes to who waits");
-                (lock.holder, lock.forfeited) = (None, true);
+            let holder = lock.holder.filter(|_| late && !lock.waiting.is_empty())?;
+            Some((*inode, holder))
+        };
+        let silent: Vec<_> = self.appends.locks.iter().filter_map(silent).collect();
+        for (inode, holder) in silent {
+            let Ok(Attributes { inode, .. }) = self.meta.reopen(inode) else { continue };
+            if self.log(None, Op::ForfeitAppends { inode }).reply.is_err() {
+                continue;
             }
+            tracing::warn!(inode = %inode.id, %holder, "an append lock was not renewed and goes to who waits");
+            let lock = self.appends.locks.get_mut(&inode.id).expect("it was found");
+            (lock.holder, lock.forfeited) = (None, true);
         }
     }
 
     /// Gives away what became free by the passing of time, or because a session said what it holds.
     pub(super) fn retry_appends(&mut self) {
-        if self.sessions.all_reclaimed() {
-            self.appends.cut_early.clear();
-        }
         let free = |lock: &Lock| lock.holder.is_none() && !lock.waiting.is_empty();
         let inodes: Vec<InodeId> =
             self.appends.locks.iter().filter(|(_, lock)| free(lock)).map(|(inode, _)| *inode).collect();
@@ -233,7 +246,7 @@ impl Core {
             if matches!(request, Request::AppendLock { .. }) {
                 (lock.holder, lock.renewed_ms) = (Some(origin.session), now_ms);
             }
-            self.let_go(origin, request, inode, answer);
+            self.let_go(origin, request, answer);
         }
     }
 

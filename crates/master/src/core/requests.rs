@@ -116,8 +116,8 @@ impl Core {
                 Reply::Attributes(attributes)
             }
             Request::Reclaim { inodes, appending, last } => {
-                for inode in appending {
-                    self.reclaim_append_lock(origin.session, inode);
+                for claim in appending {
+                    self.reclaim_append_lock(origin.session, claim);
                 }
                 self.reclaim(origin, inodes, last)
             }

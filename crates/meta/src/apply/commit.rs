@@ -44,7 +44,7 @@ impl Meta {
             return Err(Status::FileTooBig);
         }
         // Else it is from before a truncate, or from after one that is lost with a tail of the log: the client learns the generation by the answer.
-        let current = commit.truncate_generation.0 == known.truncate_generation;
+        let current = commit.truncate_generation == known.truncate_generation;
         let changes = if current { self.check_dirty(file, commit.chunks, cx)? } else { Vec::new() };
 
         let aged = self.due_at(&known).is_some();

@@ -118,7 +118,9 @@ impl Meta {
             self.detach(file, range, &mut cx.effects);
         }
         self.inodes.edit(file, |inode| {
-            inode.truncate_generation = inode.truncate_generation.wrapping_add(u32::from(cuts));
+            if cuts {
+                inode.truncate_generation = inode.truncate_generation.truncated();
+            }
             inode.length = length.unwrap_or(inode.length);
             inode.touch_content(cx.at);
         });
@@ -156,5 +158,14 @@ impl Meta {
         let versions = self.check_raised(file, &plan, raised, cx)?;
         self.cut(file, plan, versions, None, cx);
         Ok(Done::Changed(Answer::Attributes(self.attributes_at(file))))
+    }
+
+    pub(super) fn forfeit_appends(&mut self, inode: InodeRef) -> Result<Done, Status> {
+        let file = self.file(inode)?;
+        self.inodes.edit(file, |inode| {
+            inode.truncate_generation = inode.truncate_generation.forfeited();
+            inode.change_counter += 1;
+        });
+        Ok(Done::Changed(Answer::Done))
     }
 }

@@ -136,6 +136,7 @@ impl Meta {
                 self.commit(*inode, &commit, cx)
             }
             Op::Raise { chunk, version, members: _ } => self.raise(*chunk, *version, cx),
+            Op::ForfeitAppends { inode } => self.forfeit_appends(*inode),
             Op::Reap { inodes } => self.reap(inodes, cx),
             Op::RegisterDisk { server, disk, registrations, path } => {
                 self.register_disk(*server, *disk, *registrations, path)

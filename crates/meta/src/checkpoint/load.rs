@@ -235,7 +235,7 @@ impl Builder {
         inode.uid = a.owner.uid;
         inode.gid = a.owner.gid;
         inode.links = a.links;
-        inode.truncate_generation = a.truncate_generation.0;
+        inode.truncate_generation = a.truncate_generation;
         inode.class = item.class.0;
         require(!item.archived || a.kind == FileKind::File, "something archived that is no file")?;
         inode.set_archived(item.archived);

@@ -283,6 +283,11 @@ impl Tree {
                 self.changed(id);
                 Ok(())
             }
+            Op::ForfeitAppends { inode } => {
+                let id = self.file(*inode)?;
+                self.node(id).truncations += 1 << 24;
+                Ok(())
+            }
             Op::SetXattr { inode, name, value, mode } => {
                 let id = self.get(*inode)?;
                 self.check_user(id, name)?;
