@@ -7,7 +7,7 @@ mod files;
 mod names;
 
 use crate::house;
-use crate::inodes::{Leaving, Writer};
+use crate::inodes::{Inode, Leaving, Writer};
 use crate::session::Session;
 use crate::shared::Shared;
 use crate::{ClientError, ClientOptions};
@@ -15,10 +15,13 @@ use env::Env;
 use link::{Pool, PoolOptions};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use tokio::task::{JoinError, JoinSet};
 use types::{InodeId, Reply, Request, Status};
 
 /// Smallest buffers: a few extents.
 const BUFFER_BYTES_MIN: u64 = 4 << 20;
+/// Files that are synced at the same time when all are.
+const AT_A_TIME: usize = 64;
 /// How long the master may take to hear that a session ends.
 const GOODBYE_WAIT: Duration = Duration::from_secs(2);
 
@@ -67,37 +70,61 @@ impl Client {
     /// syncfs(2): everything written and answered so far is on stable storage. An error: since the last call
     /// writes to some file were lost, in the background or just now. Its handles are told all the same.
     pub async fn sync_all(&self) -> Result<(), Status> {
-        let mut outcome = Ok(());
-        for inode in self.shared.inodes.all() {
-            let pending = {
-                let state = inode.state();
-                let has_more = |w: &Writer| !w.pipeline.is_clean() || w.pipeline.is_unsynced();
-                state.leaving != Leaving::Failed && state.writer.as_deref().is_some_and(has_more)
-            };
-            if pending {
-                match self.shared.sync(&inode, None).await {
+        let mut pending = self.shared.inodes.all();
+        pending.retain(|inode| {
+            let state = inode.state();
+            let has_more = |w: &Writer| !w.pipeline.is_clean() || w.pipeline.is_unsynced();
+            state.leaving != Leaving::Failed && state.writer.as_deref().is_some_and(has_more)
+        });
+        let outcome = self
+            .for_each(pending, |shared, inode| async move {
+                match shared.sync(&inode, None).await {
                     // It is no more.
-                    Ok(()) | Err(Status::Stale) => {}
-                    Err(status) => outcome = Err(status),
+                    Err(Status::Stale) => Ok(()),
+                    synced => synced,
                 }
-            }
-        }
+            })
+            .await;
         self.done(Request::Barrier).await?;
         self.shared.take_losses().and(outcome)
     }
 
     /// Stores what is unsent, ends the session and all background tasks. An error says that some of it could not be stored.
     pub async fn close(&self) -> Result<(), Status> {
-        let mut outcome = Ok(());
-        for inode in self.shared.inodes.all() {
-            outcome = outcome.and(self.shared.settle(&inode, None).await);
-        }
+        let all = self.shared.inodes.all();
+        let outcome =
+            self.for_each(all, |shared, inode| async move { shared.settle(&inode, None).await }).await;
         // A master that does not hear of it ends the session when it falls silent.
         if !matches!(tokio::time::timeout(GOODBYE_WAIT, self.done(Request::Goodbye)).await, Ok(Ok(()))) {
             tracing::info!("the master was not told that this session ends");
         }
         self.shared.session.close();
         self.shared.pool.clear();
+        outcome
+    }
+
+    /// Does something to inodes, several at a time: what each waits for, all may wait for. The first failure.
+    async fn for_each<F>(
+        &self,
+        inodes: Vec<Arc<Inode>>,
+        act: impl Fn(Arc<Shared>, Arc<Inode>) -> F,
+    ) -> Result<(), Status>
+    where
+        F: Future<Output = Result<(), Status>> + Send + 'static,
+    {
+        let (mut acting, mut outcome) = (JoinSet::new(), Ok(()));
+        let ended = |done: Result<_, JoinError>| done.unwrap_or(Err(Status::Io));
+        for inode in inodes {
+            if acting.len() == AT_A_TIME
+                && let Some(done) = acting.join_next().await
+            {
+                outcome = outcome.and(ended(done));
+            }
+            acting.spawn(act(Arc::clone(&self.shared), inode));
+        }
+        while let Some(done) = acting.join_next().await {
+            outcome = outcome.and(ended(done));
+        }
         outcome
     }
 }

@@ -399,8 +399,15 @@ impl Inodes {
         }
         let unlinked = state.cached.is_some_and(|cached| cached.attributes.links == 0);
         let is_unsynced = state.writer.as_ref().is_some_and(|writer| writer.pipeline.is_unsynced());
-        if is_unsynced && !unlinked && state.leaving != Leaving::Failed {
+        let wants_others = state.writer.as_ref().is_some_and(|writer| writer.pipeline.wants_others());
+        if (is_unsynced || wants_others) && !unlinked && state.leaving != Leaving::Failed {
             return std::mem::replace(&mut state.leaving, Leaving::Syncing) == Leaving::Syncing;
+        }
+        // What was given up is not forgotten before it cannot come back: another sync is tried later.
+        if wants_others && !unlinked {
+            state.leaving = Leaving::No;
+            table.lingering.insert(inode.reference.id);
+            return true;
         }
         if table.inodes.get(&inode.reference.id).is_some_and(|known| Arc::ptr_eq(known, inode)) {
             state.leave_table();

@@ -329,7 +329,7 @@ impl Cluster {
     }
 
     /// The host of a client that is alive.
-    fn host_of_client(&self, number: usize) -> String {
+    pub(crate) fn host_of_client(&self, number: usize) -> String {
         client_host(self.seats[number].borrow().incarnation + number as u64)
     }
 

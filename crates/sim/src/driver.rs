@@ -8,6 +8,7 @@
 pub(crate) mod appends;
 mod files;
 mod flood;
+mod given_up;
 mod look;
 mod names;
 
@@ -182,6 +183,14 @@ impl<'a> Driver<'a> {
     async fn step(&mut self, program: &Program) -> Result<(), Violation> {
         if self.stage.master_is_full.get() && self.chance.percent(FLOODS_PERCENT) {
             return Box::pin(self.flood(program)).await;
+        }
+        if self.stage.faults.go_on() {
+            if self.chance.percent(10) {
+                return Box::pin(self.lose_touch(program)).await;
+            }
+            if self.holds_doubtful() && self.chance.percent(70) {
+                return Box::pin(self.go_on(program)).await;
+            }
         }
         match self.chance.below(100) {
             0..12 => self.open(program).await,

@@ -269,6 +269,11 @@ impl Pipeline {
     pub(crate) fn is_unsynced(&self) -> bool {
         self.chunks.values().any(|chunk| chunk.oldest_unsynced().is_some() || chunk.synced_unnamed)
     }
+    /// Whether a chunk with bytes that were given up would be had again if nobody remembered that another one is to be had in its place, which
+    /// a sync does.
+    pub(crate) fn wants_others(&self) -> bool {
+        self.chunks.values().any(|chunk| chunk.wants_another())
+    }
     /// Whether there is nothing to do until somebody asks for something.
     pub(crate) fn is_idle(&self) -> bool {
         self.is_clean()

@@ -44,3 +44,31 @@ fn what_comes_after_something_was_given_up_has_the_whole_limit_and_no_more() {
         assert!(began.elapsed() > Duration::from_secs(55), "{:?}", began.elapsed());
     });
 }
+
+/// What was given up is in a chunk that no map has. A mount that forgot that, and asked for a chunk for the file again, would get the same one.
+#[test]
+fn what_was_given_up_does_not_come_back_for_who_opens_the_file_anew() {
+    simulate(|cluster| async move {
+        let client = mount(&cluster, "a").await;
+        let (inode, handle) = create(&client, "f").await;
+        client.write(handle, 0, b"given up").await.expect("buffered");
+        cluster.kill_master();
+        assert!(client.flush(handle).await.is_err());
+        assert!(cluster.state().writes > 0, "replicas have it");
+        client.release(handle);
+        client.forget(inode, 1);
+        // Long enough for the mount to have tried in vain.
+        tokio::time::sleep(Duration::from_secs(180)).await;
+        cluster.start_master().await;
+        while client.inodes_known() > 1 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let known = client.lookup(ROOT, b"f").await.expect("it is there");
+        let opened = client.open(known.attributes.inode.id, RW).await.expect("it opens");
+        client.write(opened.handle, 100, b"new").await.expect("buffered");
+        assert_eq!(client.fsync(opened.handle).await, Ok(()));
+        let mut expected = vec![0; 100];
+        expected.extend(b"new");
+        assert_eq!(read_all(&client, opened.handle).await, expected);
+    });
+}

@@ -6,7 +6,7 @@ use crate::invariants::synced;
 use crate::oracle::content::{Layer, fill};
 use crate::oracle::tree::{Change, FileId, Node, STATES_MAX};
 use crate::trace::hash_of;
-use client::{AllocateMode, OpenFlags};
+use client::{AllocateMode, FileHandle, OpenFlags};
 use std::future::Future;
 use types::{CHUNK_BYTES, FileKind, NodeSpec, Owner, Status};
 
@@ -108,10 +108,11 @@ impl Driver<'_> {
     }
 
     /// One of the open files that can be used.
-    fn some_held(&mut self) -> Option<usize> {
+    pub(super) fn some_held(&mut self) -> Option<usize> {
+        let goes_on = self.stage.faults.go_on();
         let oracle = self.stage.oracle.borrow();
         let usable: Vec<usize> = (0..self.held.len())
-            .filter(|at| oracle.files.get(&self.held[*at].file).is_some_and(|file| !file.doubtful))
+            .filter(|at| oracle.files.get(&self.held[*at].file).is_some_and(|file| goes_on || !file.doubtful))
             .collect();
         drop(oracle);
         if usable.is_empty() { None } else { Some(*self.chance.pick(&usable)) }
@@ -125,7 +126,7 @@ impl Driver<'_> {
         state.doubtful = true;
     }
 
-    fn some_offset(&mut self) -> u64 {
+    pub(super) fn some_offset(&mut self) -> u64 {
         match self.chance.below(100) {
             0..80 => self.chance.below(SMALL_OFFSET),
             80..90 => self.chance.below(SMALL_OFFSET / 4096) * 4096,
@@ -138,6 +139,16 @@ impl Driver<'_> {
         let Some(at) = self.some_held() else { return self.open(program).await };
         let (file, handle) = (self.held[at].file, self.held[at].handle);
         let offset = self.some_offset();
+        self.write_at(program, file, handle, offset).await
+    }
+
+    pub(super) async fn write_at(
+        &mut self,
+        program: &Program,
+        file: FileId,
+        handle: FileHandle,
+        offset: u64,
+    ) -> Result<(), Violation> {
         let length = match self.chance.below(3) {
             0 => self.chance.within(1, 300),
             1 => self.chance.within(1, 8) * 4096,
@@ -225,7 +236,7 @@ impl Driver<'_> {
         &self,
         program: &Program,
         file: FileId,
-        handle: client::FileHandle,
+        handle: FileHandle,
         offset: u64,
         length: u64,
         layer: Layer,

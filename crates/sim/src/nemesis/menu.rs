@@ -33,13 +33,16 @@ pub enum Faults {
     Rot,
     /// A master and a client die together in the middle of an edit, while disks take seconds over some syncs.
     Edits,
-    /// All that destroys nothing, but for what `Edits` adds.
+    /// Clients lose touch with the master for longer than they wait, in the middle of something, and go on with the files of which they had to give
+    /// something up.
+    GivenUp,
+    /// All that destroys nothing, but for what `Edits` and `GivenUp` add.
     Everything,
 }
 
 impl Faults {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Delays,
         Self::Kills,
         Self::PowerCuts,
@@ -49,12 +52,13 @@ impl Faults {
         Self::BadDisk,
         Self::Rot,
         Self::Edits,
+        Self::GivenUp,
         Self::Everything,
     ];
 
     /// Those of a seed.
     pub(crate) fn of(seed: u64) -> Self {
-        match seed % 13 {
+        match seed % 14 {
             0 => Self::Delays,
             1 => Self::Kills,
             2 | 3 => Self::PowerCuts,
@@ -64,6 +68,7 @@ impl Faults {
             8 => Self::BadDisk,
             9 => Self::Rot,
             12 => Self::Edits,
+            13 => Self::GivenUp,
             _ => Self::Everything,
         }
     }
@@ -71,6 +76,11 @@ impl Faults {
     /// Whether stored bytes are destroyed, on the suspect alone.
     pub(crate) fn destroy(self) -> bool {
         matches!(self, Self::BadDisk | Self::Rot)
+    }
+
+    /// Whether clients go on with files of which they were told that something was lost.
+    pub(crate) fn go_on(self) -> bool {
+        self == Self::GivenUp
     }
 
     /// Whether power is lost, everywhere at the same time too.
@@ -207,6 +217,15 @@ impl Menu {
                 (5, Kind::Slow),
                 (5, Kind::Checkpoint),
             ],
+            Faults::GivenUp => &[
+                (40, Kind::Delays),
+                (10, Kind::Break),
+                (10, Kind::Partition),
+                (10, Kind::Hang),
+                (10, Kind::Silence),
+                (10, Kind::Strike),
+                (10, Kind::Checkpoint),
+            ],
             Faults::Everything => &[
                 (10, Kind::Delays),
                 (10, Kind::LongDelay),
@@ -252,7 +271,7 @@ mod tests {
     fn every_kind_of_run_has_a_name_that_is_read_back_and_seeds_that_draw_it() {
         for faults in Faults::ALL {
             assert_eq!(faults.to_string().parse(), Ok(faults));
-            assert!((0..13).any(|seed| Faults::of(seed) == faults), "{faults}");
+            assert!((0..14).any(|seed| Faults::of(seed) == faults), "{faults}");
         }
         assert!("Nonsense".parse::<Faults>().is_err());
     }
