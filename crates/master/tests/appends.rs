@@ -26,7 +26,7 @@ async fn ask(client: &mut Client, inode: InodeRef, held: bool) -> Result<(u64, b
 /// Says after a new connection that this client holds the lock, as it was when nothing had been taken from anybody.
 async fn claim(client: &mut Client, inode: InodeRef) {
     let appending = vec![AppendClaim { inode, forfeits: 0 }];
-    client.ask(Request::Reclaim { inodes: vec![inode], appending, last: true }).await.unwrap();
+    client.ask(Request::Reclaim { inodes: vec![inode], appending, last: true }).await.expect("it is heard");
 }
 
 async fn unlock(client: &mut Client, inode: InodeRef) {
