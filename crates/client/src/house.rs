@@ -77,7 +77,7 @@ pub(crate) async fn trim(shared: Weak<Shared>) {
         if shared.session.is_closed() {
             return;
         }
-        for inode in shared.inodes.take_lingering() {
+        for inode in shared.inodes.take_lingering(LEAVING_MAX, shared.now()) {
             shared.leave(&inode);
         }
         let (mut surplus, is_crowded) = shared.inodes.surplus();

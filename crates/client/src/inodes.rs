@@ -19,6 +19,7 @@ use env::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 use tokio::sync::{Notify, RwLock};
 use types::{Attributes, DirCursor, FileKind, InodeId, InodeRef, LogIndex, Status, Timestamp};
 
@@ -41,6 +42,12 @@ pub(crate) struct Writer {
     /// A task carries them out.
     pub(crate) engine: bool,
 }
+
+/// Inodes that are kept since something of theirs that was given up could come back; what is beyond is forgotten.
+const LINGERING_MAX: usize = 16_384;
+/// Pause before their sync is tried again, doubled up to the greatest.
+const TRY_AGAIN_MIN: Duration = Duration::from_secs(1);
+const TRY_AGAIN_MAX: Duration = Duration::from_secs(60);
 
 /// Whether an inode is to be synced before it is forgotten.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,6 +92,8 @@ pub(crate) struct State {
     pub(crate) losses: Losses,
     /// See [`Leaving`].
     pub(crate) leaving: Leaving,
+    /// The pause before the sync of an inode that cannot be forgotten is tried again.
+    pub(crate) tried_again: Option<Duration>,
     /// When a name was last asked for in this directory that was not there.
     pub(crate) absent_at: Option<env::Instant>,
     /// Nothing follows this entry of the directory, as of a change counter.
@@ -222,7 +231,7 @@ struct Table {
     forgotten: BTreeSet<InodeRef>,
     ripe: BTreeSet<InodeRef>,
     /// They would have left, but something used them.
-    lingering: BTreeSet<InodeId>,
+    lingering: BTreeMap<InodeId, Instant>,
     debts: Debts,
 }
 
@@ -379,7 +388,7 @@ impl Inodes {
     /// Takes the inode out if nobody holds it. False: its writes are to be synced first, by the caller,
     /// who then calls again, and says whether that `failed`. One that something uses is found in [`Inodes::take_lingering`] later. What it owes is
     /// remembered: losses that nobody was told of, and changes that the master has not on stable storage.
-    pub(crate) fn leave(&self, inode: &Arc<Inode>, failed: bool, stable: LogIndex) -> bool {
+    pub(crate) fn leave(&self, inode: &Arc<Inode>, failed: bool, stable: LogIndex, now: Instant) -> bool {
         let mut table = self.table();
         let mut state = inode.state();
         // The task that keeps its append lock comes back here.
@@ -394,7 +403,7 @@ impl Inodes {
         // One in the table, one in the caller's hands; who wants another one waits for the table. The task that writes it has one,
         // but may begin later.
         if Arc::strong_count(inode) > 2 || state.is_dirty() {
-            table.lingering.insert(inode.reference.id);
+            table.lingering.insert(inode.reference.id, now);
             return true;
         }
         let unlinked = state.cached.is_some_and(|cached| cached.attributes.links == 0);
@@ -404,9 +413,10 @@ impl Inodes {
             return std::mem::replace(&mut state.leaving, Leaving::Syncing) == Leaving::Syncing;
         }
         // What was given up is not forgotten before it cannot come back: another sync is tried later.
-        if wants_others && !unlinked {
-            state.leaving = Leaving::No;
-            table.lingering.insert(inode.reference.id);
+        if wants_others && !unlinked && table.lingering.len() < LINGERING_MAX {
+            let pause = state.tried_again.map_or(TRY_AGAIN_MIN, |pause| (2 * pause).min(TRY_AGAIN_MAX));
+            (state.leaving, state.tried_again) = (Leaving::No, Some(pause));
+            table.lingering.insert(inode.reference.id, now + pause);
             return true;
         }
         if table.inodes.get(&inode.reference.id).is_some_and(|known| Arc::ptr_eq(known, inode)) {
@@ -430,11 +440,13 @@ impl Inodes {
         self.table().debts.tail_lost(stable)
     }
 
-    /// Those that something used when they were to leave.
-    pub(crate) fn take_lingering(&self) -> Vec<Arc<Inode>> {
+    /// Those that something used when they were to leave, and those whose sync is to be tried again by now; at most `max`.
+    pub(crate) fn take_lingering(&self, max: usize, now: Instant) -> Vec<Arc<Inode>> {
         let mut table = self.table();
-        let lingering = std::mem::take(&mut table.lingering);
-        lingering.into_iter().filter_map(|id| table.inodes.get(&id).cloned()).collect()
+        let due = table.lingering.iter().filter(|(_, at)| **at <= now).map(|(id, _)| *id);
+        let due: Vec<InodeId> = due.take(max).collect();
+        table.lingering.retain(|id, _| due.binary_search(id).is_err());
+        due.iter().filter_map(|id| table.inodes.get(id).cloned()).collect()
     }
 
     /// At most `max` inodes that left before it answered with none for the last time; so a directory page has that

@@ -117,7 +117,7 @@ impl Shared {
     pub(crate) fn new_handle(self: &Arc<Self>, inode: &Arc<Inode>, flags: OpenFlags) -> NewHandle<'_> {
         let mut state = inode.state();
         state.opens += 1;
-        state.leaving = Leaving::No;
+        (state.leaving, state.tried_again) = (Leaving::No, None);
         let told = Mutex::new(Told::new(&state.losses));
         if flags.write {
             self.writer(&mut state);
@@ -174,7 +174,7 @@ impl Shared {
 
     /// Lets go of an inode that nobody holds; unsynced writes are synced first, in the background.
     pub(crate) fn leave(self: &Arc<Self>, inode: &Arc<Inode>) {
-        if self.inodes.leave(inode, false, self.session.stable()) {
+        if self.inodes.leave(inode, false, self.session.stable(), self.now()) {
             return;
         }
         let (shared, inode) = (Arc::clone(self), Arc::clone(inode));
@@ -191,6 +191,8 @@ impl Shared {
                 Ok(_) => {}
                 // It was removed meanwhile: nobody can open it again, and nobody needs to be told.
                 Err(Status::Stale) => Inodes::removed(inode),
+                // It is told once.
+                Err(_) if inode.state().tried_again.is_some() => {}
                 Err(status) => {
                     tracing::warn!(%status, inode = %inode.reference.id, "writes to a forgotten file are not durable");
                 }
@@ -200,7 +202,7 @@ impl Shared {
             if !failed {
                 inode.state().leaving = Leaving::No;
             }
-            if self.inodes.leave(inode, failed, self.session.stable()) {
+            if self.inodes.leave(inode, failed, self.session.stable(), self.now()) {
                 return;
             }
         }
@@ -209,7 +211,7 @@ impl Shared {
     /// Lets go of an inode that is not open, although the kernel may ask for it again by its number.
     pub(crate) async fn let_go(self: &Arc<Self>, inode: &Arc<Inode>) {
         inode.state().lookups = 0;
-        if !self.inodes.leave(inode, false, self.session.stable()) {
+        if !self.inodes.leave(inode, false, self.session.stable(), self.now()) {
             self.sync_and_leave(inode).await;
         }
     }
@@ -221,6 +223,7 @@ impl Shared {
         inode.reference.id != InodeId::ROOT
             && !state.is_held()
             && !state.is_left_over()
+            && state.tried_again.is_none()
             && recent.is_none_or(|at| self.now().since(at) > self.options.attribute_ttl)
     }
 

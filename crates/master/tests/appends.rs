@@ -315,3 +315,84 @@ fn a_truncate_by_its_holder_takes_no_lock_away() {
         assert_eq!(renew(&mut a, inode).await, Ok((5, false)));
     });
 }
+
+/// A renewal that waits behind an edit, however long replicas are away, is no silence; and who is told that it holds the lock does.
+#[test]
+fn a_holder_whose_renewal_waits_for_an_edit_keeps_the_lock() {
+    run(async |world| {
+        let (_master, mut servers) = two_servers(&world).await;
+        let (mut a, mut b) = (world.client("a").await, world.client("b").await);
+        let mut c = world.client("c").await;
+        let (inode, _) = written(&mut a, &mut servers, "f", 100_000).await;
+        lock(&mut a, inode).await.unwrap();
+        let generation = a.attributes(inode).await.unwrap().truncate_generation;
+        let punched = c.ask(Request::Punch { inode, offset: 0, length: 100 });
+        let renewed = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            renew(&mut a, inode).await
+        };
+        let served = async {
+            // No replica answers for longer than a holder may be silent.
+            for _ in 0..7 {
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                for server in &mut servers {
+                    server.heartbeat().await;
+                }
+            }
+            serve(&mut servers).await
+        };
+        let waits = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert!(waits(lock(&mut b, inode)).await);
+        };
+        let (punched, renewed, ()) = tokio::select! {
+            biased;
+            done = async { tokio::join!(punched, renewed, waits) } => done,
+            _ = served => unreachable!("servers serve for ever"),
+        };
+        punched.unwrap();
+        assert_eq!(renewed, Ok((100_000, true)));
+        let after = a.attributes(inode).await.unwrap().truncate_generation;
+        assert_eq!(after.forfeits(), generation.forfeits(), "nothing was taken away");
+    });
+}
+
+#[test]
+fn after_a_restart_a_lock_is_taken_from_who_stays_away_as_from_who_is_silent() {
+    run(async |world| {
+        let master = world.start().await;
+        let (mut a, mut b) = (world.client("a").await, world.client("b").await);
+        let inode = a.make_file("f").await.attributes.inode;
+        lock(&mut a, inode).await.unwrap();
+        let _master = world.restart(master).await;
+        b.connect().await;
+        b.ask(Request::Reclaim { inodes: vec![inode], appending: vec![], last: true }).await.unwrap();
+        let began = tokio::time::Instant::now();
+        assert_eq!(lock(&mut b, inode).await, Ok((0, false)));
+        assert!(began.elapsed() < APPEND_LEASE + Duration::from_secs(2), "{:?}", began.elapsed());
+        a.connect().await;
+        claim(&mut a, inode).await;
+        assert_eq!(renew(&mut a, inode).await, Err(Status::Busy));
+        assert_eq!(renew(&mut b, inode).await, Ok((0, false)));
+    });
+}
+
+/// 256 times would be as if nothing had been taken away.
+#[test]
+fn many_truncates_while_somebody_stays_away_take_its_lock_once() {
+    run(async |world| {
+        let master = world.start().await;
+        let (mut a, mut b) = (world.client("a").await, world.client("b").await);
+        let inode = a.make_file("f").await.attributes.inode;
+        lock(&mut a, inode).await.unwrap();
+        let _master = world.restart(master).await;
+        b.connect().await;
+        for length in 0..256 {
+            b.ask(Request::SetLength { inode, length, clear_privileges: false }).await.unwrap();
+        }
+        a.connect().await;
+        assert_eq!(a.attributes(inode).await.unwrap().truncate_generation.forfeits(), 1);
+        claim(&mut a, inode).await;
+        assert_eq!(renew(&mut a, inode).await, Err(Status::Busy));
+    });
+}

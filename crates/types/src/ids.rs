@@ -110,21 +110,24 @@ number!(
 );
 
 impl TruncateGeneration {
-    const TRUNCATES: u32 = (1 << 24) - 1;
-
     /// After a truncate.
     pub fn truncated(self) -> Self {
-        Self((self.0 & !Self::TRUNCATES) | (self.0.wrapping_add(1) & Self::TRUNCATES))
+        Self(self.0.wrapping_add(1))
     }
 
     /// After the append lock was taken from who holds it, or may hold it.
     pub fn forfeited(self) -> Self {
-        Self(self.0.wrapping_add(Self::TRUNCATES + 1))
+        Self(self.0.wrapping_add(1 << 24))
     }
 
-    /// How often the append lock was taken away, modulo 256.
+    /// How often the append lock was taken away, modulo 256. 16,777,216 truncates count as once more.
     pub fn forfeits(self) -> u8 {
         (self.0 >> 24) as u8
+    }
+
+    /// Whether it is the later one of two that are not too far apart (serial number arithmetic, RFC 1982).
+    pub fn is_after(self, other: Self) -> bool {
+        self != other && self.0.wrapping_sub(other.0) < 1 << 31
     }
 }
 number!(

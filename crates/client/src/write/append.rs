@@ -33,7 +33,7 @@ enum Phase {
     Held,
     /// Held, and no more appends are let in.
     Ending,
-    /// The session that held it is no more, or the master gave it to another.
+    /// The session that held it is no more, the master gave it to another, or it is being given back.
     Lost,
 }
 
@@ -191,7 +191,12 @@ async fn hold(shared: Arc<Shared>, inode: Arc<Inode>) {
     }
     // Asked, held or lost: the master is to know that it is no longer wanted. Without an answer the session has
     // ended, and the lock with it.
-    let forfeit = inode.state().appends.gave_up;
+    let forfeit = {
+        let appends = &mut inode.state().appends;
+        // Once the master may have given it on, it is not claimed any more.
+        appends.phase = Phase::Lost;
+        appends.gave_up
+    };
     let _ = shared.session.call(Request::AppendUnlock { inode: inode.reference, forfeit }).await;
     let mut state = inode.state();
     (state.appends.phase, state.appends.gave_up) = (Phase::Free, false);

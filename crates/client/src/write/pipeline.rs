@@ -178,8 +178,10 @@ impl Pipeline {
     /// gone, the others may have a new version.
     pub(crate) fn edited(&mut self, generation: TruncateGeneration, removed: impl Fn(ChunkIndex) -> bool) {
         // Each edit raises it by one.
-        let others_cut = generation.0 > self.generation.0.saturating_add(1);
-        self.generation = self.generation.max(generation);
+        let others_cut = generation.is_after(self.generation.truncated());
+        if generation.is_after(self.generation) {
+            self.generation = generation;
+        }
         self.chunks.retain(|index, chunk| !removed(*index) || chunk.wants_another());
         for (index, chunk) in &mut self.chunks {
             chunk.edited(removed(*index), others_cut);
@@ -188,7 +190,7 @@ impl Pipeline {
     /// The generation that an answer named. Only of use while nothing is held: otherwise the next commit
     /// finds out that it was raised.
     pub(crate) fn learn_generation(&mut self, generation: TruncateGeneration) {
-        if self.buffer.is_empty() && self.commit.is_none() && generation > self.generation {
+        if self.buffer.is_empty() && self.commit.is_none() && generation.is_after(self.generation) {
             self.truncated_by_another(generation);
         }
     }
@@ -491,7 +493,9 @@ impl Pipeline {
         };
         let another = chunk.id().is_some_and(|known| known != grant.capability.chunk);
         let committed_before = another && chunk.attached;
-        if let Some(generation) = generation.filter(|generation| another && *generation > self.generation) {
+        if let Some(generation) =
+            generation.filter(|generation| another && generation.is_after(self.generation))
+        {
             self.truncated_by_another(generation);
         } else if committed_before && !chunk.maybe_cut {
             // What was committed to the old chunk is gone, and nobody truncated the file.

@@ -6,8 +6,8 @@
 //!
 //! # Invariants
 //! 1. A lock has at most one holder, and the holder is an open session.
-//! 2. While other sessions may hold locks of which this master does not know yet, none is given away. A truncate waits
-//!    only for a while.
+//! 2. While other sessions may hold locks of which this master does not know yet, a truncate waits for a moment, and who wants
+//!    a lock as long as for one that is silent. Then it is taken from them.
 //! 3. A lock that is taken from a session that lives is taken by a record, which later masters know as well: who claims
 //!    it without having heard of that record does not get it back.
 //! 4. A lock whose holder's session ended, or that was not renewed for [`APPEND_LEASE`] while others wait, is given on only after what lies beyond the end of the file was punched, so
@@ -17,7 +17,7 @@
 
 use super::queue::Queue;
 use super::{Answerer, Core};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use types::{
     APPEND_LEASE, AppendClaim, Attributes, FileKind, InodeId, InodeRef, Op, Origin, Reply, Request,
@@ -25,13 +25,16 @@ use types::{
 };
 
 /// After a start of the master a truncate waits so long for sessions that have not said which locks they hold. Clients that
-/// live come back within that; for those that do not, nobody should wait until their lease ends.
+/// live come back within that; for those that do not, nobody should wait until their lease ends. Who wants to append waits for
+/// [`APPEND_LEASE`], as for anybody who is silent: a mount that was cut off for seconds keeps what it appended.
 const UNNAMED_WAIT: Duration = Duration::from_secs(1);
 
 /// All append locks that are held, waited for or forfeited.
 #[derive(Default)]
 pub(super) struct Appends {
     locks: BTreeMap<InodeId, Lock>,
+    /// Of these, what sessions hold that were not heard since this master's start was taken away.
+    taken_unheard: BTreeSet<InodeId>,
 }
 
 #[derive(Default)]
@@ -51,6 +54,11 @@ impl Lock {
 }
 
 impl Appends {
+    /// Whether this session holds the lock.
+    pub(super) fn is_held_by(&self, inode: InodeId, session: SessionId) -> bool {
+        self.holder(inode) == Some(session)
+    }
+
     fn holder(&self, inode: InodeId) -> Option<SessionId> {
         self.locks.get(&inode).and_then(|lock| lock.holder)
     }
@@ -70,6 +78,13 @@ impl Appends {
     /// Whether somebody waits for the lock.
     pub(super) fn is_wanted(&self, inode: InodeId) -> bool {
         self.locks.get(&inode).is_some_and(|lock| !lock.waiting.is_empty())
+    }
+
+    /// Whoever was given the lock does not get it after all.
+    fn release(&mut self, inode: InodeId, session: SessionId) {
+        if let Some(lock) = self.locks.get_mut(&inode) {
+            lock.holder.take_if(|holder| *holder == session);
+        }
     }
 
     /// The inode is no more; who waits is told when its turn comes.
@@ -92,7 +107,7 @@ impl Core {
             Ok(_) => return self.answer(answer, Err(Status::Invalid)),
             Err(status) => return self.answer(answer, Err(status)),
         }
-        if self.appends.holder(inode.id) == Some(origin.session) {
+        if self.appends.is_held_by(inode.id, origin.session) {
             return self.ordered(origin, Request::AppendLock { inode, held }, answer);
         }
         if held {
@@ -114,18 +129,25 @@ impl Core {
 
     /// Whether a request may have its turn though other sessions may hold the lock without this master's knowledge.
     fn may_go(&self, session: SessionId, request: &Request) -> bool {
+        let wait = if matches!(request, Request::SetLength { .. }) { UNNAMED_WAIT } else { APPEND_LEASE };
         let waited_ms = self.now_ms().saturating_sub(self.started_ms);
-        let waited = waited_ms >= UNNAMED_WAIT.as_millis() as u64;
-        (waited && matches!(request, Request::SetLength { .. })) || self.sessions.others_reclaimed(session)
+        waited_ms >= wait.as_millis() as u64 || self.sessions.others_reclaimed(session)
     }
 
-    /// The request has its turn.
+    /// The request has its turn. Once for each file the lock is taken from sessions that were not heard yet.
     fn let_go(&mut self, origin: Origin, request: Request, answer: Answerer) {
-        if let Request::SetLength { inode, .. } = request
+        if let Request::SetLength { inode, .. } | Request::AppendLock { inode, .. } = request
             && !self.sessions.others_reclaimed(origin.session)
-            && let Err(status) = self.log(None, Op::ForfeitAppends { inode }).reply
+            && !self.appends.taken_unheard.contains(&inode.id)
         {
-            return self.answer(answer, Err(status));
+            if let Err(status) = self.log(None, Op::ForfeitAppends { inode }).reply {
+                self.appends.release(inode.id, origin.session);
+                return self.answer(answer, Err(status));
+            }
+            self.appends.taken_unheard.insert(inode.id);
+            if let Some(lock) = self.appends.locks.get_mut(&inode.id) {
+                lock.forfeited = true;
+            }
         }
         self.ordered(origin, request, answer);
     }
@@ -197,7 +219,7 @@ impl Core {
         let silent = |(inode, lock): (&InodeId, &Lock)| {
             let late = now_ms.saturating_sub(lock.renewed_ms) >= APPEND_LEASE.as_millis() as u64;
             let holder = lock.holder.filter(|_| late && !lock.waiting.is_empty())?;
-            Some((*inode, holder))
+            (!self.edits.hold_up(*inode, holder)).then_some((*inode, holder))
         };
         let silent: Vec<_> = self.appends.locks.iter().filter_map(silent).collect();
         for (inode, holder) in silent {
@@ -213,6 +235,9 @@ impl Core {
 
     /// Gives away what became free by the passing of time, or because a session said what it holds.
     pub(super) fn retry_appends(&mut self) {
+        if self.sessions.all_reclaimed() {
+            self.appends.taken_unheard.clear();
+        }
         let free = |lock: &Lock| lock.holder.is_none() && !lock.waiting.is_empty();
         let inodes: Vec<InodeId> =
             self.appends.locks.iter().filter(|(_, lock)| free(lock)).map(|(inode, _)| *inode).collect();

@@ -107,6 +107,17 @@ fn ordered_inode(request: &Request) -> Option<InodeRef> {
     }
 }
 
+impl Edits {
+    /// Whether the holder of an append lock waits for an edit of that file, and can renew it no earlier.
+    pub(super) fn hold_up(&self, inode: InodeId, holder: types::SessionId) -> bool {
+        let renewal = |(origin, request): &(Origin, Request)| {
+            origin.session == holder && matches!(request, Request::AppendLock { .. })
+        };
+        let busy = self.busy.get(&inode);
+        busy.is_some_and(|busy| busy.edit.origin.session == holder || busy.behind.iter().any(renewal))
+    }
+}
+
 impl Core {
     /// Runs an edit, a commit or a grant now, or after the edit of the same inode that runs.
     pub(super) fn ordered(&mut self, origin: Origin, request: Request, answer: Answerer) {
@@ -128,6 +139,10 @@ impl Core {
             }
             Request::Punch { inode, offset, length } => {
                 self.begin_edit(origin, request, inode, Cut::Range { offset, length }, answer);
+            }
+            // It waited, and the lock went elsewhere meanwhile.
+            Request::AppendLock { inode, held } if !self.appends.is_held_by(inode.id, origin.session) => {
+                self.append_lock(origin, inode, held, answer);
             }
             Request::AppendLock { inode, .. } if self.appends.is_forfeited(inode.id) => {
                 let (offset, length) = self.beyond_the_end(inode);
@@ -310,7 +325,10 @@ impl Core {
             let Some(answer) = self.sessions.take_waiting(origin.session, origin.sequence) else { continue };
             self.run_ordered(origin, request, answer);
             if let Some(busy) = self.edits.busy.get_mut(&inode) {
-                busy.behind = behind;
+                // What came meanwhile comes after those that waited.
+                for later in std::mem::replace(&mut busy.behind, behind).take_all(|_| true) {
+                    busy.behind.push(later, &self.sessions);
+                }
                 return;
             }
         }
@@ -360,7 +378,9 @@ impl Core {
                 let now_ms = self.now_ms();
                 self.appends.redeemed(inode.id, now_ms);
                 let wanted = self.appends.is_wanted(inode.id);
-                applied.reply = Ok(Reply::AppendLock { attributes: *after, wanted });
+                let held = self.appends.is_held_by(inode.id, origin.session);
+                let locked = Reply::AppendLock { attributes: *after, wanted };
+                applied.reply = if held { Ok(locked) } else { Err(Status::Busy) };
             }
         }
         applied
