@@ -251,6 +251,20 @@ impl Drop for Demo {
 /// Sends a signal to a process of this test.
 pub fn signal(pid: i32, signal: rustix::process::Signal) {
     let _ = rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal);
+    if signal == rustix::process::Signal::STOP {
+        wait_until("it has stopped", || has_stopped(pid));
+    }
+}
+
+/// Whether no thread of a process runs. Until one has taken SIGSTOP in, the others go on, and on a busy machine answer what they are asked for
+/// some milliseconds.
+fn has_stopped(pid: i32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+    threads.flatten().all(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // What sleeps without hearing signals stops before it does anything else.
+        stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with(['T', 't', 'D', 'Z', 'X']))
+    })
 }
 
 /// Whether a process exists and is not a zombie.
