@@ -230,7 +230,7 @@ struct Table {
     /// Left, and the master is to be told, those in `ripe` next.
     forgotten: BTreeSet<InodeRef>,
     ripe: BTreeSet<InodeRef>,
-    /// They would have left, but something used them.
+    /// They would have left, but something used them, or a sync that they need failed; when to try again.
     lingering: BTreeMap<InodeId, Instant>,
     debts: Debts,
 }
@@ -394,7 +394,7 @@ impl Inodes {
         // The task that keeps its append lock comes back here.
         let in_use = state.lookups > 0 || state.opens > 0 || state.appends.is_busy();
         if in_use || inode.reference.id == InodeId::ROOT {
-            state.leaving = Leaving::No;
+            (state.leaving, state.tried_again) = (Leaving::No, None);
             return true;
         }
         if failed {

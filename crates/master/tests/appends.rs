@@ -3,7 +3,8 @@
 mod helper;
 
 use codec::control::{Cut, OrderKind};
-use helper::{Client, FakeServer, run, two_servers, written};
+use helper::{Client, FakeServer, World, run, two_servers, written};
+use master::MasterHandle;
 use std::future::Future;
 use std::time::Duration;
 use types::*;
@@ -27,6 +28,15 @@ async fn ask(client: &mut Client, inode: InodeRef, held: bool) -> Result<(u64, b
 async fn claim(client: &mut Client, inode: InodeRef) {
     let appending = vec![AppendClaim { inode, forfeits: 0 }];
     client.ask(Request::Reclaim { inodes: vec![inode], appending, last: true }).await.expect("it is heard");
+}
+
+/// A master, two clients, and a file of which the first one holds the append lock.
+async fn held_by_a(world: &World) -> (MasterHandle, Client, Client, InodeRef) {
+    let master = world.start().await;
+    let (mut a, b) = (world.client("a").await, world.client("b").await);
+    let inode = a.make_file("f").await.attributes.inode;
+    lock(&mut a, inode).await.expect("nobody else wants it");
+    (master, a, b, inode)
 }
 
 async fn unlock(client: &mut Client, inode: InodeRef) {
@@ -89,10 +99,7 @@ fn who_no_longer_wants_the_lock_does_not_get_it() {
 #[test]
 fn a_truncate_of_another_session_waits_for_the_appends() {
     run(async |world| {
-        let _master = world.start().await;
-        let (mut a, mut b) = (world.client("a").await, world.client("b").await);
-        let inode = a.make_file("f").await.attributes.inode;
-        lock(&mut a, inode).await.unwrap();
+        let (_master, mut a, mut b, inode) = held_by_a(&world).await;
         let longer = Request::SetLength { inode, length: 7, clear_privileges: false };
         a.ask(longer).await.expect("the holder may cut");
         let cut = Request::SetLength { inode, length: 0, clear_privileges: false };
@@ -149,10 +156,7 @@ fn nothing_of_a_holder_that_ended_can_land_when_the_next_one_appends() {
 #[test]
 fn a_holder_that_is_silent_loses_the_lock_to_who_waits_and_is_told() {
     run(async |world| {
-        let _master = world.start().await;
-        let (mut a, mut b) = (world.client("a").await, world.client("b").await);
-        let inode = a.make_file("f").await.attributes.inode;
-        lock(&mut a, inode).await.unwrap();
+        let (_master, mut a, mut b, inode) = held_by_a(&world).await;
         let before = a.attributes(inode).await.unwrap().truncate_generation;
         tokio::time::sleep(Duration::from_secs(30)).await;
         assert_eq!(renew(&mut a, inode).await, Ok((0, false)), "nobody else wanted it");
@@ -173,10 +177,7 @@ fn a_holder_that_is_silent_loses_the_lock_to_who_waits_and_is_told() {
 #[test]
 fn after_a_restart_a_lock_is_given_when_all_others_have_said_what_they_hold() {
     run(async |world| {
-        let master = world.start().await;
-        let (mut a, mut b) = (world.client("a").await, world.client("b").await);
-        let inode = a.make_file("f").await.attributes.inode;
-        lock(&mut a, inode).await.unwrap();
+        let (master, mut a, mut b, inode) = held_by_a(&world).await;
         let _master = world.restart(master).await;
         b.connect().await;
         assert!(waits(lock(&mut b, inode)).await, "a may hold it");
@@ -193,10 +194,7 @@ fn after_a_restart_a_lock_is_given_when_all_others_have_said_what_they_hold() {
 #[test]
 fn after_a_restart_a_truncate_waits_for_who_names_its_lock_at_once() {
     run(async |world| {
-        let master = world.start().await;
-        let (mut a, mut b) = (world.client("a").await, world.client("b").await);
-        let inode = a.make_file("f").await.attributes.inode;
-        lock(&mut a, inode).await.unwrap();
+        let (master, mut a, mut b, inode) = held_by_a(&world).await;
         let longer = Request::SetLength { inode, length: 7, clear_privileges: false };
         a.ask(longer).await.unwrap();
         let _master = world.restart(master).await;
@@ -218,10 +216,7 @@ fn after_a_restart_a_truncate_waits_for_who_names_its_lock_at_once() {
 #[test]
 fn who_names_its_lock_after_a_truncate_does_not_get_it_back() {
     run(async |world| {
-        let master = world.start().await;
-        let (mut a, mut b) = (world.client("a").await, world.client("b").await);
-        let inode = a.make_file("f").await.attributes.inode;
-        lock(&mut a, inode).await.unwrap();
+        let (master, mut a, mut b, inode) = held_by_a(&world).await;
         let _master = world.restart(master).await;
         b.connect().await;
         let cut = Request::SetLength { inode, length: 5, clear_privileges: false };
@@ -256,10 +251,7 @@ fn a_lock_given_back_by_who_gave_up_writes_is_fenced_like_one_that_was_lost() {
 #[test]
 fn who_lost_its_lock_by_silence_does_not_get_it_back_from_the_next_master() {
     run(async |world| {
-        let master = world.start().await;
-        let (mut a, mut b) = (world.client("a").await, world.client("b").await);
-        let inode = a.make_file("f").await.attributes.inode;
-        lock(&mut a, inode).await.unwrap();
+        let (master, mut a, mut b, inode) = held_by_a(&world).await;
         let taken = async {
             let before = b.attributes(inode).await.unwrap().truncate_generation;
             lock(&mut b, inode).await.unwrap();
@@ -283,10 +275,7 @@ fn who_lost_its_lock_by_silence_does_not_get_it_back_from_the_next_master() {
 #[test]
 fn who_was_not_heard_before_a_truncate_does_not_get_its_lock_back_from_the_master_after_the_next() {
     run(async |world| {
-        let master = world.start().await;
-        let (mut a, mut b) = (world.client("a").await, world.client("b").await);
-        let inode = a.make_file("f").await.attributes.inode;
-        lock(&mut a, inode).await.unwrap();
+        let (master, mut a, mut b, inode) = held_by_a(&world).await;
         let master = world.restart(master).await;
         b.connect().await;
         b.ask(Request::SetLength { inode, length: 5, clear_privileges: false }).await.unwrap();
@@ -300,10 +289,7 @@ fn who_was_not_heard_before_a_truncate_does_not_get_its_lock_back_from_the_maste
 #[test]
 fn a_truncate_by_its_holder_takes_no_lock_away() {
     run(async |world| {
-        let master = world.start().await;
-        let (mut a, mut b) = (world.client("a").await, world.client("b").await);
-        let inode = a.make_file("f").await.attributes.inode;
-        lock(&mut a, inode).await.unwrap();
+        let (master, mut a, mut b, inode) = held_by_a(&world).await;
         let master = world.restart(master).await;
         a.connect().await;
         claim(&mut a, inode).await;
@@ -360,10 +346,7 @@ fn a_holder_whose_renewal_waits_for_an_edit_keeps_the_lock() {
 #[test]
 fn after_a_restart_a_lock_is_taken_from_who_stays_away_as_from_who_is_silent() {
     run(async |world| {
-        let master = world.start().await;
-        let (mut a, mut b) = (world.client("a").await, world.client("b").await);
-        let inode = a.make_file("f").await.attributes.inode;
-        lock(&mut a, inode).await.unwrap();
+        let (master, mut a, mut b, inode) = held_by_a(&world).await;
         let _master = world.restart(master).await;
         b.connect().await;
         b.ask(Request::Reclaim { inodes: vec![inode], appending: vec![], last: true }).await.unwrap();
@@ -381,10 +364,7 @@ fn after_a_restart_a_lock_is_taken_from_who_stays_away_as_from_who_is_silent() {
 #[test]
 fn many_truncates_while_somebody_stays_away_take_its_lock_once() {
     run(async |world| {
-        let master = world.start().await;
-        let (mut a, mut b) = (world.client("a").await, world.client("b").await);
-        let inode = a.make_file("f").await.attributes.inode;
-        lock(&mut a, inode).await.unwrap();
+        let (master, mut a, mut b, inode) = held_by_a(&world).await;
         let _master = world.restart(master).await;
         b.connect().await;
         for length in 0..256 {

@@ -331,9 +331,6 @@ fn expression() -> impl Strategy<Value = Expression> {
 fn class_name() -> impl Strategy<Value = ClassName> {
     "[a-zA-Z0-9][a-z._-]{0,63}".prop_map(|text| ClassName::new(&text).expect("a name"))
 }
-fn append_claim() -> impl Strategy<Value = AppendClaim> {
-    (inode(), any::<u8>()).prop_map(|(inode, forfeits)| AppendClaim { inode, forfeits })
-}
 fn spread() -> impl Strategy<Value = Spread> {
     let key = "[a-z0-9]{1,8}".prop_filter_map("a reserved word", |text| text.parse().ok());
     prop_oneof![Just(Spread::Disk), Just(Spread::Host), key]
@@ -455,10 +452,11 @@ fn request() -> impl Strategy<Value = Request> {
             durable: p.7,
         }),
     ];
+    let claim = (inode(), any::<u8>()).prop_map(|(inode, forfeits)| AppendClaim { inode, forfeits });
     let session = prop_oneof![
         (vec(inode(), 0..10), any::<u64>())
             .prop_map(|(inodes, as_of)| Request::Forget { inodes, as_of: Sequence(as_of) }),
-        (vec(inode(), 0..10), vec(append_claim(), 0..10), any::<bool>())
+        (vec(inode(), 0..10), vec(claim, 0..10), any::<bool>())
             .prop_map(|(inodes, appending, last)| Request::Reclaim { inodes, appending, last }),
         (inode(), any::<bool>()).prop_map(|(inode, held)| Request::AppendLock { inode, held }),
         (inode(), any::<bool>()).prop_map(|(inode, forfeit)| Request::AppendUnlock { inode, forfeit }),
