@@ -126,7 +126,7 @@ impl Driver<'_> {
         state.doubtful = true;
     }
 
-    pub(super) fn some_offset(&mut self) -> u64 {
+    fn some_offset(&mut self) -> u64 {
         match self.chance.below(100) {
             0..80 => self.chance.below(SMALL_OFFSET),
             80..90 => self.chance.below(SMALL_OFFSET / 4096) * 4096,
